@@ -1,0 +1,2 @@
+//! The `grantd` binary.
+fn main() {}

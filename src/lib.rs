@@ -1,0 +1,1 @@
+//! grantd: a distributed grant store and authorization backend with the semantics of AWS KMS.
