@@ -1,1 +1,4 @@
 //! grantd: a distributed grant store and authorization backend with the semantics of AWS KMS.
+
+pub mod env;
+pub mod wire;
