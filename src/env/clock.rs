@@ -54,7 +54,11 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The result of `work`, or `None` once `span` has passed on `clock` without one.
-pub async fn timeout<T>(clock: &dyn Clock, span: Duration, work: impl Future<Output = T>) -> Option<T> {
+pub async fn timeout<T>(
+    clock: &dyn Clock,
+    span: Duration,
+    work: impl Future<Output = T>,
+) -> Option<T> {
     tokio::select! {
         // The result wins a tie; without `biased` tokio would draw lots from a generator of its own.
         biased;
