@@ -1,1 +1,3 @@
 //! grantd: a distributed grant store and authorization backend with the semantics of AWS KMS.
+
+pub mod domain;
