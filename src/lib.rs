@@ -1,5 +1,6 @@
 //! grantd: a distributed grant store and authorization backend with the semantics of AWS KMS.
 
 pub mod domain;
-
+pub mod env;
 pub mod storage;
+pub mod wire;
