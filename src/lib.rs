@@ -11,4 +11,5 @@
 pub mod crypto;
 pub mod domain;
 pub mod env;
+pub mod storage;
 pub mod wire;
