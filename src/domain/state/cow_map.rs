@@ -20,11 +20,14 @@ type Shard<K, V> = Vec<Slot<K, V>>;
 /// A child is present once something was put under it.
 type Group<K, V> = Vec<Option<Arc<Shard<K, V>>>>;
 
+/// The upper level.
+type Groups<K, V> = Vec<Option<Arc<Group<K, V>>>>;
+
 /// A copy-on-write hash map without iteration.
 #[derive(Debug)]
 pub struct CowMap<K, V> {
     /// Empty until the first insert: an empty map costs nothing.
-    groups: Arc<Vec<Option<Arc<Group<K, V>>>>>,
+    groups: Arc<Groups<K, V>>,
     len: usize,
 }
 
@@ -100,7 +103,9 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
         let hash = fixed_hash(&key);
         let shard = self.shard_mut(hash)?;
         if let Some(at) = find(shard, hash, &key) {
-            return shard.get_mut(at).map(|slot| std::mem::replace(&mut slot.2, value));
+            return shard
+                .get_mut(at)
+                .map(|slot| std::mem::replace(&mut slot.2, value));
         }
         let at = shard.partition_point(|slot| slot.0 < hash);
         shard.insert(at, (hash, key, value));

@@ -176,11 +176,14 @@ impl Lot {
                         break;
                     }
                     if holds(*bits) {
-                        let group = many.range((selector, *bits, ID_MIN)..=(selector, *bits, ID_MAX));
+                        let group =
+                            many.range((selector, *bits, ID_MIN)..=(selector, *bits, ID_MAX));
                         let found = group.map(|(_, grant)| grant).find(|grant| accept(grant));
                         best = [best, found].into_iter().flatten().min_by_key(|g| g.id);
                     }
-                    let Some(after) = bits.checked_add(1) else { break };
+                    let Some(after) = bits.checked_add(1) else {
+                        break;
+                    };
                     next = (selector, after, ID_MIN);
                 }
                 best
@@ -278,7 +281,11 @@ impl GrantIndex {
     }
 
     /// The grants of a key in the order of their ids, from after `after`.
-    pub fn of_key(&self, key: &KeyArn, after: Option<GrantId>) -> impl Iterator<Item = &Arc<Grant>> {
+    pub fn of_key(
+        &self,
+        key: &KeyArn,
+        after: Option<GrantId>,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
         let from = (key.clone(), after.unwrap_or(ID_MIN));
         let key = key.clone();
         self.of_key
@@ -319,7 +326,8 @@ impl GrantIndex {
             lot.put(place, Arc::clone(&grant));
         }
         self.by_grantee.insert(lot_key, lot);
-        self.counts.insert(key.clone(), self.count(key).saturating_add(1));
+        self.counts
+            .insert(key.clone(), self.count(key).saturating_add(1));
         self.of_key.insert((key.clone(), grant.id));
         if let Some(retiring) = &grant.retiring {
             self.by_retiring
@@ -384,7 +392,11 @@ fn split_operations(grant: &Grant) -> (u32, u32) {
 
 /// The places of a grant whose context constraint, if any, is looked up under `selectors`.
 fn places(grant: &Grant, selectors: Vec<Selector<'_>>) -> Vec<Place> {
-    let source_arn = grant.constraints.source_arn.as_ref().map(|arn| arn.as_str());
+    let source_arn = grant
+        .constraints
+        .source_arn
+        .as_ref()
+        .map(|arn| arn.as_str());
     let anything = Selector::Anything.hash(source_arn);
     if selectors.is_empty() {
         return vec![(anything, grant.operations.bits(), grant.id)];
@@ -419,7 +431,11 @@ fn places_of_new(grant: &Grant, lot: &Lot) -> Vec<Place> {
     let Some(ContextConstraint::Subset(pairs)) = &grant.constraints.context else {
         return places_possible(grant);
     };
-    let source_arn = grant.constraints.source_arn.as_ref().map(|arn| arn.as_str());
+    let source_arn = grant
+        .constraints
+        .source_arn
+        .as_ref()
+        .map(|arn| arn.as_str());
     let rarest = pairs
         .iter()
         .map(|(k, v)| Selector::Pair(k, v))

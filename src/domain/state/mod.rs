@@ -146,7 +146,10 @@ impl State {
 
     /// How many users and roles an account has.
     pub fn principal_count(&self, account: AccountId) -> usize {
-        self.principal_counts.get(&account).copied().unwrap_or_default()
+        self.principal_counts
+            .get(&account)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Users or roles of an account in the order of their ARNs, from after `after`.
@@ -335,7 +338,8 @@ impl State {
         let mut names = self.aliases_of_key(&alias.target).to_vec();
         names.push(alias.arn.name.clone());
         names.sort_unstable();
-        self.aliases_of_key.insert(alias.target.clone(), names.into());
+        self.aliases_of_key
+            .insert(alias.target.clone(), names.into());
         self.aliases_in_order.insert(alias_place(&alias.arn));
         self.aliases.insert(alias.arn.clone(), Arc::clone(&alias));
         self.count(None, Some(Fact::Alias(alias)));
@@ -418,7 +422,12 @@ impl State {
         let aliases = self.aliases_in_order.iter().filter_map(|place| {
             let (partition, region, account, name) = place.clone();
             let name = name?;
-            let arn = AliasArn { partition, region, account, name };
+            let arn = AliasArn {
+                partition,
+                region,
+                account,
+                name,
+            };
             self.aliases.get(&arn).cloned()
         });
         let records = self.idempotency_in_order.iter();
