@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::caller::{ContextEntry, Identity};
 use super::request::{Parameter, Parameters, Request, RequestTags, Target};
 use crate::domain::ids::{AliasName, PrincipalArn, PrincipalKind};
-use crate::domain::policy::action::{Action, ActionTarget, KmsAction};
-use crate::domain::policy::context::{
+use crate::domain::policy::{Action, ActionTarget, KmsAction};
+use crate::domain::policy::{
     ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values,
 };
 use crate::domain::state::State;

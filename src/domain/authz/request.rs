@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::caller::Caller;
 use crate::domain::ids::{AccountId, AliasArn, AliasName, Partition, PrincipalArn, Region};
-use crate::domain::policy::action::Action;
-use crate::domain::policy::context::KnownKey;
+use crate::domain::policy::Action;
+use crate::domain::policy::KnownKey;
 use crate::domain::state::Tags;
 use crate::domain::state::grant::{EncryptionContext, Grant};
 use crate::domain::state::key::Key;

@@ -3,7 +3,7 @@
 use super::ErrorCode;
 use super::refusal::{Said, said};
 use crate::domain::ids::KeyArn;
-use crate::domain::policy::action::KmsAction;
+use crate::domain::policy::KmsAction;
 use crate::domain::state::grant::{GrantOperation, GrantOperations};
 use crate::domain::state::key::{Key, KeyFamily, KeyOrigin, KeySpec, KeyState, KeyUsage};
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::{ErrorCode, Rejection};
 use crate::domain::authz::Denied;
 use crate::domain::authz::resolve::Unresolved;
-use crate::domain::policy::error::{PolicyError, PolicyErrorKind};
+use crate::domain::policy::{PolicyError, PolicyErrorKind};
 
 /// A refusal of one operation alone: its code and its text.
 #[derive(Clone, PartialEq, Eq, Debug)]
