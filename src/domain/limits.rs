@@ -41,3 +41,7 @@ pub const GRANT_TOKEN_CHARS_MAX: usize = 8_192;
 
 /// Grant tokens that one request may carry (ID-12).
 pub const GRANT_TOKENS_MAX: usize = 10;
+
+/// Longest payload of one stored record. The largest text in one is a policy document of 131,072 characters (the model's
+/// string limit, before P-1 refuses it) of at most 4 bytes: 512 KiB; everything else of an entry takes less than that again.
+pub const STORED_RECORD_MAX: usize = 1024 * 1024;
