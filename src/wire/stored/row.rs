@@ -365,6 +365,7 @@ macro_rules! numbered {
         ),+ $(,)?
     }) => {
         $(#[$meta])*
+        #[allow(clippy::large_enum_variant, reason = "a row lives no longer than its conversion")]
         pub(in $crate::wire::stored) enum $row {
             $($variant $(($inner_row))? $({ $($field: $field_row),* })?),+
         }
