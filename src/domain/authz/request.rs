@@ -9,7 +9,9 @@ use crate::domain::ids::{AccountId, AliasArn, AliasName, Partition, PrincipalArn
 use crate::domain::policy::Action;
 use crate::domain::policy::KnownKey;
 use crate::domain::state::Tags;
-use crate::domain::state::grant::{EncryptionContext, Grant};
+use crate::domain::state::grant::{
+    EncryptionContext, Grant, GrantConstraints, GrantOperations,
+};
 use crate::domain::state::key::Key;
 use crate::domain::time::Timestamp;
 
@@ -35,12 +37,25 @@ pub struct Request<'a> {
     pub target: Target<'a>,
     /// The encryption context; for ReEncryptFrom the source's, for ReEncryptTo the destination's (G-27).
     pub encryption_context: &'a EncryptionContext,
+    /// The grant that the action is about, if it is about one.
+    pub about: About<'a>,
     /// Authentic grants of verified tokens that this state has not reached yet.
     pub token_grants: &'a [Arc<Grant>],
     /// The request's parameters as condition keys.
     pub parameters: Parameters<'a>,
     /// The time of the decision: the later of the state's clock and the node's.
     pub now: Timestamp,
+}
+
+/// The grant that an action is about.
+#[derive(Clone, Copy, Debug)]
+pub enum About<'a> {
+    /// No grant.
+    Nothing,
+    /// CreateGrant: the grant to be made, which a parent grant must cover (G-12, G-13).
+    NewGrant(&'a GrantOperations, &'a GrantConstraints),
+    /// RetireGrant: the grant to be retired (G-50).
+    Retired(&'a Grant),
 }
 
 /// What an action is done to.

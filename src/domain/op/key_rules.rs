@@ -5,7 +5,7 @@ use super::refusal::{Said, said};
 use crate::domain::ids::KeyArn;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::grant::{GrantOperation, GrantOperations};
-use crate::domain::state::key::{Key, KeyFamily, KeyOrigin, KeySpec, KeyState, KeyUsage};
+use crate::domain::state::key::{Key, KeyFamily, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage};
 
 /// A row of the table of key states (ST-2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -108,6 +108,25 @@ pub fn check_state(rule: StateRule, key: &Key) -> Result<(), BadState> {
             key: key.arn.clone(),
             obstacle,
         }),
+    }
+}
+
+/// Refuses a key that a customer does not manage (ST-5).
+pub fn check_customer_managed(key: &Key) -> Result<(), Said> {
+    match key.manager {
+        KeyManager::Customer => Ok(()),
+        KeyManager::Aws => Err(said(
+            ErrorCode::NotAuthorized,
+            format_args!("{} is an AWS managed key: customers cannot change it", key.arn),
+        )),
+    }
+}
+
+/// The state of a key that is enabled or disabled: one whose store is disconnected stays Unavailable (ST-2).
+pub const fn toggled(now: KeyState, wanted: KeyState) -> KeyState {
+    match now {
+        KeyState::Unavailable => KeyState::Unavailable,
+        _ => wanted,
     }
 }
 

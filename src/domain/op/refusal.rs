@@ -109,3 +109,11 @@ macro_rules! refusals {
     };
 }
 pub(in crate::domain) use refusals;
+
+/// The error that says that a dry run would have succeeded (G-20).
+pub fn dry_run() -> Said {
+    said(
+        ErrorCode::DryRunOperation,
+        "The request would have succeeded, but the DryRun option is set.",
+    )
+}
