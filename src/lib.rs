@@ -3,6 +3,7 @@
 //! # Code map
 //! | module | what it is for |
 //! |---|---|
+//! | `cli` | the command line: one file a family of commands |
 //! | `client` | the client library that the command line uses too |
 //! | `config` | the settings of one node, checked whole |
 //! | `crypto` | token epochs sealed at rest, the grant token |
@@ -12,6 +13,7 @@
 //! | `telemetry` | log lines, no logic |
 //! | `wire` | generated code and every conversion between domain and bytes |
 
+pub mod cli;
 pub mod client;
 pub mod config;
 pub mod crypto;

@@ -4,16 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::setting::{SETTINGS, Setting};
 use super::source::{Origin, Raw};
-use super::{Config, LogFormat, parse_span};
+use super::{Config, LogFormat};
 
-/// The shortest bound that a cluster keeps up under ordinary scheduling delays: two freshness rounds of 50 ms.
-const MAX_STALENESS_LOWEST: Duration = Duration::from_millis(100);
-/// The longest bound: beyond it a revoke that nobody fences takes longer than people wait.
-const MAX_STALENESS_HIGHEST: Duration = Duration::from_secs(60);
 /// The longest part of a refused value that an error repeats.
 const ECHO_MAX: usize = 128;
 
@@ -82,12 +77,6 @@ pub(super) fn check(
     });
     let data_dir = checker.take("data_dir", path);
     let seal_key_file = checker.take("seal_key_file", path);
-    let max_staleness = checker.take("max_staleness", |text| {
-        parse_span(text)
-            .ok()
-            .filter(|s| (MAX_STALENESS_LOWEST..=MAX_STALENESS_HIGHEST).contains(s))
-            .ok_or(Refused::Value)
-    });
     let log_level = checker.take("log_level", |text| match text {
         "off" | "error" | "warn" | "info" | "debug" | "trace" => Ok(text.to_owned()),
         _ => Err(Refused::Value),
@@ -103,7 +92,6 @@ pub(super) fn check(
         advertise,
         data_dir,
         seal_key_file,
-        max_staleness,
         log_level,
         log_format,
     ) {
@@ -113,7 +101,6 @@ pub(super) fn check(
             Some(advertise),
             Some(data_dir),
             Some(seal_key_file),
-            Some(max_staleness),
             Some(log_level),
             Some(log_format),
         ) if checker.faults.is_empty() => Ok(Config {
@@ -122,7 +109,6 @@ pub(super) fn check(
             listen,
             data_dir,
             seal_key_file,
-            max_staleness,
             log_level,
             log_format,
         }),
@@ -309,7 +295,6 @@ mod tests {
         let config = of(NEEDED).unwrap();
         assert_eq!(config.listen, "127.0.0.1:7400");
         assert_eq!(config.advertise, config.listen);
-        assert_eq!(config.max_staleness, Duration::from_secs(1));
         assert_eq!(config.log_format, LogFormat::Text);
     }
 
@@ -370,14 +355,6 @@ mod tests {
             ("data_dir = \"\"", "data_dir", "got ``"),
             ("data_dir = [\"a\"]", "data_dir", "type array"),
             ("seal_key_file = true", "seal_key_file", "type boolean"),
-            ("max_staleness = \"1h\"", "max_staleness", "got `1h`"),
-            (
-                "max_staleness = \"99ms\"",
-                "max_staleness",
-                "from `100ms` to `1m`",
-            ),
-            ("max_staleness = \"61s\"", "max_staleness", "got `61s`"),
-            ("max_staleness = 1", "max_staleness", "string in quotes"),
             ("log_level = \"loud\"", "log_level", "`off`, `error`"),
             ("log_format = \"xml\"", "log_format", "`text` or `json`"),
         ] {

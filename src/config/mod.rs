@@ -32,8 +32,6 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The file with the cluster's seal key.
     pub seal_key_file: PathBuf,
-    /// The staleness bound that `cluster init` gives a new cluster when it is asked through this node.
-    pub max_staleness: Duration,
     /// Which log lines are written.
     pub log_level: String,
     /// How they are written.

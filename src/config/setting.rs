@@ -90,18 +90,6 @@ pub const SETTINGS: &[Setting] = &[
         form: Form::Text,
     },
     Setting {
-        name: "max_staleness",
-        variable: "GRANTD_MAX_STALENESS",
-        meaning: &[
-            "The staleness bound of a cluster that `grantd cluster init` makes through this node: no node of it ever",
-            "decides from older state. Replicated from then on, so it has no effect on a cluster that exists.",
-        ],
-        allowed: "from `100ms` to `1m`, as `250ms`, `2s` or `1m`",
-        default: Some("1s"),
-        sample: "1s",
-        form: Form::Text,
-    },
-    Setting {
         name: "log_level",
         variable: "GRANTD_LOG_LEVEL",
         meaning: &["The least severe log lines that are written, to standard error."],

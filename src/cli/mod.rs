@@ -1,0 +1,139 @@
+//! The command line: one file a family of commands.
+//!
+//! Imports client, config, domain, telemetry. Never: a transport, a decision of its own (`decide` and `policy check`
+//! ask the domain), a write that the client library does not send. Starting nodes is `bin`'s affair; the flags of those
+//! commands stand here, so that help and completions show them.
+
+mod account;
+mod alias;
+mod authorize;
+mod cluster;
+mod common;
+mod completions;
+mod error;
+mod excerpt;
+mod grant;
+mod identity;
+mod input;
+mod key;
+mod output;
+mod process;
+mod settings;
+mod tour;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use account::create as create_account;
+pub use cluster::{ClusterCommand, KeygenArgs};
+pub use common::Common;
+pub use error::CliError;
+pub use process::{DevArgs, ServeArgs};
+pub use tour::tour;
+
+/// How a command ended, as its exit code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Done; of `authorize`: allowed.
+    Success,
+    /// Of `authorize`: denied, explicitly or not.
+    Denied,
+    /// Not done, or not known.
+    Error,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Denied => 1,
+            Exit::Error => 2,
+        })
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; of `authorize`: allowed
+  1  of `authorize`: denied
+  2  error: refused, not reachable, outcome unknown, or not understood
+
+Variables: GRANTD_ENDPOINT, GRANTD_AS, GRANTD_SESSION_OF, GRANTD_REGION and GRANTD_OUTPUT stand for the options of the
+same names. `grantd dev` starts a cluster to try all this on.";
+
+/// A distributed grant store and authorization backend with the semantics of AWS KMS.
+#[derive(Parser, Debug)]
+#[command(name = "grantd", version, after_help = EXIT_CODES, max_term_width = 120, propagate_version = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Start a three-node cluster in this process, to try things on.
+    Dev(DevArgs),
+    /// Run one node.
+    Serve(ServeArgs),
+    /// Make a cluster of nodes, change it, look at it.
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Accounts; for the operator.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Users and roles, their tags and their identity policies.
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
+    /// Keys, their policies and their tags.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Aliases of keys.
+    #[command(subcommand)]
+    Alias(alias::AliasCommand),
+    /// Grants.
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    /// May this principal do this to this key now? Exit code 0: yes, 1: no, 2: error.
+    Authorize(authorize::AuthorizeArgs),
+    /// The settings of a node.
+    #[command(subcommand)]
+    Config(settings::ConfigCommand),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+}
+
+/// Runs a command that needs no node in this process. Those that do ([`Command::Dev`], [`Command::Serve`],
+/// [`ClusterCommand::Keygen`]) are the binary's: `None`.
+pub async fn run(cli: &Cli) -> Option<Exit> {
+    let Cli { common, command } = cli;
+    let shown = match command {
+        Command::Dev(_) | Command::Serve(_) | Command::Cluster(ClusterCommand::Keygen(_)) => {
+            return None;
+        }
+        Command::Cluster(command) => cluster::run(common, command).await,
+        Command::Account(command) => account::run(common, command).await,
+        Command::Identity(command) => identity::run(common, command).await,
+        Command::Key(command) => key::run(common, command).await,
+        Command::Alias(command) => alias::run(common, command).await,
+        Command::Grant(command) => grant::run(common, command).await,
+        Command::Authorize(args) => authorize::run(common, args).await,
+        Command::Config(command) => settings::run(command),
+        Command::Completions(args) => completions::run(args),
+    };
+    Some(match shown.and_then(|shown| shown.print(common)) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprint!("{}", error.render());
+            Exit::Error
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;
