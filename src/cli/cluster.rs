@@ -1,9 +1,8 @@
 //! `grantd cluster`: the cluster itself, for the operator.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::Exit;
@@ -16,8 +15,6 @@ use crate::config::parse_span;
 /// The cluster; for the operator. `init` and `join` are about the node at `--endpoint`.
 #[derive(Subcommand, Debug)]
 pub enum ClusterCommand {
-    /// Write a new seal key to a file, for every node of one cluster.
-    Keygen(KeygenArgs),
     /// Make a new cluster with the node at `--endpoint` as its only member.
     Init {
         /// No node ever decides from older state than this.
@@ -41,16 +38,8 @@ pub enum ClusterCommand {
     RotateTokenEpoch,
 }
 
-/// Where the new key goes.
-#[derive(Args, Debug)]
-pub struct KeygenArgs {
-    /// The file; it must not exist.
-    pub file: PathBuf,
-}
-
 pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Shown, CliError> {
     match command {
-        ClusterCommand::Keygen(_) => Err(CliError::new("`cluster keygen` is not a call to a node")),
         ClusterCommand::Init { bound } => {
             let request = api::InitializeRequest {
                 header: None,

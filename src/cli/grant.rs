@@ -1,6 +1,6 @@
 //! `grantd grant`: grants.
 
-use clap::{Args, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::common::{Common, Fallback, Paging};
@@ -42,18 +42,15 @@ pub enum GrantCommand {
         paging: Paging,
     },
     /// End a grant, as its grantee or retiring principal: by token, or by key and grant id.
+    #[command(group(ArgGroup::new("which").required(true)))]
     Retire {
         /// Key ARN.
-        #[arg(
-            requires = "grant_id",
-            required_unless_present = "token",
-            conflicts_with = "token"
-        )]
+        #[arg(requires = "grant_id", group = "which")]
         key: Option<String>,
         /// The grant's id.
         grant_id: Option<String>,
         /// The grant's token.
-        #[arg(long)]
+        #[arg(long, group = "which")]
         token: Option<String>,
         /// Only check whether it would be done.
         #[arg(long)]

@@ -1,8 +1,7 @@
 //! The command line: one file a family of commands.
 //!
 //! Imports client, config, domain, telemetry. Never: a transport, a decision of its own (`decide` and `policy check`
-//! ask the domain), a write that the client library does not send. Starting nodes is `bin`'s affair; the flags of those
-//! commands stand here, so that help and completions show them.
+//! ask the domain), a write that the client library does not send.
 
 mod account;
 mod alias;
@@ -17,20 +16,11 @@ mod identity;
 mod input;
 mod key;
 mod output;
-mod process;
 mod settings;
-mod tour;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-
-pub use account::create as create_account;
-pub use cluster::{ClusterCommand, KeygenArgs};
-pub use common::Common;
-pub use error::CliError;
-pub use process::{DevArgs, ServeArgs};
-pub use tour::tour;
 
 /// How a command ended, as its exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -68,7 +58,7 @@ same names. `grantd dev` starts a cluster to try all this on.";
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
-    pub common: Common,
+    pub common: common::Common,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -77,13 +67,9 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
-    /// Start a three-node cluster in this process, to try things on.
-    Dev(DevArgs),
-    /// Run one node.
-    Serve(ServeArgs),
     /// Make a cluster of nodes, change it, look at it.
     #[command(subcommand)]
-    Cluster(ClusterCommand),
+    Cluster(cluster::ClusterCommand),
     /// Accounts; for the operator.
     #[command(subcommand)]
     Account(account::AccountCommand),
@@ -108,14 +94,10 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
 }
 
-/// Runs a command that needs no node in this process. Those that do ([`Command::Dev`], [`Command::Serve`],
-/// [`ClusterCommand::Keygen`]) are the binary's: `None`.
-pub async fn run(cli: &Cli) -> Option<Exit> {
+/// Runs a command; errors go to standard error.
+pub async fn run(cli: &Cli) -> Exit {
     let Cli { common, command } = cli;
     let shown = match command {
-        Command::Dev(_) | Command::Serve(_) | Command::Cluster(ClusterCommand::Keygen(_)) => {
-            return None;
-        }
         Command::Cluster(command) => cluster::run(common, command).await,
         Command::Account(command) => account::run(common, command).await,
         Command::Identity(command) => identity::run(common, command).await,
@@ -126,13 +108,13 @@ pub async fn run(cli: &Cli) -> Option<Exit> {
         Command::Config(command) => settings::run(command),
         Command::Completions(args) => completions::run(args),
     };
-    Some(match shown.and_then(|shown| shown.print(common)) {
+    match shown.and_then(|shown| shown.print(common)) {
         Ok(exit) => exit,
         Err(error) => {
             eprint!("{}", error.render());
             Exit::Error
         }
-    })
+    }
 }
 
 #[cfg(test)]

@@ -32,6 +32,9 @@ impl Target {
             .strip_prefix("http://")
             .unwrap_or(text)
             .trim_end_matches('/');
+        if address.contains('/') {
+            return Err(refuse("is not an address"));
+        }
         let port = address
             .rsplit_once(':')
             .map(|(_, port)| port.parse::<u16>());
