@@ -56,12 +56,25 @@ struct Base {
 }
 
 const fn base(name: &'static str, family: Family, negated: bool) -> Base {
-    Base { name, family, negated }
+    Base {
+        name,
+        family,
+        negated,
+    }
 }
 
-const EXACT: Family = Family::String { wildcards: false, case: Case::Exact };
-const IGNORE_CASE: Family = Family::String { wildcards: false, case: Case::Folded };
-const LIKE: Family = Family::String { wildcards: true, case: Case::Exact };
+const EXACT: Family = Family::String {
+    wildcards: false,
+    case: Case::Exact,
+};
+const IGNORE_CASE: Family = Family::String {
+    wildcards: false,
+    case: Case::Folded,
+};
+const LIKE: Family = Family::String {
+    wildcards: true,
+    case: Case::Exact,
+};
 
 /// Every operator (C-3, C-4, C-7), without its set form and `IfExists`.
 static BASES: [Base; 27] = [
@@ -74,15 +87,31 @@ static BASES: [Base; 27] = [
     base("NumericEquals", Family::Numeric(Order::Equal), false),
     base("NumericNotEquals", Family::Numeric(Order::Equal), true),
     base("NumericLessThan", Family::Numeric(Order::Less), false),
-    base("NumericLessThanEquals", Family::Numeric(Order::LessOrEqual), false),
+    base(
+        "NumericLessThanEquals",
+        Family::Numeric(Order::LessOrEqual),
+        false,
+    ),
     base("NumericGreaterThan", Family::Numeric(Order::Greater), false),
-    base("NumericGreaterThanEquals", Family::Numeric(Order::GreaterOrEqual), false),
+    base(
+        "NumericGreaterThanEquals",
+        Family::Numeric(Order::GreaterOrEqual),
+        false,
+    ),
     base("DateEquals", Family::Date(Order::Equal), false),
     base("DateNotEquals", Family::Date(Order::Equal), true),
     base("DateLessThan", Family::Date(Order::Less), false),
-    base("DateLessThanEquals", Family::Date(Order::LessOrEqual), false),
+    base(
+        "DateLessThanEquals",
+        Family::Date(Order::LessOrEqual),
+        false,
+    ),
     base("DateGreaterThan", Family::Date(Order::Greater), false),
-    base("DateGreaterThanEquals", Family::Date(Order::GreaterOrEqual), false),
+    base(
+        "DateGreaterThanEquals",
+        Family::Date(Order::GreaterOrEqual),
+        false,
+    ),
     base("Bool", Family::Bool, false),
     base("BinaryEquals", Family::Binary, false),
     base("IpAddress", Family::Ip, false),
@@ -107,19 +136,32 @@ impl Operator {
     pub fn parse(text: &str) -> Option<Self> {
         let (quantifier, rest) = match text.split_once(':') {
             None => (None, text),
-            Some((set, rest)) if set.eq_ignore_ascii_case("ForAllValues") => (Some(Quantifier::All), rest),
-            Some((set, rest)) if set.eq_ignore_ascii_case("ForAnyValue") => (Some(Quantifier::Any), rest),
+            Some((set, rest)) if set.eq_ignore_ascii_case("ForAllValues") => {
+                (Some(Quantifier::All), rest)
+            }
+            Some((set, rest)) if set.eq_ignore_ascii_case("ForAnyValue") => {
+                (Some(Quantifier::Any), rest)
+            }
             Some(_) => return None,
         };
-        let split = rest.len().checked_sub("IfExists".len()).filter(|at| rest.is_char_boundary(*at));
+        let split = rest
+            .len()
+            .checked_sub("IfExists".len())
+            .filter(|at| rest.is_char_boundary(*at));
         let (name, if_exists) = match split.map(|at| rest.split_at(at)) {
             Some((name, suffix)) if suffix.eq_ignore_ascii_case("IfExists") => (name, true),
             _ => (rest, false),
         };
-        let base = BASES.iter().find(|base| base.name.eq_ignore_ascii_case(name))?;
+        let base = BASES
+            .iter()
+            .find(|base| base.name.eq_ignore_ascii_case(name))?;
         // C-6, C-7: `Null` asks for existence itself, so neither form applies to it.
         let alone = !if_exists && quantifier.is_none();
-        (base.family != Family::Null || alone).then_some(Self { base, quantifier, if_exists })
+        (base.family != Family::Null || alone).then_some(Self {
+            base,
+            quantifier,
+            if_exists,
+        })
     }
 
     /// The names of all operators, for suggestions.
@@ -154,9 +196,18 @@ impl fmt::Debug for Operator {
 /// The values of one key under one operator.
 #[derive(Debug)]
 enum Operand {
-    String { values: Box<[Template]>, case: Case },
-    Numeric { values: Box<[f64]>, order: Order },
-    Date { values: Box<[i64]>, order: Order },
+    String {
+        values: Box<[Template]>,
+        case: Case,
+    },
+    Numeric {
+        values: Box<[f64]>,
+        order: Order,
+    },
+    Date {
+        values: Box<[i64]>,
+        order: Order,
+    },
     Bool(Box<[bool]>),
     Binary(Box<[Box<[u8]>]>),
     Ip(Box<[Cidr]>),
@@ -193,20 +244,46 @@ impl Condition {
             message: &'static str,
             help: &'static str,
         ) -> Result<Box<[T]>, BadValue> {
-            let read = |(index, text)| parse(text).ok_or(BadValue { index, message, help });
+            let read = |(index, text)| {
+                parse(text).ok_or(BadValue {
+                    index,
+                    message,
+                    help,
+                })
+            };
             values.enumerate().map(read).collect()
         }
-        let template = |text, wildcards| Template::parse(text, Syntax { wildcards, variables });
+        let template = |text, wildcards| {
+            Template::parse(
+                text,
+                Syntax {
+                    wildcards,
+                    variables,
+                },
+            )
+        };
         let variable_help = "write `${key}` or `${key, 'default'}`, and `${$}` for a dollar sign";
         let operand = match operator.base.family {
             Family::String { wildcards, case } => {
                 let parse = |(index, text)| {
-                    template(text, wildcards).map_err(|fault| BadValue { index, message: fault.message, help: variable_help })
+                    template(text, wildcards).map_err(|fault| BadValue {
+                        index,
+                        message: fault.message,
+                        help: variable_help,
+                    })
                 };
-                Operand::String { values: values.enumerate().map(parse).collect::<Result<_, _>>()?, case }
+                Operand::String {
+                    values: values.enumerate().map(parse).collect::<Result<_, _>>()?,
+                    case,
+                }
             }
             Family::Numeric(order) => Operand::Numeric {
-                values: read(values, parse_number, "the operator compares numbers", "write a number, such as 7 or \"7\"")?,
+                values: read(
+                    values,
+                    parse_number,
+                    "the operator compares numbers",
+                    "write a number, such as 7 or \"7\"",
+                )?,
                 order,
             },
             Family::Date(order) => Operand::Date {
@@ -218,12 +295,20 @@ impl Condition {
                 )?,
                 order,
             },
-            Family::Bool => {
-                Operand::Bool(read(values, parse_bool, "the operator compares booleans", "write true or false")?)
-            }
+            Family::Bool => Operand::Bool(read(
+                values,
+                parse_bool,
+                "the operator compares booleans",
+                "write true or false",
+            )?),
             Family::Binary => {
                 let parse = |text| parse_binary(text).map(Vec::into_boxed_slice);
-                Operand::Binary(read(values, parse, "the operator compares bytes", "write them in base 64")?)
+                Operand::Binary(read(
+                    values,
+                    parse,
+                    "the operator compares bytes",
+                    "write them in base 64",
+                )?)
             }
             Family::Ip => Operand::Ip(read(
                 values,
@@ -233,8 +318,11 @@ impl Condition {
             )?),
             Family::Arn => {
                 let parse = |(index, text)| {
-                    ArnPattern::parse(text, variables)
-                        .map_err(|fault| BadValue { index, message: fault.message, help: variable_help })
+                    ArnPattern::parse(text, variables).map_err(|fault| BadValue {
+                        index,
+                        message: fault.message,
+                        help: variable_help,
+                    })
                 };
                 Operand::Arn(values.enumerate().map(parse).collect::<Result<_, _>>()?)
             }
@@ -245,7 +333,11 @@ impl Condition {
                 "write true or false",
             )?),
         };
-        Ok(Self { operator, key, operand })
+        Ok(Self {
+            operator,
+            key,
+            operand,
+        })
     }
 
     /// The operator.
@@ -274,7 +366,11 @@ impl Condition {
 
     /// Whether the condition holds for a request.
     pub fn holds(&self, context: &dyn ContextSource) -> bool {
-        let Operator { base, quantifier, if_exists } = self.operator;
+        let Operator {
+            base,
+            quantifier,
+            if_exists,
+        } = self.operator;
         let value = context.get(&self.key);
         if let Operand::Null(wanted) = &self.operand {
             let absent = match value {
@@ -296,8 +392,12 @@ impl Condition {
         let one = |scalar: Scalar<'_>| self.matches(scalar, context) != base.negated;
         match (value, quantifier) {
             (ContextValue::One(scalar), _) => one(scalar),
-            (ContextValue::Many(values), Some(Quantifier::Any)) => values.any(&mut |text| one(Scalar::Text(text))),
-            (ContextValue::Many(values), Some(Quantifier::All)) => !values.any(&mut |text| !one(Scalar::Text(text))),
+            (ContextValue::Many(values), Some(Quantifier::Any)) => {
+                values.any(&mut |text| one(Scalar::Text(text)))
+            }
+            (ContextValue::Many(values), Some(Quantifier::All)) => {
+                !values.any(&mut |text| !one(Scalar::Text(text)))
+            }
             // C-10 leaves this open; a positive operator wants some value to match, a negated one none.
             (ContextValue::Many(values), None) => {
                 values.any(&mut |text| self.matches(Scalar::Text(text), context)) != base.negated
@@ -310,7 +410,9 @@ impl Condition {
         match &self.operand {
             Operand::String { values, case } => {
                 let text = scalar.into_text();
-                values.iter().any(|value| value.matches(&text, *case, context))
+                values
+                    .iter()
+                    .any(|value| value.matches(&text, *case, context))
             }
             Operand::Numeric { values, order } => {
                 let number = match scalar {
@@ -338,20 +440,25 @@ impl Condition {
                 truth.is_some_and(|truth| values.contains(&truth))
             }
             Operand::Binary(values) => match scalar {
-                Scalar::Text(text) => {
-                    parse_binary(text).is_some_and(|bytes| values.iter().any(|value| **value == *bytes))
+                Scalar::Text(text) => parse_binary(text)
+                    .is_some_and(|bytes| values.iter().any(|value| **value == *bytes)),
+                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => {
+                    false
                 }
-                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => false,
             },
             Operand::Ip(values) => match scalar {
                 Scalar::Text(text) => text
                     .parse::<IpAddr>()
                     .is_ok_and(|address| values.iter().any(|range| range.contains(address))),
-                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => false,
+                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => {
+                    false
+                }
             },
             Operand::Arn(values) => match scalar {
                 Scalar::Text(text) => values.iter().any(|pattern| pattern.matches(text, context)),
-                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => false,
+                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => {
+                    false
+                }
             },
             // Answered by `holds`, before any value is looked at.
             Operand::Null(_) => false,
@@ -369,12 +476,18 @@ struct ArnPattern {
 
 impl ArnPattern {
     fn parse(text: &str, variables: bool) -> Result<Self, super::text::Fault> {
-        let syntax = Syntax { wildcards: true, variables };
+        let syntax = Syntax {
+            wildcards: true,
+            variables,
+        };
         let segments = split_segments(text, variables)
             .into_iter()
             .map(|segment| Template::parse(segment, syntax))
             .collect::<Result<_, _>>()?;
-        Ok(Self { segments, is_any: text == "*" })
+        Ok(Self {
+            segments,
+            is_any: text == "*",
+        })
     }
 
     fn matches(&self, text: &str, context: &dyn ContextSource) -> bool {
@@ -383,10 +496,11 @@ impl ArnPattern {
         }
         let mut parts = text.splitn(6, ':');
         self.segments.len() == 6
-            && self
-                .segments
-                .iter()
-                .all(|segment| parts.next().is_some_and(|part| segment.matches(part, Case::Exact, context)))
+            && self.segments.iter().all(|segment| {
+                parts
+                    .next()
+                    .is_some_and(|part| segment.matches(part, Case::Exact, context))
+            })
     }
 
     fn is_null(&self, context: &dyn ContextSource) -> bool {
@@ -400,7 +514,9 @@ fn split_segments(text: &str, variables: bool) -> Vec<&str> {
     let (mut from, mut in_variable) = (0, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
-            b'{' if variables && at > 0 && text.as_bytes().get(at - 1) == Some(&b'$') => in_variable = true,
+            b'{' if variables && at > 0 && text.as_bytes().get(at - 1) == Some(&b'$') => {
+                in_variable = true
+            }
             b'}' => in_variable = false,
             b':' if !in_variable && segments.len() < 5 => {
                 segments.push(text.get(from..at).unwrap_or_default());
