@@ -195,7 +195,7 @@ impl fmt::Debug for Operator {
 
 /// The values of one key under one operator.
 #[derive(Debug)]
-enum Operand {
+enum Bounds {
     String {
         values: Box<[Template]>,
         case: Case,
@@ -221,7 +221,7 @@ enum Operand {
 pub struct Condition {
     operator: Operator,
     key: ContextKey,
-    operand: Operand,
+    bounds: Bounds,
 }
 
 /// A value that the operator cannot compare with: its index, what is wrong, what to write.
@@ -263,7 +263,7 @@ impl Condition {
             )
         };
         let variable_help = "write `${key}` or `${key, 'default'}`, and `${$}` for a dollar sign";
-        let operand = match operator.base.family {
+        let bounds = match operator.base.family {
             Family::String { wildcards, case } => {
                 let parse = |(index, text)| {
                     template(text, wildcards).map_err(|fault| BadValue {
@@ -272,12 +272,12 @@ impl Condition {
                         help: variable_help,
                     })
                 };
-                Operand::String {
+                Bounds::String {
                     values: values.enumerate().map(parse).collect::<Result<_, _>>()?,
                     case,
                 }
             }
-            Family::Numeric(order) => Operand::Numeric {
+            Family::Numeric(order) => Bounds::Numeric {
                 values: read(
                     values,
                     parse_number,
@@ -286,7 +286,7 @@ impl Condition {
                 )?,
                 order,
             },
-            Family::Date(order) => Operand::Date {
+            Family::Date(order) => Bounds::Date {
                 values: read(
                     values,
                     parse_date,
@@ -295,7 +295,7 @@ impl Condition {
                 )?,
                 order,
             },
-            Family::Bool => Operand::Bool(read(
+            Family::Bool => Bounds::Bool(read(
                 values,
                 parse_bool,
                 "the operator compares booleans",
@@ -303,14 +303,14 @@ impl Condition {
             )?),
             Family::Binary => {
                 let parse = |text| parse_binary(text).map(Vec::into_boxed_slice);
-                Operand::Binary(read(
+                Bounds::Binary(read(
                     values,
                     parse,
                     "the operator compares bytes",
                     "write them in base 64",
                 )?)
             }
-            Family::Ip => Operand::Ip(read(
+            Family::Ip => Bounds::Ip(read(
                 values,
                 Cidr::parse,
                 "the operator compares addresses",
@@ -324,9 +324,9 @@ impl Condition {
                         help: variable_help,
                     })
                 };
-                Operand::Arn(values.enumerate().map(parse).collect::<Result<_, _>>()?)
+                Bounds::Arn(values.enumerate().map(parse).collect::<Result<_, _>>()?)
             }
-            Family::Null => Operand::Null(read(
+            Family::Null => Bounds::Null(read(
                 values,
                 parse_bool,
                 "`Null` takes true (the key is absent) or false (it is present)",
@@ -336,7 +336,7 @@ impl Condition {
         Ok(Self {
             operator,
             key,
-            operand,
+            bounds,
         })
     }
 
@@ -352,15 +352,15 @@ impl Condition {
 
     /// Whether a variable in its values has neither a value nor a default (C-12).
     pub(super) fn has_null(&self, context: &dyn ContextSource) -> bool {
-        match &self.operand {
-            Operand::String { values, .. } => values.iter().any(|value| value.is_null(context)),
-            Operand::Arn(values) => values.iter().any(|value| value.is_null(context)),
-            Operand::Numeric { .. }
-            | Operand::Date { .. }
-            | Operand::Bool(_)
-            | Operand::Binary(_)
-            | Operand::Ip(_)
-            | Operand::Null(_) => false,
+        match &self.bounds {
+            Bounds::String { values, .. } => values.iter().any(|value| value.is_null(context)),
+            Bounds::Arn(values) => values.iter().any(|value| value.is_null(context)),
+            Bounds::Numeric { .. }
+            | Bounds::Date { .. }
+            | Bounds::Bool(_)
+            | Bounds::Binary(_)
+            | Bounds::Ip(_)
+            | Bounds::Null(_) => false,
         }
     }
 
@@ -372,7 +372,7 @@ impl Condition {
             if_exists,
         } = self.operator;
         let value = context.get(&self.key);
-        if let Operand::Null(wanted) = &self.operand {
+        if let Bounds::Null(wanted) = &self.bounds {
             let absent = match value {
                 None => true,
                 Some(ContextValue::One(_)) => false,
@@ -407,14 +407,14 @@ impl Condition {
 
     /// Whether some value of the policy matches this value of the request. A value of the wrong type matches none.
     fn matches(&self, scalar: Scalar<'_>, context: &dyn ContextSource) -> bool {
-        match &self.operand {
-            Operand::String { values, case } => {
+        match &self.bounds {
+            Bounds::String { values, case } => {
                 let text = scalar.into_text();
                 values
                     .iter()
                     .any(|value| value.matches(&text, *case, context))
             }
-            Operand::Numeric { values, order } => {
+            Bounds::Numeric { values, order } => {
                 let number = match scalar {
                     Scalar::Integer(number) => Some(number as f64),
                     Scalar::Text(text) => parse_number(text),
@@ -422,7 +422,7 @@ impl Condition {
                 };
                 number.is_some_and(|number| values.iter().any(|bound| order.holds(number, *bound)))
             }
-            Operand::Date { values, order } => {
+            Bounds::Date { values, order } => {
                 let at = match scalar {
                     Scalar::Time(at) => Some(at),
                     Scalar::Integer(seconds) => seconds.checked_mul(1000),
@@ -431,7 +431,7 @@ impl Condition {
                 };
                 at.is_some_and(|at| values.iter().any(|bound| order.holds(at, *bound)))
             }
-            Operand::Bool(values) => {
+            Bounds::Bool(values) => {
                 let truth = match scalar {
                     Scalar::Bool(truth) => Some(truth),
                     Scalar::Text(text) => parse_bool(text),
@@ -439,14 +439,14 @@ impl Condition {
                 };
                 truth.is_some_and(|truth| values.contains(&truth))
             }
-            Operand::Binary(values) => match scalar {
+            Bounds::Binary(values) => match scalar {
                 Scalar::Text(text) => parse_binary(text)
                     .is_some_and(|bytes| values.iter().any(|value| **value == *bytes)),
                 Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => {
                     false
                 }
             },
-            Operand::Ip(values) => match scalar {
+            Bounds::Ip(values) => match scalar {
                 Scalar::Text(text) => text
                     .parse::<IpAddr>()
                     .is_ok_and(|address| values.iter().any(|range| range.contains(address))),
@@ -454,14 +454,14 @@ impl Condition {
                     false
                 }
             },
-            Operand::Arn(values) => match scalar {
+            Bounds::Arn(values) => match scalar {
                 Scalar::Text(text) => values.iter().any(|pattern| pattern.matches(text, context)),
                 Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => {
                     false
                 }
             },
             // Answered by `holds`, before any value is looked at.
-            Operand::Null(_) => false,
+            Bounds::Null(_) => false,
         }
     }
 }
