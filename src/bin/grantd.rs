@@ -1,21 +1,5 @@
-//! The `grantd` binary: reads the command line and runs it.
+//! The `grantd` binary: the command line, nothing else.
 
-use std::process::ExitCode;
-
-use clap::Parser;
-use grantd::cli::{Cli, run};
-
-fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: cannot start the runtime: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    runtime.block_on(run(&cli)).into()
+fn main() -> std::process::ExitCode {
+    grantd::cli::main()
 }

@@ -94,8 +94,23 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+/// The whole program: reads the arguments, runs the command, gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run(&cli)).into(),
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            Exit::Error.into()
+        }
+    }
+}
+
 /// Runs a command; errors go to standard error.
-pub async fn run(cli: &Cli) -> Exit {
+async fn run(cli: &Cli) -> Exit {
     let Cli { common, command } = cli;
     let shown = match command {
         Command::Cluster(command) => cluster::run(common, command).await,
