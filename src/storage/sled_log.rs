@@ -873,7 +873,8 @@ impl Worker {
         let removed = guard("purging the log", || {
             let mut batch = sled::Batch::default();
             let mut removed = 0;
-            for key in self.records
+            for key in self
+                .records
                 .range(..=end.as_slice())
                 .keys()
                 .take(PURGE_STEP)
