@@ -18,6 +18,12 @@ pub(super) const TAIL_BYTES: usize = 32 * 1024 * 1024;
 /// Memory that sled may use for its pages: it serves reads of lagging followers and the start alone.
 pub(super) const ENGINE_CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
+/// How often a start looks whether the threads of a store closed before it, in the same process, have let go: 10 s in all.
+pub(super) const ENGINE_LOCK_ATTEMPTS: u32 = 2_000;
+
+/// And how long it waits in between.
+pub(super) const ENGINE_LOCK_WAIT: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// Items that one step of a purge removes before appends get their turn: about a millisecond.
 pub(super) const PURGE_STEP: usize = 256;
 

@@ -19,8 +19,8 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, oneshot};
 
 use super::bounds::{
-    BATCH_BYTES, ENGINE_CACHE_BYTES, MAX_QUEUED_BYTES, MAX_READ_BYTES, MAX_SNAPSHOT_EXTRA_BYTES,
-    PURGE_STEP, SEGMENT_BYTES, TAIL_BYTES,
+    BATCH_BYTES, ENGINE_CACHE_BYTES, ENGINE_LOCK_ATTEMPTS, ENGINE_LOCK_WAIT, MAX_QUEUED_BYTES,
+    MAX_READ_BYTES, MAX_SNAPSHOT_EXTRA_BYTES, PURGE_STEP, SEGMENT_BYTES, TAIL_BYTES,
 };
 use super::disk::{Disk, Probe, Step, failed};
 use super::node_state::{self, NodeState};
@@ -951,15 +951,38 @@ fn flush(db: &sled::Db) -> Result<(), StorageError> {
     guard("flushing the log", || db.flush()).map(|_| ())
 }
 
+/// Opens sled. The caller holds the folder's own lock, so whoever still holds sled's is a thread that a store closed in
+/// this process has left to end by itself. Sled says neither when that happens nor that it has.
 fn open_engine(folder: &Path) -> Result<sled::Db, StorageError> {
-    guard("opening the log", || {
-        sled::Config::new()
-            .path(folder)
-            .segment_size(SEGMENT_BYTES)
-            .cache_capacity(ENGINE_CACHE_BYTES)
-            .flush_every_ms(None)
-            .open()
-    })
+    let mut attempts = 0;
+    loop {
+        let opened = guard("opening the log", || {
+            sled::Config::new()
+                .path(folder)
+                .segment_size(SEGMENT_BYTES)
+                .cache_capacity(ENGINE_CACHE_BYTES)
+                .flush_every_ms(None)
+                .open()
+        });
+        attempts += 1;
+        if opened.is_ok() || attempts >= ENGINE_LOCK_ATTEMPTS || !engine_is_locked(folder)? {
+            return opened;
+        }
+        std::thread::sleep(ENGINE_LOCK_WAIT);
+    }
+}
+
+fn engine_is_locked(folder: &Path) -> Result<bool, StorageError> {
+    let path = folder.join("db");
+    match File::open(&path) {
+        Ok(file) => match file.try_lock() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(failed("locking", &path, &error)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("opening", &path, &error)),
+    }
 }
 
 fn create_plain_folder(folder: &Path) -> Result<(), StorageError> {

@@ -37,7 +37,7 @@ struct Promise {
     identities: Vec<Option<Identity>>,
     /// The snapshot that was acknowledged, and one on its way.
     snapshots: Vec<Option<(LogId, Vec<u8>)>>,
-    /// A torn end of this kind of write is refused rather than started: never, on these disks.
+    /// Everything up to here was purged, and that was acknowledged.
     purged: Option<LogId>,
 }
 
@@ -72,6 +72,9 @@ struct State {
     losses: u64,
     violations: Vec<String>,
     steps: BTreeMap<Step, u64>,
+    /// Between the opening of sled and our first sync. Sled's own recovery syncs every piece it writes before it writes the
+    /// next (its `pagecache/snapshot.rs`), so a mix of pieces cannot be left by a power loss: all of it or nothing.
+    recovering: bool,
     /// The next step of this kind fails once.
     fail: Option<Step>,
 }
@@ -82,6 +85,8 @@ enum Rest {
     Nothing,
     /// The first so many thousandths of each file's changed pages, and the new names.
     Prefix(u64),
+    /// Everything: the page cache was written back just in time.
+    All,
     /// Each page and each folder's new names by a coin.
     Random(u64),
 }
@@ -162,7 +167,16 @@ impl Probe for Recorder {
         }
         if self.left_out.is_none() && Step::SYNCS.contains(&step) {
             let seed = state.losses;
-            let rests = [Rest::Prefix(seed * 37 % 1000), Rest::Random(seed)];
+            let rests = if state.recovering {
+                vec![Rest::All]
+            } else {
+                vec![
+                    Rest::Prefix(seed * 37 % 1000),
+                    Rest::Random(seed),
+                    Rest::Random(seed + 1),
+                    Rest::All,
+                ]
+            };
             self.lose_power(&mut state, &format!("before {step:?}"), &rests)?;
         }
         Ok(())
@@ -171,6 +185,7 @@ impl Probe for Recorder {
     fn after(&self, step: Step, path: &Path) {
         let mut state = self.state.lock().expect("lock");
         *state.steps.entry(step).or_default() += 1;
+        state.recovering &= step != Step::LogSync;
         if !Step::SYNCS.contains(&step) {
             return;
         }
@@ -200,13 +215,13 @@ impl Probe for Recorder {
 fn rebuild(target: &Path, durable: &Platter, live: &Platter, rest: Rest) -> io::Result<()> {
     let mut random = SplitMix(match rest {
         Rest::Random(seed) => seed,
-        Rest::Nothing | Rest::Prefix(_) => 0,
+        Rest::Nothing | Rest::Prefix(_) | Rest::All => 0,
     });
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
         let new_names = match rest {
             Rest::Nothing => false,
-            Rest::Prefix(_) => true,
+            Rest::Prefix(_) | Rest::All => true,
             Rest::Random(_) => random.below(2) == 0,
         };
         let platter = if new_names { live } else { durable };
@@ -240,6 +255,7 @@ fn mix(old: &[u8], new: &[u8], rest: Rest, random: &mut SplitMix) -> Vec<u8> {
             seen += 1;
             match rest {
                 Rest::Nothing => false,
+                Rest::All => true,
                 Rest::Prefix(thousandths) => seen * 1000 <= total * thousandths,
                 Rest::Random(_) => random.below(2) == 0,
             }
@@ -250,7 +266,7 @@ fn mix(old: &[u8], new: &[u8], rest: Rest, random: &mut SplitMix) -> Vec<u8> {
     }
     let length = match rest {
         Rest::Nothing => old.len(),
-        Rest::Prefix(1000) => new.len(),
+        Rest::All => return new.to_vec(),
         Rest::Prefix(_) | Rest::Random(_) if random.below(2) == 0 => old.len(),
         Rest::Prefix(_) | Rest::Random(_) => new.len(),
     };
@@ -277,13 +293,15 @@ fn verify(node: &Path, promise: &Promise) -> Result<(), String> {
         },
     )
     .map_err(|error| format!("the start was refused: {error}"))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| error.to_string())?;
-    // Steps run on the writer's thread and on the thread that opens; a runtime of its own needs a thread of its own.
+    // Steps run on the writer's thread and on the thread that opens: a runtime of its own needs a thread of its own.
     std::thread::scope(|scope| {
         scope
-            .spawn(|| runtime.block_on(compare(&storage, promise)))
+            .spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .map_err(|error| error.to_string())?;
+                runtime.block_on(compare(&storage, promise))
+            })
             .join()
             .unwrap_or_else(|_| Err("the comparison panicked".to_owned()))
     })
@@ -370,6 +388,9 @@ impl Driver {
     }
 
     fn open(&mut self) {
+        // An empty folder has nothing to recover: there every mix counts.
+        let reopened = self.recorder.root.join("node/log/db").exists();
+        self.recorder.state.lock().expect("lock").recovering = reopened;
         let storage = SledStorage::open(
             self.recorder.root.join("node"),
             SledOptions {
