@@ -88,16 +88,20 @@ struct Inner {
 }
 
 enum Job {
-    Append {
-        previous: Option<LogId>,
-        records: Vec<Record>,
-        bytes: usize,
-        done: Done,
-    },
+    Append(Append),
     Truncate(Option<LogId>, Reply),
     Purge(LogId, Reply),
     Vote(StoredVote, Reply),
     Identity(Identity, Reply),
+}
+
+struct Append {
+    previous: Option<LogId>,
+    records: Vec<Record>,
+    bytes: usize,
+    /// The truncations that were asked for before it.
+    truncations: u64,
+    done: Done,
 }
 
 type Reply = oneshot::Sender<Result<(), StorageError>>;
@@ -128,7 +132,8 @@ impl SledStorage {
         };
         let mut facts = state.facts();
         let unused = facts == NodeFacts::default();
-        if !unused && !(log_folder.join("db").exists() && log_folder.join("conf").exists()) {
+        let log_is_there = log_folder.join("db").exists() && log_folder.join("conf").exists();
+        if !unused && !log_is_there {
             return Err(Refusal::LogMissing.into());
         }
         create_plain_folder(&snapshots)?;
@@ -307,12 +312,14 @@ impl Storage for SledStorage {
             .map(|record| record.payload.len() + 128)
             .sum();
         let permits = u32::try_from(bytes.min(MAX_QUEUED_BYTES)).unwrap_or(u32::MAX);
-        self.shared
-            .room
-            .acquire_many(permits)
-            .await
-            .map_err(|_| StorageError::Closed)?
-            .forget();
+        match self.shared.room.acquire_many(permits).await {
+            Ok(room) => room.forget(),
+            Err(_) => {
+                // Closed by a fault.
+                self.shared.lock().alive()?;
+                return Err(StorageError::Closed);
+            }
+        }
         let queued = self.shared.lock().queue_append(records, bytes, done);
         match queued {
             Ok(()) => {
@@ -363,7 +370,7 @@ impl Storage for SledStorage {
             let reader = self.shared.reader();
             let wanted = range.clone();
             let found = blocking(move || read_engine(&reader?, wanted, max_bytes)).await;
-            let mut inner = self.shared.lock();
+            let inner = self.shared.lock();
             inner.alive()?;
             let crossed = inner.truncations != truncations
                 || inner
@@ -377,12 +384,14 @@ impl Storage for SledStorage {
                         "the log",
                         format!("record {} is not there any more", range.start),
                     );
-                    inner.poisoned.get_or_insert(error.to_string());
+                    drop(inner);
+                    self.shared.poison(&error);
                     return Err(error);
                 }
                 Ok(found) => return Ok(found),
                 Err(error) => {
-                    inner.poisoned.get_or_insert(error.to_string());
+                    drop(inner);
+                    self.shared.poison(&error);
                     return Err(error);
                 }
             }
@@ -492,6 +501,8 @@ impl Shared {
 
     fn poison(&self, error: &StorageError) {
         self.lock().poisoned.get_or_insert(error.to_string());
+        // Whoever waits for room would wait for ever.
+        self.room.close();
         self.wake.notify_one();
     }
 
@@ -530,12 +541,13 @@ impl Inner {
             self.tail_bytes = self.tail_bytes.saturating_add(record.payload.len());
             self.tail.push_back(record.clone());
         }
-        self.queue.push_back(Job::Append {
+        self.queue.push_back(Job::Append(Append {
             previous,
             records,
             bytes,
+            truncations: self.truncations,
             done,
-        });
+        }));
         Ok(())
     }
 
@@ -568,6 +580,17 @@ impl Inner {
         self.log.purged = self.log.purged.max(Some(upto));
         if self.log.last.is_none_or(|last| last.index <= upto.index) {
             self.log.last = self.log.purged;
+        }
+    }
+
+    /// The next job, if it is an append.
+    fn pop_append(&mut self) -> Option<Append> {
+        match self.queue.pop_front()? {
+            Job::Append(append) => Some(append),
+            other => {
+                self.queue.push_front(other);
+                None
+            }
         }
     }
 
@@ -633,13 +656,6 @@ enum Turn {
     Stop,
 }
 
-struct Append {
-    previous: Option<LogId>,
-    records: Vec<Record>,
-    bytes: usize,
-    done: Done,
-}
-
 impl Worker {
     fn run(mut self) {
         loop {
@@ -673,40 +689,16 @@ impl Worker {
                     return Turn::Stop;
                 }
             } else if let Some(job) = inner.queue.pop_front() {
-                let Job::Append {
-                    previous,
-                    records,
-                    bytes,
-                    done,
-                } = job
-                else {
+                let Job::Append(first) = job else {
                     return Turn::One(job);
                 };
-                let mut gathered = bytes;
-                let mut appends = vec![Append {
-                    previous,
-                    records,
-                    bytes,
-                    done,
-                }];
+                let mut gathered = first.bytes;
+                let mut appends = vec![first];
                 while gathered < BATCH_BYTES
-                    && let Some(Job::Append { bytes, .. }) = inner.queue.front()
+                    && let Some(next) = inner.pop_append()
                 {
-                    gathered = gathered.saturating_add(*bytes);
-                    if let Some(Job::Append {
-                        previous,
-                        records,
-                        bytes,
-                        done,
-                    }) = inner.queue.pop_front()
-                    {
-                        appends.push(Append {
-                            previous,
-                            records,
-                            bytes,
-                            done,
-                        });
-                    }
+                    gathered = gathered.saturating_add(next.bytes);
+                    appends.push(next);
                 }
                 return Turn::Appends(appends);
             } else if inner.closing {
@@ -731,19 +723,15 @@ impl Worker {
         let written = self.shared.note_fault(written);
         if written.is_ok() {
             let mut inner = self.shared.lock();
-            // A truncation that is queued behind has lowered what callers see already.
-            let last = appends
-                .iter()
-                .rev()
-                .find_map(|append| append.records.last())
-                .map(|record| record.id);
-            if let Some(last) = last {
-                let still_there = inner.log.last.is_some_and(|seen| seen >= last);
-                if still_there {
-                    inner.durable_below = inner.durable_below.max(last.index.saturating_add(1));
+            for append in &appends {
+                // After a truncation that is queued behind, the same indexes may stand for records that are not durable.
+                if append.truncations == inner.truncations
+                    && let Some(last) = append.records.last()
+                {
+                    inner.durable_below = last.id.index.saturating_add(1);
                 }
-                inner.shrink_tail();
             }
+            inner.shrink_tail();
         }
         self.shared.room.add_permits(bytes.min(MAX_QUEUED_BYTES));
         for append in appends {
@@ -810,7 +798,7 @@ impl Worker {
 
     fn one(&mut self, job: Job) {
         let (result, reply) = match job {
-            Job::Append { done, .. } => {
+            Job::Append(Append { done, .. }) => {
                 // Appends are gathered in `next_turn`.
                 done(Err(StorageError::Misuse(
                     "an append out of turn".to_owned(),
@@ -907,7 +895,7 @@ impl Worker {
 fn fail_all(jobs: VecDeque<Job>, error: &StorageError) {
     for job in jobs {
         match job {
-            Job::Append { done, .. } => done(Err(error.clone())),
+            Job::Append(append) => (append.done)(Err(error.clone())),
             Job::Truncate(_, reply)
             | Job::Purge(_, reply)
             | Job::Vote(_, reply)
@@ -953,6 +941,10 @@ fn flush(db: &sled::Db) -> Result<(), StorageError> {
 
 /// Opens sled. The caller holds the folder's own lock, so whoever still holds sled's is a thread that a store closed in
 /// this process has left to end by itself. Sled says neither when that happens nor that it has.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "sled raises no event when its last thread ends, and blocking on its lock could block for ever"
+)]
 fn open_engine(folder: &Path) -> Result<sled::Db, StorageError> {
     let mut attempts = 0;
     loop {

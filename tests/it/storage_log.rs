@@ -257,6 +257,61 @@ async fn old_records_are_read_from_the_engine() {
     assert_eq!(read_all(&storage).await.expect("reads").len(), 80);
 }
 
+/// A truncation that overtakes an append still on its way: what is read is what was written last, also once records
+/// have left the memory.
+#[tokio::test]
+async fn truncation_behind_a_queued_append_never_shows_old_records() {
+    let folder = folder();
+    let probe = Arc::new(SlowFirstSync::default());
+    let storage = Arc::new(
+        SledStorage::open(
+            folder.path(),
+            SledOptions {
+                expected_node: None,
+                probe: Some(probe.clone()),
+            },
+        )
+        .expect("opens"),
+    );
+    bind(&*storage).await.expect("binds");
+    let size = 1_000_000;
+    append(&*storage, records(1, 0..3, size))
+        .await
+        .expect("appends");
+    *probe.armed.lock().expect("lock") = true;
+    let (old, old_told) = callback();
+    storage
+        .append(records(1, 3..20, size), old)
+        .await
+        .expect("queues");
+    let truncated = {
+        let storage = storage.clone();
+        tokio::spawn(async move { storage.truncate_after(Some(id(1, 5))).await })
+    };
+    while storage.log_state().last != Some(id(1, 5)) {
+        tokio::task::yield_now().await;
+    }
+    let (new, new_told) = callback();
+    storage
+        .append(records(2, 6..40, size), new)
+        .await
+        .expect("queues");
+    let expected: Vec<Record> = records(1, 0..6, size)
+        .into_iter()
+        .chain(records(2, 6..40, size))
+        .collect();
+    *probe.armed.lock().expect("lock") = false;
+    probe.reached.notify_all();
+    old_told.await.expect("told").expect("durable");
+    assert_eq!(read_all(&*storage).await.expect("reads"), expected);
+    truncated.await.expect("runs").expect("truncates");
+    new_told.await.expect("told").expect("durable");
+    assert_eq!(read_all(&*storage).await.expect("reads"), expected);
+    drop(storage);
+    let storage = open(folder.path()).expect("opens again");
+    assert_eq!(read_all(&storage).await.expect("reads"), expected);
+}
+
 /// Holds the first sync of the log back until it is told to go on, and counts all of them.
 #[derive(Default)]
 struct SlowFirstSync {

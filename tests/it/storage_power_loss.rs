@@ -6,7 +6,7 @@
 //! starts a store on it and compares with what was acknowledged by then. A sync that is left out of what counts as
 //! durable must make this fail: that is shown for each of them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -55,7 +55,7 @@ type Names = BTreeMap<PathBuf, BTreeMap<PathBuf, Node>>;
 #[derive(Clone, Default)]
 struct Platter {
     names: Names,
-    contents: HashMap<FileKey, Arc<Vec<u8>>>,
+    contents: BTreeMap<FileKey, Arc<Vec<u8>>>,
 }
 
 struct Recorder {
