@@ -143,7 +143,10 @@ const _: () = assert!(KmsAction::ALL.len() <= 64);
 impl KmsAction {
     /// The action with this name, `kms:` left out, in any letter case (P-10).
     pub fn by_name(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|action| action.name().eq_ignore_ascii_case(name))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|action| action.name().eq_ignore_ascii_case(name))
     }
 
     /// Whether its `KeyId` may be an alias name or alias ARN (ID-6).
@@ -238,31 +241,51 @@ pub(super) struct ActionSet {
 
 impl ActionSet {
     /// Compiles the patterns; the error is the index of the pattern that is none.
-    pub fn compile<'a>(patterns: impl Iterator<Item = &'a str>, negated: bool) -> Result<Self, usize> {
+    pub fn compile<'a>(
+        patterns: impl Iterator<Item = &'a str>,
+        negated: bool,
+    ) -> Result<Self, usize> {
         let mut kms = 0;
         let mut others = Vec::new();
         for (index, text) in patterns.enumerate() {
             if !is_pattern(text) {
                 return Err(index);
             }
-            let template = Template::parse(text, super::text::Syntax { wildcards: true, variables: false })
-                .map_err(|Fault { .. }| index)?;
+            let template = Template::parse(
+                text,
+                super::text::Syntax {
+                    wildcards: true,
+                    variables: false,
+                },
+            )
+            .map_err(|Fault { .. }| index)?;
             for action in KmsAction::ALL {
                 if template.matches_plain(action.full_name(), Case::Folded) {
                     kms |= action.bit();
                 }
             }
-            if text.split_once(':').is_none_or(|(service, _)| !service.eq_ignore_ascii_case("kms")) || !template.is_literal() {
+            if text
+                .split_once(':')
+                .is_none_or(|(service, _)| !service.eq_ignore_ascii_case("kms"))
+                || !template.is_literal()
+            {
                 others.push(template);
             }
         }
-        Ok(Self { kms, others: others.into(), negated })
+        Ok(Self {
+            kms,
+            others: others.into(),
+            negated,
+        })
     }
 
     pub fn contains(&self, action: &Action) -> bool {
         let hit = match action {
             Action::Kms(action) => self.kms & action.bit() != 0,
-            Action::Other(text) => self.others.iter().any(|t| t.matches_plain(text, Case::Folded)),
+            Action::Other(text) => self
+                .others
+                .iter()
+                .any(|t| t.matches_plain(text, Case::Folded)),
         };
         hit != self.negated
     }
@@ -273,10 +296,15 @@ fn is_pattern(text: &str) -> bool {
     if matches!(text, "*" | "*:*") {
         return true;
     }
-    let Some((service, name)) = text.split_once(':') else { return false };
+    let Some((service, name)) = text.split_once(':') else {
+        return false;
+    };
     let in_service = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
     let in_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'*' | b'?' | b'-' | b'_');
-    !service.is_empty() && service.bytes().all(in_service) && !name.is_empty() && name.bytes().all(in_name)
+    !service.is_empty()
+        && service.bytes().all(in_service)
+        && !name.is_empty()
+        && name.bytes().all(in_name)
 }
 
 #[cfg(test)]
@@ -295,7 +323,13 @@ mod tests {
     #[test]
     fn action_pattern_in_another_letter_case_matches() {
         let some = set(&["KMS:decrypt", "kms:GenerateDataKey*", "kms:?ign"], false);
-        for yes in ["kms:Decrypt", "KMS:DECRYPT", "kms:GenerateDataKey", "kms:GenerateDataKeyPair", "kms:Sign"] {
+        for yes in [
+            "kms:Decrypt",
+            "KMS:DECRYPT",
+            "kms:GenerateDataKey",
+            "kms:GenerateDataKeyPair",
+            "kms:Sign",
+        ] {
             assert!(has(&some, yes), "{yes}");
         }
         for no in ["kms:Encrypt", "kms:Verify", "iam:Decrypt", "kms:CreateKey"] {
@@ -334,19 +368,42 @@ mod tests {
 
     #[test]
     fn action_pattern_without_a_service_is_refused() {
-        for text in ["Decrypt", "kms:", ":Decrypt", "k*:Decrypt", "kms:De crypt", "", "kms:Decrypt:x", "kms/Decrypt"] {
-            assert_eq!(ActionSet::compile([text].into_iter(), false).err(), Some(0), "{text}");
+        for text in [
+            "Decrypt",
+            "kms:",
+            ":Decrypt",
+            "k*:Decrypt",
+            "kms:De crypt",
+            "",
+            "kms:Decrypt:x",
+            "kms/Decrypt",
+        ] {
+            assert_eq!(
+                ActionSet::compile([text].into_iter(), false).err(),
+                Some(0),
+                "{text}"
+            );
         }
     }
 
     /// D-8, ID-6, G-27: the columns of the table.
     #[test]
     fn table_knows_reach_aliases_and_contexts() {
-        assert!(KmsAction::Decrypt.is_cross_account() && !KmsAction::PutKeyPolicy.is_cross_account());
-        assert!(KmsAction::DescribeKey.accepts_alias() && !KmsAction::GenerateRandom.accepts_alias());
+        assert!(
+            KmsAction::Decrypt.is_cross_account() && !KmsAction::PutKeyPolicy.is_cross_account()
+        );
+        assert!(
+            KmsAction::DescribeKey.accepts_alias() && !KmsAction::GenerateRandom.accepts_alias()
+        );
         assert!(!KmsAction::CreateGrant.accepts_alias());
-        assert!(KmsAction::ReEncryptTo.has_encryption_context() && !KmsAction::Sign.has_encryption_context());
+        assert!(
+            KmsAction::ReEncryptTo.has_encryption_context()
+                && !KmsAction::Sign.has_encryption_context()
+        );
         assert_eq!(KmsAction::CreateAlias.target(), ActionTarget::KeyAndAlias);
-        assert_eq!(KmsAction::ALL.iter().filter(|a| a.is_grantable()).count(), 19);
+        assert_eq!(
+            KmsAction::ALL.iter().filter(|a| a.is_grantable()).count(),
+            19
+        );
     }
 }

@@ -43,7 +43,6 @@ pub(super) struct Statement {
 #[derive(Debug)]
 pub(super) struct Texts {
     pub negated: bool,
-    pub place: Place,
     pub items: Vec<Item>,
 }
 
@@ -71,13 +70,26 @@ pub(super) struct Condition {
     pub values: Vec<Item>,
 }
 
-pub(super) fn malformed(place: Place, offending: &str, message: impl Into<Box<str>>, help: impl Into<Box<str>>) -> PolicyError {
+pub(super) fn malformed(
+    place: Place,
+    offending: &str,
+    message: impl Into<Box<str>>,
+    help: impl Into<Box<str>>,
+) -> PolicyError {
     PolicyError::new(PolicyErrorKind::Malformed, place, offending, message, help)
 }
 
 const TOP: [&str; 3] = ["Version", "Id", "Statement"];
 const STATEMENT: [&str; 9] = [
-    "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition",
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
 ];
 
 pub(super) fn document(node: Node) -> Result<Document, PolicyError> {
@@ -96,16 +108,32 @@ pub(super) fn document(node: Node) -> Result<Document, PolicyError> {
         }
     }
     let Some((at, node)) = statements else {
-        return Err(malformed(place, "", "the policy has no `Statement`", "add a `Statement` with at least one statement"));
+        return Err(malformed(
+            place,
+            "",
+            "the policy has no `Statement`",
+            "add a `Statement` with at least one statement",
+        ));
     };
     let statements = match node.value {
-        Value::List(nodes) => nodes.into_iter().map(statement).collect::<Result<Vec<_>, _>>()?,
+        Value::List(nodes) => nodes
+            .into_iter()
+            .map(statement)
+            .collect::<Result<Vec<_>, _>>()?,
         _ => vec![statement(node)?],
     };
     if statements.is_empty() {
-        return Err(malformed(at, "Statement", "the policy has no statement", "write at least one statement"));
+        return Err(malformed(
+            at,
+            "Statement",
+            "the policy has no statement",
+            "write at least one statement",
+        ));
     }
-    Ok(Document { version, statements })
+    Ok(Document {
+        version,
+        statements,
+    })
 }
 
 fn read_version(item: Item) -> Result<Version, PolicyError> {
@@ -124,7 +152,8 @@ fn read_version(item: Item) -> Result<Version, PolicyError> {
 fn statement(node: Node) -> Result<Statement, PolicyError> {
     let place = node.place;
     let members = object(node, "a statement")?;
-    let (mut sid, mut effect, mut principal, mut action, mut resource) = (None, None, None, None, None);
+    let (mut sid, mut effect, mut principal, mut action, mut resource) =
+        (None, None, None, None, None);
     let mut conditions = Vec::new();
     for member in members {
         let name = &*member.name;
@@ -148,9 +177,22 @@ fn statement(node: Node) -> Result<Statement, PolicyError> {
         }
     }
     let Some(effect) = effect else {
-        return Err(malformed(place, "", "the statement has no `Effect`", "add \"Effect\": \"Allow\" or \"Effect\": \"Deny\""));
+        return Err(malformed(
+            place,
+            "",
+            "the statement has no `Effect`",
+            "add \"Effect\": \"Allow\" or \"Effect\": \"Deny\"",
+        ));
     };
-    Ok(Statement { place, sid, effect, principal, action, resource, conditions })
+    Ok(Statement {
+        place,
+        sid,
+        effect,
+        principal,
+        action,
+        resource,
+        conditions,
+    })
 }
 
 fn only_one<T>(seen: &Option<T>, place: Place, name: &str) -> Result<(), PolicyError> {
@@ -158,7 +200,12 @@ fn only_one<T>(seen: &Option<T>, place: Place, name: &str) -> Result<(), PolicyE
         return Ok(());
     }
     let message = format!("the statement has both `{name}` and `Not{name}`");
-    Err(malformed(place, name, message, "keep one of them, or make two statements"))
+    Err(malformed(
+        place,
+        name,
+        message,
+        "keep one of them, or make two statements",
+    ))
 }
 
 fn read_effect(item: Item) -> Result<Effect, PolicyError> {
@@ -167,7 +214,12 @@ fn read_effect(item: Item) -> Result<Effect, PolicyError> {
         "Deny" => Ok(Effect::Deny),
         other => {
             let message = format!("the effect `{}` is unknown", other.escape_debug());
-            Err(malformed(item.place, other, message, "write \"Allow\" or \"Deny\", in this letter case"))
+            Err(malformed(
+                item.place,
+                other,
+                message,
+                "write \"Allow\" or \"Deny\", in this letter case",
+            ))
         }
     }
 }
@@ -176,11 +228,20 @@ fn principals(node: Node, negated: bool) -> Result<Principals, PolicyError> {
     let place = node.place;
     let mut entries = Vec::new();
     match node.value {
-        Value::Text(text) if &*text == "*" => entries.push((PrincipalType::Everyone, Item { text, place })),
+        Value::Text(text) if &*text == "*" => {
+            entries.push((PrincipalType::Everyone, Item { text, place }))
+        }
         Value::Text(text) => {
             let message = format!("`{}` stands alone as a principal", text.escape_debug());
-            let help = "write \"*\", or an object such as {\"AWS\": \"arn:aws:iam::111122223333:root\"}";
-            return Err(PolicyError::new(PolicyErrorKind::InvalidPrincipal, place, &text, message, help));
+            let help =
+                "write \"*\", or an object such as {\"AWS\": \"arn:aws:iam::111122223333:root\"}";
+            return Err(PolicyError::new(
+                PolicyErrorKind::InvalidPrincipal,
+                place,
+                &text,
+                message,
+                help,
+            ));
         }
         Value::Object(members) => {
             for member in members {
@@ -190,22 +251,36 @@ fn principals(node: Node, negated: bool) -> Result<Principals, PolicyError> {
                     "Federated" => PrincipalType::Federated,
                     "CanonicalUser" => PrincipalType::CanonicalUser,
                     name => {
-                        return Err(unknown(member.place, name, &["AWS", "Service", "Federated"], "a principal"));
+                        return Err(unknown(
+                            member.place,
+                            name,
+                            &["AWS", "Service", "Federated"],
+                            "a principal",
+                        ));
                     }
                 };
                 for item in texts(member.value, "Principal", negated)?.items {
-                    let kind = if kind == PrincipalType::Aws && &*item.text == "*" { PrincipalType::Everyone } else { kind };
+                    let kind = if kind == PrincipalType::Aws && &*item.text == "*" {
+                        PrincipalType::Everyone
+                    } else {
+                        kind
+                    };
                     entries.push((kind, item));
                 }
             }
         }
         other => {
             let message = format!("`Principal` is {}", other.type_name());
-            let help = "write \"*\", or an object such as {\"AWS\": \"arn:aws:iam::111122223333:root\"}";
+            let help =
+                "write \"*\", or an object such as {\"AWS\": \"arn:aws:iam::111122223333:root\"}";
             return Err(malformed(place, "Principal", message, help));
         }
     }
-    Ok(Principals { negated, place, entries })
+    Ok(Principals {
+        negated,
+        place,
+        entries,
+    })
 }
 
 fn read_conditions(node: Node) -> Result<Vec<Condition>, PolicyError> {
@@ -216,12 +291,26 @@ fn read_conditions(node: Node) -> Result<Vec<Condition>, PolicyError> {
             let key_place = key.place;
             let values = values(key.value)?;
             if values.is_empty() {
-                let message = format!("the condition on `{}` has no values", key.name.escape_debug());
-                return Err(malformed(key_place, &key.name, message, "write at least one value, or remove the condition"));
+                let message = format!(
+                    "the condition on `{}` has no values",
+                    key.name.escape_debug()
+                );
+                return Err(malformed(
+                    key_place,
+                    &key.name,
+                    message,
+                    "write at least one value, or remove the condition",
+                ));
             }
             conditions.push(Condition {
-                operator: Item { text: operator.name.clone(), place },
-                key: Item { text: key.name, place: key_place },
+                operator: Item {
+                    text: operator.name.clone(),
+                    place,
+                },
+                key: Item {
+                    text: key.name,
+                    place: key_place,
+                },
                 values,
             });
         }
@@ -234,7 +323,10 @@ fn values(node: Node) -> Result<Vec<Item>, PolicyError> {
     let place = node.place;
     match node.value {
         Value::List(nodes) => nodes.into_iter().map(value).collect(),
-        value_ => Ok(vec![value(Node { place, value: value_ })?]),
+        value_ => Ok(vec![value(Node {
+            place,
+            value: value_,
+        })?]),
     }
 }
 
@@ -246,7 +338,12 @@ fn value(node: Node) -> Result<Item, PolicyError> {
         Value::Bool(false) => "false".into(),
         other @ (Value::Null | Value::List(_) | Value::Object(_)) => {
             let message = format!("a condition value is {}", other.type_name());
-            return Err(malformed(place, "", message, "write a string, a number or a boolean, or one list of them"));
+            return Err(malformed(
+                place,
+                "",
+                message,
+                "write a string, a number or a boolean, or one list of them",
+            ));
         }
     };
     Ok(Item { text, place })
@@ -257,17 +354,30 @@ fn object(node: Node, what: &str) -> Result<Vec<super::json::Member>, PolicyErro
         Value::Object(members) => Ok(members),
         other => {
             let message = format!("{what} is {}, not an object", other.type_name());
-            Err(malformed(node.place, "", message, "write an object in braces"))
+            Err(malformed(
+                node.place,
+                "",
+                message,
+                "write an object in braces",
+            ))
         }
     }
 }
 
 fn text(node: Node, name: &str) -> Result<Item, PolicyError> {
     match node.value {
-        Value::Text(text) => Ok(Item { text, place: node.place }),
+        Value::Text(text) => Ok(Item {
+            text,
+            place: node.place,
+        }),
         other => {
             let message = format!("`{name}` is {}, not a string", other.type_name());
-            Err(malformed(node.place, name, message, "write one string in double quotes"))
+            Err(malformed(
+                node.place,
+                name,
+                message,
+                "write one string in double quotes",
+            ))
         }
     }
 }
@@ -275,10 +385,13 @@ fn text(node: Node, name: &str) -> Result<Item, PolicyError> {
 fn texts(node: Node, name: &str, negated: bool) -> Result<Texts, PolicyError> {
     let place = node.place;
     let items = match node.value {
-        Value::List(nodes) => nodes.into_iter().map(|node| text(node, name)).collect::<Result<Vec<_>, _>>()?,
+        Value::List(nodes) => nodes
+            .into_iter()
+            .map(|node| text(node, name))
+            .collect::<Result<Vec<_>, _>>()?,
         value => vec![text(Node { place, value }, name)?],
     };
-    Ok(Texts { negated, place, items })
+    Ok(Texts { negated, items })
 }
 
 fn unknown(place: Place, name: &str, known: &[&str], what: &str) -> PolicyError {
@@ -291,7 +404,10 @@ fn unknown(place: Place, name: &str, known: &[&str], what: &str) -> PolicyError 
 }
 
 /// The candidate that a slip of the keyboard turns into this name, if there is one.
-pub(super) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn nearest<'a>(
+    name: &str,
+    candidates: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
     if name.len() > 64 {
         return None;
     }
@@ -313,7 +429,9 @@ fn distance(one: &str, other: &str) -> usize {
             *first = left;
         }
         for (cell, b) in row.iter_mut().skip(1).zip(other.chars()) {
-            let best = (diagonal + usize::from(a != b)).min(left + 1).min(*cell + 1);
+            let best = (diagonal + usize::from(a != b))
+                .min(left + 1)
+                .min(*cell + 1);
             diagonal = *cell;
             *cell = best;
             left = best;

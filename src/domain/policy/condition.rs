@@ -56,12 +56,25 @@ struct Base {
 }
 
 const fn base(name: &'static str, family: Family, negated: bool) -> Base {
-    Base { name, family, negated }
+    Base {
+        name,
+        family,
+        negated,
+    }
 }
 
-const EXACT: Family = Family::String { wildcards: false, case: Case::Exact };
-const IGNORE_CASE: Family = Family::String { wildcards: false, case: Case::Folded };
-const LIKE: Family = Family::String { wildcards: true, case: Case::Exact };
+const EXACT: Family = Family::String {
+    wildcards: false,
+    case: Case::Exact,
+};
+const IGNORE_CASE: Family = Family::String {
+    wildcards: false,
+    case: Case::Folded,
+};
+const LIKE: Family = Family::String {
+    wildcards: true,
+    case: Case::Exact,
+};
 
 /// Every operator (C-3, C-4, C-7), without its set form and `IfExists`.
 static BASES: [Base; 27] = [
@@ -74,15 +87,31 @@ static BASES: [Base; 27] = [
     base("NumericEquals", Family::Numeric(Order::Equal), false),
     base("NumericNotEquals", Family::Numeric(Order::Equal), true),
     base("NumericLessThan", Family::Numeric(Order::Less), false),
-    base("NumericLessThanEquals", Family::Numeric(Order::LessOrEqual), false),
+    base(
+        "NumericLessThanEquals",
+        Family::Numeric(Order::LessOrEqual),
+        false,
+    ),
     base("NumericGreaterThan", Family::Numeric(Order::Greater), false),
-    base("NumericGreaterThanEquals", Family::Numeric(Order::GreaterOrEqual), false),
+    base(
+        "NumericGreaterThanEquals",
+        Family::Numeric(Order::GreaterOrEqual),
+        false,
+    ),
     base("DateEquals", Family::Date(Order::Equal), false),
     base("DateNotEquals", Family::Date(Order::Equal), true),
     base("DateLessThan", Family::Date(Order::Less), false),
-    base("DateLessThanEquals", Family::Date(Order::LessOrEqual), false),
+    base(
+        "DateLessThanEquals",
+        Family::Date(Order::LessOrEqual),
+        false,
+    ),
     base("DateGreaterThan", Family::Date(Order::Greater), false),
-    base("DateGreaterThanEquals", Family::Date(Order::GreaterOrEqual), false),
+    base(
+        "DateGreaterThanEquals",
+        Family::Date(Order::GreaterOrEqual),
+        false,
+    ),
     base("Bool", Family::Bool, false),
     base("BinaryEquals", Family::Binary, false),
     base("IpAddress", Family::Ip, false),
@@ -107,19 +136,32 @@ impl Operator {
     pub fn parse(text: &str) -> Option<Self> {
         let (quantifier, rest) = match text.split_once(':') {
             None => (None, text),
-            Some((set, rest)) if set.eq_ignore_ascii_case("ForAllValues") => (Some(Quantifier::All), rest),
-            Some((set, rest)) if set.eq_ignore_ascii_case("ForAnyValue") => (Some(Quantifier::Any), rest),
+            Some((set, rest)) if set.eq_ignore_ascii_case("ForAllValues") => {
+                (Some(Quantifier::All), rest)
+            }
+            Some((set, rest)) if set.eq_ignore_ascii_case("ForAnyValue") => {
+                (Some(Quantifier::Any), rest)
+            }
             Some(_) => return None,
         };
-        let split = rest.len().checked_sub("IfExists".len()).filter(|at| rest.is_char_boundary(*at));
+        let split = rest
+            .len()
+            .checked_sub("IfExists".len())
+            .filter(|at| rest.is_char_boundary(*at));
         let (name, if_exists) = match split.map(|at| rest.split_at(at)) {
             Some((name, suffix)) if suffix.eq_ignore_ascii_case("IfExists") => (name, true),
             _ => (rest, false),
         };
-        let base = BASES.iter().find(|base| base.name.eq_ignore_ascii_case(name))?;
+        let base = BASES
+            .iter()
+            .find(|base| base.name.eq_ignore_ascii_case(name))?;
         // C-6, C-7: `Null` asks for existence itself, so neither form applies to it.
         let alone = !if_exists && quantifier.is_none();
-        (base.family != Family::Null || alone).then_some(Self { base, quantifier, if_exists })
+        (base.family != Family::Null || alone).then_some(Self {
+            base,
+            quantifier,
+            if_exists,
+        })
     }
 
     /// The names of all operators, for suggestions.
@@ -153,10 +195,19 @@ impl fmt::Debug for Operator {
 
 /// The values of one key under one operator.
 #[derive(Debug)]
-enum Operand {
-    String { values: Box<[Template]>, case: Case },
-    Numeric { values: Box<[f64]>, order: Order },
-    Date { values: Box<[i64]>, order: Order },
+enum Bounds {
+    String {
+        values: Box<[Template]>,
+        case: Case,
+    },
+    Numeric {
+        values: Box<[f64]>,
+        order: Order,
+    },
+    Date {
+        values: Box<[i64]>,
+        order: Order,
+    },
     Bool(Box<[bool]>),
     Binary(Box<[Box<[u8]>]>),
     Ip(Box<[Cidr]>),
@@ -170,7 +221,7 @@ enum Operand {
 pub struct Condition {
     operator: Operator,
     key: ContextKey,
-    operand: Operand,
+    bounds: Bounds,
 }
 
 /// A value that the operator cannot compare with: its index, what is wrong, what to write.
@@ -193,23 +244,49 @@ impl Condition {
             message: &'static str,
             help: &'static str,
         ) -> Result<Box<[T]>, BadValue> {
-            let read = |(index, text)| parse(text).ok_or(BadValue { index, message, help });
+            let read = |(index, text)| {
+                parse(text).ok_or(BadValue {
+                    index,
+                    message,
+                    help,
+                })
+            };
             values.enumerate().map(read).collect()
         }
-        let template = |text, wildcards| Template::parse(text, Syntax { wildcards, variables });
+        let template = |text, wildcards| {
+            Template::parse(
+                text,
+                Syntax {
+                    wildcards,
+                    variables,
+                },
+            )
+        };
         let variable_help = "write `${key}` or `${key, 'default'}`, and `${$}` for a dollar sign";
-        let operand = match operator.base.family {
+        let bounds = match operator.base.family {
             Family::String { wildcards, case } => {
                 let parse = |(index, text)| {
-                    template(text, wildcards).map_err(|fault| BadValue { index, message: fault.message, help: variable_help })
+                    template(text, wildcards).map_err(|fault| BadValue {
+                        index,
+                        message: fault.message,
+                        help: variable_help,
+                    })
                 };
-                Operand::String { values: values.enumerate().map(parse).collect::<Result<_, _>>()?, case }
+                Bounds::String {
+                    values: values.enumerate().map(parse).collect::<Result<_, _>>()?,
+                    case,
+                }
             }
-            Family::Numeric(order) => Operand::Numeric {
-                values: read(values, parse_number, "the operator compares numbers", "write a number, such as 7 or \"7\"")?,
+            Family::Numeric(order) => Bounds::Numeric {
+                values: read(
+                    values,
+                    parse_number,
+                    "the operator compares numbers",
+                    "write a number, such as 7 or \"7\"",
+                )?,
                 order,
             },
-            Family::Date(order) => Operand::Date {
+            Family::Date(order) => Bounds::Date {
                 values: read(
                     values,
                     parse_date,
@@ -218,14 +295,22 @@ impl Condition {
                 )?,
                 order,
             },
-            Family::Bool => {
-                Operand::Bool(read(values, parse_bool, "the operator compares booleans", "write true or false")?)
-            }
+            Family::Bool => Bounds::Bool(read(
+                values,
+                parse_bool,
+                "the operator compares booleans",
+                "write true or false",
+            )?),
             Family::Binary => {
                 let parse = |text| parse_binary(text).map(Vec::into_boxed_slice);
-                Operand::Binary(read(values, parse, "the operator compares bytes", "write them in base 64")?)
+                Bounds::Binary(read(
+                    values,
+                    parse,
+                    "the operator compares bytes",
+                    "write them in base 64",
+                )?)
             }
-            Family::Ip => Operand::Ip(read(
+            Family::Ip => Bounds::Ip(read(
                 values,
                 Cidr::parse,
                 "the operator compares addresses",
@@ -233,19 +318,26 @@ impl Condition {
             )?),
             Family::Arn => {
                 let parse = |(index, text)| {
-                    ArnPattern::parse(text, variables)
-                        .map_err(|fault| BadValue { index, message: fault.message, help: variable_help })
+                    ArnPattern::parse(text, variables).map_err(|fault| BadValue {
+                        index,
+                        message: fault.message,
+                        help: variable_help,
+                    })
                 };
-                Operand::Arn(values.enumerate().map(parse).collect::<Result<_, _>>()?)
+                Bounds::Arn(values.enumerate().map(parse).collect::<Result<_, _>>()?)
             }
-            Family::Null => Operand::Null(read(
+            Family::Null => Bounds::Null(read(
                 values,
                 parse_bool,
                 "`Null` takes true (the key is absent) or false (it is present)",
                 "write true or false",
             )?),
         };
-        Ok(Self { operator, key, operand })
+        Ok(Self {
+            operator,
+            key,
+            bounds,
+        })
     }
 
     /// The operator.
@@ -260,23 +352,27 @@ impl Condition {
 
     /// Whether a variable in its values has neither a value nor a default (C-12).
     pub(super) fn has_null(&self, context: &dyn ContextSource) -> bool {
-        match &self.operand {
-            Operand::String { values, .. } => values.iter().any(|value| value.is_null(context)),
-            Operand::Arn(values) => values.iter().any(|value| value.is_null(context)),
-            Operand::Numeric { .. }
-            | Operand::Date { .. }
-            | Operand::Bool(_)
-            | Operand::Binary(_)
-            | Operand::Ip(_)
-            | Operand::Null(_) => false,
+        match &self.bounds {
+            Bounds::String { values, .. } => values.iter().any(|value| value.is_null(context)),
+            Bounds::Arn(values) => values.iter().any(|value| value.is_null(context)),
+            Bounds::Numeric { .. }
+            | Bounds::Date { .. }
+            | Bounds::Bool(_)
+            | Bounds::Binary(_)
+            | Bounds::Ip(_)
+            | Bounds::Null(_) => false,
         }
     }
 
     /// Whether the condition holds for a request.
     pub fn holds(&self, context: &dyn ContextSource) -> bool {
-        let Operator { base, quantifier, if_exists } = self.operator;
+        let Operator {
+            base,
+            quantifier,
+            if_exists,
+        } = self.operator;
         let value = context.get(&self.key);
-        if let Operand::Null(wanted) = &self.operand {
+        if let Bounds::Null(wanted) = &self.bounds {
             let absent = match value {
                 None => true,
                 Some(ContextValue::One(_)) => false,
@@ -296,8 +392,12 @@ impl Condition {
         let one = |scalar: Scalar<'_>| self.matches(scalar, context) != base.negated;
         match (value, quantifier) {
             (ContextValue::One(scalar), _) => one(scalar),
-            (ContextValue::Many(values), Some(Quantifier::Any)) => values.any(&mut |text| one(Scalar::Text(text))),
-            (ContextValue::Many(values), Some(Quantifier::All)) => !values.any(&mut |text| !one(Scalar::Text(text))),
+            (ContextValue::Many(values), Some(Quantifier::Any)) => {
+                values.any(&mut |text| one(Scalar::Text(text)))
+            }
+            (ContextValue::Many(values), Some(Quantifier::All)) => {
+                !values.any(&mut |text| !one(Scalar::Text(text)))
+            }
             // C-10 leaves this open; a positive operator wants some value to match, a negated one none.
             (ContextValue::Many(values), None) => {
                 values.any(&mut |text| self.matches(Scalar::Text(text), context)) != base.negated
@@ -307,12 +407,14 @@ impl Condition {
 
     /// Whether some value of the policy matches this value of the request. A value of the wrong type matches none.
     fn matches(&self, scalar: Scalar<'_>, context: &dyn ContextSource) -> bool {
-        match &self.operand {
-            Operand::String { values, case } => {
+        match &self.bounds {
+            Bounds::String { values, case } => {
                 let text = scalar.into_text();
-                values.iter().any(|value| value.matches(&text, *case, context))
+                values
+                    .iter()
+                    .any(|value| value.matches(&text, *case, context))
             }
-            Operand::Numeric { values, order } => {
+            Bounds::Numeric { values, order } => {
                 let number = match scalar {
                     Scalar::Integer(number) => Some(number as f64),
                     Scalar::Text(text) => parse_number(text),
@@ -320,7 +422,7 @@ impl Condition {
                 };
                 number.is_some_and(|number| values.iter().any(|bound| order.holds(number, *bound)))
             }
-            Operand::Date { values, order } => {
+            Bounds::Date { values, order } => {
                 let at = match scalar {
                     Scalar::Time(at) => Some(at),
                     Scalar::Integer(seconds) => seconds.checked_mul(1000),
@@ -329,7 +431,7 @@ impl Condition {
                 };
                 at.is_some_and(|at| values.iter().any(|bound| order.holds(at, *bound)))
             }
-            Operand::Bool(values) => {
+            Bounds::Bool(values) => {
                 let truth = match scalar {
                     Scalar::Bool(truth) => Some(truth),
                     Scalar::Text(text) => parse_bool(text),
@@ -337,24 +439,29 @@ impl Condition {
                 };
                 truth.is_some_and(|truth| values.contains(&truth))
             }
-            Operand::Binary(values) => match scalar {
-                Scalar::Text(text) => {
-                    parse_binary(text).is_some_and(|bytes| values.iter().any(|value| **value == *bytes))
+            Bounds::Binary(values) => match scalar {
+                Scalar::Text(text) => parse_binary(text)
+                    .is_some_and(|bytes| values.iter().any(|value| **value == *bytes)),
+                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => {
+                    false
                 }
-                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => false,
             },
-            Operand::Ip(values) => match scalar {
+            Bounds::Ip(values) => match scalar {
                 Scalar::Text(text) => text
                     .parse::<IpAddr>()
                     .is_ok_and(|address| values.iter().any(|range| range.contains(address))),
-                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => false,
+                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => {
+                    false
+                }
             },
-            Operand::Arn(values) => match scalar {
+            Bounds::Arn(values) => match scalar {
                 Scalar::Text(text) => values.iter().any(|pattern| pattern.matches(text, context)),
-                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => false,
+                Scalar::Bool(_) | Scalar::Integer(_) | Scalar::Time(_) | Scalar::Account(_) => {
+                    false
+                }
             },
             // Answered by `holds`, before any value is looked at.
-            Operand::Null(_) => false,
+            Bounds::Null(_) => false,
         }
     }
 }
@@ -369,12 +476,18 @@ struct ArnPattern {
 
 impl ArnPattern {
     fn parse(text: &str, variables: bool) -> Result<Self, super::text::Fault> {
-        let syntax = Syntax { wildcards: true, variables };
+        let syntax = Syntax {
+            wildcards: true,
+            variables,
+        };
         let segments = split_segments(text, variables)
             .into_iter()
             .map(|segment| Template::parse(segment, syntax))
             .collect::<Result<_, _>>()?;
-        Ok(Self { segments, is_any: text == "*" })
+        Ok(Self {
+            segments,
+            is_any: text == "*",
+        })
     }
 
     fn matches(&self, text: &str, context: &dyn ContextSource) -> bool {
@@ -383,10 +496,11 @@ impl ArnPattern {
         }
         let mut parts = text.splitn(6, ':');
         self.segments.len() == 6
-            && self
-                .segments
-                .iter()
-                .all(|segment| parts.next().is_some_and(|part| segment.matches(part, Case::Exact, context)))
+            && self.segments.iter().all(|segment| {
+                parts
+                    .next()
+                    .is_some_and(|part| segment.matches(part, Case::Exact, context))
+            })
     }
 
     fn is_null(&self, context: &dyn ContextSource) -> bool {
@@ -400,7 +514,9 @@ fn split_segments(text: &str, variables: bool) -> Vec<&str> {
     let (mut from, mut in_variable) = (0, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
-            b'{' if variables && at > 0 && text.as_bytes().get(at - 1) == Some(&b'$') => in_variable = true,
+            b'{' if variables && at > 0 && text.as_bytes().get(at - 1) == Some(&b'$') => {
+                in_variable = true
+            }
             b'}' => in_variable = false,
             b':' if !in_variable && segments.len() < 5 => {
                 segments.push(text.get(from..at).unwrap_or_default());

@@ -161,8 +161,13 @@ impl ContextKey {
                 return family(Folded(name.into()));
             }
         }
-        let known = KnownKey::ALL.iter().find(|known| known.name().eq_ignore_ascii_case(&folded));
-        known.map_or_else(|| Self::Other(Folded(folded.into())), |known| Self::Known(*known))
+        let known = KnownKey::ALL
+            .iter()
+            .find(|known| known.name().eq_ignore_ascii_case(&folded));
+        known.map_or_else(
+            || Self::Other(Folded(folded.into())),
+            |known| Self::Known(*known),
+        )
     }
 }
 
@@ -279,7 +284,8 @@ pub(crate) mod tests {
 
     impl Context {
         pub(crate) fn one(mut self, key: &str, value: &str) -> Self {
-            self.values.insert(ContextKey::parse(key), (false, vec![value.to_string()]));
+            self.values
+                .insert(ContextKey::parse(key), (false, vec![value.to_string()]));
             self
         }
 
@@ -293,7 +299,11 @@ pub(crate) mod tests {
     impl ContextSource for Context {
         fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
             let (many, values) = self.values.get(key)?;
-            Some(if *many { ContextValue::Many(values) } else { ContextValue::text(&values[0]) })
+            Some(if *many {
+                ContextValue::Many(values)
+            } else {
+                ContextValue::text(&values[0])
+            })
         }
     }
 
@@ -303,13 +313,22 @@ pub(crate) mod tests {
         for (one, other) in [
             ("kms:RequestAlias", "KMS:requestalias"),
             ("aws:PrincipalTag/Project", "AWS:principaltag/pROJECT"),
-            ("kms:EncryptionContext:Dept:X", "kms:encryptioncontext:dept:x"),
+            (
+                "kms:EncryptionContext:Dept:X",
+                "kms:encryptioncontext:dept:x",
+            ),
             ("custom:Key", "CUSTOM:KEY"),
         ] {
             assert_eq!(ContextKey::parse(one), ContextKey::parse(other));
         }
-        assert_ne!(ContextKey::parse("aws:RequestTag/a"), ContextKey::parse("aws:ResourceTag/a"));
-        assert!(matches!(ContextKey::parse("kms:EncryptionContextKeys"), ContextKey::Known(KnownKey::EncryptionContextKeys)));
+        assert_ne!(
+            ContextKey::parse("aws:RequestTag/a"),
+            ContextKey::parse("aws:ResourceTag/a")
+        );
+        assert!(matches!(
+            ContextKey::parse("kms:EncryptionContextKeys"),
+            ContextKey::Known(KnownKey::EncryptionContextKeys)
+        ));
     }
 
     #[test]

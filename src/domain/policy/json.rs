@@ -62,7 +62,8 @@ pub(super) fn parse(text: &str) -> Result<Node, PolicyError> {
     let node = reader.value(0)?;
     reader.skip_space();
     if reader.peek().is_some() {
-        let help = "remove what follows the closing brace, or check that no brace was closed too early";
+        let help =
+            "remove what follows the closing brace, or check that no brace was closed too early";
         return Err(reader.error("there is text after the end of the document", help));
     }
     Ok(node)
@@ -116,7 +117,10 @@ impl<'a> Reader<'a> {
         let rest = self.text.get(self.at..).unwrap_or_default();
         if let Some(inner) = rest.strip_prefix('"') {
             let end = inner.find(['"', '\n']).map_or(rest.len(), |end| end + 2);
-            return rest.get(..end.min(rest.len())).unwrap_or_default().trim_end_matches('\n');
+            return rest
+                .get(..end.min(rest.len()))
+                .unwrap_or_default()
+                .trim_end_matches('\n');
         }
         let end = rest
             .char_indices()
@@ -126,7 +130,13 @@ impl<'a> Reader<'a> {
     }
 
     fn error(&self, message: &str, help: &str) -> PolicyError {
-        PolicyError::new(PolicyErrorKind::Syntax, self.place, self.upcoming(), message, help)
+        PolicyError::new(
+            PolicyErrorKind::Syntax,
+            self.place,
+            self.upcoming(),
+            message,
+            help,
+        )
     }
 
     fn value(&mut self, depth: usize) -> Result<Node, PolicyError> {
@@ -191,7 +201,10 @@ impl<'a> Reader<'a> {
                     PolicyErrorKind::Syntax,
                     place,
                     &name,
-                    format!("the name `{}` stands twice in one object", name.escape_debug()),
+                    format!(
+                        "the name `{}` stands twice in one object",
+                        name.escape_debug()
+                    ),
                     "keep one of them, or put both values in one list",
                 ));
             }
@@ -273,13 +286,20 @@ impl<'a> Reader<'a> {
             }
             Some(_) => {
                 let (before, after) = (self.last_token(), self.upcoming());
-                let before = if before.len() > 80 { "the last entry" } else { before };
+                let before = if before.len() > 80 {
+                    "the last entry"
+                } else {
+                    before
+                };
                 Err(PolicyError::new(
                     PolicyErrorKind::Syntax,
                     self.end_of_last,
                     after,
                     format!("a comma is missing after {before}"),
-                    format!("write a `,` at the end of line {}, before {after}", self.end_of_last.line),
+                    format!(
+                        "write a `,` at the end of line {}, before {after}",
+                        self.end_of_last.line
+                    ),
                 ))
             }
         }
@@ -287,7 +307,8 @@ impl<'a> Reader<'a> {
 
     fn unclosed(&self, what: &str, close: char, open: Place) -> PolicyError {
         let Place { line, column } = open;
-        let message = format!("the {what} that begins at line {line}, column {column} is not closed");
+        let message =
+            format!("the {what} that begins at line {line}, column {column} is not closed");
         let help = format!("write the missing `{close}`");
         PolicyError::new(PolicyErrorKind::Syntax, self.place, "", message, help)
     }
@@ -317,8 +338,15 @@ impl<'a> Reader<'a> {
 
     fn escape(&mut self, place: Place) -> Result<char, PolicyError> {
         let bad = |text: &str| {
-            let help = "JSON knows \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\u with four hexadecimal digits";
-            PolicyError::new(PolicyErrorKind::Syntax, place, text, "the escape in this string is unknown", help)
+            let help =
+                "JSON knows \\\" \\\\ \\/ \\b \\f \\n \\r \\t and \\u with four hexadecimal digits";
+            PolicyError::new(
+                PolicyErrorKind::Syntax,
+                place,
+                text,
+                "the escape in this string is unknown",
+                help,
+            )
         };
         Ok(match self.bump() {
             Some('"') => '"',
@@ -333,7 +361,9 @@ impl<'a> Reader<'a> {
                 let high = self.hex4().ok_or_else(|| bad("\\u"))?;
                 let code = if (0xd800..0xdc00).contains(&high) {
                     let low = match (self.bump(), self.bump()) {
-                        (Some('\\'), Some('u')) => self.hex4().filter(|low| (0xdc00..0xe000).contains(low)),
+                        (Some('\\'), Some('u')) => {
+                            self.hex4().filter(|low| (0xdc00..0xe000).contains(low))
+                        }
                         _ => None,
                     };
                     let low = low.ok_or_else(|| bad("\\u"))?;
@@ -363,14 +393,23 @@ impl<'a> Reader<'a> {
         let text = self.text.get(from..self.at).unwrap_or_default();
         if !is_number(text) {
             let help = "write it as JSON does, or put it in double quotes";
-            return Err(PolicyError::new(PolicyErrorKind::Syntax, place, text, "this is no JSON number", help));
+            return Err(PolicyError::new(
+                PolicyErrorKind::Syntax,
+                place,
+                text,
+                "this is no JSON number",
+                help,
+            ));
         }
         Ok(Value::Number(text.into()))
     }
 
     fn word(&mut self) -> Result<Value, PolicyError> {
         let (from, place) = (self.at, self.place);
-        while self.peek().is_some_and(|c| c.is_ascii_alphanumeric() || c == '_') {
+        while self
+            .peek()
+            .is_some_and(|c| c.is_ascii_alphanumeric() || c == '_')
+        {
             self.bump();
         }
         match self.text.get(from..self.at).unwrap_or_default() {
@@ -421,7 +460,10 @@ mod tests {
     fn missing_comma_is_pointed_at_where_it_belongs() {
         let (line, column, text) = fault("[\n  \"a\"\n  \"b\"\n]");
         assert_eq!((line, column), (2, 6));
-        assert_eq!(text, "line 2, column 6: a comma is missing after \"a\"; write a `,` at the end of line 2, before \"b\"");
+        assert_eq!(
+            text,
+            "line 2, column 6: a comma is missing after \"a\"; write a `,` at the end of line 2, before \"b\""
+        );
     }
 
     #[test]
@@ -435,7 +477,10 @@ mod tests {
     #[test]
     fn unclosed_object_names_where_it_began() {
         let (_, _, text) = fault("{\n \"a\": [1]");
-        assert!(text.contains("begins at line 1, column 1 is not closed"), "{text}");
+        assert!(
+            text.contains("begins at line 1, column 1 is not closed"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -448,9 +493,33 @@ mod tests {
     #[test]
     fn other_faults_are_refused() {
         for text in [
-            "", " ", "{", "[", "{\"a\"}", "{\"a\":}", "{a:1}", "[1 2]", "[01]", "[1.]", "[+1]", "[.5]", "[1e]", "[tru]",
-            "['a']", "[\"a]", "[\"\\x\"]", "[\"\\u12\"]", "[\"\\ud800\"]", "[\"\\ud800\\u0041\"]", "[\"a\nb\"]", "[1]]",
-            "{} {}", "[1}", "[,1]", "{,}", "\u{feff}{}",
+            "",
+            " ",
+            "{",
+            "[",
+            "{\"a\"}",
+            "{\"a\":}",
+            "{a:1}",
+            "[1 2]",
+            "[01]",
+            "[1.]",
+            "[+1]",
+            "[.5]",
+            "[1e]",
+            "[tru]",
+            "['a']",
+            "[\"a]",
+            "[\"\\x\"]",
+            "[\"\\u12\"]",
+            "[\"\\ud800\"]",
+            "[\"\\ud800\\u0041\"]",
+            "[\"a\nb\"]",
+            "[1]]",
+            "{} {}",
+            "[1}",
+            "[,1]",
+            "{,}",
+            "\u{feff}{}",
         ] {
             assert!(parse(text).is_err(), "{text}");
         }
@@ -460,7 +529,9 @@ mod tests {
     #[test]
     fn escapes_and_numbers_are_read() {
         let node = parse(" [\"\\u00e9\\ud83d\\ude00\\n\\/\", -1.5e+3, true, null] ").unwrap();
-        let Value::List(items) = node.value else { panic!("a list") };
+        let Value::List(items) = node.value else {
+            panic!("a list")
+        };
         assert!(matches!(&items[0].value, Value::Text(t) if &**t == "é😀\n/"));
         assert!(matches!(&items[1].value, Value::Number(n) if &**n == "-1.5e+3"));
         assert!(matches!(items[2].value, Value::Bool(true)));

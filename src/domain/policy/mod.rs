@@ -49,10 +49,20 @@ impl Policy {
         let places = validated
             .principals
             .iter()
-            .map(|read| read.iter().flat_map(|read| &read.entries).map(|(_, place)| *place).collect())
+            .map(|read| {
+                read.iter()
+                    .flat_map(|read| &read.entries)
+                    .map(|(_, place)| *place)
+                    .collect()
+            })
             .collect();
         let statements = statement::compile(validated)?;
-        Ok(Arc::new(Self { kind, text: text.into(), statements, places }))
+        Ok(Arc::new(Self {
+            kind,
+            text: text.into(),
+            statements,
+            places,
+        }))
     }
 
     /// What the policy is attached to.
@@ -77,14 +87,23 @@ impl Policy {
             .zip(&self.places)
             .enumerate()
             .flat_map(|(index, (statement, places))| {
-                statement.principals().iter().zip(places).map(move |(principal, place)| (index, principal, *place))
+                statement
+                    .principals()
+                    .iter()
+                    .zip(places)
+                    .map(move |(principal, place)| (index, principal, *place))
             })
     }
 
     /// The first `Deny` statement that applies.
-    pub fn denying(&self, ask: &Ask<'_>, bindings: Option<&dyn Bindings>) -> Option<(usize, &Statement)> {
+    pub fn denying(
+        &self,
+        ask: &Ask<'_>,
+        bindings: Option<&dyn Bindings>,
+    ) -> Option<(usize, &Statement)> {
         self.statements.iter().enumerate().find(|(_, statement)| {
-            statement.is_deny() && matches!(statement.verdict(ask, bindings), Verdict::Applies { .. })
+            statement.is_deny()
+                && matches!(statement.verdict(ask, bindings), Verdict::Applies { .. })
         })
     }
 
@@ -94,15 +113,18 @@ impl Policy {
         ask: &'a Ask<'a>,
         bindings: Option<&'a dyn Bindings>,
     ) -> impl Iterator<Item = (usize, &'a Statement, Ways)> {
-        self.statements.iter().enumerate().filter_map(move |(index, statement)| {
-            if statement.is_deny() {
-                return None;
-            }
-            match statement.verdict(ask, bindings) {
-                Verdict::Applies { ways } => Some((index, statement, ways)),
-                _ => None,
-            }
-        })
+        self.statements
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, statement)| {
+                if statement.is_deny() {
+                    return None;
+                }
+                match statement.verdict(ask, bindings) {
+                    Verdict::Applies { ways } => Some((index, statement, ways)),
+                    _ => None,
+                }
+            })
     }
 }
 
@@ -117,7 +139,10 @@ impl Eq for Policy {}
 
 impl fmt::Debug for Policy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Policy").field("kind", &self.kind).field("text", &self.text).finish_non_exhaustive()
+        f.debug_struct("Policy")
+            .field("kind", &self.kind)
+            .field("text", &self.text)
+            .finish_non_exhaustive()
     }
 }
 

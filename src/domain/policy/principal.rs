@@ -58,9 +58,9 @@ impl<'a> Who<'a> {
     /// The immutable id of the user or role behind the caller, if known.
     pub const fn unique_id(&self) -> Option<&'a UniqueId> {
         match self {
-            Self::User { unique_id, .. } | Self::RoleSession { unique_id, .. } | Self::FederatedUser { unique_id, .. } => {
-                *unique_id
-            }
+            Self::User { unique_id, .. }
+            | Self::RoleSession { unique_id, .. }
+            | Self::FederatedUser { unique_id, .. } => *unique_id,
             Self::Root { .. } | Self::Service { .. } => None,
         }
     }
@@ -167,7 +167,14 @@ impl fmt::Debug for Ways {
             (Ways::NOT_LISTED, "not listed"),
             (Ways::ATTACHED, "attached"),
         ];
-        f.debug_set().entries(NAMES.iter().filter(|(way, _)| self.intersects(*way)).map(|(_, name)| name)).finish()
+        f.debug_set()
+            .entries(
+                NAMES
+                    .iter()
+                    .filter(|(way, _)| self.intersects(*way))
+                    .map(|(_, name)| name),
+            )
+            .finish()
     }
 }
 
@@ -195,8 +202,17 @@ pub(super) struct PrincipalSet {
 
 impl PrincipalSet {
     /// The ways in which the caller matches a statement that allows, or that denies.
-    pub fn ways(&self, who: &Who<'_>, is_deny: bool, has_boundary: bool, bindings: Option<&dyn Bindings>) -> Ways {
-        let listed = self.entries.iter().fold(Ways::NONE, |ways, entry| ways.or(way(entry, who, bindings)));
+    pub fn ways(
+        &self,
+        who: &Who<'_>,
+        is_deny: bool,
+        has_boundary: bool,
+        bindings: Option<&dyn Bindings>,
+    ) -> Ways {
+        let listed = self
+            .entries
+            .iter()
+            .fold(Ways::NONE, |ways, entry| ways.or(way(entry, who, bindings)));
         if !self.negated {
             return listed;
         }
@@ -239,11 +255,18 @@ fn way(entry: &PolicyPrincipal, who: &Who<'_>, bindings: Option<&dyn Bindings>) 
                 Who::RoleSession { role, .. } if *role == named => Ways::ROLE,
                 Who::RoleSession { session, .. } if *session == named => Ways::SESSION,
                 Who::FederatedUser { arn, .. } if *arn == named => Ways::FEDERATED_USER,
-                Who::FederatedUser { federated_by: Some(user), .. } if *user == named => Ways::FEDERATING_USER,
-                Who::User { .. } | Who::RoleSession { .. } | Who::FederatedUser { .. } => Ways::NONE,
+                Who::FederatedUser {
+                    federated_by: Some(user),
+                    ..
+                } if *user == named => Ways::FEDERATING_USER,
+                Who::User { .. } | Who::RoleSession { .. } | Who::FederatedUser { .. } => {
+                    Ways::NONE
+                }
             };
             match (bindings, who.unique_id()) {
-                (Some(bindings), Some(id)) if !way.is_none() && !bindings.is_bound(named, id) => Ways::NONE,
+                (Some(bindings), Some(id)) if !way.is_none() && !bindings.is_bound(named, id) => {
+                    Ways::NONE
+                }
                 _ => way,
             }
         }
@@ -289,21 +312,48 @@ mod tests {
     #[test]
     fn caller_matches_by_each_of_its_identities() {
         let (bob, role, session, fed) = (arn(BOB), arn(ROLE), arn(SESSION), arn(FED));
-        let user = Who::User { arn: &bob, unique_id: None };
-        let in_role = Who::RoleSession { session: &session, role: &role, unique_id: None };
-        let federated = Who::FederatedUser { arn: &fed, federated_by: Some(&bob), unique_id: None };
-        let root = Who::Root { account: bob.account() };
-        assert_eq!(ways(&set(&[BOB, ROOT], false), &user), Ways::USER.or(Ways::ACCOUNT));
+        let user = Who::User {
+            arn: &bob,
+            unique_id: None,
+        };
+        let in_role = Who::RoleSession {
+            session: &session,
+            role: &role,
+            unique_id: None,
+        };
+        let federated = Who::FederatedUser {
+            arn: &fed,
+            federated_by: Some(&bob),
+            unique_id: None,
+        };
+        let root = Who::Root {
+            account: bob.account(),
+        };
+        assert_eq!(
+            ways(&set(&[BOB, ROOT], false), &user),
+            Ways::USER.or(Ways::ACCOUNT)
+        );
         assert_eq!(ways(&set(&[ROLE], false), &in_role), Ways::ROLE);
         assert_eq!(ways(&set(&[SESSION], false), &in_role), Ways::SESSION);
         assert_eq!(ways(&set(&[FED], false), &federated), Ways::FEDERATED_USER);
         assert_eq!(ways(&set(&[BOB], false), &federated), Ways::FEDERATING_USER);
         assert_eq!(ways(&set(&[ROOT], false), &root), Ways::ACCOUNT);
         assert_eq!(ways(&set(&["*"], false), &root), Ways::EVERYONE);
-        for other in ["arn:aws:iam::111122223333:user/Bob", "arn:aws:iam::444455556666:user/bob", "arn:aws:iam::444455556666:root"] {
+        for other in [
+            "arn:aws:iam::111122223333:user/Bob",
+            "arn:aws:iam::444455556666:user/bob",
+            "arn:aws:iam::444455556666:root",
+        ] {
             assert!(ways(&set(&[other], false), &user).is_none(), "{other}");
         }
-        assert!(ways(&set(&["arn:aws:iam::111122223333:role/app"], false), &in_role).is_none(), "ID-19: the path counts");
+        assert!(
+            ways(
+                &set(&["arn:aws:iam::111122223333:role/app"], false),
+                &in_role
+            )
+            .is_none(),
+            "ID-19: the path counts"
+        );
     }
 
     /// P-23: a service principal matches the service itself, never a user.
@@ -312,7 +362,16 @@ mod tests {
         let (name, bob) = ("ec2.amazonaws.com".parse().unwrap(), arn(BOB));
         let entries = set(&["ec2.amazonaws.com"], false);
         assert_eq!(ways(&entries, &Who::Service { name: &name }), Ways::SERVICE);
-        assert!(ways(&entries, &Who::User { arn: &bob, unique_id: None }).is_none());
+        assert!(
+            ways(
+                &entries,
+                &Who::User {
+                    arn: &bob,
+                    unique_id: None
+                }
+            )
+            .is_none()
+        );
         assert!(ways(&set(&[ROOT], false), &Who::Service { name: &name }).is_none());
     }
 
@@ -320,25 +379,44 @@ mod tests {
     #[test]
     fn not_principal_deny_exempts_only_who_is_fully_listed() {
         let (bob, role, session) = (arn(BOB), arn(ROLE), arn(SESSION));
-        let user = Who::User { arn: &bob, unique_id: None };
-        let in_role = Who::RoleSession { session: &session, role: &role, unique_id: None };
+        let user = Who::User {
+            arn: &bob,
+            unique_id: None,
+        };
+        let in_role = Who::RoleSession {
+            session: &session,
+            role: &role,
+            unique_id: None,
+        };
         let denies = |entries: &[&str], who: &Who<'_>, boundary: bool| {
             !set(entries, true).ways(who, true, boundary, None).is_none()
         };
         assert!(!denies(&[BOB, ROOT], &user, false));
         assert!(denies(&[BOB], &user, false));
         assert!(denies(&[ROOT], &user, false));
-        assert!(denies(&[BOB, ROOT], &user, true), "P-24: a boundary makes it always deny");
+        assert!(
+            denies(&[BOB, ROOT], &user, true),
+            "P-24: a boundary makes it always deny"
+        );
         assert!(!denies(&[ROLE, SESSION, ROOT], &in_role, false));
         assert!(denies(&[BOB, ROOT], &in_role, false));
-        assert!(!denies(&[ROOT], &Who::Root { account: bob.account() }, false));
+        assert!(!denies(
+            &[ROOT],
+            &Who::Root {
+                account: bob.account()
+            },
+            false
+        ));
     }
 
     /// P-24: `NotPrincipal` with `Allow` is everyone except the listed.
     #[test]
     fn not_principal_allow_is_everyone_else() {
         let bob = arn(BOB);
-        let user = Who::User { arn: &bob, unique_id: None };
+        let user = Who::User {
+            arn: &bob,
+            unique_id: None,
+        };
         assert_eq!(ways(&set(&[ROLE], true), &user), Ways::NOT_LISTED);
         assert!(ways(&set(&[BOB], true), &user).is_none());
         assert!(ways(&set(&[ROOT], true), &user).is_none());
@@ -353,10 +431,24 @@ mod tests {
                 self.0 == *unique_id
             }
         }
-        let (bob, old, new) = (arn(BOB), UniqueId::of_new_user(&[1; 16]), UniqueId::of_new_user(&[2; 16]));
+        let (bob, old, new) = (
+            arn(BOB),
+            UniqueId::of_new_user(&[1; 16]),
+            UniqueId::of_new_user(&[2; 16]),
+        );
         let entries = set(&[BOB], false);
         let bound = Bound(old.clone());
-        let ways = |id| entries.ways(&Who::User { arn: &bob, unique_id: Some(id) }, false, false, Some(&bound));
+        let ways = |id| {
+            entries.ways(
+                &Who::User {
+                    arn: &bob,
+                    unique_id: Some(id),
+                },
+                false,
+                false,
+                Some(&bound),
+            )
+        };
         assert_eq!(ways(&old), Ways::USER);
         assert!(ways(&new).is_none());
     }

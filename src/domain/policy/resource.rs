@@ -18,13 +18,24 @@ impl<'a> ResourceName<'a> {
             return None;
         }
         let segments = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
-        Some(Self { segments, tail: parts.next()? })
+        Some(Self {
+            segments,
+            tail: parts.next()?,
+        })
     }
 
     /// No resource: the request is about the account itself (P-12). Patterns `*` and
     /// `arn:<partition>:<service>:<region>:<account>:*` match it, and no narrower one.
-    pub const fn none(partition: &'a str, service: &'a str, region: &'a str, account: &'a str) -> Self {
-        Self { segments: [partition, service, region, account], tail: "*" }
+    pub const fn none(
+        partition: &'a str,
+        service: &'a str,
+        region: &'a str,
+        account: &'a str,
+    ) -> Self {
+        Self {
+            segments: [partition, service, region, account],
+            tail: "*",
+        }
     }
 
     /// The account segment's text.
@@ -42,7 +53,10 @@ impl<'a> ResourceName<'a> {
 #[derive(Debug)]
 enum Pattern {
     Any,
-    Arn { segments: Box<[Template; 4]>, tail: Template },
+    Arn {
+        segments: Box<[Template; 4]>,
+        tail: Template,
+    },
 }
 
 /// The compiled `Resource` or `NotResource` of a statement.
@@ -67,16 +81,28 @@ impl ResourceSet {
     ) -> Result<Self, BadPattern> {
         let mut compiled = Vec::new();
         for (index, text) in patterns.enumerate() {
-            compiled.push(compile(text, variables).map_err(|(message, help)| BadPattern { index, message, help })?);
+            compiled.push(
+                compile(text, variables).map_err(|(message, help)| BadPattern {
+                    index,
+                    message,
+                    help,
+                })?,
+            );
         }
-        Ok(Self { patterns: compiled.into(), negated })
+        Ok(Self {
+            patterns: compiled.into(),
+            negated,
+        })
     }
 
     pub fn contains(&self, name: &ResourceName<'_>, context: &dyn ContextSource) -> bool {
         let hit = self.patterns.iter().any(|pattern| match pattern {
             Pattern::Any => true,
             Pattern::Arn { segments, tail } => {
-                segments.iter().zip(name.segments).all(|(own, other)| own.matches_plain(other, Case::Exact))
+                segments
+                    .iter()
+                    .zip(name.segments)
+                    .all(|(own, other)| own.matches_plain(other, Case::Exact))
                     && tail.matches(name.tail, Case::Exact, context)
             }
         });
@@ -96,7 +122,8 @@ fn compile(text: &str, variables: bool) -> Result<Pattern, (&'static str, &'stat
     if text == "*" {
         return Ok(Pattern::Any);
     }
-    let help = "write `*` or an ARN with its six segments: arn:partition:service:region:account:resource";
+    let help =
+        "write `*` or an ARN with its six segments: arn:partition:service:region:account:resource";
     let wrong = ("a resource is neither `*` nor an ARN", help);
     let mut parts = text.splitn(6, ':');
     if parts.next() != Some("arn") {
@@ -107,14 +134,35 @@ fn compile(text: &str, variables: bool) -> Result<Pattern, (&'static str, &'stat
         if variables && text.contains("${") {
             // P-11. Replaced nowhere else by AWS either: refused here, so that no Deny is silently void.
             let message = "a policy variable stands before the resource part of an ARN";
-            return Err((message, "use variables only after the fifth colon; use `*` or the text itself before it"));
+            return Err((
+                message,
+                "use variables only after the fifth colon; use `*` or the text itself before it",
+            ));
         }
-        Template::parse(text, Syntax { wildcards: true, variables: false }).map_err(|_| wrong)
+        Template::parse(
+            text,
+            Syntax {
+                wildcards: true,
+                variables: false,
+            },
+        )
+        .map_err(|_| wrong)
     };
     let segments = Box::new([segment()?, segment()?, segment()?, segment()?]);
     let tail = parts.next().filter(|tail| !tail.is_empty()).ok_or(wrong)?;
-    let tail = Template::parse(tail, Syntax { wildcards: true, variables })
-        .map_err(|Fault { message }| (message, "close the variable, or write `${$}` for a dollar sign"))?;
+    let tail = Template::parse(
+        tail,
+        Syntax {
+            wildcards: true,
+            variables,
+        },
+    )
+    .map_err(|Fault { message }| {
+        (
+            message,
+            "close the variable, or write `${$}` for a dollar sign",
+        )
+    })?;
     Ok(Pattern::Arn { segments, tail })
 }
 
@@ -126,7 +174,8 @@ mod tests {
     const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
     fn matches(pattern: &str, name: &ResourceName<'_>) -> bool {
-        let set = ResourceSet::compile([pattern].into_iter(), false, true).unwrap_or_else(|_| panic!("{pattern}"));
+        let set = ResourceSet::compile([pattern].into_iter(), false, true)
+            .unwrap_or_else(|_| panic!("{pattern}"));
         let context = Context::default().one("aws:PrincipalTag/team", "a*");
         set.contains(name, &context)
     }
@@ -136,18 +185,27 @@ mod tests {
     fn wildcards_stay_within_their_segment() {
         let key = ResourceName::arn(KEY).unwrap();
         for yes in [
-            "*", KEY, "arn:aws:kms:*:111122223333:key/*", "arn:*:kms:eu-*:*:key/1234*", "arn:aws:kms:eu-west-?:111122223333:*",
+            "*",
+            KEY,
+            "arn:aws:kms:*:111122223333:key/*",
+            "arn:*:kms:eu-*:*:key/1234*",
+            "arn:aws:kms:eu-west-?:111122223333:*",
             "arn:aws:kms:*:*:*-1234567890ab",
         ] {
             assert!(matches(yes, &key), "{yes}");
         }
         for no in [
-            "arn:aws:kms:*:111122223333:alias/*", "arn:aws:kms:us-*:111122223333:key/*", "arn:aws:kms:*:444455556666:key/*",
-            "arn:aws:*:*:111122223333:key", "arn:aws:kms:EU-west-1:111122223333:key/*", "arn:aws:s3:::*",
+            "arn:aws:kms:*:111122223333:alias/*",
+            "arn:aws:kms:us-*:111122223333:key/*",
+            "arn:aws:kms:*:444455556666:key/*",
+            "arn:aws:*:*:111122223333:key",
+            "arn:aws:kms:EU-west-1:111122223333:key/*",
+            "arn:aws:s3:::*",
         ] {
             assert!(!matches(no, &key), "{no}");
         }
-        let nested = ResourceName::arn("arn:aws:logs:eu-west-1:111122223333:log-group:a:b").unwrap();
+        let nested =
+            ResourceName::arn("arn:aws:logs:eu-west-1:111122223333:log-group:a:b").unwrap();
         assert!(matches("arn:aws:logs:*:*:log-group:*", &nested));
     }
 
@@ -163,10 +221,18 @@ mod tests {
     #[test]
     fn request_without_a_resource_matches_account_patterns_alone() {
         let none = ResourceName::none("aws", "kms", "eu-west-1", "111122223333");
-        for yes in ["*", "arn:aws:kms:eu-west-1:111122223333:*", "arn:aws:kms:*:*:*"] {
+        for yes in [
+            "*",
+            "arn:aws:kms:eu-west-1:111122223333:*",
+            "arn:aws:kms:*:*:*",
+        ] {
             assert!(matches(yes, &none), "{yes}");
         }
-        for no in ["arn:aws:kms:*:111122223333:key/*", "arn:aws:kms:us-east-1:111122223333:*", "arn:aws:kms:*:444455556666:*"] {
+        for no in [
+            "arn:aws:kms:*:111122223333:key/*",
+            "arn:aws:kms:us-east-1:111122223333:*",
+            "arn:aws:kms:*:444455556666:*",
+        ] {
             assert!(!matches(no, &none), "{no}");
         }
     }
@@ -176,17 +242,40 @@ mod tests {
     fn variable_in_the_resource_part_is_replaced() {
         let team = ResourceName::arn("arn:aws:kms:eu-west-1:111122223333:alias/a*").unwrap();
         let other = ResourceName::arn("arn:aws:kms:eu-west-1:111122223333:alias/ab").unwrap();
-        assert!(matches("arn:aws:kms:*:*:alias/${aws:PrincipalTag/team}", &team));
-        assert!(!matches("arn:aws:kms:*:*:alias/${aws:PrincipalTag/team}", &other));
+        assert!(matches(
+            "arn:aws:kms:*:*:alias/${aws:PrincipalTag/team}",
+            &team
+        ));
+        assert!(!matches(
+            "arn:aws:kms:*:*:alias/${aws:PrincipalTag/team}",
+            &other
+        ));
         assert!(!matches("arn:aws:kms:*:*:alias/${aws:username}", &other));
-        let set = ResourceSet::compile(["arn:aws:kms:*:*:alias/${aws:username}"].into_iter(), true, true);
-        assert!(set.is_ok_and(|set| set.contains(&other, &Context::default()) && set.has_null(&Context::default())));
+        let set = ResourceSet::compile(
+            ["arn:aws:kms:*:*:alias/${aws:username}"].into_iter(),
+            true,
+            true,
+        );
+        assert!(
+            set.is_ok_and(|set| set.contains(&other, &Context::default())
+                && set.has_null(&Context::default()))
+        );
     }
 
     #[test]
     fn pattern_that_is_no_arn_is_refused() {
-        for text in ["", "key/*", "arn:aws:kms:*", "arn:aws:kms:eu-west-1:111122223333:", "arn:aws:kms:*:${aws:PrincipalAccount}:key/*", "arn:aws:kms:*:*:key/${x"] {
-            assert!(ResourceSet::compile([text].into_iter(), false, true).is_err(), "{text}");
+        for text in [
+            "",
+            "key/*",
+            "arn:aws:kms:*",
+            "arn:aws:kms:eu-west-1:111122223333:",
+            "arn:aws:kms:*:${aws:PrincipalAccount}:key/*",
+            "arn:aws:kms:*:*:key/${x",
+        ] {
+            assert!(
+                ResourceSet::compile([text].into_iter(), false, true).is_err(),
+                "{text}"
+            );
         }
     }
 }

@@ -103,7 +103,8 @@ impl Statement {
             return Verdict::PrincipalMismatch;
         }
         if ask.profile == Profile::Legacy2020
-            && (resources.has_null(ask.context) || self.conditions.iter().any(|c| c.has_null(ask.context)))
+            && (resources.has_null(ask.context)
+                || self.conditions.iter().any(|c| c.has_null(ask.context)))
         {
             return Verdict::Void;
         }
@@ -121,7 +122,10 @@ impl Statement {
 
 /// Compiles every statement. What cannot be compared or matched is refused here, with its place.
 pub(super) fn compile(validated: Validated) -> Result<Box<[Statement]>, PolicyError> {
-    let Validated { document, principals } = validated;
+    let Validated {
+        document,
+        principals,
+    } = validated;
     let variables = document.version == Version::V2012;
     document
         .statements
@@ -136,7 +140,15 @@ fn compile_one(
     principals: Option<ReadPrincipals>,
     variables: bool,
 ) -> Result<Statement, PolicyError> {
-    let ast::Statement { place: _, sid, effect, principal: _, action, resource, conditions } = statement;
+    let ast::Statement {
+        place: _,
+        sid,
+        effect,
+        principal: _,
+        action,
+        resource,
+        conditions,
+    } = statement;
     let principals = principals.map(|ReadPrincipals { negated, entries }| PrincipalSet {
         negated,
         entries: entries.into_iter().map(|(entry, _)| entry).collect(),
@@ -144,32 +156,58 @@ fn compile_one(
     let actions = action
         .filter(|texts| !texts.items.is_empty())
         .map(|texts| {
-            ActionSet::compile(texts.items.iter().map(|item| &*item.text), texts.negated).map_err(|index| {
-                at(&texts.items, index, |item| {
-                    let message = format!("`{}` is no action", item.text.escape_debug());
-                    let help = "write `service:Name`, such as kms:Decrypt or kms:Describe*, or `*`";
-                    malformed(item.place, &item.text, message, help)
-                })
-            })
+            ActionSet::compile(texts.items.iter().map(|item| &*item.text), texts.negated).map_err(
+                |index| {
+                    at(&texts.items, index, |item| {
+                        let message = format!("`{}` is no action", item.text.escape_debug());
+                        let help =
+                            "write `service:Name`, such as kms:Decrypt or kms:Describe*, or `*`";
+                        malformed(item.place, &item.text, message, help)
+                    })
+                },
+            )
         })
         .transpose()?;
     let resources = resource
         .filter(|texts| !texts.items.is_empty())
         .map(|texts| {
-            ResourceSet::compile(texts.items.iter().map(|item| &*item.text), texts.negated, variables).map_err(|bad| {
-                at(&texts.items, bad.index, |item| malformed(item.place, &item.text, bad.message, bad.help))
+            ResourceSet::compile(
+                texts.items.iter().map(|item| &*item.text),
+                texts.negated,
+                variables,
+            )
+            .map_err(|bad| {
+                at(&texts.items, bad.index, |item| {
+                    malformed(item.place, &item.text, bad.message, bad.help)
+                })
             })
         })
         .transpose()?;
-    let conditions =
-        conditions.into_iter().map(|condition| compile_condition(condition, variables)).collect::<Result<_, _>>()?;
-    Ok(Statement { sid: sid.map(|sid| sid.text.into()), effect, principals, actions, resources, conditions })
+    let conditions = conditions
+        .into_iter()
+        .map(|condition| compile_condition(condition, variables))
+        .collect::<Result<_, _>>()?;
+    Ok(Statement {
+        sid: sid.map(|sid| sid.text.into()),
+        effect,
+        principals,
+        actions,
+        resources,
+        conditions,
+    })
 }
 
 fn compile_condition(condition: ast::Condition, variables: bool) -> Result<Condition, PolicyError> {
-    let ast::Condition { operator: name, key: key_item, values } = condition;
+    let ast::Condition {
+        operator: name,
+        key: key_item,
+        values,
+    } = condition;
     let Some(operator) = Operator::parse(&name.text) else {
-        let message = format!("the condition operator `{}` is unknown", name.text.escape_debug());
+        let message = format!(
+            "the condition operator `{}` is unknown",
+            name.text.escape_debug()
+        );
         let plain = name.text.rsplit(':').next().unwrap_or_default();
         let plain = plain.strip_suffix("IfExists").unwrap_or(plain);
         let help = match nearest(plain, Operator::names()) {
@@ -180,23 +218,52 @@ fn compile_condition(condition: ast::Condition, variables: bool) -> Result<Condi
     };
     if key_item.text.is_empty() || variables && key_item.text.contains("${") {
         let message = format!("`{}` is no condition key", key_item.text.escape_debug());
-        return Err(malformed(key_item.place, &key_item.text, message, "write a key such as aws:PrincipalArn, without variables"));
+        return Err(malformed(
+            key_item.place,
+            &key_item.text,
+            message,
+            "write a key such as aws:PrincipalArn, without variables",
+        ));
     }
     let key = ContextKey::parse(&key_item.text);
     // P-6: over a single-valued key, ForAllValues holds whenever the key is absent, which nobody means.
     if operator.quantifier() == Some(Quantifier::All)
-        && matches!(key, ContextKey::EncryptionContext(_) | ContextKey::RequestTag(_))
+        && matches!(
+            key,
+            ContextKey::EncryptionContext(_) | ContextKey::RequestTag(_)
+        )
     {
-        let message = format!("OverlyPermissiveCondition: `{}` is used with the single-valued key `{}`", name.text, key_item.text);
+        let message = format!(
+            "OverlyPermissiveCondition: `{}` is used with the single-valued key `{}`",
+            name.text, key_item.text
+        );
         let help = "remove `ForAllValues:`; it holds whenever the key is absent";
-        return Err(PolicyError::new(PolicyErrorKind::OverlyPermissiveCondition, key_item.place, &key_item.text, message, help));
+        return Err(PolicyError::new(
+            PolicyErrorKind::OverlyPermissiveCondition,
+            key_item.place,
+            &key_item.text,
+            message,
+            help,
+        ));
     }
-    Condition::compile(operator, key, values.iter().map(|item| &*item.text), variables)
-        .map_err(|bad| at(&values, bad.index, |item| malformed(item.place, &item.text, bad.message, bad.help)))
+    Condition::compile(
+        operator,
+        key,
+        values.iter().map(|item| &*item.text),
+        variables,
+    )
+    .map_err(|bad| {
+        at(&values, bad.index, |item| {
+            malformed(item.place, &item.text, bad.message, bad.help)
+        })
+    })
 }
 
 /// Builds the error of the item at an index.
 fn at(items: &[Item], index: usize, build: impl Fn(&Item) -> PolicyError) -> PolicyError {
-    let outside = Item { text: "".into(), place: super::error::Place { line: 1, column: 1 } };
+    let outside = Item {
+        text: "".into(),
+        place: super::error::Place { line: 1, column: 1 },
+    };
     build(items.get(index).unwrap_or(&outside))
 }

@@ -90,7 +90,10 @@ impl Template {
         }
         flush(&mut literal, &mut pieces);
         let has_variables = pieces.iter().any(|p| matches!(p, Piece::Variable { .. }));
-        Ok(Self { pieces: pieces.into(), has_variables })
+        Ok(Self {
+            pieces: pieces.into(),
+            has_variables,
+        })
     }
 
     /// Whether it is one plain text without wildcards or variables.
@@ -182,27 +185,40 @@ fn close(text: &str) -> Result<(&str, &str), Fault> {
         match c {
             '\'' => quoted = !quoted,
             '}' if !quoted => {
-                return Ok((text.get(..at).unwrap_or_default(), text.get(at + 1..).unwrap_or_default()));
+                return Ok((
+                    text.get(..at).unwrap_or_default(),
+                    text.get(at + 1..).unwrap_or_default(),
+                ));
             }
             _ => {}
         }
     }
-    Err(Fault { message: "a policy variable that begins with `${` is not closed with `}`" })
+    Err(Fault {
+        message: "a policy variable that begins with `${` is not closed with `}`",
+    })
 }
 
 fn variable(inner: &str) -> Result<Piece, Fault> {
     let (key, default) = match inner.split_once(',') {
         None => (inner.trim(), None),
         Some((key, default)) => {
-            let quoted = default.trim().strip_prefix('\'').and_then(|d| d.strip_suffix('\''));
+            let quoted = default
+                .trim()
+                .strip_prefix('\'')
+                .and_then(|d| d.strip_suffix('\''));
             let message = "the default of a policy variable stands in single quotes, as in `${aws:PrincipalTag/team, 'none'}`";
             (key.trim(), Some(quoted.ok_or(Fault { message })?.into()))
         }
     };
     if key.is_empty() || key.contains(['*', '?', '$', '{', '\'']) {
-        return Err(Fault { message: "a policy variable names one condition key, as in `${aws:username}`" });
+        return Err(Fault {
+            message: "a policy variable names one condition key, as in `${aws:username}`",
+        });
     }
-    Ok(Piece::Variable { key: ContextKey::parse(key), default })
+    Ok(Piece::Variable {
+        key: ContextKey::parse(key),
+        default,
+    })
 }
 
 /// The value of a variable: only single-valued keys have one (C-11).
@@ -238,7 +254,9 @@ fn glob<'a>(step: impl Fn(usize) -> Option<Step<'a>>, subject: &str, case: Case)
             rest = next;
             continue;
         }
-        let Some((resume, from)) = back else { return false };
+        let Some((resume, from)) = back else {
+            return false;
+        };
         let mut chars = from.chars();
         if chars.next().is_none() {
             return false;
@@ -266,7 +284,9 @@ fn strip<'t>(text: &'t str, prefix: &str, case: Case) -> Option<&'t str> {
 }
 
 fn same_letter(one: char, other: char) -> bool {
-    one == other || one.eq_ignore_ascii_case(&other) || (!one.is_ascii() && one.to_lowercase().eq(other.to_lowercase()))
+    one == other
+        || one.eq_ignore_ascii_case(&other)
+        || (!one.is_ascii() && one.to_lowercase().eq(other.to_lowercase()))
 }
 
 /// Whether two texts are equal but for letter case.
@@ -280,22 +300,48 @@ mod tests {
     use crate::domain::policy::context::tests::Context;
     use proptest::prelude::*;
 
-    const LIKE: Syntax = Syntax { wildcards: true, variables: true };
+    const LIKE: Syntax = Syntax {
+        wildcards: true,
+        variables: true,
+    };
 
     fn like(pattern: &str, subject: &str) -> bool {
-        Template::parse(pattern, LIKE).unwrap().matches(subject, Case::Exact, &Context::default())
+        Template::parse(pattern, LIKE)
+            .unwrap()
+            .matches(subject, Case::Exact, &Context::default())
     }
 
     /// C-3: `*` is any run, the empty one included; `?` is one character.
     #[test]
     fn wildcards_match_runs_and_single_characters() {
         for (pattern, subject) in [
-            ("", ""), ("*", ""), ("*", "abc"), ("a*", "a"), ("a*c", "abbc"), ("a?c", "abc"), ("*b*", "abc"), ("a*b*c", "a-b-b-c"),
-            ("?", "ä"), ("**a", "bca"), ("*ab", "aab"), ("a*a", "aa"), ("*?", "x"), ("alias/test*", "alias/test"),
+            ("", ""),
+            ("*", ""),
+            ("*", "abc"),
+            ("a*", "a"),
+            ("a*c", "abbc"),
+            ("a?c", "abc"),
+            ("*b*", "abc"),
+            ("a*b*c", "a-b-b-c"),
+            ("?", "ä"),
+            ("**a", "bca"),
+            ("*ab", "aab"),
+            ("a*a", "aa"),
+            ("*?", "x"),
+            ("alias/test*", "alias/test"),
         ] {
             assert!(like(pattern, subject), "{pattern} {subject}");
         }
-        for (pattern, subject) in [("", "a"), ("?", ""), ("a*c", "abd"), ("a?c", "ac"), ("A", "a"), ("a*a", "a"), ("?", "ab"), ("*?", "")] {
+        for (pattern, subject) in [
+            ("", "a"),
+            ("?", ""),
+            ("a*c", "abd"),
+            ("a?c", "ac"),
+            ("A", "a"),
+            ("a*a", "a"),
+            ("?", "ab"),
+            ("*?", ""),
+        ] {
             assert!(!like(pattern, subject), "{pattern} {subject}");
         }
     }
@@ -303,19 +349,29 @@ mod tests {
     /// C-11: variables, defaults, escapes.
     #[test]
     fn variables_defaults_and_escapes_are_replaced() {
-        let context = Context::default().one("aws:username", "bob").many("aws:TagKeys", &["x"]);
+        let context = Context::default()
+            .one("aws:username", "bob")
+            .many("aws:TagKeys", &["x"]);
         let matches = |pattern: &str, subject: &str| {
-            Template::parse(pattern, LIKE).unwrap().matches(subject, Case::Exact, &context)
+            Template::parse(pattern, LIKE)
+                .unwrap()
+                .matches(subject, Case::Exact, &context)
         };
         assert!(matches("home/${aws:username}/*", "home/bob/x"));
         assert!(matches("${AWS:UserName}", "bob"));
-        assert!(matches("${aws:PrincipalTag/team, 'company-wide'}", "company-wide"));
+        assert!(matches(
+            "${aws:PrincipalTag/team, 'company-wide'}",
+            "company-wide"
+        ));
         assert!(matches("${aws:PrincipalTag/team,'a}b'}", "a}b"));
         assert!(matches("${aws:username, 'nobody'}", "bob"));
         assert!(matches("${*}${?}${$}{x}", "*?${x}"));
         assert!(!matches("${*}", "x"));
         assert!(!matches("${aws:PrincipalTag/team}", ""));
-        assert!(!matches("${aws:TagKeys}", "x"), "C-11: a multivalued key has no value here");
+        assert!(
+            !matches("${aws:TagKeys}", "x"),
+            "C-11: a multivalued key has no value here"
+        );
         assert!(matches("${aws:TagKeys, 'd'}", "d"));
         assert!(matches("$x{", "$x{"));
     }
@@ -343,14 +399,28 @@ mod tests {
     /// P-2: in the 2008 version `${…}` is literal text.
     #[test]
     fn variable_in_the_old_version_is_literal() {
-        let old = Syntax { wildcards: true, variables: false };
+        let old = Syntax {
+            wildcards: true,
+            variables: false,
+        };
         let template = Template::parse("${aws:username}", old).unwrap();
-        assert!(template.matches("${aws:username}", Case::Exact, &Context::default().one("aws:username", "bob")));
+        assert!(template.matches(
+            "${aws:username}",
+            Case::Exact,
+            &Context::default().one("aws:username", "bob")
+        ));
     }
 
     #[test]
     fn malformed_variable_is_refused() {
-        for text in ["${aws:username", "${}", "${aws:username, none}", "${a*}", "${, 'x'}", "${aws:${x}}"] {
+        for text in [
+            "${aws:username",
+            "${}",
+            "${aws:username, none}",
+            "${a*}",
+            "${, 'x'}",
+            "${aws:${x}}",
+        ] {
             assert!(Template::parse(text, LIKE).is_err(), "{text}");
         }
     }

@@ -1,6 +1,6 @@
 //! The shape of a policy → a policy that its kind allows (P-1 to P-6).
 
-use super::ast::{self, Document, Effect, PrincipalType, malformed};
+use super::ast::{self, Document, PrincipalType, malformed};
 use super::error::{Place, PolicyError, PolicyErrorKind};
 use super::principal::PolicyPrincipal;
 use crate::domain::ids::PrincipalArn;
@@ -85,19 +85,42 @@ pub(super) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError
     let max = kind.size_max();
     // The second bound keeps white space from being free.
     if size > max || text.len() > limits::POLICY_TEXT_MAX {
-        let message = format!("{} may have at most {max} characters, this one has {size}", kind.name());
+        let message = format!(
+            "{} may have at most {max} characters, this one has {size}",
+            kind.name()
+        );
         let help = "join statements with the same effect, use wildcards, or move permissions to another policy";
-        return Err(PolicyError::new(PolicyErrorKind::TooLarge, start, "", message, help));
+        return Err(PolicyError::new(
+            PolicyErrorKind::TooLarge,
+            start,
+            "",
+            message,
+            help,
+        ));
     }
     let mut place = start;
     for c in text.chars() {
         match c {
             '\t' | '\r' | ' '..='\u{ff}' => place.column += 1,
-            '\n' => place = Place { line: place.line + 1, column: 1 },
+            '\n' => {
+                place = Place {
+                    line: place.line + 1,
+                    column: 1,
+                }
+            }
             _ => {
-                let message = format!("the character `{}` may not stand in a policy", c.escape_default());
+                let message = format!(
+                    "the character `{}` may not stand in a policy",
+                    c.escape_default()
+                );
                 let help = "policies hold tab, line feed, carriage return and U+0020 to U+00FF; write others as \\u escapes";
-                return Err(PolicyError::new(PolicyErrorKind::Syntax, place, &c.to_string(), message, help));
+                return Err(PolicyError::new(
+                    PolicyErrorKind::Syntax,
+                    place,
+                    &c.to_string(),
+                    message,
+                    help,
+                ));
             }
         }
     }
@@ -105,23 +128,46 @@ pub(super) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError
 }
 
 pub(super) fn validate(document: Document, kind: PolicyKind) -> Result<Validated, PolicyError> {
-    let principals = document.statements.iter().map(|statement| check(statement, kind)).collect::<Result<_, _>>()?;
-    Ok(Validated { document, principals })
+    let principals = document
+        .statements
+        .iter()
+        .map(|statement| check(statement, kind))
+        .collect::<Result<_, _>>()?;
+    Ok(Validated {
+        document,
+        principals,
+    })
 }
 
-fn check(statement: &ast::Statement, kind: PolicyKind) -> Result<Option<ReadPrincipals>, PolicyError> {
+fn check(
+    statement: &ast::Statement,
+    kind: PolicyKind,
+) -> Result<Option<ReadPrincipals>, PolicyError> {
     if let Some(sid) = &statement.sid {
         // P-3: spaces and more in key policies, letters and digits in IAM's.
         let plain = sid.text.bytes().all(|b| b.is_ascii_alphanumeric());
         if !plain && !kind.has_principals() && kind != PolicyKind::ServiceControl {
-            let message = format!("the Sid `{}` has other characters than letters and digits", sid.text.escape_debug());
-            return Err(malformed(sid.place, &sid.text, message, format!("in {} a Sid has A-Z, a-z and 0-9 only", kind.name())));
+            let message = format!(
+                "the Sid `{}` has other characters than letters and digits",
+                sid.text.escape_debug()
+            );
+            return Err(malformed(
+                sid.place,
+                &sid.text,
+                message,
+                format!("in {} a Sid has A-Z, a-z and 0-9 only", kind.name()),
+            ));
         }
     }
     let principals = match (&statement.principal, kind.has_principals()) {
         (None, true) => {
             let help = "add a `Principal`, such as {\"AWS\": \"arn:aws:iam::111122223333:root\"}";
-            return Err(malformed(statement.place, "", format!("a statement of {} has no `Principal`", kind.name()), help));
+            return Err(malformed(
+                statement.place,
+                "",
+                format!("a statement of {} has no `Principal`", kind.name()),
+                help,
+            ));
         }
         (Some(principals), false) => {
             let message = format!("{} has a `Principal`", kind.name());
@@ -133,30 +179,47 @@ fn check(statement: &ast::Statement, kind: PolicyKind) -> Result<Option<ReadPrin
     };
     // P-4: a key policy may lack them; such a statement has no effect.
     if kind != PolicyKind::Key {
-        for (element, name) in [(&statement.action, "Action"), (&statement.resource, "Resource")] {
+        for (element, name) in [
+            (&statement.action, "Action"),
+            (&statement.resource, "Resource"),
+        ] {
             if element.as_ref().is_none_or(|texts| texts.items.is_empty()) {
                 let message = format!("a statement of {} has no `{name}`", kind.name());
-                return Err(malformed(statement.place, "", message, format!("add `{name}` or `Not{name}` with at least one entry")));
+                return Err(malformed(
+                    statement.place,
+                    "",
+                    message,
+                    format!("add `{name}` or `Not{name}` with at least one entry"),
+                ));
             }
         }
     }
     if kind == PolicyKind::ResourceControl
         && let Some(principals) = &principals
-        && (principals.negated || principals.entries.iter().any(|(entry, _)| *entry != PolicyPrincipal::Everyone))
+        && (principals.negated
+            || principals
+                .entries
+                .iter()
+                .any(|(entry, _)| *entry != PolicyPrincipal::Everyone))
     {
         let message = "a statement of a resource control policy names principals";
-        let help = "write \"Principal\": \"*\" and choose principals with a condition on aws:PrincipalArn";
+        let help =
+            "write \"Principal\": \"*\" and choose principals with a condition on aws:PrincipalArn";
         return Err(malformed(statement.place, "Principal", message, help));
-    }
-    if kind == PolicyKind::ServiceControl && statement.effect == Effect::Allow {
-        // Allow statements with conditions are accepted by AWS since 2025, so nothing more is asked of them.
     }
     Ok(principals)
 }
 
-fn read_principals(principals: &ast::Principals, kind: PolicyKind) -> Result<ReadPrincipals, PolicyError> {
+fn read_principals(
+    principals: &ast::Principals,
+    kind: PolicyKind,
+) -> Result<ReadPrincipals, PolicyError> {
     if principals.entries.is_empty() {
-        return Err(invalid(principals.place, "", "the statement names no principal: write at least one"));
+        return Err(invalid(
+            principals.place,
+            "",
+            "the statement names no principal: write at least one",
+        ));
     }
     let mut entries = Vec::with_capacity(principals.entries.len());
     for (kind_of, item) in &principals.entries {
@@ -170,13 +233,19 @@ fn read_principals(principals: &ast::Principals, kind: PolicyKind) -> Result<Rea
             }
             PrincipalType::Federated => PolicyPrincipal::Federated(text.into()),
             PrincipalType::CanonicalUser => {
-                let help = format!("canonical users belong to S3; {} names AWS principals by ARN", kind.name());
+                let help = format!(
+                    "canonical users belong to S3; {} names AWS principals by ARN",
+                    kind.name()
+                );
                 return Err(invalid(item.place, text, &help));
             }
         };
         entries.push((entry, item.place));
     }
-    Ok(ReadPrincipals { negated: principals.negated, entries })
+    Ok(ReadPrincipals {
+        negated: principals.negated,
+        entries,
+    })
 }
 
 fn read_aws(text: &str) -> Result<PolicyPrincipal, &'static str> {
@@ -191,11 +260,21 @@ fn read_aws(text: &str) -> Result<PolicyPrincipal, &'static str> {
         "write twelve digits or the ARN of an account root, user, role, assumed role or federated user"
     };
     let arn: PrincipalArn = text.parse().map_err(|_| help)?;
-    Ok(if arn.is_root() { PolicyPrincipal::Account(arn.account()) } else { PolicyPrincipal::Arn(arn) })
+    Ok(if arn.is_root() {
+        PolicyPrincipal::Account(arn.account())
+    } else {
+        PolicyPrincipal::Arn(arn)
+    })
 }
 
 /// P-5, in AWS's words.
 fn invalid(place: Place, offending: &str, help: &str) -> PolicyError {
     let message = "Policy contains a statement with one or more invalid principals.";
-    PolicyError::new(PolicyErrorKind::InvalidPrincipal, place, offending, message, help)
+    PolicyError::new(
+        PolicyErrorKind::InvalidPrincipal,
+        place,
+        offending,
+        message,
+        help,
+    )
 }

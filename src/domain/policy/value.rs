@@ -8,7 +8,9 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 /// A decimal number. No infinities, no hexadecimal.
 pub(super) fn parse_number(text: &str) -> Option<f64> {
     let text = text.trim();
-    let plain = text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
+    let plain = text
+        .bytes()
+        .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'));
     if !plain {
         return None;
     }
@@ -31,11 +33,16 @@ pub(super) fn parse_date(text: &str) -> Option<i64> {
     let year = digits(parts.next()?, 4)?;
     let month = digits(parts.next()?, 2)?;
     let day = parts.next().map_or(Some(1), |day| digits(day, 2))?;
-    if parts.next().is_some() || !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
+    if parts.next().is_some()
+        || !(1..=12).contains(&month)
+        || !(1..=days_in_month(year, month)).contains(&day)
+    {
         return None;
     }
     let midnight = days_from_epoch(year, month, day) * 86_400_000;
-    let Some(time) = time else { return Some(midnight) };
+    let Some(time) = time else {
+        return Some(midnight);
+    };
 
     let (clock, offset_minutes) = split_zone(time)?;
     let mut parts = clock.splitn(3, ':');
@@ -48,7 +55,11 @@ pub(super) fn parse_date(text: &str) -> Option<i64> {
             Some((second, fraction)) => (digits(second, 2)?, fraction_millis(fraction)?),
         },
     };
-    if hour > 24 || minute > 59 || second > 60 || (hour == 24 && (minute, second, millis) != (0, 0, 0)) {
+    if hour > 24
+        || minute > 59
+        || second > 60
+        || (hour == 24 && (minute, second, millis) != (0, 0, 0))
+    {
         return None;
     }
     Some(midnight + ((hour * 60 + minute - offset_minutes) * 60 + second) * 1000 + millis)
@@ -59,7 +70,9 @@ fn split_zone(time: &str) -> Option<(&str, i64)> {
     if let Some(clock) = time.strip_suffix(['Z', 'z']) {
         return Some((clock, 0));
     }
-    let Some(at) = time.find(['+', '-']) else { return Some((time, 0)) };
+    let Some(at) = time.find(['+', '-']) else {
+        return Some((time, 0));
+    };
     let (clock, zone) = time.split_at(at);
     let (sign, zone) = match zone.strip_prefix('-') {
         Some(zone) => (-1, zone),
@@ -116,14 +129,23 @@ pub(super) fn format_time(at: i64) -> String {
     let shifted = days + 719_468;
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let shifted_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    let month = if shifted_month < 10 {
+        shifted_month + 3
+    } else {
+        shifted_month - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
-    let (hour, minute, second, millis) =
-        (of_day / 3_600_000, of_day / 60_000 % 60, of_day / 1000 % 60, of_day % 1000);
+    let (hour, minute, second, millis) = (
+        of_day / 3_600_000,
+        of_day / 60_000 % 60,
+        of_day / 1000 % 60,
+        of_day % 1000,
+    );
     if millis == 0 {
         format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
     } else {
@@ -144,7 +166,10 @@ pub(super) fn parse_bool(text: &str) -> Option<bool> {
 
 /// Base 64, with or without padding.
 pub(super) fn parse_binary(text: &str) -> Option<Vec<u8>> {
-    STANDARD.decode(text).or_else(|_| STANDARD_NO_PAD.decode(text)).ok()
+    STANDARD
+        .decode(text)
+        .or_else(|_| STANDARD_NO_PAD.decode(text))
+        .ok()
 }
 
 /// A range of addresses.
@@ -169,8 +194,11 @@ impl Cidr {
         let prefix = match prefix {
             None => width,
             Some(prefix) => {
-                let plain = (1..=3).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_digit());
-                plain.then(|| prefix.parse().ok())?.filter(|prefix| *prefix <= width)?
+                let plain =
+                    (1..=3).contains(&prefix.len()) && prefix.bytes().all(|b| b.is_ascii_digit());
+                plain
+                    .then(|| prefix.parse().ok())?
+                    .filter(|prefix| *prefix <= width)?
             }
         };
         Some(Self { address, prefix })
@@ -201,19 +229,38 @@ mod tests {
     fn dates_in_their_spellings_are_the_same_instant() {
         let at = 1_784_045_400_000;
         for text in [
-            "2026-07-14T16:10:00Z", "2026-07-14T16:10Z", "2026-07-14T16:10:00", "2026-07-14T18:10:00+02:00",
-            "2026-07-14T11:40:00-0430", "2026-07-14T16:10:00.000Z", "1784045400", "2026-07-14t16:10:00z",
+            "2026-07-14T16:10:00Z",
+            "2026-07-14T16:10Z",
+            "2026-07-14T16:10:00",
+            "2026-07-14T18:10:00+02:00",
+            "2026-07-14T11:40:00-0430",
+            "2026-07-14T16:10:00.000Z",
+            "1784045400",
+            "2026-07-14t16:10:00z",
         ] {
             assert_eq!(parse_date(text), Some(at), "{text}");
         }
         assert_eq!(parse_date("2026-07-14"), parse_date("2026-07-14T00:00:00Z"));
         assert_eq!(parse_date("2026-07-14T16:10:00.25Z"), Some(at + 250));
-        assert_eq!(parse_date("2024-02-29").map(|d| d - parse_date("2024-02-28").unwrap()), Some(86_400_000));
+        assert_eq!(
+            parse_date("2024-02-29").map(|d| d - parse_date("2024-02-28").unwrap()),
+            Some(86_400_000)
+        );
     }
 
     #[test]
     fn text_that_is_no_date_is_refused() {
-        for text in ["", "now", "2026-13-01", "2026-02-29", "2026-07-14T25:00:00Z", "2026-7-14", "2026-07-14T16:60Z", "2026-07-14Tx", "1e99"] {
+        for text in [
+            "",
+            "now",
+            "2026-13-01",
+            "2026-02-29",
+            "2026-07-14T25:00:00Z",
+            "2026-7-14",
+            "2026-07-14T16:60Z",
+            "2026-07-14Tx",
+            "1e99",
+        ] {
             assert_eq!(parse_date(text), None, "{text}");
         }
     }
@@ -229,23 +276,46 @@ mod tests {
     /// C-4: no prefix means a single address; v4 and v6 never match each other.
     #[test]
     fn cidr_contains_its_addresses_alone() {
-        let contains = |cidr: &str, address: &str| Cidr::parse(cidr).unwrap().contains(address.parse().unwrap());
+        let contains = |cidr: &str, address: &str| {
+            Cidr::parse(cidr)
+                .unwrap()
+                .contains(address.parse().unwrap())
+        };
         assert!(contains("203.0.113.0/24", "203.0.113.255"));
         assert!(!contains("203.0.113.0/24", "203.0.114.0"));
         assert!(contains("203.0.113.7", "203.0.113.7"));
         assert!(!contains("203.0.113.7", "203.0.113.8"));
         assert!(contains("0.0.0.0/0", "255.255.255.255"));
         assert!(!contains("0.0.0.0/0", "::1"));
-        assert!(contains("203.0.113.77/24", "203.0.113.1"), "bits beyond the prefix do not matter");
-        assert!(contains("2001:DB8:1234:5678::/64", "2001:db8:1234:5678:ffff::1"));
-        assert!(!contains("2001:db8:1234:5678::/64", "2001:db8:1234:5679::1"));
+        assert!(
+            contains("203.0.113.77/24", "203.0.113.1"),
+            "bits beyond the prefix do not matter"
+        );
+        assert!(contains(
+            "2001:DB8:1234:5678::/64",
+            "2001:db8:1234:5678:ffff::1"
+        ));
+        assert!(!contains(
+            "2001:db8:1234:5678::/64",
+            "2001:db8:1234:5679::1"
+        ));
         assert!(contains("2001:db8::1", "2001:0db8:0:0:0:0:0:1"));
         assert!(contains("::/0", "2001:db8::1"));
     }
 
     #[test]
     fn text_that_is_no_cidr_is_refused() {
-        for text in ["", "203.0.113", "203.0.113.0/33", "203.0.113.0/", "203.0.113.0/+8", "::/129", "256.0.0.1", "*", "10.0.0.0/08x"] {
+        for text in [
+            "",
+            "203.0.113",
+            "203.0.113.0/33",
+            "203.0.113.0/",
+            "203.0.113.0/+8",
+            "::/129",
+            "256.0.0.1",
+            "*",
+            "10.0.0.0/08x",
+        ] {
             assert_eq!(Cidr::parse(text), None, "{text}");
         }
     }

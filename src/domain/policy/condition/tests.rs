@@ -5,8 +5,15 @@ use crate::domain::policy::context::tests::Context;
 
 fn holds(operator: &str, key: &str, values: &[&str], context: &Context) -> bool {
     let operator = Operator::parse(operator).unwrap_or_else(|| panic!("{operator}"));
-    let condition = Condition::compile(operator, ContextKey::parse(key), values.iter().copied(), true);
-    condition.unwrap_or_else(|bad| panic!("{}", bad.message)).holds(context)
+    let condition = Condition::compile(
+        operator,
+        ContextKey::parse(key),
+        values.iter().copied(),
+        true,
+    );
+    condition
+        .unwrap_or_else(|bad| panic!("{}", bad.message))
+        .holds(context)
 }
 
 fn one(value: &str) -> Context {
@@ -36,7 +43,10 @@ fn string_operators_follow_their_letter_case() {
     assert!(holds("StringLike", "k", &["a*"], &one("abc")));
     assert!(!holds("StringLike", "k", &["a*"], &one("Abc")));
     assert!(!holds("StringNotLike", "k", &["a*"], &one("abc")));
-    assert!(!holds("StringEquals", "k", &["a*"], &one("abc")), "no wildcards in StringEquals");
+    assert!(
+        !holds("StringEquals", "k", &["a*"], &one("abc")),
+        "no wildcards in StringEquals"
+    );
     assert!(holds("StringEquals", "k", &["a*"], &one("a*")));
     assert!(!holds("StringEqualsIgnoreCase", "k", &["a*"], &one("ABC")));
 }
@@ -57,7 +67,11 @@ fn numeric_operators_compare_numbers() {
         ("NumericGreaterThanEquals", "7", true),
         ("NumericEquals", "seven", false),
     ] {
-        assert_eq!(holds(operator, "k", &["7"], &one(value)), holds_for, "{operator} {value}");
+        assert_eq!(
+            holds(operator, "k", &["7"], &one(value)),
+            holds_for,
+            "{operator} {value}"
+        );
     }
 }
 
@@ -77,7 +91,11 @@ fn date_operators_compare_instants() {
         ("DateGreaterThanEquals", at, true),
         ("DateGreaterThan", "tomorrow", false),
     ] {
-        assert_eq!(holds(operator, "k", &[at], &one(value)), holds_for, "{operator} {value}");
+        assert_eq!(
+            holds(operator, "k", &[at], &one(value)),
+            holds_for,
+            "{operator} {value}"
+        );
     }
 }
 
@@ -101,11 +119,36 @@ fn binary_compares_bytes() {
 /// C-4: addresses and ranges, v4 and v6.
 #[test]
 fn ip_operators_compare_ranges() {
-    assert!(holds("IpAddress", "k", &["203.0.113.0/24", "2001:db8::/32"], &one("203.0.113.10")));
-    assert!(holds("IpAddress", "k", &["203.0.113.0/24", "2001:db8::/32"], &one("2001:DB8:0::1")));
-    assert!(!holds("IpAddress", "k", &["203.0.113.0/24"], &one("2001:db8::1")));
-    assert!(holds("NotIpAddress", "k", &["203.0.113.0/24"], &one("2001:db8::1")));
-    assert!(!holds("NotIpAddress", "k", &["203.0.113.10"], &one("203.0.113.10")));
+    assert!(holds(
+        "IpAddress",
+        "k",
+        &["203.0.113.0/24", "2001:db8::/32"],
+        &one("203.0.113.10")
+    ));
+    assert!(holds(
+        "IpAddress",
+        "k",
+        &["203.0.113.0/24", "2001:db8::/32"],
+        &one("2001:DB8:0::1")
+    ));
+    assert!(!holds(
+        "IpAddress",
+        "k",
+        &["203.0.113.0/24"],
+        &one("2001:db8::1")
+    ));
+    assert!(holds(
+        "NotIpAddress",
+        "k",
+        &["203.0.113.0/24"],
+        &one("2001:db8::1")
+    ));
+    assert!(!holds(
+        "NotIpAddress",
+        "k",
+        &["203.0.113.10"],
+        &one("203.0.113.10")
+    ));
 }
 
 /// C-4: ARNs segment by segment; `ArnEquals` and `ArnLike` are the same.
@@ -115,15 +158,33 @@ fn arn_operators_compare_by_segment() {
     for operator in ["ArnEquals", "ArnLike"] {
         assert!(holds(operator, "k", &["arn:aws:iam::*:role/*"], &one(arn)));
         assert!(holds(operator, "k", &[arn], &one(arn)));
-        assert!(!holds(operator, "k", &["arn:aws:*:role/*"], &one(arn)), "a wildcard does not cross a colon");
-        assert!(!holds(operator, "k", &["arn:aws:iam::111122223333:role/Team/*"], &one(arn)));
-        assert!(!holds(operator, "k", &["arn:aws:iam::*:role/*"], &one("no arn")));
+        assert!(
+            !holds(operator, "k", &["arn:aws:*:role/*"], &one(arn)),
+            "a wildcard does not cross a colon"
+        );
+        assert!(!holds(
+            operator,
+            "k",
+            &["arn:aws:iam::111122223333:role/Team/*"],
+            &one(arn)
+        ));
+        assert!(!holds(
+            operator,
+            "k",
+            &["arn:aws:iam::*:role/*"],
+            &one("no arn")
+        ));
     }
     for operator in ["ArnNotEquals", "ArnNotLike"] {
         assert!(!holds(operator, "k", &["arn:aws:iam::*:role/*"], &one(arn)));
         assert!(holds(operator, "k", &["arn:aws:iam::*:user/*"], &one(arn)));
     }
-    assert!(holds("ArnLike", "k", &["arn:aws:logs:*:*:log-group:*"], &one("arn:aws:logs:eu-west-1:111122223333:log-group:a:b")));
+    assert!(holds(
+        "ArnLike",
+        "k",
+        &["arn:aws:logs:*:*:log-group:*"],
+        &one("arn:aws:logs:eu-west-1:111122223333:log-group:a:b")
+    ));
 }
 
 /// C-5: an absent key fails every positive operator and satisfies every negated one.
@@ -139,9 +200,18 @@ fn absent_key_fails_positive_and_satisfies_negated_operators() {
             Family::Null => continue,
             Family::String { .. } | Family::Arn | Family::Binary => "YQ==",
         };
-        assert_eq!(holds(base.name, "k", &[value], &nothing), base.negated, "{}", base.name);
+        assert_eq!(
+            holds(base.name, "k", &[value], &nothing),
+            base.negated,
+            "{}",
+            base.name
+        );
         // C-6: with `IfExists` an absent key satisfies both.
-        assert!(holds(&format!("{}IfExists", base.name), "k", &[value], &nothing), "{}", base.name);
+        assert!(
+            holds(&format!("{}IfExists", base.name), "k", &[value], &nothing),
+            "{}",
+            base.name
+        );
     }
 }
 
@@ -151,8 +221,18 @@ fn if_exists_compares_a_present_key() {
     assert!(holds("StringEqualsIfExists", "k", &["a"], &one("a")));
     assert!(!holds("StringEqualsIfExists", "k", &["a"], &one("b")));
     assert!(!holds("StringNotEqualsIfExists", "k", &["a"], &one("a")));
-    assert!(holds("ForAnyValue:StringEqualsIfExists", "k", &["a"], &Context::default()));
-    assert!(!holds("ForAnyValue:StringEqualsIfExists", "k", &["a"], &many(&["b"])));
+    assert!(holds(
+        "ForAnyValue:StringEqualsIfExists",
+        "k",
+        &["a"],
+        &Context::default()
+    ));
+    assert!(!holds(
+        "ForAnyValue:StringEqualsIfExists",
+        "k",
+        &["a"],
+        &many(&["b"])
+    ));
 }
 
 /// C-7: `Null` asks whether the key is absent; an empty multivalued key counts as absent.
@@ -182,9 +262,22 @@ fn set_operators_quantify_over_request_values() {
     assert!(!holds(any, "k", &["a"], &many(&["b"])));
     assert!(!holds(any, "k", &["a"], &many(&[])));
     assert!(!holds(any, "k", &["a"], &Context::default()));
-    assert!(holds(any, "k", &["a"], &one("a")), "a single value is a set of one");
-    assert!(holds("ForAnyValue:StringLike", "k", &["alias/a*"], &many(&["alias/x", "alias/ab"])));
-    assert!(holds("ForAllValues:NumericLessThan", "k", &["5"], &many(&["1", "4"])));
+    assert!(
+        holds(any, "k", &["a"], &one("a")),
+        "a single value is a set of one"
+    );
+    assert!(holds(
+        "ForAnyValue:StringLike",
+        "k",
+        &["alias/a*"],
+        &many(&["alias/x", "alias/ab"])
+    ));
+    assert!(holds(
+        "ForAllValues:NumericLessThan",
+        "k",
+        &["5"],
+        &many(&["1", "4"])
+    ));
 }
 
 /// C-9: set operators with negated operators.
@@ -204,14 +297,42 @@ fn set_operators_with_negation() {
 #[test]
 fn variables_are_replaced_in_strings_and_arns_alone() {
     let context = one("alias/Blue").one("aws:PrincipalTag/Project", "Blue");
-    assert!(holds("StringEquals", "k", &["alias/${aws:PrincipalTag/project}"], &context));
-    assert!(holds("StringEqualsIgnoreCase", "k", &["ALIAS/${aws:PrincipalTag/Project}"], &context));
-    assert!(holds("StringEquals", "k", &["alias/${aws:PrincipalTag/none, 'Blue'}"], &context));
+    assert!(holds(
+        "StringEquals",
+        "k",
+        &["alias/${aws:PrincipalTag/project}"],
+        &context
+    ));
+    assert!(holds(
+        "StringEqualsIgnoreCase",
+        "k",
+        &["ALIAS/${aws:PrincipalTag/Project}"],
+        &context
+    ));
+    assert!(holds(
+        "StringEquals",
+        "k",
+        &["alias/${aws:PrincipalTag/none, 'Blue'}"],
+        &context
+    ));
     let context = one("arn:aws:iam::1:user/bob").one("aws:username", "bob");
-    assert!(holds("ArnEquals", "k", &["arn:aws:iam::1:user/${aws:username}"], &context));
-    for (operator, value) in [("NumericEquals", "${x}"), ("DateEquals", "${x}"), ("Bool", "${x}"), ("IpAddress", "${x}"), ("BinaryEquals", "${x}"), ("Null", "${x}")] {
+    assert!(holds(
+        "ArnEquals",
+        "k",
+        &["arn:aws:iam::1:user/${aws:username}"],
+        &context
+    ));
+    for (operator, value) in [
+        ("NumericEquals", "${x}"),
+        ("DateEquals", "${x}"),
+        ("Bool", "${x}"),
+        ("IpAddress", "${x}"),
+        ("BinaryEquals", "${x}"),
+        ("Null", "${x}"),
+    ] {
         let operator = Operator::parse(operator).unwrap();
-        let compiled = Condition::compile(operator, ContextKey::parse("k"), [value].into_iter(), true);
+        let compiled =
+            Condition::compile(operator, ContextKey::parse("k"), [value].into_iter(), true);
         assert!(compiled.is_err(), "{operator}");
     }
 }
@@ -220,16 +341,34 @@ fn variables_are_replaced_in_strings_and_arns_alone() {
 #[test]
 fn null_variable_matches_nothing() {
     assert!(!holds("StringEquals", "k", &["${aws:username}"], &one("")));
-    assert!(holds("StringNotEquals", "k", &["${aws:username}"], &one("x")));
-    assert!(holds("StringEquals", "k", &["${aws:username}", "x"], &one("x")), "other values still count");
-    assert!(holds("ArnNotLike", "k", &["arn:aws:iam::1:user/${aws:username}"], &one("arn:aws:iam::1:user/bob")));
+    assert!(holds(
+        "StringNotEquals",
+        "k",
+        &["${aws:username}"],
+        &one("x")
+    ));
+    assert!(
+        holds("StringEquals", "k", &["${aws:username}", "x"], &one("x")),
+        "other values still count"
+    );
+    assert!(holds(
+        "ArnNotLike",
+        "k",
+        &["arn:aws:iam::1:user/${aws:username}"],
+        &one("arn:aws:iam::1:user/bob")
+    ));
 }
 
 /// P-2: a document of the 2008 version knows no variables.
 #[test]
 fn old_version_takes_variables_literally() {
     let operator = Operator::parse("StringEquals").unwrap();
-    let condition = Condition::compile(operator, ContextKey::parse("k"), ["${aws:username}"].into_iter(), false);
+    let condition = Condition::compile(
+        operator,
+        ContextKey::parse("k"),
+        ["${aws:username}"].into_iter(),
+        false,
+    );
     let condition = condition.unwrap_or_else(|bad| panic!("{}", bad.message));
     assert!(condition.holds(&one("${aws:username}").one("aws:username", "bob")));
     assert!(!condition.has_null(&Context::default()));
@@ -239,16 +378,36 @@ fn old_version_takes_variables_literally() {
 fn operator_names_are_read_in_any_letter_case_and_print_canonically() {
     let operator = Operator::parse("forallvalues:stringequalsifexists").unwrap();
     assert_eq!(operator.to_string(), "ForAllValues:StringEqualsIfExists");
-    for text in ["", "StringEqual", "ForEachValue:StringEquals", "IfExists", "StringEqualsIfExistsIfExists", "äIfExists", "ForAnyValue:ForAnyValue:Bool"] {
+    for text in [
+        "",
+        "StringEqual",
+        "ForEachValue:StringEquals",
+        "IfExists",
+        "StringEqualsIfExistsIfExists",
+        "äIfExists",
+        "ForAnyValue:ForAnyValue:Bool",
+    ] {
         assert!(Operator::parse(text).is_none(), "{text}");
     }
 }
 
 #[test]
 fn value_of_the_wrong_type_is_refused() {
-    for (operator, value) in [("NumericEquals", "x"), ("DateEquals", "x"), ("Bool", "yes"), ("IpAddress", "x"), ("BinaryEquals", "~"), ("Null", "1")] {
+    for (operator, value) in [
+        ("NumericEquals", "x"),
+        ("DateEquals", "x"),
+        ("Bool", "yes"),
+        ("IpAddress", "x"),
+        ("BinaryEquals", "~"),
+        ("Null", "1"),
+    ] {
         let operator = Operator::parse(operator).unwrap();
-        let compiled = Condition::compile(operator, ContextKey::parse("k"), ["x", value].into_iter().skip(1), true);
+        let compiled = Condition::compile(
+            operator,
+            ContextKey::parse("k"),
+            ["x", value].into_iter().skip(1),
+            true,
+        );
         assert!(compiled.is_err_and(|bad| bad.index == 0), "{operator}");
     }
 }
@@ -270,11 +429,23 @@ fn typed_values_compare_like_their_texts() {
         }
     }
     let holds = |operator: &str, key: &str, value: &str| {
-        let condition = Condition::compile(Operator::parse(operator).unwrap(), ContextKey::parse(key), [value].into_iter(), true);
-        condition.unwrap_or_else(|bad| panic!("{}", bad.message)).holds(&Typed)
+        let condition = Condition::compile(
+            Operator::parse(operator).unwrap(),
+            ContextKey::parse(key),
+            [value].into_iter(),
+            true,
+        );
+        condition
+            .unwrap_or_else(|bad| panic!("{}", bad.message))
+            .holds(&Typed)
     };
     assert!(holds("Bool", "bool", "true") && holds("StringEquals", "bool", "true"));
     assert!(holds("NumericEquals", "integer", "7") && holds("StringEquals", "integer", "7"));
-    assert!(holds("DateEquals", "time", "1784045400") && holds("StringEquals", "time", "2026-07-14T16:10:00Z"));
-    assert!(holds("StringEquals", "account", "000000000042") && !holds("StringEquals", "account", "42"));
+    assert!(
+        holds("DateEquals", "time", "1784045400")
+            && holds("StringEquals", "time", "2026-07-14T16:10:00Z")
+    );
+    assert!(
+        holds("StringEquals", "account", "000000000042") && !holds("StringEquals", "account", "42")
+    );
 }
