@@ -97,7 +97,9 @@ pub enum Vanished {
     #[error("the principal {0} does not exist")]
     Principal(PrincipalArn),
     /// Its user or role was deleted and made again under the same name.
-    #[error("the principal {0} was deleted and re-created after these credentials were given: sign in again")]
+    #[error(
+        "the principal {0} was deleted and re-created after these credentials were given: sign in again"
+    )]
     Recreated(PrincipalArn),
 }
 
@@ -118,7 +120,9 @@ impl Identity {
         match self {
             Self::Operator | Self::System | Self::Root { .. } | Self::Service(_) => None,
             Self::User { arn, unique_id } => Some((arn, unique_id)),
-            Self::RoleSession { role, unique_id, .. } => Some((role, unique_id)),
+            Self::RoleSession {
+                role, unique_id, ..
+            } => Some((role, unique_id)),
             Self::FederatedUser {
                 federated_by,
                 unique_id,

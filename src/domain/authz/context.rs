@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::caller::{ContextEntry, Identity};
 use super::request::{Parameter, Parameters, Request, RequestTags, Target};
 use crate::domain::ids::{AliasName, PrincipalArn, PrincipalKind};
-use crate::domain::policy::{Action, ActionTarget, KmsAction};
+use crate::domain::policy::{Action, KmsAction};
 use crate::domain::policy::{
     ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values,
 };
@@ -83,7 +83,13 @@ impl<'a> RequestContext<'a> {
             aliases: Names(key.map_or(&[], |key| state.aliases_of_key(&key.arn))),
             context_keys: request.encryption_context.keys().map(|k| &**k).collect(),
             tag_keys,
-            called_via: request.caller.facts.via_service.iter().map(|s| &**s).collect(),
+            called_via: request
+                .caller
+                .facts
+                .via_service
+                .iter()
+                .map(|s| &**s)
+                .collect(),
             facts: facts.collect(),
             user_id: OnceCell::new(),
             root: OnceCell::new(),
@@ -100,7 +106,9 @@ impl<'a> RequestContext<'a> {
             Identity::Operator | Identity::System | Identity::Service(_) => None,
             Identity::Root { account } => {
                 let partition = self.request.scope.partition;
-                let root = self.root.get_or_init(|| PrincipalArn::root_of(partition, *account));
+                let root = self
+                    .root
+                    .get_or_init(|| PrincipalArn::root_of(partition, *account));
                 Some(root.as_str())
             }
             Identity::User { arn, .. } | Identity::FederatedUser { arn, .. } => Some(arn.as_str()),
@@ -116,7 +124,9 @@ impl<'a> RequestContext<'a> {
             Identity::Root { account } => make(account.to_string()),
             Identity::User { unique_id, .. } => Some(unique_id.as_str()),
             Identity::RoleSession { arn, unique_id, .. } => match arn.kind() {
-                PrincipalKind::AssumedRole { session, .. } => make(format!("{unique_id}:{session}")),
+                PrincipalKind::AssumedRole { session, .. } => {
+                    make(format!("{unique_id}:{session}"))
+                }
                 _ => Some(unique_id.as_str()),
             },
             Identity::FederatedUser { arn, .. } => match arn.kind() {
@@ -130,7 +140,9 @@ impl<'a> RequestContext<'a> {
     fn principal_tag(&self, name: &Folded) -> Option<&str> {
         let own = self.principal.map(|principal| &principal.tags);
         let find = |tags: &'a crate::domain::state::Tags| {
-            tags.iter().find(|(k, _)| name.matches(k)).map(|(_, v)| &**v)
+            tags.iter()
+                .find(|(k, _)| name.matches(k))
+                .map(|(_, v)| &**v)
         };
         match self.identity() {
             Identity::RoleSession { session_tags, .. } => {
@@ -138,9 +150,10 @@ impl<'a> RequestContext<'a> {
             }
             Identity::FederatedUser { session_tags, .. } => find(session_tags),
             Identity::User { .. } => own.and_then(find),
-            Identity::Operator | Identity::System | Identity::Root { .. } | Identity::Service(_) => {
-                None
-            }
+            Identity::Operator
+            | Identity::System
+            | Identity::Root { .. }
+            | Identity::Service(_) => None,
         }
     }
 
@@ -161,11 +174,13 @@ impl<'a> RequestContext<'a> {
     fn parameter(&self, key: KnownKey) -> Option<ContextValue<'_>> {
         match &self.request.parameters {
             Parameters::Known(list, _) => {
-                list.iter().find(|(k, _)| *k == key).map(|(_, value)| match value {
-                    Parameter::Text(text) => ContextValue::text(text),
-                    Parameter::Bool(on) => ContextValue::One(Scalar::Bool(*on)),
-                    Parameter::Many(texts) => ContextValue::Many(texts),
-                })
+                list.iter()
+                    .find(|(k, _)| *k == key)
+                    .map(|(_, value)| match value {
+                        Parameter::Text(text) => ContextValue::text(text),
+                        Parameter::Bool(on) => ContextValue::One(Scalar::Bool(*on)),
+                        Parameter::Many(texts) => ContextValue::Many(texts),
+                    })
             }
             Parameters::FromFront => self.fact(&ContextKey::Known(key)),
         }
@@ -380,18 +395,13 @@ impl ContextSource for RequestContext<'_> {
                 Some(ContextValue::text(value))
             }
             // Nobody but the server speaks for KMS: a `kms:` key that it does not know is absent (CK-40).
-            ContextKey::Other(name) if self.is_ours(name) => match &self.request.parameters {
-                Parameters::Known(..) => None,
-                Parameters::FromFront => self.fact(key),
-            },
+            ContextKey::Other(name) if name.as_str().starts_with("kms:") => {
+                match &self.request.parameters {
+                    Parameters::Known(..) => None,
+                    Parameters::FromFront => self.fact(key),
+                }
+            }
             ContextKey::Other(_) => self.fact(key),
         }
-    }
-}
-
-impl RequestContext<'_> {
-    fn is_ours(&self, name: &Folded) -> bool {
-        name.as_str().starts_with("kms:")
-            && self.kms().is_some_and(|action| action.target() != ActionTarget::None)
     }
 }

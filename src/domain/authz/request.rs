@@ -9,9 +9,7 @@ use crate::domain::ids::{AccountId, AliasArn, AliasName, Partition, PrincipalArn
 use crate::domain::policy::Action;
 use crate::domain::policy::KnownKey;
 use crate::domain::state::Tags;
-use crate::domain::state::grant::{
-    EncryptionContext, Grant, GrantConstraints, GrantOperations,
-};
+use crate::domain::state::grant::{EncryptionContext, Grant, GrantConstraints, GrantOperations};
 use crate::domain::state::key::Key;
 use crate::domain::time::Timestamp;
 

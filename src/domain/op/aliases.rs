@@ -18,7 +18,9 @@ pub fn read_name(text: &str) -> Result<AliasName, Said> {
     if name.is_reserved() {
         return Err(said(
             ErrorCode::NotAuthorized,
-            format_args!("the alias name `{name}` is reserved: aliases beginning with alias/aws/ are AWS's own"),
+            format_args!(
+                "the alias name `{name}` is reserved: aliases beginning with alias/aws/ are AWS's own"
+            ),
         ));
     }
     Ok(name)

@@ -1,6 +1,5 @@
 //! `Bootstrap`: the first command of an incarnation: its settings and its first token epoch.
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::{ErrorCode, Event, Output};
@@ -11,6 +10,7 @@ use crate::domain::state::settings::Settings;
 use crate::domain::state::token_epoch::TokenEpoch;
 use crate::domain::time::Incarnation;
 use crate::domain::time::Revision;
+use std::sync::Arc;
 
 /// The first command of an incarnation; proposed by the node that initializes the cluster, refused ever after.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,6 +1,5 @@
 //! `CreateAccount`: makes an account with its root principal; for the operator alone.
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::refusal::{Said, bad_member, refusals, said};
 use super::{ErrorCode, Event, Output};
@@ -9,6 +8,7 @@ use crate::domain::ids::AccountId;
 use crate::domain::limits::{ACCOUNT_NAME_CHARS_MAX, ACCOUNTS_MAX};
 use crate::domain::state::State;
 use crate::domain::state::principal::Account;
+use std::sync::Arc;
 
 /// Makes an account with its root principal; for the operator alone.
 #[derive(Clone, PartialEq, Eq, Debug)]

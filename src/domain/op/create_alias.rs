@@ -1,6 +1,5 @@
 //! `CreateAlias`: makes an alias of a key.
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
 use super::refusal::{Said, refusals, said};
@@ -13,6 +12,7 @@ use crate::domain::limits::ALIASES_PER_KEY_MAX;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
 use crate::domain::state::alias::Alias;
+use std::sync::Arc;
 
 /// Makes an alias of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]

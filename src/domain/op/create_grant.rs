@@ -1,6 +1,5 @@
 //! `CreateGrant`: makes a grant on a key (G-9 to G-30).
 
-use std::sync::Arc;
 use super::DryRun;
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
@@ -11,16 +10,22 @@ use crate::domain::authz::request::{About, Parameter, Parameters, RequestTags, T
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{Arn, ParseIdError, PrincipalArn, PrincipalKind, ServicePrincipal};
-use crate::domain::state::principal::PrincipalType;
 use crate::domain::ids::{GrantId, KeyRef};
-use crate::domain::limits::{CONSTRAINT_PAIRS_MAX, CONSTRAINT_VALUE_CHARS_MAX, GRANT_NAME_MAX, PRINCIPAL_ID_MAX, SOURCE_ARN_MAX, SOURCE_ARN_MIN};
+use crate::domain::limits::{
+    CONSTRAINT_PAIRS_MAX, CONSTRAINT_VALUE_CHARS_MAX, GRANT_NAME_MAX, PRINCIPAL_ID_MAX,
+    SOURCE_ARN_MAX, SOURCE_ARN_MIN,
+};
 use crate::domain::policy::{KmsAction, KnownKey};
 use crate::domain::state::State;
-use crate::domain::state::grant::{ContextConstraint, Grant, GrantConstraints, GrantOperations, GrantPrincipal};
+use crate::domain::state::grant::{
+    ContextConstraint, Grant, GrantConstraints, GrantOperations, GrantPrincipal,
+};
 use crate::domain::state::grant::{EncryptionContext, GrantOperation};
 use crate::domain::state::grant_index::constraint_pairs;
 use crate::domain::state::key::{Key, KeyManager};
+use crate::domain::state::principal::PrincipalType;
 use crate::domain::time::Revision;
+use std::sync::Arc;
 
 /// Makes a grant on a key (G-9 to G-30).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -149,10 +154,13 @@ impl CreateGrant {
             ));
         }
         if operations == GrantOperations::from_iter([GrantOperation::CreateGrant]) {
-            return Err(invalid("Grants must not contain only the CreateGrant operation."));
+            return Err(invalid(
+                "Grants must not contain only the CreateGrant operation.",
+            ));
         }
         if let Some(name) = &self.name {
-            let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'_' | b'-');
+            let allowed =
+                |b: u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'/' | b'_' | b'-');
             if name.is_empty() || name.len() > GRANT_NAME_MAX || !name.bytes().all(allowed) {
                 let must = "satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$";
                 return Err(Refusal::Shape(bad_member(name, "name", must)));
@@ -163,7 +171,9 @@ impl CreateGrant {
             (Some(arn), None) => read_principal(arn, "granteePrincipal")?,
             (None, Some(service)) => read_service(service, "granteeServicePrincipal")?,
             (None, None) => {
-                return Err(invalid("give one of GranteePrincipal and GranteeServicePrincipal"));
+                return Err(invalid(
+                    "give one of GranteePrincipal and GranteeServicePrincipal",
+                ));
             }
             (Some(_), Some(_)) => {
                 return Err(invalid(
@@ -198,7 +208,10 @@ impl CreateGrant {
 
     /// G-22, G-24, U-11, U-21.
     fn constraints(&self) -> Result<GrantConstraints, Refusal> {
-        let context = match (self.context_equals.is_empty(), self.context_subset.is_empty()) {
+        let context = match (
+            self.context_equals.is_empty(),
+            self.context_subset.is_empty(),
+        ) {
             (true, true) => None,
             (false, true) => Some(ContextConstraint::Equals(Arc::clone(&self.context_equals))),
             (true, false) => Some(ContextConstraint::Subset(Arc::clone(&self.context_subset))),
@@ -233,7 +246,11 @@ impl CreateGrant {
 
     /// The request's parameters as condition keys (CK-10, CK-12, CK-13, CK-29).
     fn parameters(&self, shape: &Shape) -> Parameters<'_> {
-        let operations = shape.operations.iter().map(GrantOperation::as_str).collect();
+        let operations = shape
+            .operations
+            .iter()
+            .map(GrantOperation::as_str)
+            .collect();
         let mut known = vec![(KnownKey::GrantOperations, Parameter::Many(operations))];
         let texts = [
             (KnownKey::GranteePrincipal, &self.grantee),
@@ -245,10 +262,14 @@ impl CreateGrant {
         for (key, text) in texts {
             known.extend(text.as_deref().map(|text| (key, Parameter::Text(text))));
         }
-        let kind = shape.constraints.context.as_ref().map(|context| match context {
-            ContextConstraint::Equals(_) => "EncryptionContextEquals",
-            ContextConstraint::Subset(_) => "EncryptionContextSubset",
-        });
+        let kind = shape
+            .constraints
+            .context
+            .as_ref()
+            .map(|context| match context {
+                ContextConstraint::Equals(_) => "EncryptionContextEquals",
+                ContextConstraint::Subset(_) => "EncryptionContextSubset",
+            });
         known.extend(kind.map(|kind| (KnownKey::GrantConstraintType, Parameter::Text(kind))));
         Parameters::Known(known, RequestTags::Absent)
     }
@@ -257,7 +278,8 @@ impl CreateGrant {
 /// `^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$`, 20 to 512 characters (G-22).
 fn read_source_arn(text: &str) -> Option<Arn> {
     let small = |part: &str| {
-        part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        part.bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
     if !(SOURCE_ARN_MIN..=SOURCE_ARN_MAX).contains(&text.chars().count()) {
         return None;
@@ -299,16 +321,18 @@ fn depends_on(state: &State, key: &Key, grantee: &GrantPrincipal) -> Revision {
     let grantee = match grantee {
         GrantPrincipal::Service(_) => Revision::default(),
         GrantPrincipal::Arn { arn, .. } => match arn.kind() {
-            PrincipalKind::User { .. } | PrincipalKind::Role { .. } => {
-                state.principal(arn).map(|principal| principal.born).unwrap_or_default()
-            }
+            PrincipalKind::User { .. } | PrincipalKind::Role { .. } => state
+                .principal(arn)
+                .map(|principal| principal.born)
+                .unwrap_or_default(),
             PrincipalKind::AssumedRole { role, .. } => state
                 .principal_named(arn.account(), PrincipalType::Role, role)
                 .map(|role| role.born)
                 .unwrap_or_default(),
-            PrincipalKind::Root | PrincipalKind::FederatedUser { .. } => {
-                state.account(arn.account()).map(|account| account.born).unwrap_or_default()
-            }
+            PrincipalKind::Root | PrincipalKind::FederatedUser { .. } => state
+                .account(arn.account())
+                .map(|account| account.born)
+                .unwrap_or_default(),
         },
     };
     key.born.max(grantee)
@@ -362,13 +386,19 @@ impl Change for CreateGrant {
             if key.manager == KeyManager::Customer && count >= quota {
                 return Err(Refusal::TooMany(said(
                     ErrorCode::LimitExceeded,
-                    format_args!("the key {} has {count} grants: its quota is {quota}", key.arn),
+                    format_args!(
+                        "the key {} has {count} grants: its quota is {quota}",
+                        key.arn
+                    ),
                 )));
             }
             if cx.state.grants().get(&self.grant_id).is_some() {
                 return Err(Refusal::Taken(said(
                     ErrorCode::AlreadyExists,
-                    format_args!("the grant {} already exists: send the request again", self.grant_id),
+                    format_args!(
+                        "the grant {} already exists: send the request again",
+                        self.grant_id
+                    ),
                 )));
             }
         }

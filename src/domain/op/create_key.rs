@@ -1,6 +1,5 @@
 //! `CreateKey`: makes a KMS key.
 
-use std::sync::Arc;
 use super::LockoutCheck;
 use super::context::{Change, Context};
 use super::key_rules::usage_for;
@@ -17,6 +16,7 @@ use crate::domain::state::State;
 use crate::domain::state::Tags;
 use crate::domain::state::key::{Key, KeyManager, KeyState, MultiRegionKeyType};
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage};
+use std::sync::Arc;
 
 /// Makes a KMS key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -129,8 +129,7 @@ impl Change for CreateKey {
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
         let usage = self.usage(cx).map_err(Refusal::Shape)?;
         let parameters = self.parameters(usage);
-        let allowed =
-            cx.allow_account(KmsAction::CreateKey, self.account, parameters.clone())?;
+        let allowed = cx.allow_account(KmsAction::CreateKey, self.account, parameters.clone())?;
         if !self.tags.is_empty() {
             // D-15
             cx.allow_account(KmsAction::TagResource, self.account, parameters)?;
@@ -152,8 +151,7 @@ impl Change for CreateKey {
             policies::default_text(&PrincipalArn::root_of(self.partition, self.account))
         });
         let policy = policies::read(&text, PolicyKind::Key)?;
-        let bindings: Arc<Bindings> =
-            policies::bind(cx, &policy).map_err(Refusal::Principal)?;
+        let bindings: Arc<Bindings> = policies::bind(cx, &policy).map_err(Refusal::Principal)?;
         let key = Arc::new(Key {
             arn: KeyArn {
                 partition: self.partition,
@@ -178,7 +176,9 @@ impl Change for CreateKey {
             bindings,
         });
         policies::check_lockout(cx, &key, self.lockout_check).map_err(Refusal::Lockout)?;
-        let count = cx.state.key_count(self.partition, &self.region, self.account);
+        let count = cx
+            .state
+            .key_count(self.partition, &self.region, self.account);
         if count >= KEYS_PER_ACCOUNT_MAX {
             return Err(Refusal::TooMany(said(
                 ErrorCode::LimitExceeded,
@@ -199,7 +199,9 @@ impl Change for CreateKey {
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
         let events = vec![Event::KeyChanged(key.arn.clone(), KeyChange::Created)];
-        let described = KeyDescription { key: (*key).clone() };
+        let described = KeyDescription {
+            key: (*key).clone(),
+        };
         state.put_key(key);
         (Output::Key(described), events)
     }

@@ -1,7 +1,5 @@
 //! `CreatePrincipal`: makes a user or a role (`iam:CreateUser`, `iam:CreateRole`).
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
@@ -14,6 +12,8 @@ use crate::domain::limits::PRINCIPALS_PER_ACCOUNT_MAX;
 use crate::domain::state::State;
 use crate::domain::state::Tags;
 use crate::domain::state::principal::{Principal, PrincipalType};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Makes a user or a role (`iam:CreateUser`, `iam:CreateRole`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -95,7 +95,10 @@ impl Change for CreatePrincipal {
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
         state.put_principal(Arc::new(principal.clone()));
-        let events = vec![Event::PrincipalChanged(principal.arn.clone(), What::Created)];
+        let events = vec![Event::PrincipalChanged(
+            principal.arn.clone(),
+            What::Created,
+        )];
         (Output::Principal(principal), events)
     }
 }

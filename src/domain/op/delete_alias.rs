@@ -1,6 +1,5 @@
 //! `DeleteAlias`: deletes an alias; its key stays (ID-7).
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals};
 use super::{Change as What, Event, Output, aliases};
@@ -10,6 +9,7 @@ use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{AliasArn, KeyRef};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
+use std::sync::Arc;
 
 /// Deletes an alias; its key stays (ID-7).
 #[derive(Clone, PartialEq, Eq, Debug)]

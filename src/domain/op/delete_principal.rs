@@ -51,6 +51,9 @@ impl Change for DeletePrincipal {
 
     fn enact(arn: PrincipalArn, state: &mut State) -> (Output, Vec<Event>) {
         state.take_principal(&arn);
-        (Output::Done, vec![Event::PrincipalChanged(arn, What::Deleted)])
+        (
+            Output::Done,
+            vec![Event::PrincipalChanged(arn, What::Deleted)],
+        )
     }
 }

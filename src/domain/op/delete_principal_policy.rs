@@ -1,6 +1,5 @@
 //! `DeletePrincipalPolicy`: removes an identity policy (`iam:DeleteUserPolicy`, `iam:DeleteRolePolicy`).
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
@@ -10,6 +9,7 @@ use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
 use crate::domain::state::State;
 use crate::domain::state::principal::Principal;
+use std::sync::Arc;
 
 /// Removes an identity policy (`iam:DeleteUserPolicy`, `iam:DeleteRolePolicy`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,7 +56,10 @@ impl Change for DeletePrincipalPolicy {
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::PrincipalChanged(principal.arn.clone(), What::Updated)];
+        let events = vec![Event::PrincipalChanged(
+            principal.arn.clone(),
+            What::Updated,
+        )];
         state.put_principal(Arc::new(principal));
         (Output::Done, events)
     }

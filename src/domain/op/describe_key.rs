@@ -40,6 +40,8 @@ impl Question for DescribeKey {
             &EncryptionContext::new(),
             About::Nothing,
         )?;
-        Ok(Answer::Key(KeyDescription { key: (**key).clone() }))
+        Ok(Answer::Key(KeyDescription {
+            key: (**key).clone(),
+        }))
     }
 }

@@ -1,6 +1,5 @@
 //! `DisableKey`: puts a key into the state Disabled.
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
 use super::refusal::{Said, refusals};
@@ -12,6 +11,7 @@ use crate::domain::ids::KeyRef;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
 use crate::domain::state::key::{Key, KeyState};
+use std::sync::Arc;
 
 /// Puts a key into the state Disabled.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,11 +44,20 @@ impl Change for DisableKey {
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
         key_rules::check_state(StateRule::Toggle, key)?;
         let state = key_rules::toggled(key.state, KeyState::Disabled);
-        Ok((allowed, Arc::new(Key { state, ..(**key).clone() })))
+        Ok((
+            allowed,
+            Arc::new(Key {
+                state,
+                ..(**key).clone()
+            }),
+        ))
     }
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::KeyChanged(key.arn.clone(), KeyChange::State(key.state))];
+        let events = vec![Event::KeyChanged(
+            key.arn.clone(),
+            KeyChange::State(key.state),
+        )];
         state.put_key(key);
         (Output::Done, events)
     }

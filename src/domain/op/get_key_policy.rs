@@ -1,6 +1,5 @@
 //! `GetKeyPolicy`: tells the key policy as it was put.
 
-use std::sync::Arc;
 use super::context::{Context, Question};
 use super::refusal::{Said, refusals};
 use super::{Answer, policies};
@@ -8,6 +7,7 @@ use crate::domain::authz::Denied;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::ids::KeyRef;
 use crate::domain::policy::KmsAction;
+use std::sync::Arc;
 
 /// Tells the key policy as it was put.
 #[derive(Clone, PartialEq, Eq, Debug)]

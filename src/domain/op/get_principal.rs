@@ -32,7 +32,13 @@ impl Question for GetPrincipal {
 
     fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
         let kind = identity::kind_of(&self.arn).map_err(Refusal::Shape)?;
-        identity::allow(cx, Operation::GetPrincipal, kind, &self.arn, Parameters::NONE)?;
+        identity::allow(
+            cx,
+            Operation::GetPrincipal,
+            kind,
+            &self.arn,
+            Parameters::NONE,
+        )?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
         Ok(Answer::Principal((**principal).clone()))
     }

@@ -1,6 +1,5 @@
 //! `GetPrincipalPolicy`: tells an identity policy as it was put (`iam:GetUserPolicy`, `iam:GetRolePolicy`).
 
-use std::sync::Arc;
 use super::context::{Context, Question};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
@@ -8,6 +7,7 @@ use super::{Answer, ErrorCode, identity};
 use crate::domain::authz::Denied;
 use crate::domain::authz::request::Parameters;
 use crate::domain::ids::PrincipalArn;
+use std::sync::Arc;
 
 /// Tells an identity policy as it was put (`iam:GetUserPolicy`, `iam:GetRolePolicy`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,7 +38,13 @@ impl Question for GetPrincipalPolicy {
     fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
         let kind = identity::kind_of(&self.arn).map_err(Refusal::Shape)?;
         identity::check_policy_name(&self.name).map_err(Refusal::Shape)?;
-        identity::allow(cx, Operation::GetPrincipalPolicy, kind, &self.arn, Parameters::NONE)?;
+        identity::allow(
+            cx,
+            Operation::GetPrincipalPolicy,
+            kind,
+            &self.arn,
+            Parameters::NONE,
+        )?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
         let Some(policy) = principal.policies.get(&self.name) else {
             let (kind, _) = identity::shown(&self.arn);

@@ -13,7 +13,11 @@ use crate::domain::state::grant::Grant;
 /// Refuses a text that no grant id can have (ID-11).
 pub fn check_id(id: &str) -> Result<(), Said> {
     if id.is_empty() {
-        return Err(bad_member(id, "grantId", "have length greater than or equal to 1"));
+        return Err(bad_member(
+            id,
+            "grantId",
+            "have length greater than or equal to 1",
+        ));
     }
     if id.len() > GRANT_ID_TEXT_MAX {
         let must = format!("have length less than or equal to {GRANT_ID_TEXT_MAX}");
@@ -27,7 +31,10 @@ pub fn of_key(cx: &Context<'_>, key: &KeyArn, id: &str) -> Result<Arc<Grant>, Sa
     let grant = id.parse().ok().and_then(|id| cx.state.grants().get(&id));
     match grant.filter(|grant| grant.key == *key) {
         Some(grant) => Ok(Arc::clone(grant)),
-        None => Err(said(ErrorCode::NotFound, format_args!("Grant ID {id} not found"))),
+        None => Err(said(
+            ErrorCode::NotFound,
+            format_args!("Grant ID {id} not found"),
+        )),
     }
 }
 

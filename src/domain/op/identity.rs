@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::ErrorCode;
 use super::context::Context;
 use super::refusal::{Said, said};
 use super::table::Operation;
-use super::ErrorCode;
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{PrincipalArn, PrincipalKind};

@@ -5,7 +5,9 @@ use super::refusal::{Said, said};
 use crate::domain::ids::KeyArn;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::grant::{GrantOperation, GrantOperations};
-use crate::domain::state::key::{Key, KeyFamily, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage};
+use crate::domain::state::key::{
+    Key, KeyFamily, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage,
+};
 
 /// A row of the table of key states (ST-2).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -117,7 +119,10 @@ pub fn check_customer_managed(key: &Key) -> Result<(), Said> {
         KeyManager::Customer => Ok(()),
         KeyManager::Aws => Err(said(
             ErrorCode::NotAuthorized,
-            format_args!("{} is an AWS managed key: customers cannot change it", key.arn),
+            format_args!(
+                "{} is an AWS managed key: customers cannot change it",
+                key.arn
+            ),
         )),
     }
 }
@@ -133,7 +138,10 @@ pub const fn toggled(now: KeyState, wanted: KeyState) -> KeyState {
 /// Whether a key could be used for a permitted action now: its state, then its usage (ST-2, ST-3).
 pub fn check_usable(action: KmsAction, key: &Key) -> Result<(), super::Rejection> {
     check_state(StateRule::of(action), key)?;
-    let Some(operation) = GrantOperation::ALL.iter().find(|op| op.as_str() == action.name()) else {
+    let Some(operation) = GrantOperation::ALL
+        .iter()
+        .find(|op| op.as_str() == action.name())
+    else {
         return Ok(());
     };
     let usages = usages_of(*operation);

@@ -1,10 +1,10 @@
 //! `ListAccounts`: lists the accounts; for the operator alone.
 
+use super::Answer;
 use super::Page;
 use super::context::{Context, Question};
 use super::page::{Cursor, Sizes};
 use super::refusal::{Said, refusals};
-use super::{Answer};
 use crate::domain::authz::{Denied, require_operator};
 use crate::domain::ids::AccountId;
 
@@ -33,7 +33,11 @@ impl Question for ListAccounts {
             Cursor::read(&self.page, Sizes::KEYS, "accounts").map_err(Refusal::Page)?;
         require_operator(cx.caller, "grantd:ListAccounts")?;
         let accounts = cx.state.accounts(cursor.after);
-        let paged = cursor.page(accounts, |account| account.id, |account| Some((***account).clone()));
+        let paged = cursor.page(
+            accounts,
+            |account| account.id,
+            |account| Some((***account).clone()),
+        );
         Ok(Answer::Accounts(paged))
     }
 }

@@ -1,11 +1,10 @@
 //! `ListAliases`: lists the aliases of the caller's account and Region.
 
-use std::sync::Arc;
 use super::Page;
 use super::context::{Context, Question};
 use super::page::{Cursor, Sizes};
 use super::refusal::{Said, refusals, said};
-use super::{Answer, AliasEntry, ErrorCode};
+use super::{AliasEntry, Answer, ErrorCode};
 use crate::domain::authz::Denied;
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::Unresolved;
@@ -13,6 +12,7 @@ use crate::domain::ids::AliasName;
 use crate::domain::ids::KeyRef;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::alias::Alias;
+use std::sync::Arc;
 
 /// Lists the aliases of the caller's account and Region.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,7 +46,11 @@ impl Question for ListAliases {
             Refusal::NoAccount(said(ErrorCode::Validation, why))
         })?;
         let (partition, region) = (cx.scope.partition, &cx.scope.region);
-        let of = self.key.as_ref().map(ToString::to_string).unwrap_or_default();
+        let of = self
+            .key
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let listing = format!("aliases of {account} in {partition} {region} {of}");
         let cursor: Cursor<AliasName> =
             Cursor::read(&self.page, Sizes::ALIASES, &listing).map_err(Refusal::Page)?;
@@ -64,7 +68,12 @@ impl Question for ListAliases {
         let after = cursor.after.clone();
         let position = |alias: &&Arc<Alias>| alias.arn.name.clone();
         let keep = |alias: &&Arc<Alias>| {
-            let Alias { arn, target, created_at, updated_at } = &***alias;
+            let Alias {
+                arn,
+                target,
+                created_at,
+                updated_at,
+            } = &***alias;
             key.is_none_or(|key| key == target).then(|| AliasEntry {
                 alias: arn.clone(),
                 target: target.clone(),

@@ -1,6 +1,5 @@
 //! `ListGrants`: lists the grants of a key (G-31).
 
-use std::sync::Arc;
 use super::Page;
 use super::context::{Context, Question};
 use super::page::{Cursor, Sizes};
@@ -14,6 +13,7 @@ use crate::domain::ids::KeyRef;
 use crate::domain::ids::{GrantId, PrincipalArn};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::grant::{Grant, GrantPrincipal};
+use std::sync::Arc;
 
 /// Lists the grants of a key (G-31).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -72,9 +72,8 @@ impl ListGrants {
             (None, None, _) => true,
             (Some(wanted), _, GrantPrincipal::Arn { arn, .. }) => arn.as_str() == &**wanted,
             (_, Some(wanted), GrantPrincipal::Service(service)) => service.as_str() == &**wanted,
-            (Some(_), _, GrantPrincipal::Service(_)) | (None, Some(_), GrantPrincipal::Arn { .. }) => {
-                false
-            }
+            (Some(_), _, GrantPrincipal::Service(_))
+            | (None, Some(_), GrantPrincipal::Arn { .. }) => false,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! `ListPrincipalPolicies`: lists the names of the identity policies of a user or a role (`iam:ListUserPolicies`, `iam:ListRolePolicies`).
 
-use std::sync::Arc;
 use super::Page;
 use super::context::{Context, Question};
 use super::page::{Cursor, Sizes};
@@ -10,6 +9,7 @@ use super::{Answer, identity};
 use crate::domain::authz::Denied;
 use crate::domain::authz::request::Parameters;
 use crate::domain::ids::PrincipalArn;
+use std::sync::Arc;
 
 /// Lists the names of the identity policies of a user or a role (`iam:ListUserPolicies`, `iam:ListRolePolicies`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -40,12 +40,22 @@ impl Question for ListPrincipalPolicies {
         let listing = format!("policies of {}", self.arn);
         let cursor: Cursor<String> =
             Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Shape)?;
-        identity::allow(cx, Operation::ListPrincipalPolicies, kind, &self.arn, Parameters::NONE)?;
+        identity::allow(
+            cx,
+            Operation::ListPrincipalPolicies,
+            kind,
+            &self.arn,
+            Parameters::NONE,
+        )?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
         let after = cursor.after.clone();
         let names = principal.policies.keys();
         let names = names.filter(|name| after.as_deref().is_none_or(|after| &***name > after));
-        let paged = cursor.page(names, |name| name.to_string(), |name| Some(Arc::clone(name)));
+        let paged = cursor.page(
+            names,
+            |name| name.to_string(),
+            |name| Some(Arc::clone(name)),
+        );
         Ok(Answer::PolicyNames(paged))
     }
 }

@@ -1,6 +1,5 @@
 //! `ListResourceTags`: lists the tags of a key.
 
-use std::sync::Arc;
 use super::Answer;
 use super::Page;
 use super::context::{Context, Question};
@@ -11,6 +10,7 @@ use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::ids::KeyRef;
 use crate::domain::policy::KmsAction;
+use std::sync::Arc;
 
 /// Lists the tags of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]

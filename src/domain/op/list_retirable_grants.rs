@@ -1,6 +1,5 @@
 //! `ListRetirableGrants`: lists the grants that a principal may retire (G-34).
 
-use std::sync::Arc;
 use super::Page;
 use super::context::{Context, Question};
 use super::page::{Cursor, Sizes};
@@ -9,11 +8,14 @@ use super::refusal::{Said, refusals, said};
 use super::{Answer, ErrorCode};
 use crate::domain::authz::Denied;
 use crate::domain::authz::caller::Identity;
-use crate::domain::authz::request::Parameters;
-use crate::domain::ids::{GrantId, PrincipalArn, ServicePrincipal};
+use crate::domain::authz::request::{Parameters, Scope};
+use crate::domain::ids::{GrantId, KeyArn, PrincipalArn, ServicePrincipal};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::grant::{Grant, GrantPrincipal};
 use crate::domain::state::grant_index::Holder;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
 
 /// Lists the grants that a principal may retire (G-34).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,6 +48,25 @@ enum Retiring {
     Service(ServicePrincipal),
 }
 
+/// The last grant of a page: its key and its id.
+#[derive(Clone)]
+struct Position(KeyArn, GrantId);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.1, self.0)
+    }
+}
+
+impl FromStr for Position {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (id, key) = text.split_once(' ').ok_or(())?;
+        Ok(Self(key.parse().map_err(drop)?, id.parse().map_err(drop)?))
+    }
+}
+
 impl ListRetirableGrants {
     fn retiring(&self) -> Result<Retiring, Said> {
         match (&self.retiring, &self.retiring_service) {
@@ -75,7 +96,7 @@ impl Question for ListRetirableGrants {
             Retiring::Service(service) => service.to_string(),
         };
         let listing = format!("grants retirable by {shown} in {}", cx.scope.region);
-        let cursor: Cursor<GrantId> =
+        let cursor: Cursor<Position> =
             Cursor::read(&self.page, Sizes::GRANTS, &listing).map_err(Refusal::Page)?;
         let holder = match retiring {
             Retiring::Service(service) => {
@@ -96,8 +117,10 @@ impl Question for ListRetirableGrants {
             }
         };
         let grants = cx.state.grants();
-        let retirable = grants.retirable_by(&holder, &cx.scope.region, cursor.after);
-        let position = |grant: &&Arc<Grant>| grant.id;
+        let after = cursor.after.clone().map(|Position(key, id)| (key, id));
+        let Scope { partition, region } = cx.scope;
+        let retirable = grants.retirable_by(&holder, *partition, region, after);
+        let position = |grant: &&Arc<Grant>| Position(grant.key.clone(), grant.id);
         let keep = |grant: &&Arc<Grant>| Some((***grant).clone());
         Ok(Answer::Grants(cursor.page(retirable, position, keep)))
     }

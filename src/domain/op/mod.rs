@@ -55,10 +55,7 @@ use std::sync::Arc;
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::decision::Decision;
 pub use crate::domain::authz::request::Scope;
-use crate::domain::ids::{
-    AccountId, AliasArn, GrantId, KeyArn, PrincipalArn, RequestId,
-};
-use crate::domain::state::Tags;
+use crate::domain::ids::{AccountId, AliasArn, GrantId, KeyArn, PrincipalArn, RequestId};
 use crate::domain::state::grant::Grant;
 use crate::domain::state::key::{Key, KeyState};
 use crate::domain::state::principal::{Account, Principal};

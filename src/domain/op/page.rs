@@ -31,13 +31,25 @@ pub struct Sizes {
 
 impl Sizes {
     /// Grants, retirable grants (G-32).
-    pub const GRANTS: Self = Self { default: 50, max: 1000 };
+    pub const GRANTS: Self = Self {
+        default: 50,
+        max: 1000,
+    };
     /// Keys, and what IAM and we list.
-    pub const KEYS: Self = Self { default: 100, max: 1000 };
+    pub const KEYS: Self = Self {
+        default: 100,
+        max: 1000,
+    };
     /// Aliases.
-    pub const ALIASES: Self = Self { default: 50, max: 100 };
+    pub const ALIASES: Self = Self {
+        default: 50,
+        max: 100,
+    };
     /// Tags.
-    pub const TAGS: Self = Self { default: 50, max: 50 };
+    pub const TAGS: Self = Self {
+        default: 50,
+        max: 50,
+    };
 }
 
 /// A page that was asked for well.
@@ -54,7 +66,11 @@ impl<K: FromStr + fmt::Display> Cursor<K> {
     pub fn read(page: &Page, sizes: Sizes, listing: &str) -> Result<Self, Said> {
         let limit = page.limit.unwrap_or(sizes.default);
         if limit < 1 {
-            return Err(bad_member(limit, "limit", "have value greater than or equal to 1"));
+            return Err(bad_member(
+                limit,
+                "limit",
+                "have value greater than or equal to 1",
+            ));
         }
         if limit > sizes.max {
             let must = format!("have value less than or equal to {}", sizes.max);
@@ -73,7 +89,11 @@ impl<K: FromStr + fmt::Display> Cursor<K> {
                 )
             })?),
         };
-        Ok(Self { listing, limit: limit as usize, after })
+        Ok(Self {
+            listing,
+            limit: limit as usize,
+            after,
+        })
     }
 
     /// The page: of `items`, which begin after `self.after`, the first that `keep` takes. Looks at no more than
@@ -90,12 +110,19 @@ impl<K: FromStr + fmt::Display> Cursor<K> {
         while let Some(item) = items.next() {
             scanned += 1;
             kept.extend(keep(&item));
-            if (kept.len() == self.limit || scanned == limits::LIST_SCAN_MAX) && items.peek().is_some()
+            if (kept.len() == self.limit || scanned == limits::LIST_SCAN_MAX)
+                && items.peek().is_some()
             {
-                return Paged { items: kept, next: Some(self.marker(&position(&item))) };
+                return Paged {
+                    items: kept,
+                    next: Some(self.marker(&position(&item))),
+                };
             }
         }
-        Paged { items: kept, next: None }
+        Paged {
+            items: kept,
+            next: None,
+        }
     }
 
     fn marker(&self, last: &K) -> Arc<str> {
@@ -130,12 +157,18 @@ mod tests {
     fn list(numbers: &[u64], page: &Page) -> Paged<u64> {
         let cursor = read(page).unwrap();
         let after = cursor.after;
-        let rest = numbers.iter().copied().filter(move |n| after.is_none_or(|after| *n > after));
+        let rest = numbers
+            .iter()
+            .copied()
+            .filter(move |n| after.is_none_or(|after| *n > after));
         cursor.page(rest, |n| *n, |n| (n % 2 == 0).then_some(*n))
     }
 
     fn page(limit: u32, marker: Option<Arc<str>>) -> Page {
-        Page { limit: Some(limit), marker }
+        Page {
+            limit: Some(limit),
+            marker,
+        }
     }
 
     /// G-32: pages cover every entry once, and an entry that goes in between moves nothing.
@@ -144,7 +177,13 @@ mod tests {
         let first = list(&[2, 3, 4, 6, 8], &page(2, None));
         assert_eq!(first.items, [2, 4]);
         let second = list(&[2, 5, 6, 7, 8], &page(2, first.next));
-        assert_eq!(second, Paged { items: vec![6, 8], next: None });
+        assert_eq!(
+            second,
+            Paged {
+                items: vec![6, 8],
+                next: None
+            }
+        );
     }
 
     /// G-32: a marker is present if and only if there is more.
@@ -156,11 +195,19 @@ mod tests {
 
     #[test]
     fn page_of_a_long_filtered_listing_ends_early_and_goes_on() {
-        let odd: Vec<u64> = (0..limits::LIST_SCAN_MAX as u64 * 2).map(|n| n * 2 + 1).collect();
+        let odd: Vec<u64> = (0..limits::LIST_SCAN_MAX as u64 * 2)
+            .map(|n| n * 2 + 1)
+            .collect();
         let first = list(&odd, &page(10, None));
         assert!(first.items.is_empty());
         let second = list(&odd, &page(10, first.next));
-        assert_eq!(second, Paged { items: vec![], next: None });
+        assert_eq!(
+            second,
+            Paged {
+                items: vec![],
+                next: None
+            }
+        );
     }
 
     /// G-32: a bad marker is InvalidMarkerException; so is that of another listing.

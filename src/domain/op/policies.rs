@@ -24,7 +24,10 @@ pub fn bind(cx: &Context<'_>, policy: &Policy) -> Result<Arc<Bindings>, Said> {
     let mut bindings = Bindings::new();
     for (index, principal, place) in policy.principals() {
         let missing = |name: &dyn std::fmt::Display| {
-            let sid = policy.statements().get(index).and_then(|statement| statement.sid());
+            let sid = policy
+                .statements()
+                .get(index)
+                .and_then(|statement| statement.sid());
             let sid = sid.map_or_else(String::new, |sid| format!(" (Sid `{sid}`)"));
             said(
                 ErrorCode::MalformedPolicyDocument,
@@ -52,7 +55,12 @@ pub fn bind(cx: &Context<'_>, policy: &Policy) -> Result<Arc<Bindings>, Said> {
         }
     }
     // An account or a federated user has nothing that could be re-created under its name.
-    bindings.retain(|arn, _| !matches!(arn.kind(), PrincipalKind::Root | PrincipalKind::FederatedUser { .. }));
+    bindings.retain(|arn, _| {
+        !matches!(
+            arn.kind(),
+            PrincipalKind::Root | PrincipalKind::FederatedUser { .. }
+        )
+    });
     Ok(Arc::new(bindings))
 }
 
@@ -104,7 +112,10 @@ pub fn lockout_parameter(check: LockoutCheck) -> Option<(KnownKey, Parameter<'st
         LockoutCheck::Run => false,
         LockoutCheck::Bypass => true,
     };
-    Some((KnownKey::BypassPolicyLockoutSafetyCheck, Parameter::Bool(sent)))
+    Some((
+        KnownKey::BypassPolicyLockoutSafetyCheck,
+        Parameter::Bool(sent),
+    ))
 }
 
 /// The one policy of a key that can be read and put (P-1).

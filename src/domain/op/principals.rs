@@ -16,9 +16,9 @@ pub fn immutable_id(state: &State, arn: &PrincipalArn) -> Option<UniqueId> {
         PrincipalKind::Root | PrincipalKind::FederatedUser { .. } => {
             Some(UniqueId::of_account(account))
         }
-        PrincipalKind::User { .. } | PrincipalKind::Role { .. } => {
-            state.principal(arn).map(|principal| principal.unique_id.clone())
-        }
+        PrincipalKind::User { .. } | PrincipalKind::Role { .. } => state
+            .principal(arn)
+            .map(|principal| principal.unique_id.clone()),
         PrincipalKind::AssumedRole { role, .. } => {
             let role = state.principal_named(account, PrincipalType::Role, role)?;
             // A session's ARN repeats the role's name letter by letter (ID-17).

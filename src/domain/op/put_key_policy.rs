@@ -1,6 +1,5 @@
 //! `PutKeyPolicy`: replaces the key policy.
 
-use std::sync::Arc;
 use super::LockoutCheck;
 use super::context::{Change, Context};
 use super::key_rules;
@@ -13,6 +12,7 @@ use crate::domain::ids::KeyRef;
 use crate::domain::policy::{KmsAction, PolicyKind};
 use crate::domain::state::State;
 use crate::domain::state::key::Key;
+use std::sync::Arc;
 
 /// Replaces the key policy.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,7 +62,11 @@ impl Change for PutKeyPolicy {
         policies::check_name(self.policy_name.as_deref()).map_err(Refusal::Name)?;
         let policy = policies::read(&self.policy, PolicyKind::Key)?;
         let bindings = policies::bind(cx, &policy).map_err(Refusal::Principal)?;
-        let key = Arc::new(Key { policy, bindings, ..(**key).clone() });
+        let key = Arc::new(Key {
+            policy,
+            bindings,
+            ..(**key).clone()
+        });
         policies::check_lockout(cx, &key, self.lockout_check).map_err(Refusal::Lockout)?;
         Ok((allowed, key))
     }

@@ -1,6 +1,5 @@
 //! `PutPrincipalPolicy`: stores an identity policy of a user or a role (`iam:PutUserPolicy`, `iam:PutRolePolicy`).
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::table::Operation;
@@ -12,6 +11,7 @@ use crate::domain::limits::POLICIES_PER_PRINCIPAL_MAX;
 use crate::domain::policy::PolicyKind;
 use crate::domain::state::State;
 use crate::domain::state::principal::Principal;
+use std::sync::Arc;
 
 /// Stores an identity policy of a user or a role (`iam:PutUserPolicy`, `iam:PutRolePolicy`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,14 +56,20 @@ impl Change for PutPrincipalPolicy {
         if principal.policies.len() > POLICIES_PER_PRINCIPAL_MAX {
             return Err(Refusal::TooMany(said(
                 ErrorCode::LimitExceeded,
-                format_args!("`{}` has {POLICIES_PER_PRINCIPAL_MAX} policies, as many as it can have", self.arn),
+                format_args!(
+                    "`{}` has {POLICIES_PER_PRINCIPAL_MAX} policies, as many as it can have",
+                    self.arn
+                ),
             )));
         }
         Ok((allowed, principal))
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::PrincipalChanged(principal.arn.clone(), What::Updated)];
+        let events = vec![Event::PrincipalChanged(
+            principal.arn.clone(),
+            What::Updated,
+        )];
         state.put_principal(Arc::new(principal));
         (Output::Done, events)
     }

@@ -1,6 +1,5 @@
 //! `RetireGrant`: ends a grant by those that may retire it (G-41, G-50).
 
-use std::sync::Arc;
 use super::DryRun;
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals};
@@ -15,6 +14,7 @@ use crate::domain::state::State;
 use crate::domain::state::grant::ContextConstraint;
 use crate::domain::state::grant::Grant;
 use crate::domain::state::grant_index::constraint_pairs;
+use std::sync::Arc;
 
 /// Ends a grant by those that may retire it (G-41, G-50).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -53,10 +53,14 @@ impl Change for RetireGrant {
         grants::check_id(&self.grant_id).map_err(Refusal::Shape)?;
         let key = cx.key_without_alias(&self.key)?;
         let grant = grants::of_key(cx, &key.arn, &self.grant_id).map_err(Refusal::NotThere)?;
-        let kind = grant.constraints.context.as_ref().map(|context| match context {
-            ContextConstraint::Equals(_) => "EncryptionContextEquals",
-            ContextConstraint::Subset(_) => "EncryptionContextSubset",
-        });
+        let kind = grant
+            .constraints
+            .context
+            .as_ref()
+            .map(|context| match context {
+                ContextConstraint::Equals(_) => "EncryptionContextEquals",
+                ContextConstraint::Subset(_) => "EncryptionContextSubset",
+            });
         let kind = kind.map(|kind| (KnownKey::GrantConstraintType, Parameter::Text(kind)));
         let allowed = cx.ask(
             KmsAction::RetireGrant.into(),

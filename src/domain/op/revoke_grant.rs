@@ -1,6 +1,5 @@
 //! `RevokeGrant`: ends a grant by those whom a policy allows it (G-40).
 
-use std::sync::Arc;
 use super::DryRun;
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals};
@@ -12,6 +11,7 @@ use crate::domain::ids::KeyRef;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
+use std::sync::Arc;
 
 /// Ends a grant by those whom a policy allows it (G-40).
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,6 +1,5 @@
 //! `RotateTokenEpoch`: revokes the token epochs so far and begins a new one.
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::{ErrorCode, Event, Output};
@@ -9,6 +8,7 @@ use crate::domain::limits::{SEALED_SECRET_MAX, TOKEN_EPOCHS_MAX};
 use crate::domain::state::State;
 use crate::domain::state::token_epoch::TokenEpoch;
 use crate::domain::time::Revision;
+use std::sync::Arc;
 
 /// Revokes every token epoch so far at once and begins a new one; for the operator alone.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,7 +45,11 @@ impl Change for RotateTokenEpoch {
         {
             return Err(unfit("the sealed epoch secret is empty or too long"));
         }
-        let newest = cx.state.token_epochs().last().map_or(0, |epoch| epoch.number);
+        let newest = cx
+            .state
+            .token_epochs()
+            .last()
+            .map_or(0, |epoch| epoch.number);
         let number = newest
             .checked_add(1)
             .ok_or_else(|| unfit("no number is left for another token epoch"))?;
@@ -85,6 +89,9 @@ impl Change for RotateTokenEpoch {
         if state.token_epochs().count() > TOKEN_EPOCHS_MAX {
             state.drop_oldest_token_epoch();
         }
-        (Output::Done, vec![Event::TokenEpochRotated { epoch: number }])
+        (
+            Output::Done,
+            vec![Event::TokenEpochRotated { epoch: number }],
+        )
     }
 }

@@ -1,6 +1,5 @@
 //! `TagPrincipal`: sets tags of a user or a role (`iam:TagUser`, `iam:TagRole`).
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals};
 use super::table::Operation;
@@ -11,6 +10,7 @@ use crate::domain::ids::PrincipalArn;
 use crate::domain::state::State;
 use crate::domain::state::Tags;
 use crate::domain::state::principal::Principal;
+use std::sync::Arc;
 
 /// Sets tags of a user or a role (`iam:TagUser`, `iam:TagRole`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -46,11 +46,20 @@ impl Change for TagPrincipal {
         let allowed = identity::allow(cx, Operation::TagPrincipal, kind, &self.arn, parameters)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
         let tags = tags::merged(&principal.tags, &self.tags).map_err(Refusal::TooMany)?;
-        Ok((allowed, Principal { tags, ..(**principal).clone() }))
+        Ok((
+            allowed,
+            Principal {
+                tags,
+                ..(**principal).clone()
+            },
+        ))
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::PrincipalChanged(principal.arn.clone(), What::Updated)];
+        let events = vec![Event::PrincipalChanged(
+            principal.arn.clone(),
+            What::Updated,
+        )];
         state.put_principal(Arc::new(principal));
         (Output::Done, events)
     }

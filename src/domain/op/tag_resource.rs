@@ -1,6 +1,5 @@
 //! `TagResource`: sets tags of a key (E-1).
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
 use super::refusal::{Said, refusals};
@@ -12,6 +11,7 @@ use crate::domain::ids::KeyRef;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
 use crate::domain::state::key::Key;
+use std::sync::Arc;
 
 /// Sets tags of a key (E-1).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -52,7 +52,13 @@ impl Change for TagResource {
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
         key_rules::check_state(StateRule::Edit, key)?;
         let tags = tags::merged(&key.tags, &new).map_err(Refusal::TooMany)?;
-        Ok((allowed, Arc::new(Key { tags, ..(**key).clone() })))
+        Ok((
+            allowed,
+            Arc::new(Key {
+                tags,
+                ..(**key).clone()
+            }),
+        ))
     }
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {

@@ -17,7 +17,11 @@ pub fn read<'a>(
         check_key(key, || format!("tags.{at}.member.tagKey"))?;
         if value.chars().count() > TAG_VALUE_CHARS_MAX {
             let must = format!("have length less than or equal to {TAG_VALUE_CHARS_MAX}");
-            return Err(bad_member(value, &format!("tags.{at}.member.tagValue"), must));
+            return Err(bad_member(
+                value,
+                &format!("tags.{at}.member.tagValue"),
+                must,
+            ));
         }
     }
     let mut tags = Tags::new();
@@ -42,7 +46,10 @@ pub fn check_removed<'a>(keys: impl Iterator<Item = &'a Arc<str>> + Clone) -> Re
 /// `old` with `new` over it (E-1), if that is not too many.
 pub fn merged(old: &Tags, new: &Tags) -> Result<Tags, Said> {
     let mut tags = old.clone();
-    tags.extend(new.iter().map(|(key, value)| (Arc::clone(key), Arc::clone(value))));
+    tags.extend(
+        new.iter()
+            .map(|(key, value)| (Arc::clone(key), Arc::clone(value))),
+    );
     check_count(tags.len())?;
     Ok(tags)
 }
@@ -51,7 +58,8 @@ pub fn merged(old: &Tags, new: &Tags) -> Result<Tags, Said> {
 pub fn without<'a>(old: &Tags, keys: impl Iterator<Item = &'a Arc<str>>) -> Tags {
     let gone: BTreeSet<&Arc<str>> = keys.collect();
     let stay = old.iter().filter(|(key, _)| !gone.contains(key));
-    stay.map(|(key, value)| (Arc::clone(key), Arc::clone(value))).collect()
+    stay.map(|(key, value)| (Arc::clone(key), Arc::clone(value)))
+        .collect()
 }
 
 fn check_key(key: &str, path: impl FnOnce() -> String) -> Result<(), Said> {
@@ -68,10 +76,14 @@ fn check_key(key: &str, path: impl FnOnce() -> String) -> Result<(), Said> {
 
 fn check_reserved<'a>(mut keys: impl Iterator<Item = &'a Arc<str>>) -> Result<(), Said> {
     let reserved = |key: &Arc<str>| {
-        key.get(..4).is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
+        key.get(..4)
+            .is_some_and(|prefix| prefix.eq_ignore_ascii_case("aws:"))
     };
     if keys.any(reserved) {
-        return Err(said(ErrorCode::Tag, "Tags beginning with aws: are reserved"));
+        return Err(said(
+            ErrorCode::Tag,
+            "Tags beginning with aws: are reserved",
+        ));
     }
     Ok(())
 }
@@ -88,8 +100,10 @@ mod tests {
     use super::*;
 
     fn refused(pairs: &[(&str, &str)]) -> Option<(ErrorCode, String)> {
-        let pairs: Vec<(Arc<str>, Arc<str>)> =
-            pairs.iter().map(|(k, v)| ((*k).into(), (*v).into())).collect();
+        let pairs: Vec<(Arc<str>, Arc<str>)> = pairs
+            .iter()
+            .map(|(k, v)| ((*k).into(), (*v).into()))
+            .collect();
         let said = read(pairs.iter().map(|(k, v)| (k, v))).err()?;
         Some((said.code, said.message.to_string()))
     }
@@ -100,11 +114,20 @@ mod tests {
         let long_key = "k".repeat(129);
         let long_value = "v".repeat(257);
         let tag = |text: &str| Some((ErrorCode::Tag, text.to_string()));
-        assert_eq!(refused(&[("a", "1"), ("a", "2")]), tag("Duplicate tag keys"));
+        assert_eq!(
+            refused(&[("a", "1"), ("a", "2")]),
+            tag("Duplicate tag keys")
+        );
         assert_eq!(refused(&[("a", "1"), ("A", "2")]), None);
-        assert_eq!(refused(&[("AwS:x", "1")]), tag("Tags beginning with aws: are reserved"));
+        assert_eq!(
+            refused(&[("AwS:x", "1")]),
+            tag("Tags beginning with aws: are reserved")
+        );
         assert_eq!(refused(&[("aws", "1"), ("äws:", "")]), None);
-        assert_eq!(refused(&[(&long_key, "")]).map(|r| r.0), Some(ErrorCode::Validation));
+        assert_eq!(
+            refused(&[(&long_key, "")]).map(|r| r.0),
+            Some(ErrorCode::Validation)
+        );
         assert_eq!(refused(&[(&long_key[1..], "")]), None);
         assert_eq!(
             refused(&[("a", ""), ("b", &long_value)]).map(|r| r.1),
@@ -112,7 +135,10 @@ mod tests {
                 "1 validation error detected: Value '{long_value}' at 'tags.2.member.tagValue' failed to satisfy constraint: Member must have length less than or equal to 256"
             ))
         );
-        assert_eq!(refused(&[("", "")]).map(|r| r.0), Some(ErrorCode::Validation));
+        assert_eq!(
+            refused(&[("", "")]).map(|r| r.0),
+            Some(ErrorCode::Validation)
+        );
         let keys: Vec<String> = (0..51).map(|n| n.to_string()).collect();
         let many: Vec<(&str, &str)> = keys.iter().map(|k| (&**k, "")).collect();
         assert_eq!(refused(&many), tag("Too many tags"));

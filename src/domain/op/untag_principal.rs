@@ -1,7 +1,5 @@
 //! `UntagPrincipal`: removes tags of a user or a role (`iam:UntagUser`, `iam:UntagRole`).
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals};
 use super::table::Operation;
@@ -11,6 +9,8 @@ use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
 use crate::domain::state::State;
 use crate::domain::state::principal::Principal;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Removes tags of a user or a role (`iam:UntagUser`, `iam:UntagRole`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -45,11 +45,20 @@ impl Change for UntagPrincipal {
         let allowed = identity::allow(cx, Operation::UntagPrincipal, kind, &self.arn, parameters)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
         let tags = tags::without(&principal.tags, self.tag_keys.iter());
-        Ok((allowed, Principal { tags, ..(**principal).clone() }))
+        Ok((
+            allowed,
+            Principal {
+                tags,
+                ..(**principal).clone()
+            },
+        ))
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::PrincipalChanged(principal.arn.clone(), What::Updated)];
+        let events = vec![Event::PrincipalChanged(
+            principal.arn.clone(),
+            What::Updated,
+        )];
         state.put_principal(Arc::new(principal));
         (Output::Done, events)
     }

@@ -1,6 +1,5 @@
 //! `UntagResource`: removes tags of a key (E-1).
 
-use std::sync::Arc;
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
 use super::refusal::{Said, refusals};
@@ -12,6 +11,7 @@ use crate::domain::ids::KeyRef;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
 use crate::domain::state::key::Key;
+use std::sync::Arc;
 
 /// Removes tags of a key (E-1).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -50,7 +50,13 @@ impl Change for UntagResource {
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
         key_rules::check_state(StateRule::Edit, key)?;
         let tags = tags::without(&key.tags, self.tag_keys.iter());
-        Ok((allowed, Arc::new(Key { tags, ..(**key).clone() })))
+        Ok((
+            allowed,
+            Arc::new(Key {
+                tags,
+                ..(**key).clone()
+            }),
+        ))
     }
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {

@@ -33,8 +33,8 @@ use self::principal::{Account, Principal, PrincipalType};
 use self::settings::Settings;
 use self::token_epoch::TokenEpoch;
 use crate::domain::ids::{
-    AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, Partition, PrincipalArn,
-    PrincipalKind, Region, UniqueId,
+    AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, Partition, PrincipalArn, PrincipalKind,
+    Region, UniqueId,
 };
 use crate::domain::time::{Incarnation, Position, Revision, Timestamp};
 
