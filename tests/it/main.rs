@@ -1,5 +1,6 @@
 //! All integration tests, in one binary.
 
+mod cases_state;
 mod house;
 mod storage_common;
 mod storage_damage;
