@@ -1,8 +1,10 @@
 //! All integration tests, in one binary.
 
+mod cluster;
 mod decisions;
 mod house;
 mod storage_common;
 mod storage_damage;
 mod storage_log;
 mod storage_power_loss;
+mod support;
