@@ -133,7 +133,10 @@ mod tests {
         }
         let (code, _) = cluster.refusal(ADMIN, put(BOB, "one-more", ALLOW_ALL));
         assert_eq!(code, "LimitExceededException");
-        cluster.done(ADMIN, put(BOB, "p0", &ALLOW_ALL.replace("\"All\"", "\"Else\"")));
+        cluster.done(
+            ADMIN,
+            put(BOB, "p0", &ALLOW_ALL.replace("\"All\"", "\"Else\"")),
+        );
         let policies = &cluster.state.principal(&arn(BOB)).unwrap().policies;
         assert!(policies["p0"].text().contains("Else"));
     }
