@@ -1,0 +1,13 @@
+//! `CreateAlias`: makes an alias of a key.
+
+use std::sync::Arc;
+use crate::domain::ids::KeyRef;
+
+/// Makes an alias of a key.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreateAlias {
+    /// The alias name as sent, with its prefix `alias/` (ID-5).
+    pub alias: Arc<str>,
+    /// Key id or key ARN, same account and Region (ID-6).
+    pub target: KeyRef,
+}

@@ -1,0 +1,13 @@
+//! `GetPrincipalPolicy`: tells an identity policy as it was put (`iam:GetUserPolicy`, `iam:GetRolePolicy`).
+
+use std::sync::Arc;
+use crate::domain::ids::PrincipalArn;
+
+/// Tells an identity policy as it was put (`iam:GetUserPolicy`, `iam:GetRolePolicy`).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct GetPrincipalPolicy {
+    /// User or role ARN.
+    pub arn: PrincipalArn,
+    /// The policy's name.
+    pub name: Arc<str>,
+}

@@ -1,0 +1,414 @@
+//! The operations: one file each, with its typed input, its refusals in the order of its checks, `plan` and `enact`
+//! (or `answer` for one that only reads), and its tests.
+//!
+//! `apply` is the only way in which a `State` changes. Imports the rest of `domain`. Never: a clock, randomness, I/O;
+//! times, ids and nonces are fixed before the log.
+
+pub mod bootstrap;
+pub mod rotate_token_epoch;
+pub mod create_account;
+pub mod create_principal;
+pub mod delete_principal;
+pub mod tag_principal;
+pub mod untag_principal;
+pub mod put_principal_policy;
+pub mod delete_principal_policy;
+pub mod create_key;
+pub mod put_key_policy;
+pub mod enable_key;
+pub mod disable_key;
+pub mod create_alias;
+pub mod delete_alias;
+pub mod tag_resource;
+pub mod untag_resource;
+pub mod create_grant;
+pub mod retire_grant;
+pub mod revoke_grant;
+pub mod list_accounts;
+pub mod get_principal;
+pub mod list_principals;
+pub mod get_principal_policy;
+pub mod list_principal_policies;
+pub mod describe_key;
+pub mod get_key_policy;
+pub mod list_keys;
+pub mod list_aliases;
+pub mod list_resource_tags;
+pub mod list_grants;
+pub mod list_retirable_grants;
+
+use std::sync::Arc;
+
+use crate::domain::authz::caller::Caller;
+use crate::domain::authz::decision::Decision;
+use crate::domain::ids::{AccountId, AliasArn, GrantId, KeyArn, Partition, PrincipalArn, Region, RequestId};
+use crate::domain::state::grant::Grant;
+use crate::domain::state::key::{Key, KeyState};
+use crate::domain::state::principal::{Account, Principal};
+use crate::domain::state::Tags;
+use crate::domain::time::{Revision, Timestamp};
+
+/// The version of what `apply` means. It is raised by a command, never by a binary's version.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Semantics(pub u32);
+
+impl Semantics {
+    /// The only version that this binary knows.
+    pub const CURRENT: Self = Self(1);
+}
+
+/// The partition and Region of the endpoint that a request names: bare key ids and aliases resolve here (ID-4).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Scope {
+    /// `aws`, `aws-cn`, …
+    pub partition: Partition,
+    /// The endpoint's Region.
+    pub region: Region,
+}
+
+/// An idempotency key of a client, bound to the caller and the request's hash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Idempotency {
+    /// Chosen by the client, 1 to 64 characters.
+    pub key: Arc<str>,
+    /// The revision that the client had seen when it first sent the request: refused once older than the horizon.
+    pub birth: Revision,
+    /// BLAKE3 of the request as first sent, without ids, times and nonces drawn by the server.
+    pub request_hash: [u8; 32],
+}
+
+/// One entry of the replicated log.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Stamped by the leader just before proposing; `apply` never lets the state's clock go back.
+    pub proposed_at: Timestamp,
+    /// What `apply` means for this entry.
+    pub semantics: Semantics,
+    /// Who asks.
+    pub caller: Caller,
+    /// Where bare names resolve.
+    pub scope: Scope,
+    /// Drawn by the node that took the request.
+    pub request_id: RequestId,
+    /// For exactly-once retries, if the client asked for it.
+    pub idempotency: Option<Idempotency>,
+    /// What to do.
+    pub command: Command,
+}
+
+/// A change, with everything fixed that must not be decided inside `apply`.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum Command {
+    /// [`bootstrap`]
+    Bootstrap(bootstrap::Bootstrap),
+    /// [`rotate_token_epoch`]
+    RotateTokenEpoch(rotate_token_epoch::RotateTokenEpoch),
+    /// [`create_account`]
+    CreateAccount(create_account::CreateAccount),
+    /// [`create_principal`]
+    CreatePrincipal(create_principal::CreatePrincipal),
+    /// [`delete_principal`]
+    DeletePrincipal(delete_principal::DeletePrincipal),
+    /// [`tag_principal`]
+    TagPrincipal(tag_principal::TagPrincipal),
+    /// [`untag_principal`]
+    UntagPrincipal(untag_principal::UntagPrincipal),
+    /// [`put_principal_policy`]
+    PutPrincipalPolicy(put_principal_policy::PutPrincipalPolicy),
+    /// [`delete_principal_policy`]
+    DeletePrincipalPolicy(delete_principal_policy::DeletePrincipalPolicy),
+    /// [`create_key`]
+    CreateKey(create_key::CreateKey),
+    /// [`put_key_policy`]
+    PutKeyPolicy(put_key_policy::PutKeyPolicy),
+    /// [`enable_key`]
+    EnableKey(enable_key::EnableKey),
+    /// [`disable_key`]
+    DisableKey(disable_key::DisableKey),
+    /// [`create_alias`]
+    CreateAlias(create_alias::CreateAlias),
+    /// [`delete_alias`]
+    DeleteAlias(delete_alias::DeleteAlias),
+    /// [`tag_resource`]
+    TagResource(tag_resource::TagResource),
+    /// [`untag_resource`]
+    UntagResource(untag_resource::UntagResource),
+    /// [`create_grant`]
+    CreateGrant(create_grant::CreateGrant),
+    /// [`retire_grant`]
+    RetireGrant(retire_grant::RetireGrant),
+    /// [`revoke_grant`]
+    RevokeGrant(revoke_grant::RevokeGrant),
+}
+
+/// A question about the state that an operation answers.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Query {
+    /// [`list_accounts`]
+    ListAccounts(list_accounts::ListAccounts),
+    /// [`get_principal`]
+    GetPrincipal(get_principal::GetPrincipal),
+    /// [`list_principals`]
+    ListPrincipals(list_principals::ListPrincipals),
+    /// [`get_principal_policy`]
+    GetPrincipalPolicy(get_principal_policy::GetPrincipalPolicy),
+    /// [`list_principal_policies`]
+    ListPrincipalPolicies(list_principal_policies::ListPrincipalPolicies),
+    /// [`describe_key`]
+    DescribeKey(describe_key::DescribeKey),
+    /// [`get_key_policy`]
+    GetKeyPolicy(get_key_policy::GetKeyPolicy),
+    /// [`list_keys`]
+    ListKeys(list_keys::ListKeys),
+    /// [`list_aliases`]
+    ListAliases(list_aliases::ListAliases),
+    /// [`list_resource_tags`]
+    ListResourceTags(list_resource_tags::ListResourceTags),
+    /// [`list_grants`]
+    ListGrants(list_grants::ListGrants),
+    /// [`list_retirable_grants`]
+    ListRetirableGrants(list_retirable_grants::ListRetirableGrants),
+}
+
+/// Whether the key policy lockout safety check runs (P-7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LockoutCheck {
+    /// The parameter was not sent (CK-1: the condition key is absent).
+    #[default]
+    Unset,
+    /// `BypassPolicyLockoutSafetyCheck: false`.
+    Run,
+    /// `BypassPolicyLockoutSafetyCheck: true`.
+    Bypass,
+}
+
+/// Whether an operation only authorizes and validates (G-20).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DryRun {
+    /// Do it.
+    #[default]
+    No,
+    /// Change nothing; success is the error `DryRunOperationException`.
+    Yes,
+}
+
+/// A page of a listing (G-32).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Page {
+    /// `Limit`; absent: the operation's default.
+    pub limit: Option<u32>,
+    /// `Marker`; as an earlier page's `NextMarker`.
+    pub marker: Option<Arc<str>>,
+}
+
+/// One page of a listing: `next` is present if and only if the listing is truncated (G-32).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Paged<T> {
+    /// The entries of this page.
+    pub items: Vec<T>,
+    /// The marker of the next page.
+    pub next: Option<Arc<str>>,
+}
+
+/// What `apply` says of an entry. Rejections are outcomes too: every replica reaches the same one.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// What the caller is told.
+    pub outcome: Result<Output, Rejection>,
+    /// What changed, for watch and audit.
+    pub events: Vec<Event>,
+}
+
+/// What a command gives back.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Nothing to tell beyond that it was done.
+    Done,
+    /// The account.
+    Account(Account),
+    /// The user or role.
+    Principal(Principal),
+    /// The key.
+    Key(KeyDescription),
+    /// The grant, and what a token of it must say.
+    Grant(CreatedGrant),
+}
+
+/// A grant that CreateGrant made or found again (G-17).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CreatedGrant {
+    /// The grant as stored; its `born` is the token's fence. `None`: a replay whose grant is gone: the id and no token.
+    pub grant: Option<Grant>,
+    /// Its id.
+    pub id: GrantId,
+    /// The revision that a node must have applied to judge the grant: that of its key and grantee.
+    pub depends_on: Revision,
+}
+
+/// A key with what is derived from other facts.
+#[derive(Clone, Debug)]
+pub struct KeyDescription {
+    /// The key.
+    pub key: Key,
+}
+
+/// What a query gives back.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// Accounts, in the order of their ids.
+    Accounts(Paged<Account>),
+    /// A user or role.
+    Principal(Principal),
+    /// Users or roles, in the order of their ARNs.
+    Principals(Paged<Principal>),
+    /// A policy's text as it was put.
+    Policy {
+        /// Its name.
+        name: Arc<str>,
+        /// The JSON text.
+        text: Arc<str>,
+    },
+    /// Names of identity policies, in order.
+    PolicyNames(Paged<Arc<str>>),
+    /// A key.
+    Key(KeyDescription),
+    /// Keys, in the order of their ids.
+    Keys(Paged<KeyArn>),
+    /// Aliases with their keys, in the order of their names.
+    Aliases(Paged<AliasEntry>),
+    /// Tags, in the order of their keys.
+    Tags(Paged<(Arc<str>, Arc<str>)>),
+    /// Grants, in the order of their ids.
+    Grants(Paged<Grant>),
+}
+
+/// An alias and the key that it names.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AliasEntry {
+    /// The alias.
+    pub alias: AliasArn,
+    /// Its key.
+    pub target: KeyArn,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was last given a key.
+    pub updated_at: Timestamp,
+}
+
+/// A deterministic no: the form that every operation's own refusals take on the way out.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Rejection {
+    /// The AWS exception, or ours where AWS has none.
+    pub code: ErrorCode,
+    /// The text, exactly as AWS writes it where that is known.
+    pub message: Arc<str>,
+    /// The decision behind an `AccessDenied`.
+    pub decision: Option<Box<Decision>>,
+}
+
+crate::domain::state::closed_set! {
+    /// The exceptions that operations end in (SPEC G, wire/AWS-WIRE).
+    pub enum ErrorCode {
+        Validation = "ValidationException",
+        InvalidArn = "InvalidArnException",
+        InvalidAliasName = "InvalidAliasNameException",
+        InvalidGrantId = "InvalidGrantIdException",
+        InvalidGrantToken = "InvalidGrantTokenException",
+        InvalidMarker = "InvalidMarkerException",
+        MalformedPolicyDocument = "MalformedPolicyDocumentException",
+        NotFound = "NotFoundException",
+        AccessDenied = "AccessDeniedException",
+        NotAuthorized = "NotAuthorizedException",
+        AlreadyExists = "AlreadyExistsException",
+        Disabled = "DisabledException",
+        KmsInvalidState = "KMSInvalidStateException",
+        KeyUnavailable = "KeyUnavailableException",
+        InvalidKeyUsage = "InvalidKeyUsageException",
+        LimitExceeded = "LimitExceededException",
+        Tag = "TagException",
+        UnsupportedOperation = "UnsupportedOperationException",
+        DryRunOperation = "DryRunOperationException",
+        NoSuchEntity = "NoSuchEntity",
+        EntityAlreadyExists = "EntityAlreadyExists",
+        DeleteConflict = "DeleteConflict",
+        IdempotencyMismatch = "IdempotentParameterMismatch",
+        IdempotencyExpired = "IdempotencyKeyExpired",
+        CallerInvalid = "UnrecognizedClientException",
+    }
+}
+
+/// What changed, for watch and audit; ordered by revision, and within one by position.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The cluster's first command took effect.
+    Bootstrapped,
+    /// A new token epoch began; those before are revoked.
+    TokenEpochRotated {
+        /// The new epoch's number.
+        epoch: u32,
+    },
+    /// An account came to be.
+    AccountCreated(AccountId),
+    /// A user or role came to be, changed, or went.
+    PrincipalChanged(PrincipalArn, Change),
+    /// A key came to be or changed.
+    KeyChanged(KeyArn, KeyChange),
+    /// An alias came to be or went.
+    AliasChanged(AliasArn, Change),
+    /// A grant came to be or went.
+    GrantChanged {
+        /// The grant.
+        grant: GrantId,
+        /// Its key.
+        key: KeyArn,
+        /// What happened.
+        change: GrantChange,
+    },
+}
+
+/// What happened to a principal or an alias.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// It came to be.
+    Created,
+    /// Its facts changed.
+    Updated,
+    /// It went.
+    Deleted,
+}
+
+/// What happened to a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyChange {
+    /// It came to be.
+    Created,
+    /// Its key policy was replaced.
+    PolicyPut,
+    /// Its state is now this.
+    State(KeyState),
+    /// Its tags changed.
+    Tagged,
+}
+
+/// What happened to a grant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum GrantChange {
+    /// It came to be.
+    Created,
+    /// It was retired.
+    Retired,
+    /// It was revoked.
+    Revoked,
+}
+
+/// Tags from pairs, refusing duplicates; the key that stands twice is the error.
+pub fn tags_without_duplicates(pairs: &[(Arc<str>, Arc<str>)]) -> Result<Tags, Arc<str>> {
+    let mut tags = Tags::new();
+    for (key, value) in pairs {
+        if tags.insert(key.clone(), value.clone()).is_some() {
+            return Err(key.clone());
+        }
+    }
+    Ok(tags)
+}

@@ -1,0 +1,16 @@
+//! `RetireGrant`: ends a grant by those that may retire it (G-41, G-50).
+
+use std::sync::Arc;
+use super::DryRun;
+use crate::domain::ids::KeyRef;
+
+/// Ends a grant by those that may retire it (G-41, G-50).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RetireGrant {
+    /// The key; from the opened token or as sent.
+    pub key: KeyRef,
+    /// The grant id, from the opened token or as sent (ID-11).
+    pub grant_id: Arc<str>,
+    /// Whether only to authorize and validate (G-20).
+    pub dry_run: DryRun,
+}

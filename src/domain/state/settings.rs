@@ -1,0 +1,14 @@
+//! The replicated settings of a cluster.
+//!
+//! Imports limits. Holds facts; the gate acts on them.
+
+/// Settings that every node must agree on, so they live in the state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// B: no node answers from state older than this, in milliseconds.
+    pub max_staleness_ms: u64,
+    /// rho: how much the rates of two nodes' clocks may differ, in thousandths (DESIGN section 1).
+    pub clock_rate_permille: u32,
+    /// A customer key's quota of grants (G-19).
+    pub grants_per_key_max: u32,
+}
