@@ -42,12 +42,6 @@ pub const GRANT_TOKEN_CHARS_MAX: usize = 8_192;
 /// Grant tokens that one request may carry (ID-12).
 pub const GRANT_TOKENS_MAX: usize = 10;
 
-/// Longest display name of an account.
-pub const ACCOUNT_NAME_CHARS_MAX: usize = 128;
-
-/// Longest idempotency key that a client may choose: a UUID, or a hash in hex.
-pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 64;
-
 /// Longest name of a condition key in a request: the longest of AWS are `kms:EncryptionContext:` and a context key.
 pub const CONTEXT_KEY_CHARS_MAX: usize = 512;
 

@@ -1,5 +1,7 @@
 //! Generated code, and every conversion between what is said or stored and the domain.
 
+pub mod api;
+
 #[allow(missing_docs, clippy::all)]
 pub mod peer {
     //! What nodes say to each other: `proto/grantd/peer/v1/peer.proto`.

@@ -569,6 +569,7 @@ impl From<KeyDescription> for v1::KeyMetadata {
             manager,
             tags: _,   // ListResourceTags tells them
             policy: _, // GetKeyPolicy tells it
+            bindings: _, // what the policy's principals were when it was put
         } = key;
         Self {
             aws_account_id: arn.account.to_string(),

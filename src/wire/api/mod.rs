@@ -5,7 +5,6 @@
 //! comes in as [`Drawn`].
 
 pub mod authorization;
-pub mod cluster;
 pub mod error;
 pub mod header;
 pub mod identity;

@@ -137,7 +137,7 @@ pub const PRINCIPAL_ARN: Text = patterned(
 /// Ours: an account's display name.
 pub const ACCOUNT_NAME: Text = text(0, limits::ACCOUNT_NAME_CHARS_MAX);
 /// Ours: an idempotency key.
-pub const IDEMPOTENCY_KEY: Text = text(1, limits::IDEMPOTENCY_KEY_CHARS_MAX);
+pub const IDEMPOTENCY_KEY: Text = text(1, limits::IDEMPOTENCY_KEY_MAX);
 /// Ours: a consistency token, `<32 hex digits>.<revision>`.
 pub const POSITION: Text = text(34, 53);
 /// Ours: an action, `kms:Decrypt`.
