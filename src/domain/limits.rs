@@ -166,3 +166,7 @@ pub const TOKEN_EPOCHS_MAX: usize = 64;
 
 /// Longest sealed secret of a token epoch: 32 bytes of secret and the sealing's frame, with room for another cipher.
 pub const SEALED_SECRET_MAX: usize = 1_024;
+
+
+/// Bytes of one BatchAuthorize: a thousand questions with an encryption context and a token each, and room.
+pub const BATCH_REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -383,6 +383,77 @@ fn read_source(source: v1::SourceFacts) -> impl Iterator<Item = (&'static str, S
     .filter_map(|(name, value)| value.map(|value| (name, value)))
 }
 
+/// A request with a header, and perhaps with a policy.
+pub trait Headed {
+    /// The request's own name, as an operation.
+    const OPERATION: &'static str;
+
+    /// Takes the header out: what is left is what an idempotency key is bound to.
+    fn take_header(&mut self) -> Option<v1::RequestHeader>;
+
+    /// The policy that the request brings, so that its fault can be shown where it stands.
+    fn policy(&self) -> Option<(&str, PolicyKind)> {
+        None
+    }
+}
+
+macro_rules! headed {
+    ($($request:ident = $operation:literal $(, $policy:expr)?;)+) => {$(
+        impl Headed for v1::$request {
+            const OPERATION: &'static str = $operation;
+
+            fn take_header(&mut self) -> Option<v1::RequestHeader> {
+                self.header.take()
+            }
+
+            $(fn policy(&self) -> Option<(&str, PolicyKind)> {
+                let of: fn(&Self) -> Option<(&str, PolicyKind)> = $policy;
+                of(self)
+            })?
+        }
+    )+};
+}
+
+headed! {
+    CreateKeyRequest = "CreateKey", |request| request.policy.as_deref().map(|text| (text, PolicyKind::Key));
+    DescribeKeyRequest = "DescribeKey";
+    PutKeyPolicyRequest = "PutKeyPolicy", |request| Some((&request.policy, PolicyKind::Key));
+    GetKeyPolicyRequest = "GetKeyPolicy";
+    EnableKeyRequest = "EnableKey";
+    DisableKeyRequest = "DisableKey";
+    ListKeysRequest = "ListKeys";
+    CreateAliasRequest = "CreateAlias";
+    DeleteAliasRequest = "DeleteAlias";
+    ListAliasesRequest = "ListAliases";
+    TagResourceRequest = "TagResource";
+    UntagResourceRequest = "UntagResource";
+    ListResourceTagsRequest = "ListResourceTags";
+    CreateGrantRequest = "CreateGrant";
+    ListGrantsRequest = "ListGrants";
+    ListRetirableGrantsRequest = "ListRetirableGrants";
+    RetireGrantRequest = "RetireGrant";
+    RevokeGrantRequest = "RevokeGrant";
+    CreateAccountRequest = "CreateAccount";
+    ListAccountsRequest = "ListAccounts";
+    CreatePrincipalRequest = "CreatePrincipal";
+    GetPrincipalRequest = "GetPrincipal";
+    DeletePrincipalRequest = "DeletePrincipal";
+    ListPrincipalsRequest = "ListPrincipals";
+    TagPrincipalRequest = "TagPrincipal";
+    UntagPrincipalRequest = "UntagPrincipal";
+    PutPrincipalPolicyRequest = "PutPrincipalPolicy", |request| Some((&request.policy, PolicyKind::Identity));
+    GetPrincipalPolicyRequest = "GetPrincipalPolicy";
+    DeletePrincipalPolicyRequest = "DeletePrincipalPolicy";
+    ListPrincipalPoliciesRequest = "ListPrincipalPolicies";
+    AuthorizeRequest = "Authorize";
+    BatchAuthorizeRequest = "BatchAuthorize";
+    StatusRequest = "Status";
+    InitializeRequest = "Initialize";
+    JoinRequest = "Join";
+    RemoveRequest = "Remove";
+    RotateTokenEpochRequest = "RotateTokenEpoch";
+}
+
 /// The hash that binds an idempotency key to the request as sent: the operation, where it resolves, and every member
 /// but the header, which a retry may change.
 pub fn request_hash(operation: &str, scope: &Scope, request_without_header: &impl Message) -> [u8; 32] {
