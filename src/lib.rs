@@ -1,5 +1,16 @@
 //! grantd: a distributed grant store and authorization backend with the semantics of AWS KMS.
+//!
+//! # Code map
+//! | module | what it is for |
+//! |---|---|
+//! | `crypto` | token epochs sealed at rest, the grant token |
+//! | `domain` | pure: ids, limits, time ← policy ← state ← authz ← op; the whole meaning of the product |
+//! | `env` | the world as arguments: clock, randomness, network; the only home of `now()` |
+//! | `storage` | the log, the vote, `node.state` and snapshots; sled here and nowhere else |
+//! | `wire` | generated code and every conversion between domain and bytes |
 
+pub mod crypto;
 pub mod domain;
 pub mod env;
+pub mod storage;
 pub mod wire;

@@ -62,11 +62,7 @@ impl SealKey {
     ///
     /// # Errors
     /// [`SealError`] if another key or another incarnation sealed it, or if it was damaged.
-    pub fn open(
-        &self,
-        incarnation: Incarnation,
-        sealed: &[u8],
-    ) -> Result<EpochSecret, SealError> {
+    pub fn open(&self, incarnation: Incarnation, sealed: &[u8]) -> Result<EpochSecret, SealError> {
         let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
         let opened = Zeroizing::new(
             self.cipher()
@@ -162,7 +158,11 @@ mod tests {
             .seal(INCARNATION, [9; 24], &EpochSecret::from_bytes([2; 32]))
             .unwrap();
         assert_eq!(*key.open(INCARNATION, &sealed).unwrap().0, [2; 32]);
-        assert!(SealKey::from_bytes([3; 32]).open(INCARNATION, &sealed).is_err());
+        assert!(
+            SealKey::from_bytes([3; 32])
+                .open(INCARNATION, &sealed)
+                .is_err()
+        );
         assert!(key.open(Incarnation([8; 16]), &sealed).is_err());
         for i in 0..sealed.len() {
             let mut bad = sealed.clone();
@@ -185,6 +185,9 @@ mod tests {
     #[test]
     fn debug_shows_no_secret() {
         assert_eq!(format!("{:?}", SealKey::from_bytes([1; 32])), "SealKey(..)");
-        assert_eq!(format!("{:?}", EpochSecret::from_bytes([1; 32])), "EpochSecret(..)");
+        assert_eq!(
+            format!("{:?}", EpochSecret::from_bytes([1; 32])),
+            "EpochSecret(..)"
+        );
     }
 }

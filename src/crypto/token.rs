@@ -212,7 +212,13 @@ pub fn mint(
     let aad = [header.as_slice(), digest.as_bytes()].concat();
     let sealed = keys
         .cipher
-        .encrypt(nonce(&digest), Payload { msg: &opened, aad: &aad })
+        .encrypt(
+            nonce(&digest),
+            Payload {
+                msg: &opened,
+                aad: &aad,
+            },
+        )
         .map_err(|_| TokenError::Malformed)?;
     Ok(GrantToken(STANDARD.encode([aad, sealed].concat())))
 }
@@ -308,4 +314,237 @@ fn split(text: &str) -> Result<(TokenHeader, Vec<u8>), TokenError> {
         .and_then(TokenHeader::from_bytes)
         .ok_or(TokenError::Malformed)?;
     Ok((header, raw))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{GrantId, KeyArn};
+    use crate::domain::state::grant::{
+        ContextConstraint, EncryptionContext, GrantConstraints, GrantOperation, GrantPrincipal,
+    };
+    use crate::domain::time::Timestamp;
+    use proptest::prelude::*;
+
+    const INCARNATION: Incarnation = Incarnation([7; 16]);
+    const DEPENDS_ON: Revision = Revision(9);
+
+    fn keys(epoch: u32, secret: u8) -> EpochKeys {
+        EpochKeys::derive(
+            Epoch(epoch),
+            INCARNATION,
+            &EpochSecret::from_bytes([secret; 32]),
+        )
+    }
+
+    fn key_arn() -> KeyArn {
+        "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+            .parse()
+            .unwrap()
+    }
+
+    fn grant(pairs: usize, value_len: usize) -> Grant {
+        let pairs: EncryptionContext = (0..pairs)
+            .map(|i| (Arc::from(format!("k{i}")), Arc::from("v".repeat(value_len))))
+            .collect();
+        Grant {
+            id: GrantId([3; 32]),
+            key: key_arn(),
+            grantee: GrantPrincipal::Arn {
+                arn: "arn:aws:iam::111122223333:user/bob".parse().unwrap(),
+                unique_id: "AIDAEXAMPLEEXAMPLEBOB".parse().unwrap(),
+            },
+            retiring: Some(GrantPrincipal::Service(
+                "ec2.amazonaws.com".parse().unwrap(),
+            )),
+            operations: [GrantOperation::Decrypt, GrantOperation::CreateGrant]
+                .into_iter()
+                .collect(),
+            constraints: GrantConstraints {
+                context: (!pairs.is_empty()).then(|| ContextConstraint::Subset(Arc::new(pairs))),
+                source_arn: None,
+            },
+            name: Some("n1".into()),
+            issuing_account: "111122223333".parse().unwrap(),
+            created_at: Timestamp::from_millis(1_795_313_425_123),
+            born: Revision(42),
+        }
+    }
+
+    fn token(salt: u8) -> String {
+        mint(&keys(1, 1), &grant(2, 8), DEPENDS_ON, [salt; 16])
+            .unwrap()
+            .into_text()
+    }
+
+    /// a token opens to the grant that it was minted of, with its fence and what it depends on.
+    #[test]
+    fn token_opens_to_the_grant_it_was_minted_of() {
+        for pairs in [0, 1, 8] {
+            let grant = grant(pairs, 384);
+            let token = mint(&keys(1, 1), &grant, DEPENDS_ON, [5; 16]).unwrap();
+            let (header, body) = open(token.as_str(), &keys(1, 1)).unwrap();
+            assert_eq!(header.born, grant.born);
+            assert_eq!(header.depends_on, DEPENDS_ON);
+            assert_eq!(body, TokenBody::Grant(Arc::new(grant)));
+            assert!(token.as_str().len() <= GRANT_TOKEN_CHARS_MAX);
+        }
+    }
+
+    /// ID-12: a token reveals nothing, and a fresh salt makes a fresh value.
+    #[test]
+    fn token_differs_by_salt_and_shows_no_text_of_the_grant() {
+        assert_ne!(token(1), token(2));
+        let raw = STANDARD.decode(token(1)).unwrap();
+        for text in ["bob", "111122223333", "ec2"] {
+            assert!(!raw.windows(text.len()).any(|w| w == text.as_bytes()));
+        }
+    }
+
+    #[test]
+    fn grant_too_large_for_a_token_gets_one_of_its_ids() {
+        let grant = grant(8, 2_000);
+        let token = mint(&keys(1, 1), &grant, DEPENDS_ON, [5; 16]).unwrap();
+        let (_, body) = open(token.as_str(), &keys(1, 1)).unwrap();
+        assert_eq!(
+            body,
+            TokenBody::Ids {
+                key: key_arn(),
+                grant_id: grant.id
+            }
+        );
+    }
+
+    #[test]
+    fn largest_body_still_keeps_within_the_limit_of_characters() {
+        let longest = HEADER_LEN + DIGEST_LEN + SALT_LEN + BODY_LEN_MAX + TAG_LEN;
+        assert_eq!(longest.div_ceil(3) * 4, GRANT_TOKEN_CHARS_MAX);
+    }
+
+    /// what another incarnation, epoch or secret sealed is refused, and each is told apart.
+    #[test]
+    fn token_of_another_incarnation_epoch_or_secret_is_refused() {
+        let token = token(1);
+        let foreign = EpochKeys::derive(
+            Epoch(1),
+            Incarnation([8; 16]),
+            &EpochSecret::from_bytes([1; 32]),
+        );
+        assert_eq!(open(&token, &foreign), Err(TokenError::Foreign));
+        assert_eq!(peek(&token, Incarnation([8; 16])), Err(TokenError::Foreign));
+        assert_eq!(open(&token, &keys(2, 1)), Err(TokenError::UnknownEpoch));
+        assert_eq!(open(&token, &keys(1, 2)), Err(TokenError::Inauthentic));
+    }
+
+    #[test]
+    fn token_that_is_no_canonical_base64_of_its_length_is_malformed() {
+        let token = token(1);
+        let unpadded = token.trim_end_matches('=').to_owned() + "=";
+        for bad in [
+            String::new(),
+            "=".to_owned(),
+            "é".to_owned(),
+            token.replace('A', "-"),
+            format!(" {token}"),
+            format!("{token}\n"),
+            format!("{token}===="),
+            "A".repeat(GRANT_TOKEN_CHARS_MAX + 4),
+            "A".repeat(1 << 20),
+            token[..token.len() / 2].to_owned(),
+        ] {
+            let refused = open(&bad, &keys(1, 1));
+            assert!(refused.is_err(), "{bad:.60}");
+        }
+        if token.ends_with("==") {
+            assert_eq!(open(&unpadded, &keys(1, 1)), Err(TokenError::Malformed));
+        }
+    }
+
+    /// Trailing bits of the last character must be zero: one value, one text.
+    #[test]
+    fn token_with_loose_trailing_bits_is_malformed() {
+        for len in 1..4usize {
+            let raw = vec![0u8; 200 + len];
+            let text = STANDARD.encode(&raw);
+            if !text.ends_with('=') {
+                continue;
+            }
+            let at = text.trim_end_matches('=').len() - 1;
+            let loose = format!("{}B{}", &text[..at], &text[at + 1..]);
+            assert_eq!(split(&loose).err(), Some(TokenError::Malformed));
+        }
+    }
+
+    /// Ten thousand random mutations of a good token: each refused, none panics.
+    #[test]
+    fn mutated_token_is_never_opened() {
+        let good = token(1);
+        let raw = STANDARD.decode(&good).unwrap();
+        let keys = keys(1, 1);
+        let mut random = blake3::Hasher::new().update(b"mutations").finalize_xof();
+        let mut draw = || {
+            let mut bytes = [0u8; 8];
+            random.fill(&mut bytes);
+            usize::try_from(u64::from_le_bytes(bytes) >> 1).unwrap()
+        };
+        for round in 0..10_000 {
+            let text = if round % 2 == 0 {
+                let mut bad = raw.clone();
+                for _ in 0..=draw() % 3 {
+                    match draw() % 4 {
+                        0 => {
+                            let at = draw() % bad.len();
+                            bad[at] ^= 1 << (draw() % 8);
+                        }
+                        1 => bad.truncate(draw() % bad.len().max(1)),
+                        2 => bad.insert(draw() % (bad.len() + 1), (draw() % 256) as u8),
+                        _ => {
+                            let at = draw() % bad.len().max(1);
+                            bad.drain(at.min(bad.len())..(at + draw() % 8).min(bad.len()));
+                        }
+                    }
+                    if bad.is_empty() {
+                        bad.push(0);
+                    }
+                }
+                if bad == raw {
+                    continue;
+                }
+                STANDARD.encode(bad)
+            } else {
+                let mut bad = good.clone().into_bytes();
+                let at = draw() % bad.len();
+                bad[at] = (draw() % 128) as u8;
+                String::from_utf8(bad).unwrap()
+            };
+            if text == good {
+                continue;
+            }
+            assert!(open(&text, &keys).is_err(), "round {round}: {text}");
+        }
+    }
+
+    #[test]
+    fn debug_and_hint_show_only_the_first_bytes_of_the_digest() {
+        let token = mint(&keys(1, 1), &grant(0, 0), DEPENDS_ON, [5; 16]).unwrap();
+        assert_eq!(format!("{token:?}").len(), "GrantToken(00000000)".len());
+        assert_eq!(token_hint("junk"), "malformed");
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_refused_without_a_panic(text in ".{0,400}") {
+            prop_assert!(open(&text, &keys(1, 1)).is_err());
+        }
+
+        #[test]
+        fn any_authentic_looking_bytes_are_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            prop_assert!(open(&STANDARD.encode(bytes), &keys(1, 1)).is_err());
+        }
+
+        #[test]
+        fn any_body_decodes_or_is_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            let _decoded = decode(&bytes, Revision(1));
+        }
+    }
 }

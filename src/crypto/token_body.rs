@@ -67,7 +67,9 @@ pub(super) fn encode_grant(grant: &Grant) -> Option<Vec<u8>> {
             put_pairs(&mut out, pairs)?;
         }
     }
-    put_option(&mut out, source_arn.as_ref(), |out, arn| put_text(out, &arn.to_string()))?;
+    put_option(&mut out, source_arn.as_ref(), |out, arn| {
+        put_text(out, &arn.to_string())
+    })?;
     put_option(&mut out, name.as_ref(), |out, name| put_text(out, name))?;
     put_text(&mut out, &issuing_account.to_string())?;
     out.extend_from_slice(&created_at.as_millis().to_be_bytes());
@@ -220,6 +222,10 @@ impl<'a> Input<'a> {
     }
 
     fn end(self) -> Result<(), BodyError> {
-        if self.0.is_empty() { Ok(()) } else { Err(BodyError) }
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(BodyError)
+        }
     }
 }

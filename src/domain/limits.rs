@@ -35,3 +35,9 @@ pub const SERVICE_PRINCIPAL_MAX: usize = 128;
 
 /// Longest id of a custom key store (KMS `CustomKeyStoreIdType`).
 pub const CUSTOM_KEY_STORE_ID_MAX: usize = 64;
+
+/// Longest grant token (ID-12): 6,144 bytes as base64.
+pub const GRANT_TOKEN_CHARS_MAX: usize = 8_192;
+
+/// Grant tokens that one request may carry (ID-12).
+pub const GRANT_TOKENS_MAX: usize = 10;

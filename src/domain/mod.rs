@@ -5,3 +5,12 @@
 
 pub mod ids;
 pub mod limits;
+pub mod time;
+
+pub mod policy;
+
+pub mod state;
+
+pub mod authz;
+
+pub mod op;

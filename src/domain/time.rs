@@ -148,7 +148,14 @@ mod tests {
             revision: Revision(42),
         };
         assert_eq!(p.to_string().parse(), Ok(p));
-        for junk in ["", ".", "ab.1", "+1.2", &format!("{}.", p.incarnation), &format!("{}.+4", p.incarnation)] {
+        for junk in [
+            "",
+            ".",
+            "ab.1",
+            "+1.2",
+            &format!("{}.", p.incarnation),
+            &format!("{}.+4", p.incarnation),
+        ] {
             assert_eq!(junk.parse::<Position>(), Err(ParsePositionError), "{junk}");
         }
     }

@@ -44,9 +44,8 @@ pub struct OsRng;
 
 impl Rng for OsRng {
     fn fill(&self, buf: &mut [u8]) {
-        use chacha20poly1305::aead::rand_core::RngCore;
         // Panics if the kernel has no randomness to give; a node must not go on with guessable ids and keys.
-        chacha20poly1305::aead::OsRng.fill_bytes(buf);
+        getrandom::fill(buf).expect("the kernel gives randomness");
     }
 }
 

@@ -1,7 +1,7 @@
 //! `CreateAccount`: makes an account with its root principal; for the operator alone.
 
-use std::sync::Arc;
 use crate::domain::ids::AccountId;
+use std::sync::Arc;
 
 /// Makes an account with its root principal; for the operator alone.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! `CreateAlias`: makes an alias of a key.
 
-use std::sync::Arc;
 use crate::domain::ids::KeyRef;
+use std::sync::Arc;
 
 /// Makes an alias of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,9 +1,9 @@
 //! `CreateGrant`: makes a grant on a key (G-9 to G-30).
 
-use std::sync::Arc;
 use super::DryRun;
 use crate::domain::ids::{GrantId, KeyRef};
 use crate::domain::state::grant::{EncryptionContext, GrantOperation};
+use std::sync::Arc;
 
 /// Makes a grant on a key (G-9 to G-30).
 #[derive(Clone, PartialEq, Eq, Debug)]

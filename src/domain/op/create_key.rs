@@ -1,10 +1,10 @@
 //! `CreateKey`: makes a KMS key.
 
-use std::sync::Arc;
 use super::LockoutCheck;
 use crate::domain::ids::{AccountId, KeyId, Partition, Region};
 use crate::domain::state::Tags;
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage};
+use std::sync::Arc;
 
 /// Makes a KMS key.
 #[derive(Clone, PartialEq, Eq, Debug)]

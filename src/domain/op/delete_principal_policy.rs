@@ -1,7 +1,7 @@
 //! `DeletePrincipalPolicy`: removes an identity policy (`iam:DeleteUserPolicy`, `iam:DeleteRolePolicy`).
 
-use std::sync::Arc;
 use crate::domain::ids::PrincipalArn;
+use std::sync::Arc;
 
 /// Removes an identity policy (`iam:DeleteUserPolicy`, `iam:DeleteRolePolicy`).
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! `GetKeyPolicy`: tells the key policy as it was put.
 
-use std::sync::Arc;
 use crate::domain::ids::KeyRef;
+use std::sync::Arc;
 
 /// Tells the key policy as it was put.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! `GetPrincipalPolicy`: tells an identity policy as it was put (`iam:GetUserPolicy`, `iam:GetRolePolicy`).
 
-use std::sync::Arc;
 use crate::domain::ids::PrincipalArn;
+use std::sync::Arc;
 
 /// Tells an identity policy as it was put (`iam:GetUserPolicy`, `iam:GetRolePolicy`).
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,8 +1,8 @@
 //! `ListGrants`: lists the grants of a key (G-31).
 
 use super::Page;
-use std::sync::Arc;
 use crate::domain::ids::KeyRef;
+use std::sync::Arc;
 
 /// Lists the grants of a key (G-31).
 #[derive(Clone, PartialEq, Eq, Debug)]

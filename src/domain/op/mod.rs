@@ -5,47 +5,49 @@
 //! times, ids and nonces are fixed before the log.
 
 pub mod bootstrap;
-pub mod rotate_token_epoch;
 pub mod create_account;
-pub mod create_principal;
-pub mod delete_principal;
-pub mod tag_principal;
-pub mod untag_principal;
-pub mod put_principal_policy;
-pub mod delete_principal_policy;
-pub mod create_key;
-pub mod put_key_policy;
-pub mod enable_key;
-pub mod disable_key;
 pub mod create_alias;
-pub mod delete_alias;
-pub mod tag_resource;
-pub mod untag_resource;
 pub mod create_grant;
+pub mod create_key;
+pub mod create_principal;
+pub mod delete_alias;
+pub mod delete_principal;
+pub mod delete_principal_policy;
+pub mod describe_key;
+pub mod disable_key;
+pub mod enable_key;
+pub mod get_key_policy;
+pub mod get_principal;
+pub mod get_principal_policy;
+pub mod list_accounts;
+pub mod list_aliases;
+pub mod list_grants;
+pub mod list_keys;
+pub mod list_principal_policies;
+pub mod list_principals;
+pub mod list_resource_tags;
+pub mod list_retirable_grants;
+pub mod put_key_policy;
+pub mod put_principal_policy;
 pub mod retire_grant;
 pub mod revoke_grant;
-pub mod list_accounts;
-pub mod get_principal;
-pub mod list_principals;
-pub mod get_principal_policy;
-pub mod list_principal_policies;
-pub mod describe_key;
-pub mod get_key_policy;
-pub mod list_keys;
-pub mod list_aliases;
-pub mod list_resource_tags;
-pub mod list_grants;
-pub mod list_retirable_grants;
+pub mod rotate_token_epoch;
+pub mod tag_principal;
+pub mod tag_resource;
+pub mod untag_principal;
+pub mod untag_resource;
 
 use std::sync::Arc;
 
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::decision::Decision;
-use crate::domain::ids::{AccountId, AliasArn, GrantId, KeyArn, Partition, PrincipalArn, Region, RequestId};
+use crate::domain::ids::{
+    AccountId, AliasArn, GrantId, KeyArn, Partition, PrincipalArn, Region, RequestId,
+};
+use crate::domain::state::Tags;
 use crate::domain::state::grant::Grant;
 use crate::domain::state::key::{Key, KeyState};
 use crate::domain::state::principal::{Account, Principal};
-use crate::domain::state::Tags;
 use crate::domain::time::{Revision, Timestamp};
 
 /// The version of what `apply` means. It is raised by a command, never by a binary's version.

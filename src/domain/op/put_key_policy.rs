@@ -1,8 +1,8 @@
 //! `PutKeyPolicy`: replaces the key policy.
 
-use std::sync::Arc;
 use super::LockoutCheck;
 use crate::domain::ids::KeyRef;
+use std::sync::Arc;
 
 /// Replaces the key policy.
 #[derive(Clone, PartialEq, Eq, Debug)]

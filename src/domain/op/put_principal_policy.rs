@@ -1,7 +1,7 @@
 //! `PutPrincipalPolicy`: stores an identity policy of a user or a role (`iam:PutUserPolicy`, `iam:PutRolePolicy`).
 
-use std::sync::Arc;
 use crate::domain::ids::PrincipalArn;
+use std::sync::Arc;
 
 /// Stores an identity policy of a user or a role (`iam:PutUserPolicy`, `iam:PutRolePolicy`).
 #[derive(Clone, PartialEq, Eq, Debug)]

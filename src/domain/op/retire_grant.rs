@@ -1,8 +1,8 @@
 //! `RetireGrant`: ends a grant by those that may retire it (G-41, G-50).
 
-use std::sync::Arc;
 use super::DryRun;
 use crate::domain::ids::KeyRef;
+use std::sync::Arc;
 
 /// Ends a grant by those that may retire it (G-41, G-50).
 #[derive(Clone, PartialEq, Eq, Debug)]

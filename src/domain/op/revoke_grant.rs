@@ -1,8 +1,8 @@
 //! `RevokeGrant`: ends a grant by those whom a policy allows it (G-40).
 
-use std::sync::Arc;
 use super::DryRun;
 use crate::domain::ids::KeyRef;
+use std::sync::Arc;
 
 /// Ends a grant by those whom a policy allows it (G-40).
 #[derive(Clone, PartialEq, Eq, Debug)]

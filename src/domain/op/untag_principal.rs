@@ -1,8 +1,8 @@
 //! `UntagPrincipal`: removes tags of a user or a role (`iam:UntagUser`, `iam:UntagRole`).
 
+use crate::domain::ids::PrincipalArn;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use crate::domain::ids::PrincipalArn;
 
 /// Removes tags of a user or a role (`iam:UntagUser`, `iam:UntagRole`).
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,7 +1,7 @@
 //! `UntagResource`: removes tags of a key (E-1).
 
-use std::sync::Arc;
 use crate::domain::ids::KeyRef;
+use std::sync::Arc;
 
 /// Removes tags of a key (E-1).
 #[derive(Clone, PartialEq, Eq, Debug)]

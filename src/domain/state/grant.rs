@@ -7,7 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::closed_set;
-use crate::domain::ids::{AccountId, Arn, GrantId, KeyArn, PrincipalArn, ServicePrincipal, UniqueId};
+use crate::domain::ids::{
+    AccountId, Arn, GrantId, KeyArn, PrincipalArn, ServicePrincipal, UniqueId,
+};
 use crate::domain::time::{Revision, Timestamp};
 
 closed_set! {

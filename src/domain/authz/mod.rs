@@ -1,0 +1,4 @@
+//! The decision: request, gather, combine, explain.
+
+pub mod caller;
+pub mod decision;
