@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{BootTime, BoxedIo, Clock, Listener, Net, Rng, WallTime};
+use super::{BootTime, BoxedIo, Clock, Listener, Net, Offload, Rng, WallTime};
 
 /// The clocks of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +46,18 @@ impl Rng for OsRng {
     fn fill(&self, buf: &mut [u8]) {
         // Panics if the kernel has no randomness to give; a node must not go on with guessable ids and keys.
         getrandom::fill(buf).expect("the kernel gives randomness");
+    }
+}
+
+/// The runtime's pool of threads for blocking work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Threads;
+
+#[async_trait]
+impl Offload for Threads {
+    async fn run(&self, work: Box<dyn FnOnce() + Send>) {
+        // A panic of the work shows as its missing value.
+        let _ = tokio::task::spawn_blocking(work).await;
     }
 }
 

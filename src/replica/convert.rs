@@ -12,11 +12,8 @@ use super::types::{
     SnapshotMeta, StoredMembership, TransferLeaderError, TransferLeaderRequest, Vote, VoteRequest,
     VoteResponse,
 };
+use crate::domain::limits::{MEMBERS_MAX, PEER_ADDRESS_MAX};
 use crate::wire::peer;
-
-/// Most members of one cluster that a peer's message may name. Raft is sane for a handful of voters; the rest are
-/// read replicas.
-const MEMBERS_MAX: usize = 1_024;
 
 /// Why a peer's message is not taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -80,8 +77,7 @@ pub fn member_out(id: NodeId, member: &Member) -> peer::Member {
 
 pub fn member_in(member: peer::Member) -> Result<(NodeId, Member), BadMessage> {
     let peer::Member { node, peer_address } = member;
-    // `host:port` of a DNS name (253) and a port.
-    if peer_address.is_empty() || peer_address.len() > 260 {
+    if peer_address.is_empty() || peer_address.len() > PEER_ADDRESS_MAX {
         return Err(BadMessage::Bad("peer_address"));
     }
     Ok((node, Member { peer_address }))
