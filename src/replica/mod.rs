@@ -20,6 +20,7 @@ mod read_index;
 mod readers;
 mod snapshot;
 mod state_machine;
+mod standin;
 mod types;
 
 pub use draft::Draft;

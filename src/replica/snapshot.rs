@@ -14,7 +14,7 @@ use super::types::SnapshotMeta;
 use crate::domain::state::State;
 use crate::env::{Offload, offload};
 use crate::storage::{self, SnapshotSink, SnapshotSource, Storage};
-use crate::wire::{peer, stored};
+use crate::wire::peer;
 
 /// A snapshot in openraft's hands.
 pub enum SnapshotData {
@@ -70,7 +70,7 @@ pub async fn write(
     let sink = storage.create_snapshot(stored_meta(meta)).await?;
     let sink = offload(threads, move || {
         let mut buffered = BufWriter::with_capacity(64 * 1024, SinkWriter(sink));
-        stored::write_snapshot(&state, &mut buffered)?;
+        super::standin::write_snapshot(&state, &mut buffered)?;
         buffered
             .into_inner()
             .map(|SinkWriter(sink)| sink)
@@ -86,7 +86,7 @@ pub async fn read(threads: &dyn Offload, source: SnapshotSource) -> io::Result<S
     let SnapshotSource { content, .. } = source;
     offload(threads, move || {
         let mut buffered = BufReader::with_capacity(64 * 1024, content);
-        stored::read_snapshot(&mut buffered)
+        super::standin::read_snapshot(&mut buffered)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     })
     .await?
