@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::Stream;
 use openraft::alias::VoteOf;
 use openraft::errors::{NetworkError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
@@ -156,8 +155,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         let (send, receive) = mpsc::channel(2);
         let deadline = snapshot_deadline(source.bytes);
         let feed = feed(head, source.content, send, self.threads.clone());
-        let parts: std::pin::Pin<Box<dyn Stream<Item = peer::SnapshotPart> + Send>> =
-            Box::pin(ReceiverStream::new(receive));
+        let parts = ReceiverStream::new(receive);
         let call = self
             .peers
             .call(Lane::Bulk, self.to, &self.address, deadline, |mut client| async move {
