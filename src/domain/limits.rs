@@ -157,4 +157,8 @@ pub const TOKEN_EPOCHS_MAX: usize = 64;
 pub const SEALED_SECRET_MAX: usize = 1_024;
 /// Longest payload of one stored record. The largest text in one is a policy document of 131,072 characters (the model's
 /// string limit, before P-1 refuses it) of at most 4 bytes: 512 KiB; everything else of an entry takes less than that again.
+
+/// Longest payload of one stored record. The largest records are a command with a policy document of 131,072 characters
+/// (the model's string limit, before P-1 refuses it) of at most 4 bytes, 512 KiB, and a role with all its policies,
+/// 20 of at most 32 KiB; everything else of either takes less than 256 KiB.
 pub const STORED_RECORD_MAX: usize = 1024 * 1024;

@@ -1,4 +1,5 @@
-//! The stored forms of what the state holds: accounts, users and roles, keys, grants, settings.
+//! The stored forms of what the state holds: settings, accounts, users and roles, keys, aliases, grants, token epochs,
+//! idempotency records. A fact's number is never changed and never used again.
 //!
 //! Imports domain's state.
 
@@ -6,16 +7,32 @@ use serde::{Deserialize, Serialize};
 
 use super::error::Malformed;
 use super::policy::{IdentityPolicyText, KeyPolicyText};
-use super::row::{Pairs, Stored, Str, Text, numbered, row};
-use crate::domain::ids::{Arn, KeyArn, PrincipalArn, ServicePrincipal, UniqueId};
+use super::row::{Blob, Pairs, Shared, Stored, Str, Text, numbered, row};
+use crate::domain::ids::{AliasArn, Arn, KeyArn, PrincipalArn, ServicePrincipal, UniqueId};
+use crate::domain::state::alias::Alias;
+use crate::domain::state::fact::Fact;
 use crate::domain::state::grant::{
     ContextConstraint, Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
 };
+use crate::domain::state::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
     Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
+use crate::domain::state::token_epoch::TokenEpoch;
+
+numbered! {
+    FactRow: Fact {
+        1 = TokenEpoch(epoch: Shared<TokenEpochRow>),
+        2 = Account(account: Shared<AccountRow>),
+        3 = Principal(principal: Shared<PrincipalRow>),
+        4 = Key(key: Shared<KeyRow>),
+        5 = Alias(alias: Shared<AliasRow>),
+        6 = Grant(grant: Shared<GrantRow>),
+        7 = Idempotency(record: Shared<IdempotencyRecordRow>),
+    }
+}
 
 row! {
     SettingsRow: Settings {
@@ -60,6 +77,16 @@ row! {
         manager: Text<KeyManager>,
         tags: Pairs<Str, Str>,
         policy: KeyPolicyText,
+        bindings: Pairs<Text<PrincipalArn>, Text<UniqueId>>,
+    }
+}
+
+row! {
+    AliasRow: Alias {
+        arn: Text<AliasArn>,
+        target: Text<KeyArn>,
+        created_at: u64,
+        updated_at: u64,
     }
 }
 
@@ -128,5 +155,43 @@ numbered! {
     ContextConstraintRow: ContextConstraint {
         1 = Equals(pairs: Pairs<Str, Str>),
         2 = Subset(pairs: Pairs<Str, Str>),
+    }
+}
+
+row! {
+    TokenEpochRow: TokenEpoch {
+        number: u32,
+        sealed_secret: Blob,
+        born: u64,
+        revoked: Option<u64>,
+    }
+}
+
+row! {
+    IdempotencyRecordRow: IdempotencyRecord {
+        key: IdempotencyKeyRow,
+        request_hash: [u8; 32],
+        at: u64,
+        effect: EffectRow,
+    }
+}
+
+row! {
+    IdempotencyKeyRow: IdempotencyKey {
+        caller: Str,
+        key: Str,
+    }
+}
+
+numbered! {
+    EffectRow: Effect {
+        1 = Done,
+        2 = Account(account: Shared<AccountRow>),
+        3 = Principal(principal: Shared<PrincipalRow>),
+        4 = Key(key: Shared<KeyRow>),
+        5 = Grant {
+            id: [u8; 32],
+            depends_on: u64,
+        },
     }
 }

@@ -125,6 +125,16 @@ impl Header {
         })
     }
 
+    /// What the record holds.
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Bytes of the payload, at most [`STORED_RECORD_MAX`].
+    pub(super) const fn length(&self) -> usize {
+        self.length
+    }
+
     /// Proves that `payload` is the one that was written under this header.
     pub(super) fn prove(&self, payload: &[u8]) -> Result<(), DecodeError> {
         let Self {

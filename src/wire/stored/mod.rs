@@ -20,6 +20,7 @@ mod header;
 mod outcome;
 mod policy;
 mod row;
+mod snapshot;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use entry::{DraftParts, DraftRef};
 pub use error::{DecodeError, EncodeError, Malformed};
 pub use header::Kind;
+pub use snapshot::{read_snapshot, write_snapshot};
 
 use crate::domain::limits::STORED_RECORD_MAX;
 use crate::domain::op::{Entry, Output, Rejection};
@@ -64,7 +66,7 @@ pub fn encode_draft(draft: DraftRef<'_>) -> Result<Bytes, EncodeError> {
 /// # Errors
 /// The bytes are damaged, no draft, or one that this binary does not understand.
 pub fn decode_draft(record: &[u8]) -> Result<DraftParts, DecodeError> {
-    let row: DraftRow = decode_row(Kind::Draft, record)?;
+    let row: DraftRow = row_of(Kind::Draft, header::open(Kind::Draft, record)?)?;
     row.try_into().map_err(|fault| DecodeError::Malformed {
         kind: Kind::Draft,
         fault,
@@ -108,13 +110,17 @@ fn decode<'de, R, T>(kind: Kind, record: &'de [u8]) -> Result<T, DecodeError>
 where
     R: Deserialize<'de> + Stored<T>,
 {
-    let row: R = decode_row(kind, record)?;
-    row.load()
-        .map_err(|fault| DecodeError::Malformed { kind, fault })
+    decode_payload::<R, T>(kind, header::open(kind, record)?)
 }
 
-fn decode_row<'de, R: Deserialize<'de>>(kind: Kind, record: &'de [u8]) -> Result<R, DecodeError> {
-    row_of(kind, header::open(kind, record)?)
+/// The value of a payload that has been proven.
+fn decode_payload<'de, R, T>(kind: Kind, payload: &'de [u8]) -> Result<T, DecodeError>
+where
+    R: Deserialize<'de> + Stored<T>,
+{
+    let row: R = row_of(kind, payload)?;
+    row.load()
+        .map_err(|fault| DecodeError::Malformed { kind, fault })
 }
 
 /// The row of a payload that has been proven.

@@ -223,6 +223,20 @@ impl Stored<Arc<[Arc<str>]>> for Vec<Str> {
     }
 }
 
+/// A value behind a shared pointer; its row is the value's own.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Shared<R>(R);
+
+impl<T, R: Stored<T>> Stored<Arc<T>> for Shared<R> {
+    fn store(value: &Arc<T>) -> Self {
+        Self(R::store(value))
+    }
+
+    fn load(self) -> Result<Arc<T>, Malformed> {
+        self.0.load().map(Arc::new)
+    }
+}
+
 impl<T, R: Stored<T>> Stored<Option<T>> for Option<R> {
     fn store(value: &Option<T>) -> Self {
         value.as_ref().map(R::store)

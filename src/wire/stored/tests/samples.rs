@@ -12,15 +12,19 @@ use crate::domain::op::{
     Semantics,
 };
 use crate::domain::policy::{Policy, PolicyKind};
-use crate::domain::state::Tags;
+use crate::domain::state::alias::Alias;
+use crate::domain::state::fact::{Fact, Header};
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
 };
+use crate::domain::state::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
     Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
+use crate::domain::state::token_epoch::TokenEpoch;
+use crate::domain::state::{State, Tags};
 use crate::domain::time::{Incarnation, Revision, Timestamp};
 
 const ACCOUNT: u64 = 111_122_223_333;
@@ -344,6 +348,7 @@ pub(super) fn key() -> Key {
         manager: KeyManager::Customer,
         tags: tags(),
         policy: policy(KEY_POLICY, PolicyKind::Key),
+        bindings: Arc::new([(id(ROLE), role_id()), (id(USER), user_id())].into()),
     }
 }
 
@@ -397,4 +402,63 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
             }),
         ),
     ]
+}
+
+/// Every kind of fact, in canonical order, each with all its options; together they make a state.
+pub(super) fn facts() -> Vec<Fact> {
+    let epoch = |number, sealed_secret: &[u8], revoked| {
+        Fact::TokenEpoch(Arc::new(TokenEpoch {
+            number,
+            sealed_secret: sealed_secret.into(),
+            born: Revision(u64::from(number)),
+            revoked,
+        }))
+    };
+    let record = |at, effect| {
+        Fact::Idempotency(Arc::new(IdempotencyRecord {
+            key: IdempotencyKey {
+                caller: USER.into(),
+                key: format!("retry-{at}").into(),
+            },
+            request_hash: [0x11; 32],
+            at: Revision(at),
+            effect,
+        }))
+    };
+    vec![
+        epoch(1, &[], Some(Revision(2))),
+        epoch(2, &[1, 2, 3], None),
+        Fact::Account(Arc::new(account_fact())),
+        Fact::Principal(Arc::new(principal())),
+        Fact::Key(Arc::new(key())),
+        Fact::Alias(Arc::new(Alias {
+            arn: id("arn:aws:kms:eu-central-1:111122223333:alias/orders"),
+            target: id(KEY),
+            created_at: Timestamp::from_millis(1_795_313_100_000),
+            updated_at: Timestamp::from_millis(1_795_313_200_000),
+        })),
+        Fact::Grant(Arc::new(grant())),
+        record(40, Effect::Done),
+        record(41, Effect::Account(Arc::new(account_fact()))),
+        record(42, Effect::Principal(Arc::new(principal()))),
+        record(43, Effect::Key(Arc::new(key()))),
+        record(
+            44,
+            Effect::Grant {
+                id: GrantId([0xcd; 32]),
+                depends_on: Revision(7),
+            },
+        ),
+    ]
+}
+
+/// The state of [`facts`].
+pub(super) fn state() -> State {
+    let header = Header {
+        incarnation: Incarnation([0xab; 16]),
+        revision: Revision(99),
+        clock: Timestamp::from_millis(1_795_313_425_123),
+        settings: settings(),
+    };
+    State::import(header, facts()).unwrap()
 }
