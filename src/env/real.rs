@@ -1,6 +1,7 @@
 //! The real clocks, the operating system's randomness and TCP: the only home of `now()`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -82,10 +83,10 @@ struct TcpAcceptor(TcpListener);
 
 #[async_trait]
 impl Listener for TcpAcceptor {
-    async fn accept(&self) -> io::Result<BoxedIo> {
-        let (stream, _) = self.0.accept().await?;
+    async fn accept(&self) -> io::Result<(BoxedIo, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
         stream.set_nodelay(true)?;
-        Ok(Box::new(stream))
+        Ok((Box::new(stream), peer))
     }
 
     fn local_address(&self) -> io::Result<String> {

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use openraft::vote::RaftLeaderId;
 
 use super::types::{
-    AppendEntriesRequest, AppendEntriesResponse, Command, Entry, LeaderId, LogId, Member, Membership, NodeId, Payload,
-    SnapshotMeta, StoredMembership, TransferLeaderError, TransferLeaderRequest, Vote, VoteRequest,
-    VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, Command, Entry, LeaderId, LogId, Member,
+    Membership, NodeId, Payload, SnapshotMeta, StoredMembership, TransferLeaderError,
+    TransferLeaderRequest, Vote, VoteRequest, VoteResponse,
 };
 use crate::domain::limits::{MEMBERS_MAX, PEER_ADDRESS_MAX};
 use crate::wire::peer;
@@ -92,12 +92,18 @@ pub fn membership_out(membership: &Membership) -> peer::Membership {
                 voters: set.iter().copied().collect(),
             })
             .collect(),
-        members: membership.nodes().map(|(id, member)| member_out(*id, member)).collect(),
+        members: membership
+            .nodes()
+            .map(|(id, member)| member_out(*id, member))
+            .collect(),
     }
 }
 
 pub fn membership_in(membership: Option<peer::Membership>) -> Result<Membership, BadMessage> {
-    let peer::Membership { voter_sets, members } = membership.ok_or(BadMessage::Missing("membership"))?;
+    let peer::Membership {
+        voter_sets,
+        members,
+    } = membership.ok_or(BadMessage::Missing("membership"))?;
     if members.len() > MEMBERS_MAX || voter_sets.len() > 2 {
         return Err(BadMessage::Bad("membership"));
     }
@@ -123,7 +129,9 @@ pub fn entry_out(entry: Entry) -> peer::LogEntry {
     let payload = match payload {
         Payload::Blank => peer::log_entry::Payload::Blank(peer::Blank {}),
         Payload::Normal(Command(bytes)) => peer::log_entry::Payload::Command(bytes),
-        Payload::Membership(membership) => peer::log_entry::Payload::Membership(membership_out(&membership)),
+        Payload::Membership(membership) => {
+            peer::log_entry::Payload::Membership(membership_out(&membership))
+        }
     };
     peer::LogEntry {
         id: Some(log_id_out(log_id)),
@@ -137,7 +145,9 @@ pub fn entry_in(entry: peer::LogEntry) -> Result<Entry, BadMessage> {
     let payload = match payload.ok_or(BadMessage::Missing("entry.payload"))? {
         peer::log_entry::Payload::Blank(peer::Blank {}) => Payload::Blank,
         peer::log_entry::Payload::Command(bytes) => Payload::Normal(Command(bytes)),
-        peer::log_entry::Payload::Membership(membership) => Payload::Membership(membership_in(Some(membership))?),
+        peer::log_entry::Payload::Membership(membership) => {
+            Payload::Membership(membership_in(Some(membership))?)
+        }
     };
     Ok(Entry { log_id, payload })
 }
@@ -181,7 +191,10 @@ pub fn append_in(request: peer::AppendRequest) -> Result<AppendEntriesRequest, B
     let mut before = prev_log_id;
     for entry in &entries {
         let follows = match before {
-            Some(id) => id.index.checked_add(1) == Some(entry.log_id.index) && id.leader_id <= entry.log_id.leader_id,
+            Some(id) => {
+                id.index.checked_add(1) == Some(entry.log_id.index)
+                    && id.leader_id <= entry.log_id.leader_id
+            }
             None => entry.log_id.index == 0,
         };
         if !follows || entry.log_id.leader_id > vote.leader_id {
@@ -207,7 +220,9 @@ pub fn appended_out(response: AppendEntriesResponse) -> peer::AppendResponse {
         AppendEntriesResponse::Conflict => Wire::Conflict(peer::Blank {}),
         AppendEntriesResponse::HigherVote(vote) => Wire::HigherVote(vote_out(vote)),
     };
-    peer::AppendResponse { result: Some(result) }
+    peer::AppendResponse {
+        result: Some(result),
+    }
 }
 
 /// `previous` and `last` are what the request asked for: an answer that says more than it was asked is refused, and a
@@ -276,7 +291,11 @@ pub fn voted_out(response: VoteResponse) -> peer::VoteResponse {
 }
 
 pub fn voted_in(response: peer::VoteResponse) -> Result<VoteResponse, BadMessage> {
-    let peer::VoteResponse { vote, granted, last } = response;
+    let peer::VoteResponse {
+        vote,
+        granted,
+        last,
+    } = response;
     Ok(VoteResponse {
         vote: vote_in(vote)?,
         vote_granted: granted,
@@ -313,7 +332,10 @@ pub fn snapshot_meta_in(meta: Option<peer::SnapshotMeta>) -> Result<SnapshotMeta
     })
 }
 
-pub fn transfer_out(route: peer::Route, request: &TransferLeaderRequest) -> peer::TransferLeaderRequest {
+pub fn transfer_out(
+    route: peer::Route,
+    request: &TransferLeaderRequest,
+) -> peer::TransferLeaderRequest {
     peer::TransferLeaderRequest {
         route: Some(route),
         from_leader: Some(vote_out(*request.from_leader())),
@@ -322,7 +344,9 @@ pub fn transfer_out(route: peer::Route, request: &TransferLeaderRequest) -> peer
     }
 }
 
-pub fn transfer_in(request: peer::TransferLeaderRequest) -> Result<TransferLeaderRequest, BadMessage> {
+pub fn transfer_in(
+    request: peer::TransferLeaderRequest,
+) -> Result<TransferLeaderRequest, BadMessage> {
     let peer::TransferLeaderRequest {
         route: _,
         from_leader,
@@ -340,31 +364,43 @@ pub fn transferred_out(response: Result<(), TransferLeaderError>) -> peer::Trans
     use peer::transfer_leader_response::Result as Wire;
     let result = match response {
         Ok(()) => Wire::Accepted(peer::Blank {}),
-        Err(TransferLeaderError::VoteChanged { expected, actual }) => Wire::VoteChanged(peer::VoteChanged {
-            expected: Some(vote_out(expected)),
-            actual: Some(vote_out(actual)),
-        }),
-        Err(TransferLeaderError::LogNotFlushed { expected, actual }) => Wire::LogNotFlushed(peer::LogNotFlushed {
-            expected: expected.map(log_id_out),
-            actual: actual.map(log_id_out),
-        }),
+        Err(TransferLeaderError::VoteChanged { expected, actual }) => {
+            Wire::VoteChanged(peer::VoteChanged {
+                expected: Some(vote_out(expected)),
+                actual: Some(vote_out(actual)),
+            })
+        }
+        Err(TransferLeaderError::LogNotFlushed { expected, actual }) => {
+            Wire::LogNotFlushed(peer::LogNotFlushed {
+                expected: expected.map(log_id_out),
+                actual: actual.map(log_id_out),
+            })
+        }
     };
-    peer::TransferLeaderResponse { result: Some(result) }
+    peer::TransferLeaderResponse {
+        result: Some(result),
+    }
 }
 
-pub fn transferred_in(response: peer::TransferLeaderResponse) -> Result<Result<(), TransferLeaderError>, BadMessage> {
+pub fn transferred_in(
+    response: peer::TransferLeaderResponse,
+) -> Result<Result<(), TransferLeaderError>, BadMessage> {
     use peer::transfer_leader_response::Result as Wire;
     let peer::TransferLeaderResponse { result } = response;
     Ok(match result.ok_or(BadMessage::Missing("result"))? {
         Wire::Accepted(peer::Blank {}) => Ok(()),
-        Wire::VoteChanged(peer::VoteChanged { expected, actual }) => Err(TransferLeaderError::VoteChanged {
-            expected: vote_in(expected)?,
-            actual: vote_in(actual)?,
-        }),
-        Wire::LogNotFlushed(peer::LogNotFlushed { expected, actual }) => Err(TransferLeaderError::LogNotFlushed {
-            expected: expected.map(log_id_in),
-            actual: actual.map(log_id_in),
-        }),
+        Wire::VoteChanged(peer::VoteChanged { expected, actual }) => {
+            Err(TransferLeaderError::VoteChanged {
+                expected: vote_in(expected)?,
+                actual: vote_in(actual)?,
+            })
+        }
+        Wire::LogNotFlushed(peer::LogNotFlushed { expected, actual }) => {
+            Err(TransferLeaderError::LogNotFlushed {
+                expected: expected.map(log_id_in),
+                actual: actual.map(log_id_in),
+            })
+        }
     })
 }
 
@@ -409,25 +445,51 @@ mod tests {
     #[test]
     fn append_of_every_payload_survives_the_wire() {
         let entries = vec![
-            Entry { log_id: id(2, 5), payload: Payload::Blank },
-            Entry { log_id: id(3, 6), payload: Payload::Normal(Command(vec![1, 2, 3].into())) },
-            Entry { log_id: id(3, 7), payload: Payload::Membership(membership()) },
+            Entry {
+                log_id: id(2, 5),
+                payload: Payload::Blank,
+            },
+            Entry {
+                log_id: id(3, 6),
+                payload: Payload::Normal(Command(vec![1, 2, 3].into())),
+            },
+            Entry {
+                log_id: id(3, 7),
+                payload: Payload::Membership(membership()),
+            },
         ];
         let back = append_in(append_out(route(), append(entries.clone()))).unwrap();
         assert_eq!(back.entries, entries);
         assert_eq!(back.vote, Vote::new_committed(3, 7));
-        assert_eq!((back.prev_log_id, back.leader_commit), (Some(id(2, 4)), Some(id(2, 3))));
+        assert_eq!(
+            (back.prev_log_id, back.leader_commit),
+            (Some(id(2, 4)), Some(id(2, 3)))
+        );
     }
 
     #[test]
     fn append_with_a_gap_or_of_a_later_term_or_from_no_leader_is_refused() {
-        let blank = |log_id| Entry { log_id, payload: Payload::Blank };
-        for entries in [vec![blank(id(3, 6))], vec![blank(id(1, 5))], vec![blank(id(4, 5))], vec![blank(id(3, 5)), blank(id(3, 5))]] {
-            assert_eq!(append_in(append_out(route(), append(entries))).unwrap_err(), BadMessage::Bad("entries"));
+        let blank = |log_id| Entry {
+            log_id,
+            payload: Payload::Blank,
+        };
+        for entries in [
+            vec![blank(id(3, 6))],
+            vec![blank(id(1, 5))],
+            vec![blank(id(4, 5))],
+            vec![blank(id(3, 5)), blank(id(3, 5))],
+        ] {
+            assert_eq!(
+                append_in(append_out(route(), append(entries))).unwrap_err(),
+                BadMessage::Bad("entries")
+            );
         }
         let mut candidate = append(vec![]);
         candidate.vote = Vote::new(3, 7);
-        assert_eq!(append_in(append_out(route(), candidate)).unwrap_err(), BadMessage::Bad("vote"));
+        assert_eq!(
+            append_in(append_out(route(), candidate)).unwrap_err(),
+            BadMessage::Bad("vote")
+        );
     }
 
     #[test]
@@ -454,24 +516,47 @@ mod tests {
             AppendEntriesResponse::Conflict,
             AppendEntriesResponse::HigherVote(Vote::new(9, 1)),
         ] {
-            assert_eq!(appended_in(appended_out(answer.clone()), previous, last), Ok(answer));
+            assert_eq!(
+                appended_in(appended_out(answer.clone()), previous, last),
+                Ok(answer)
+            );
         }
         let beyond = appended_out(AppendEntriesResponse::PartialSuccess(Some(id(2, 10))));
-        assert_eq!(appended_in(beyond, previous, last), Err(BadMessage::Bad("partial")));
+        assert_eq!(
+            appended_in(beyond, previous, last),
+            Err(BadMessage::Bad("partial"))
+        );
         let conflict = appended_out(AppendEntriesResponse::Conflict);
-        assert_eq!(appended_in(conflict, None, last), Err(BadMessage::Bad("conflict")));
+        assert_eq!(
+            appended_in(conflict, None, last),
+            Err(BadMessage::Bad("conflict"))
+        );
     }
 
     #[test]
     fn votes_transfers_and_snapshot_heads_survive_the_wire() {
-        let ask = VoteRequest { vote: Vote::new(4, 2), last_log_id: Some(id(3, 8)), leadership_transfer: true };
+        let ask = VoteRequest {
+            vote: Vote::new(4, 2),
+            last_log_id: Some(id(3, 8)),
+            leadership_transfer: true,
+        };
         assert_eq!(ask_vote_in(ask_vote_out(route(), ask.clone())), Ok(ask));
-        let voted = VoteResponse { vote: Vote::new(4, 2), vote_granted: true, last_log_id: None };
+        let voted = VoteResponse {
+            vote: Vote::new(4, 2),
+            vote_granted: true,
+            last_log_id: None,
+        };
         assert_eq!(voted_in(voted_out(voted.clone())), Ok(voted));
         let transfer = TransferLeaderRequest::new(Vote::new_committed(4, 2), 3, Some(id(3, 8)));
         assert_eq!(transfer_in(transfer_out(route(), &transfer)), Ok(transfer));
-        let refused = Err(TransferLeaderError::LogNotFlushed { expected: Some(id(3, 8)), actual: None });
-        assert_eq!(transferred_in(transferred_out(refused.clone())), Ok(refused));
+        let refused = Err(TransferLeaderError::LogNotFlushed {
+            expected: Some(id(3, 8)),
+            actual: None,
+        });
+        assert_eq!(
+            transferred_in(transferred_out(refused.clone())),
+            Ok(refused)
+        );
         let meta = SnapshotMeta {
             last_log_id: Some(id(3, 8)),
             last_membership: StoredMembership::new(Some(id(1, 1)), membership()),
@@ -482,9 +567,21 @@ mod tests {
     #[test]
     fn messages_without_their_parts_are_refused() {
         assert_eq!(vote_in(None), Err(BadMessage::Missing("vote")));
-        assert_eq!(append_in(peer::AppendRequest::default()).unwrap_err(), BadMessage::Missing("vote"));
-        assert_eq!(entry_in(peer::LogEntry::default()).unwrap_err(), BadMessage::Missing("entry.id"));
-        assert_eq!(appended_in(peer::AppendResponse::default(), None, None), Err(BadMessage::Missing("result")));
-        assert_eq!(snapshot_meta_in(None).unwrap_err(), BadMessage::Missing("meta"));
+        assert_eq!(
+            append_in(peer::AppendRequest::default()).unwrap_err(),
+            BadMessage::Missing("vote")
+        );
+        assert_eq!(
+            entry_in(peer::LogEntry::default()).unwrap_err(),
+            BadMessage::Missing("entry.id")
+        );
+        assert_eq!(
+            appended_in(peer::AppendResponse::default(), None, None),
+            Err(BadMessage::Missing("result"))
+        );
+        assert_eq!(
+            snapshot_meta_in(None).unwrap_err(),
+            BadMessage::Missing("meta")
+        );
     }
 }

@@ -1,8 +1,8 @@
 //! A write before the leader has stamped it.
 
-use crate::domain::op::{Command, Entry, Idempotency, Scope, Semantics};
 use crate::domain::authz::caller::Caller;
 use crate::domain::ids::RequestId;
+use crate::domain::op::{Command, Entry, Idempotency, Scope, Semantics};
 use crate::domain::time::Timestamp;
 use crate::wire::stored::{DraftParts, DraftRef};
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, SnapshotPolicy};
+use openraft::{Config, RaftMetrics, SnapshotPolicy};
 
 use super::log_store::LogStore;
 use super::network::Network;
@@ -15,7 +15,7 @@ use super::peers::Peers;
 use super::readers::{BootId, Readers};
 use super::snapshot::Workshop;
 use super::state_machine::{Board, StateMachine};
-use super::types::{Member, NodeId, Raft, Runtime, StoredMembership};
+use super::types::{Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig};
 use crate::audit::Sink;
 use crate::domain::limits;
 use crate::domain::time::{Incarnation, Revision};
@@ -178,9 +178,15 @@ impl Replica {
             peers: peers.clone(),
             threads,
         };
-        let raft = Raft::new(node_id, Arc::new(config), network, LogStore::new(storage), machine)
-            .await
-            .map_err(|fatal| ReplicaError::Raft(fatal.to_string()))?;
+        let raft = Raft::new(
+            node_id,
+            Arc::new(config),
+            network,
+            LogStore::new(storage),
+            machine,
+        )
+        .await
+        .map_err(|fatal| ReplicaError::Raft(fatal.to_string()))?;
         Ok(Arc::new(Self {
             node_id,
             boot_id,
@@ -232,18 +238,46 @@ impl Replica {
         Some((leader, member))
     }
 
-    /// Returns when what this node knows of the leader may have changed.
-    pub async fn leader_change(&self) {
-        let mut metrics = self.raft.server_metrics();
-        // The other side is gone only when Raft has stopped: then nothing changes any more.
-        if metrics.changed().await.is_err() {
-            std::future::pending::<()>().await;
+    /// Returns once this node takes another node, or none, for the leader than `seen`.
+    pub async fn leader_other_than(&self, seen: Option<NodeId>) {
+        self.when(|metrics| (metrics.current_leader != seen).then_some(()))
+            .await;
+    }
+
+    /// Returns once this node's log says that it is a voter.
+    pub async fn votes(&self) {
+        let me = self.node_id;
+        self.when(|metrics| {
+            metrics
+                .membership_config
+                .voter_ids()
+                .any(|voter| voter == me)
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until `look` finds something in what Raft shows; for ever once Raft has stopped.
+    async fn when<T>(&self, look: impl Fn(&RaftMetrics<TypeConfig>) -> Option<T>) -> T {
+        let mut metrics = self.raft.metrics();
+        loop {
+            let found = look(&metrics.borrow_watched());
+            if let Some(found) = found {
+                return found;
+            }
+            if metrics.changed().await.is_err() {
+                return std::future::pending().await;
+            }
         }
     }
 
     /// Who belongs to the cluster as far as this node's log says.
     pub fn membership(&self) -> Arc<StoredMembership> {
-        self.raft.metrics().borrow_watched().membership_config.clone()
+        self.raft
+            .metrics()
+            .borrow_watched()
+            .membership_config
+            .clone()
     }
 
     /// Returns once the published state has reached `revision`.
@@ -255,22 +289,11 @@ impl Replica {
 
     /// Returns the reason once Raft has stopped by itself; never if it is stopped by [`Replica::shutdown`].
     pub async fn failed(&self) -> String {
-        let mut metrics = self.raft.metrics();
-        loop {
-            let state = metrics.borrow_watched().running_state.clone();
-            match state {
-                Err(super::types::Fatal::Stopped) => std::future::pending().await,
-                Err(fatal) => return fatal.to_string(),
-                Ok(()) => {}
-            }
-            if metrics.changed().await.is_err() {
-                let state = metrics.borrow_watched().running_state.clone();
-                match state {
-                    Ok(()) | Err(super::types::Fatal::Stopped) => std::future::pending().await,
-                    Err(fatal) => return fatal.to_string(),
-                }
-            }
-        }
+        self.when(|metrics| match &metrics.running_state {
+            Ok(()) | Err(Fatal::Stopped) => None,
+            Err(fatal @ (Fatal::StorageError(_) | Fatal::Panicked)) => Some(fatal.to_string()),
+        })
+        .await
     }
 
     /// What it knows of itself and its cluster.
@@ -289,7 +312,10 @@ impl Replica {
             snapshot: metrics.snapshot.map(|id| Revision(id.index)),
             purged: metrics.purged.map(|id| Revision(id.index)),
             voters: membership.voter_ids().collect(),
-            members: membership.nodes().map(|(id, member)| (*id, member.clone())).collect(),
+            members: membership
+                .nodes()
+                .map(|(id, member)| (*id, member.clone()))
+                .collect(),
         }
     }
 
@@ -298,7 +324,10 @@ impl Replica {
     /// # Errors
     /// A sentence, when a task of Raft had panicked.
     pub async fn shutdown(&self) -> Result<(), String> {
-        self.raft.shutdown().await.map_err(|error| error.to_string())
+        self.raft
+            .shutdown()
+            .await
+            .map_err(|error| error.to_string())
     }
 
     pub(super) fn raft(&self) -> &Raft {
@@ -332,7 +361,8 @@ fn raft_config(timings: Timings, condensing: Condensing) -> Result<Config, Repli
         purge_batch_size: limits::PURGE_STEP_ENTRIES.min(condensing.kept.max(1)),
         max_payload_entries: limits::APPEND_ENTRIES_MAX,
         // The deadline of a snapshot goes by its size; this one only must not cut it short.
-        install_snapshot_timeout: u64::try_from(Duration::from_secs(3_600).as_millis()).unwrap_or(u64::MAX),
+        install_snapshot_timeout: u64::try_from(Duration::from_secs(3_600).as_millis())
+            .unwrap_or(u64::MAX),
         ..Config::default()
     };
     config

@@ -18,7 +18,9 @@ const MEMBERSHIP: u8 = 2;
 
 /// Why a record of the log cannot be read. It was written by another version, or `storage` has missed damage.
 #[derive(Debug, thiserror::Error)]
-#[error("record {id} of the log cannot be read: {why}; it was written by a newer version of grantd, or the disk is damaged")]
+#[error(
+    "record {id} of the log cannot be read: {why}; it was written by a newer version of grantd, or the disk is damaged"
+)]
 pub struct BadRecord {
     id: storage::LogId,
     why: String,
@@ -91,7 +93,6 @@ impl From<BadRecord> for std::io::Error {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
@@ -137,13 +138,22 @@ mod tests {
 
     #[test]
     fn record_of_an_unknown_kind_or_with_junk_is_refused() {
-        for bytes in [&b""[..], b"\x00x", b"\x03", b"\x02\xff\xff", b"\x02\x0a\x03\x0a\x01\x05"] {
+        for bytes in [
+            &b""[..],
+            b"\x00x",
+            b"\x03",
+            b"\x02\xff\xff",
+            b"\x02\x0a\x03\x0a\x01\x05",
+        ] {
             let record = storage::Record {
                 id: stored_log_id(entry(Payload::Blank).log_id),
                 payload: Bytes::copy_from_slice(bytes),
             };
             let error = from_record(record).unwrap_err().to_string();
-            assert!(error.starts_with("record 3-1.9 of the log cannot be read"), "{error}");
+            assert!(
+                error.starts_with("record 3-1.9 of the log cannot be read"),
+                "{error}"
+            );
         }
     }
 }

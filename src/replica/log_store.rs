@@ -11,8 +11,8 @@ use std::sync::Arc;
 use futures::Stream;
 use openraft::OptionalSend;
 use openraft::alias::LogIdOf;
-use openraft::vote::RaftLeaderId;
 use openraft::storage::{IOFlushed, LogState, RaftLogReader, RaftLogStorage};
+use openraft::vote::RaftLeaderId;
 
 use super::log_record::{from_record, raft_log_id, stored_log_id, to_record};
 use super::types::{Entry, LeaderId, TypeConfig, Vote};
@@ -98,7 +98,11 @@ impl RaftLogReader<TypeConfig> for LogStore {
         Ok(entries)
     }
 
-    async fn limited_get_log_entries(&mut self, start: u64, end: u64) -> Result<Vec<Entry>, io::Error> {
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, io::Error> {
         // One page: what fits into one request to a follower.
         self.page(start, end).await
     }
@@ -112,17 +116,21 @@ impl RaftLogReader<TypeConfig> for LogStore {
     {
         // Page by page, so that a node that catches up does not hold the whole log in memory.
         let (start, end) = half_open(&range);
-        let pages = futures::stream::try_unfold((self.clone(), start), move |(log, start)| async move {
-            if start >= end {
-                return Ok::<_, io::Error>(None);
-            }
-            let page = log.page(start, end).await?;
-            let Some(last) = page.last() else {
-                return Ok(None);
-            };
-            let next = last.log_id.index.saturating_add(1);
-            Ok(Some((futures::stream::iter(page.into_iter().map(Ok)), (log, next))))
-        });
+        let pages =
+            futures::stream::try_unfold((self.clone(), start), move |(log, start)| async move {
+                if start >= end {
+                    return Ok::<_, io::Error>(None);
+                }
+                let page = log.page(start, end).await?;
+                let Some(last) = page.last() else {
+                    return Ok(None);
+                };
+                let next = last.log_id.index.saturating_add(1);
+                Ok(Some((
+                    futures::stream::iter(page.into_iter().map(Ok)),
+                    (log, next),
+                )))
+            });
         Box::pin(futures::TryStreamExt::try_flatten(pages))
     }
 
@@ -150,7 +158,10 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         Ok(self.storage.save_vote(stored_vote(vote)).await?)
     }
 
-    async fn save_committed(&mut self, committed: Option<LogIdOf<TypeConfig>>) -> Result<(), io::Error> {
+    async fn save_committed(
+        &mut self,
+        committed: Option<LogIdOf<TypeConfig>>,
+    ) -> Result<(), io::Error> {
         self.storage.note_committed(committed.map(stored_log_id));
         Ok(())
     }
@@ -159,7 +170,11 @@ impl RaftLogStorage<TypeConfig> for LogStore {
         Ok(self.storage.committed().map(raft_log_id))
     }
 
-    async fn append<I>(&mut self, entries: I, callback: IOFlushed<TypeConfig>) -> Result<(), io::Error>
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: IOFlushed<TypeConfig>,
+    ) -> Result<(), io::Error>
     where
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,

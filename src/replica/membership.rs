@@ -43,7 +43,11 @@ impl Replica {
     ///
     /// # Errors
     /// A sentence: it cannot be reached, or belongs to no cluster.
-    pub async fn ask_cluster_info(&self, address: &str, deadline: Duration) -> Result<ClusterInfo, String> {
+    pub async fn ask_cluster_info(
+        &self,
+        address: &str,
+        deadline: Duration,
+    ) -> Result<ClusterInfo, String> {
         let answer = self
             .peers()
             .call(Lane::Bulk, 0, address, deadline, |mut client| async move {
@@ -51,11 +55,15 @@ impl Replica {
             })
             .await
             .map_err(|error| match error {
-                CallError::NotSent { address, why, .. } => format!("{address} cannot be reached: {why}"),
+                CallError::NotSent { address, why, .. } => {
+                    format!("{address} cannot be reached: {why}")
+                }
                 CallError::TimedOut { after, .. } => {
                     format!("{address} did not answer within {} ms", after.as_millis())
                 }
-                CallError::Status { status, .. } => format!("{address} answered: {}", status.message()),
+                CallError::Status { status, .. } => {
+                    format!("{address} answered: {}", status.message())
+                }
             })?;
         let peer::ClusterInfoResponse {
             incarnation,
@@ -68,8 +76,9 @@ impl Replica {
                 "the node at {address} belongs to no cluster yet: initialize it first, or name a member"
             ));
         }
-        let incarnation = <[u8; 16]>::try_from(&incarnation[..])
-            .map_err(|_| format!("the node at {address} speaks another version of the peer protocol"))?;
+        let incarnation = <[u8; 16]>::try_from(&incarnation[..]).map_err(|_| {
+            format!("the node at {address} speaks another version of the peer protocol")
+        })?;
         Ok(ClusterInfo {
             incarnation: Incarnation(incarnation),
             node,
@@ -92,7 +101,10 @@ impl Replica {
 
     /// True once this node's log holds a membership.
     pub async fn is_initialized(&self) -> Result<bool, String> {
-        self.raft().is_initialized().await.map_err(|fatal| fatal.to_string())
+        self.raft()
+            .is_initialized()
+            .await
+            .map_err(|fatal| fatal.to_string())
     }
 
     /// The leader's side of joining: adds a learner, waits until it has caught up, makes it a voter. Asked again, it
@@ -107,7 +119,13 @@ impl Replica {
         history: History,
         deadline: Duration,
     ) -> Result<Revision, NotProposed> {
-        match timeout(&**self.clock(), deadline, self.admit_now(node, member, history)).await {
+        match timeout(
+            &**self.clock(),
+            deadline,
+            self.admit_now(node, member, history),
+        )
+        .await
+        {
             Some(result) => result,
             None => Err(NotProposed::Unknown(format!(
                 "node {node} has not caught up within {} s; ask again to go on",
@@ -116,13 +134,20 @@ impl Replica {
         }
     }
 
-    async fn admit_now(&self, node: NodeId, member: Member, history: History) -> Result<Revision, NotProposed> {
+    async fn admit_now(
+        &self,
+        node: NodeId,
+        member: Member,
+        history: History,
+    ) -> Result<Revision, NotProposed> {
         self.must_lead()?;
         let membership = self.membership();
         if let Some(known) = membership.get_node(&node) {
-            if history == History::None {
+            // A learner that comes back with nothing harms nobody: it has no vote to forget.
+            let votes = membership.voter_ids().any(|voter| voter == node);
+            if votes && history == History::None {
                 return Err(NotProposed::Refused(format!(
-                    "node {node} is a member already, and what asks in its name has lost its disk: it must join under a new node id; remove node {node} with `grantd cluster remove`"
+                    "node {node} is a voter already, and what asks in its name has lost its disk: it must join under a new node id; remove node {node} with `grantd cluster remove`"
                 )));
             }
             if *known != member {
@@ -139,8 +164,11 @@ impl Replica {
             .add_learner(node, member, true)
             .await
             .map_err(refusal)?;
-        self.change(ChangeMembers::AddVoterIds(BTreeSet::from([node])), Retain::Learners)
-            .await
+        self.change(
+            ChangeMembers::AddVoterIds(BTreeSet::from([node])),
+            Retain::Learners,
+        )
+        .await
     }
 
     /// The leader's side of removing a node. A leader that is to go hands over first, and the next one is asked again.
@@ -182,9 +210,11 @@ impl Replica {
         }
         let one = BTreeSet::from([node]);
         if voters.contains(&node) {
-            self.change(ChangeMembers::RemoveVoters(one), Retain::Nothing).await
+            self.change(ChangeMembers::RemoveVoters(one), Retain::Nothing)
+                .await
         } else {
-            self.change(ChangeMembers::RemoveNodes(one), Retain::Nothing).await
+            self.change(ChangeMembers::RemoveNodes(one), Retain::Nothing)
+                .await
         }
     }
 
@@ -195,12 +225,20 @@ impl Replica {
         }
     }
 
-    async fn change(&self, change: ChangeMembers<NodeId, Member>, retain: Retain) -> Result<Revision, NotProposed> {
+    async fn change(
+        &self,
+        change: ChangeMembers<NodeId, Member>,
+        retain: Retain,
+    ) -> Result<Revision, NotProposed> {
         let retain = match retain {
             Retain::Learners => true,
             Retain::Nothing => false,
         };
-        let written = self.raft().change_membership(change, retain).await.map_err(refusal)?;
+        let written = self
+            .raft()
+            .change_membership(change, retain)
+            .await
+            .map_err(refusal)?;
         Ok(Revision(written.log_id.index))
     }
 
@@ -223,9 +261,13 @@ impl Replica {
         };
         let answer = self
             .peers()
-            .call(Lane::Bulk, leader, address, deadline, |mut client| async move {
-                client.join(message).await
-            })
+            .call(
+                Lane::Bulk,
+                leader,
+                address,
+                deadline,
+                |mut client| async move { client.join(message).await },
+            )
             .await;
         changed(answer)
     }
@@ -245,9 +287,13 @@ impl Replica {
                 };
                 let answer = self
                     .peers()
-                    .call(Lane::Bulk, leader, &member.peer_address, deadline, |mut client| async move {
-                        client.remove(message).await
-                    })
+                    .call(
+                        Lane::Bulk,
+                        leader,
+                        &member.peer_address,
+                        deadline,
+                        |mut client| async move { client.remove(message).await },
+                    )
                     .await;
                 changed(answer)
             }

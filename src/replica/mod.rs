@@ -19,8 +19,8 @@ mod propose;
 mod read_index;
 mod readers;
 mod snapshot;
-mod state_machine;
 mod standin;
+mod state_machine;
 mod types;
 
 pub use draft::Draft;

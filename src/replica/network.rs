@@ -15,14 +15,15 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::convert::{
-    BadMessage, append_out, appended_in, ask_vote_out, snapshot_meta_out, transfer_out, transferred_in, vote_in,
-    vote_out, voted_in,
+    BadMessage, append_out, appended_in, ask_vote_out, snapshot_meta_out, transfer_out,
+    transferred_in, vote_in, vote_out, voted_in,
 };
 use super::peers::{CallError, Lane, Peers};
 use super::snapshot::SnapshotData;
 use super::types::{
-    AppendEntriesRequest, AppendEntriesResponse, Member, NodeId, RpcError, Snapshot, SnapshotResponse,
-    TransferLeaderError, TransferLeaderRequest, TypeConfig, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, Member, NodeId, RpcError, Snapshot,
+    SnapshotResponse, TransferLeaderError, TransferLeaderRequest, TypeConfig, VoteRequest,
+    VoteResponse,
 };
 use crate::domain::limits::SNAPSHOT_CHUNK_BYTES;
 use crate::env::{Offload, offload};
@@ -95,37 +96,61 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
             APPEND_DEADLINE
         };
         let previous = request.prev_log_id;
-        let last = request.entries.last().map(|entry| entry.log_id).or(previous);
+        let last = request
+            .entries
+            .last()
+            .map(|entry| entry.log_id)
+            .or(previous);
         let message = append_out(self.route(), request);
         let answer = self
             .peers
-            .call(Lane::Control, self.to, &self.address, deadline, |mut client| async move {
-                client.append(message).await
-            })
+            .call(
+                Lane::Control,
+                self.to,
+                &self.address,
+                deadline,
+                |mut client| async move { client.append(message).await },
+            )
             .await
             .map_err(rpc_error)?;
         appended_in(answer, previous, last).map_err(bad_answer)
     }
 
-    async fn vote(&mut self, request: VoteRequest, option: RPCOption) -> Result<VoteResponse, RpcError> {
+    async fn vote(
+        &mut self,
+        request: VoteRequest,
+        option: RPCOption,
+    ) -> Result<VoteResponse, RpcError> {
         let message = ask_vote_out(self.route(), request);
         let answer = self
             .peers
-            .call(Lane::Control, self.to, &self.address, option.soft_ttl(), |mut client| async move {
-                client.vote(message).await
-            })
+            .call(
+                Lane::Control,
+                self.to,
+                &self.address,
+                option.soft_ttl(),
+                |mut client| async move { client.vote(message).await },
+            )
             .await
             .map_err(rpc_error)?;
         voted_in(answer).map_err(bad_answer)
     }
 
-    async fn pre_vote(&mut self, request: VoteRequest, option: RPCOption) -> Result<VoteResponse, RpcError> {
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest,
+        option: RPCOption,
+    ) -> Result<VoteResponse, RpcError> {
         let message = ask_vote_out(self.route(), request);
         let answer = self
             .peers
-            .call(Lane::Control, self.to, &self.address, option.soft_ttl(), |mut client| async move {
-                client.pre_vote(message).await
-            })
+            .call(
+                Lane::Control,
+                self.to,
+                &self.address,
+                option.soft_ttl(),
+                |mut client| async move { client.pre_vote(message).await },
+            )
             .await
             .map_err(rpc_error)?;
         voted_in(answer).map_err(bad_answer)
@@ -156,11 +181,13 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         let deadline = snapshot_deadline(source.bytes);
         let feed = feed(head, source.content, send, self.threads.clone());
         let parts = ReceiverStream::new(receive);
-        let call = self
-            .peers
-            .call(Lane::Bulk, self.to, &self.address, deadline, |mut client| async move {
-                client.install_snapshot(parts).await
-            });
+        let call = self.peers.call(
+            Lane::Bulk,
+            self.to,
+            &self.address,
+            deadline,
+            |mut client| async move { client.install_snapshot(parts).await },
+        );
         let answer = tokio::select! {
             biased;
             closed = cancel => return Err(StreamingError::Closed(closed)),
@@ -183,9 +210,13 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         let message = transfer_out(self.route(), &request);
         let answer = self
             .peers
-            .call(Lane::Control, self.to, &self.address, option.soft_ttl(), |mut client| async move {
-                client.transfer_leader(message).await
-            })
+            .call(
+                Lane::Control,
+                self.to,
+                &self.address,
+                option.soft_ttl(),
+                |mut client| async move { client.transfer_leader(message).await },
+            )
             .await
             .map_err(rpc_error)?;
         transferred_in(answer).map_err(bad_answer)
@@ -223,7 +254,11 @@ async fn feed(
         }
         length += chunk.len() as u64;
         crc.update(&chunk);
-        if send.send(part(Part::Chunk(Bytes::from(chunk)))).await.is_err() {
+        if send
+            .send(part(Part::Chunk(Bytes::from(chunk))))
+            .await
+            .is_err()
+        {
             return Ok(());
         }
     }

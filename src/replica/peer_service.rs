@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::{
-    BadMessage, append_in, appended_out, ask_vote_in, member_in, member_out, membership_out, snapshot_meta_in,
-    transfer_in, transferred_out, vote_in, vote_out, voted_out,
+    BadMessage, append_in, appended_out, ask_vote_in, member_in, member_out, membership_out,
+    snapshot_meta_in, transfer_in, transferred_out, vote_in, vote_out, voted_out,
 };
 use super::draft::Draft;
 use super::handle::Replica;
@@ -38,7 +38,8 @@ pub trait ForwardedWrites: Send + Sync + 'static {
     ///
     /// # Errors
     /// As [`NotProposed`] says.
-    async fn propose_here(&self, draft: Draft, deadline: Duration) -> Result<Proposed, NotProposed>;
+    async fn propose_here(&self, draft: Draft, deadline: Duration)
+    -> Result<Proposed, NotProposed>;
 }
 
 /// The peer service of one node.
@@ -79,16 +80,23 @@ impl PeerService {
         }
     }
 
-    async fn receive(&self, mut parts: Streaming<peer::SnapshotPart>) -> Result<(Vote, Snapshot), Status> {
+    async fn receive(
+        &self,
+        mut parts: Streaming<peer::SnapshotPart>,
+    ) -> Result<(Vote, Snapshot), Status> {
         use peer::snapshot_part::Part;
-        let Part::Head(peer::SnapshotHead { route, vote, meta }) = self.next_part(&mut parts).await? else {
+        let Part::Head(peer::SnapshotHead { route, vote, meta }) =
+            self.next_part(&mut parts).await?
+        else {
             return Err(Status::invalid_argument("a snapshot begins with its head"));
         };
         self.check(route.as_ref())?;
         let vote = vote_in(vote).map_err(bad)?;
         let meta = snapshot_meta_in(meta).map_err(bad)?;
         // openraft takes it for given that a snapshot comes from a leader and holds nothing later than it.
-        let later = meta.last_log_id.is_none_or(|last| last.leader_id > vote.leader_id);
+        let later = meta
+            .last_log_id
+            .is_none_or(|last| last.leader_id > vote.leader_id);
         if !vote.committed || later {
             return Err(bad(BadMessage::Bad("vote")));
         }
@@ -117,7 +125,9 @@ impl PeerService {
                 Part::Chunk(chunk) => {
                     received = received.saturating_add(chunk.len() as u64);
                     if chunk.len() > SNAPSHOT_CHUNK_BYTES || received > SNAPSHOT_BYTES_MAX {
-                        return Err(Status::resource_exhausted("the snapshot is larger than any may be"));
+                        return Err(Status::resource_exhausted(
+                            "the snapshot is larger than any may be",
+                        ));
                     }
                     crc.update(&chunk);
                     sink = offload(&*workshop.threads, move || {
@@ -137,7 +147,10 @@ impl PeerService {
         }
     }
 
-    async fn next_part(&self, parts: &mut Streaming<peer::SnapshotPart>) -> Result<peer::snapshot_part::Part, Status> {
+    async fn next_part(
+        &self,
+        parts: &mut Streaming<peer::SnapshotPart>,
+    ) -> Result<peer::snapshot_part::Part, Status> {
         let part = timeout(&**self.replica.clock(), SNAPSHOT_IDLE, parts.message())
             .await
             .ok_or_else(|| Status::deadline_exceeded("the snapshot stands still"))??;
@@ -172,7 +185,9 @@ fn changed(result: Result<Revision, NotProposed>) -> peer::MembershipResponse {
         Err(NotProposed::Refused(why)) => Wire::Refused(why),
         Err(NotProposed::Unknown(why)) => Wire::Unknown(why),
     };
-    peer::MembershipResponse { result: Some(result) }
+    peer::MembershipResponse {
+        result: Some(result),
+    }
 }
 
 /// How long a membership change may take: a new node may first have to take in a snapshot.
@@ -180,7 +195,10 @@ pub const MEMBERSHIP_DEADLINE: Duration = Duration::from_secs(60);
 
 #[async_trait]
 impl Peer for PeerService {
-    async fn append(&self, request: Request<peer::AppendRequest>) -> Result<Response<peer::AppendResponse>, Status> {
+    async fn append(
+        &self,
+        request: Request<peer::AppendRequest>,
+    ) -> Result<Response<peer::AppendResponse>, Status> {
         let request = request.into_inner();
         self.check(request.route.as_ref())?;
         let request = append_in(request).map_err(bad)?;
@@ -189,7 +207,10 @@ impl Peer for PeerService {
         Ok(Response::new(appended_out(answer)))
     }
 
-    async fn vote(&self, request: Request<peer::VoteRequest>) -> Result<Response<peer::VoteResponse>, Status> {
+    async fn vote(
+        &self,
+        request: Request<peer::VoteRequest>,
+    ) -> Result<Response<peer::VoteResponse>, Status> {
         let request = request.into_inner();
         self.check(request.route.as_ref())?;
         let request = ask_vote_in(request).map_err(bad)?;
@@ -198,7 +219,10 @@ impl Peer for PeerService {
         Ok(Response::new(voted_out(answer)))
     }
 
-    async fn pre_vote(&self, request: Request<peer::VoteRequest>) -> Result<Response<peer::VoteResponse>, Status> {
+    async fn pre_vote(
+        &self,
+        request: Request<peer::VoteRequest>,
+    ) -> Result<Response<peer::VoteResponse>, Status> {
         let request = request.into_inner();
         self.check(request.route.as_ref())?;
         let request = ask_vote_in(request).map_err(bad)?;
@@ -212,7 +236,11 @@ impl Peer for PeerService {
         request: Request<Streaming<peer::SnapshotPart>>,
     ) -> Result<Response<peer::SnapshotResponse>, Status> {
         let (vote, snapshot) = self.receive(request.into_inner()).await?;
-        let answer = self.replica.raft().install_full_snapshot(vote, snapshot).await;
+        let answer = self
+            .replica
+            .raft()
+            .install_full_snapshot(vote, snapshot)
+            .await;
         let answer = answer.map_err(|error| stopped(&error))?;
         Ok(Response::new(peer::SnapshotResponse {
             vote: Some(vote_out(answer.vote)),
@@ -242,7 +270,8 @@ impl Peer for PeerService {
             applied,
         } = request.into_inner();
         let node = self.check(route.as_ref())?;
-        let boot = <[u8; 16]>::try_from(&boot_id[..]).map_err(|_| bad(BadMessage::Bad("boot_id")))?;
+        let boot =
+            <[u8; 16]>::try_from(&boot_id[..]).map_err(|_| bad(BadMessage::Bad("boot_id")))?;
         let reader = Reader {
             node,
             boot: BootId(boot),
@@ -256,10 +285,15 @@ impl Peer for PeerService {
             Err(Denied::NoQuorum(why)) => Wire::NoQuorum(why),
             Err(Denied::Stopped(why)) => return Err(Status::unavailable(why)),
         };
-        Ok(Response::new(peer::ReadIndexResponse { result: Some(result) }))
+        Ok(Response::new(peer::ReadIndexResponse {
+            result: Some(result),
+        }))
     }
 
-    async fn propose(&self, request: Request<peer::ProposeRequest>) -> Result<Response<peer::ProposeResponse>, Status> {
+    async fn propose(
+        &self,
+        request: Request<peer::ProposeRequest>,
+    ) -> Result<Response<peer::ProposeResponse>, Status> {
         use peer::propose_response::Result as Wire;
         let peer::ProposeRequest {
             route,
@@ -267,7 +301,8 @@ impl Peer for PeerService {
             deadline_ms,
         } = request.into_inner();
         self.check(route.as_ref())?;
-        let draft = stored::decode_draft(&draft).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let draft = stored::decode_draft(&draft)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let deadline = Duration::from_millis(deadline_ms);
         let result = match self.writes.propose_here(Draft::from(draft), deadline).await {
             Ok(Proposed { revision, outcome }) => {
@@ -286,30 +321,42 @@ impl Peer for PeerService {
             Err(NotProposed::Refused(why)) => Wire::Refused(why),
             Err(NotProposed::Unknown(why)) => Wire::Unknown(why),
         };
-        Ok(Response::new(peer::ProposeResponse { result: Some(result) }))
+        Ok(Response::new(peer::ProposeResponse {
+            result: Some(result),
+        }))
     }
 
     async fn cluster_info(
         &self,
         _request: Request<peer::ClusterInfoRequest>,
     ) -> Result<Response<peer::ClusterInfoResponse>, Status> {
-        let incarnation = self.replica.incarnation().map(|incarnation| incarnation.0.to_vec());
+        let incarnation = self
+            .replica
+            .incarnation()
+            .map(|incarnation| incarnation.0.to_vec());
         Ok(Response::new(peer::ClusterInfoResponse {
             incarnation: incarnation.unwrap_or_default().into(),
             node: self.replica.node_id(),
-            leader: self.replica.leader().map(|(id, member)| member_out(id, &member)),
+            leader: self
+                .replica
+                .leader()
+                .map(|(id, member)| member_out(id, &member)),
             membership: Some(membership_out(self.replica.membership().membership())),
         }))
     }
 
-    async fn join(&self, request: Request<peer::JoinRequest>) -> Result<Response<peer::MembershipResponse>, Status> {
+    async fn join(
+        &self,
+        request: Request<peer::JoinRequest>,
+    ) -> Result<Response<peer::MembershipResponse>, Status> {
         let peer::JoinRequest {
             route,
             member,
             first_time,
         } = request.into_inner();
         let from = self.check(route.as_ref())?;
-        let (node, member) = member_in(member.ok_or_else(|| bad(BadMessage::Missing("member")))?).map_err(bad)?;
+        let (node, member) =
+            member_in(member.ok_or_else(|| bad(BadMessage::Missing("member")))?).map_err(bad)?;
         if node != from {
             return Err(bad(BadMessage::Bad("member")));
         }
@@ -318,11 +365,17 @@ impl Peer for PeerService {
         } else {
             super::membership::History::Kept
         };
-        let result = self.replica.admit(node, member, history, MEMBERSHIP_DEADLINE).await;
+        let result = self
+            .replica
+            .admit(node, member, history, MEMBERSHIP_DEADLINE)
+            .await;
         Ok(Response::new(changed(result)))
     }
 
-    async fn remove(&self, request: Request<peer::RemoveRequest>) -> Result<Response<peer::MembershipResponse>, Status> {
+    async fn remove(
+        &self,
+        request: Request<peer::RemoveRequest>,
+    ) -> Result<Response<peer::MembershipResponse>, Status> {
         let peer::RemoveRequest { route, node } = request.into_inner();
         self.check(route.as_ref())?;
         let result = self.replica.expel(node, MEMBERSHIP_DEADLINE).await;

@@ -84,11 +84,17 @@ impl Peers {
 
     /// The life of the cluster that this node belongs to, once it does.
     pub fn incarnation(&self) -> Option<Incarnation> {
-        *self.incarnation.lock().unwrap_or_else(PoisonError::into_inner)
+        *self
+            .incarnation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn set_incarnation(&self, incarnation: Incarnation) {
-        *self.incarnation.lock().unwrap_or_else(PoisonError::into_inner) = Some(incarnation);
+        *self
+            .incarnation
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(incarnation);
     }
 
     /// What every call to `to` begins with.
@@ -164,22 +170,30 @@ impl Peers {
 
     /// A channel that connects when it is first used, and again when the connection breaks.
     fn connect(&self, to: NodeId, address: &str) -> Result<Channel, CallError> {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| CallError::NotSent {
-            to,
-            address: address.to_owned(),
-            why: format!("not an address of the form host:port: {error}"),
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| {
+            CallError::NotSent {
+                to,
+                address: address.to_owned(),
+                why: format!("not an address of the form host:port: {error}"),
+            }
         })?;
         let net = self.net.clone();
         let address: Arc<str> = address.into();
-        Ok(endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
-            let (net, address) = (net.clone(), address.clone());
-            async move { net.connect(&address).await.map(TokioIo::new) }
-        })))
+        Ok(
+            endpoint.connect_with_connector_lazy(tower::service_fn(move |_: Uri| {
+                let (net, address) = (net.clone(), address.clone());
+                async move { net.connect(&address).await.map(TokioIo::new) }
+            })),
+        )
     }
 
     fn forget(&self, lane: Lane, to: NodeId, serial: u64) {
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if channels.open.get(&(to, lane)).is_some_and(|open| open.serial == serial) {
+        if channels
+            .open
+            .get(&(to, lane))
+            .is_some_and(|open| open.serial == serial)
+        {
             channels.open.remove(&(to, lane));
         }
     }

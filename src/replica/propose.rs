@@ -61,8 +61,13 @@ impl Replica {
     ///
     /// # Errors
     /// As [`NotProposed`] says.
-    pub async fn propose(&self, entry: &Entry, deadline: Duration) -> Result<Proposed, NotProposed> {
-        let command = stored::encode_entry(entry).map_err(|error| NotProposed::Refused(error.to_string()))?;
+    pub async fn propose(
+        &self,
+        entry: &Entry,
+        deadline: Duration,
+    ) -> Result<Proposed, NotProposed> {
+        let command =
+            stored::encode_entry(entry).map_err(|error| NotProposed::Refused(error.to_string()))?;
         let write = self.raft().client_write(Command(command));
         match timeout(&**self.clock(), deadline, write).await {
             None => Err(NotProposed::Unknown(format!(
@@ -93,17 +98,20 @@ impl Replica {
         draft: &Draft,
         deadline: Duration,
     ) -> Result<Proposed, NotProposed> {
-        let bytes = stored::encode_draft(draft.parts()).map_err(|error| NotProposed::Refused(error.to_string()))?;
+        let bytes = stored::encode_draft(draft.parts())
+            .map_err(|error| NotProposed::Refused(error.to_string()))?;
         let message = peer::ProposeRequest {
             route: Some(self.peers().route(leader)),
             draft: bytes,
             deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
         };
-        let call = self
-            .peers()
-            .call(Lane::Control, leader, &member.peer_address, deadline, |mut client| async move {
-                client.propose(message).await
-            });
+        let call = self.peers().call(
+            Lane::Control,
+            leader,
+            &member.peer_address,
+            deadline,
+            |mut client| async move { client.propose(message).await },
+        );
         use peer::propose_response::Result as Wire;
         let peer::ProposeResponse { result } = call.await.map_err(not_sent_or_unknown)?;
         match result {
@@ -147,14 +155,21 @@ pub(super) fn not_sent_or_unknown(error: CallError) -> NotProposed {
     }
 }
 
-pub(super) fn refusal(error: RaftError<super::types::TypeConfig, ClientWriteError<super::types::TypeConfig>>) -> NotProposed {
+pub(super) fn refusal(
+    error: RaftError<super::types::TypeConfig, ClientWriteError<super::types::TypeConfig>>,
+) -> NotProposed {
     match error {
         // Said before the entry was appended, so nothing has happened.
         RaftError::APIError(ClientWriteError::ForwardToLeader(to)) => NotProposed::forward(to),
-        RaftError::APIError(error @ ClientWriteError::LogEntryDiscarded(_)) => NotProposed::Unknown(error.to_string()),
-        RaftError::APIError(error @ (ClientWriteError::ChangeMembershipError(_) | ClientWriteError::PreconditionFailed(_))) => {
-            NotProposed::Refused(error.to_string())
+        RaftError::APIError(error @ ClientWriteError::LogEntryDiscarded(_)) => {
+            NotProposed::Unknown(error.to_string())
         }
-        RaftError::Fatal(fatal) => NotProposed::Unknown(format!("this node stopped while it was writing: {fatal}")),
+        RaftError::APIError(
+            error @ (ClientWriteError::ChangeMembershipError(_)
+            | ClientWriteError::PreconditionFailed(_)),
+        ) => NotProposed::Refused(error.to_string()),
+        RaftError::Fatal(fatal) => {
+            NotProposed::Unknown(format!("this node stopped while it was writing: {fatal}"))
+        }
     }
 }

@@ -81,9 +81,13 @@ impl Replica {
         };
         let answer = self
             .peers()
-            .call(Lane::Control, leader, &member.peer_address, deadline, |mut client| async move {
-                client.read_index(message).await
-            })
+            .call(
+                Lane::Control,
+                leader,
+                &member.peer_address,
+                deadline,
+                |mut client| async move { client.read_index(message).await },
+            )
             .await?;
         use peer::read_index_response::Result as Wire;
         let peer::ReadIndexResponse { result } = answer;
@@ -96,7 +100,9 @@ impl Replica {
             }
             Some(Wire::NotAMember(peer::Blank {})) => Err(NoReadIndex::NotAMember),
             Some(Wire::NoQuorum(why)) => Err(NoReadIndex::NoQuorum(why)),
-            None => Err(NoReadIndex::Unreachable("its answer is empty: is it of another version?".to_owned())),
+            None => Err(NoReadIndex::Unreachable(
+                "its answer is empty: is it of another version?".to_owned(),
+            )),
         }
     }
 
@@ -114,9 +120,13 @@ impl Replica {
         self.readers().note(reader);
         match self.raft().get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(linearizer) => Ok(Revision(linearizer.read_log_id().index())),
-            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => Err(Denied::NotLeader {
-                leader: self.leader().filter(|(leader, _)| *leader != self.node_id()),
-            }),
+            Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {
+                Err(Denied::NotLeader {
+                    leader: self
+                        .leader()
+                        .filter(|(leader, _)| *leader != self.node_id()),
+                })
+            }
             Err(RaftError::APIError(LinearizableReadError::QuorumNotEnough(error))) => {
                 Err(Denied::NoQuorum(error.to_string()))
             }

@@ -71,13 +71,19 @@ impl Readers {
     /// The last instant at which a reader asked that had to make room: a fence may not trust the table for readers
     /// up to then.
     pub fn forgotten_until(&self) -> Option<BootTime> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner).forgotten
+        self.table
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .forgotten
     }
 }
 
 impl Table {
     fn drop_oldest(&mut self) {
-        let oldest = self.readers.iter().min_by_key(|(_, reader)| reader.asked_at);
+        let oldest = self
+            .readers
+            .iter()
+            .min_by_key(|(_, reader)| reader.asked_at);
         if let Some((key, asked_at)) = oldest.map(|(key, reader)| (*key, reader.asked_at)) {
             self.readers.remove(&key);
             self.forgotten = self.forgotten.max(Some(asked_at));
@@ -112,7 +118,10 @@ mod tests {
         readers.note(reader(1, 1, 30, 7));
         readers.note(reader(1, 1, 20, 6));
         readers.note(reader(1, 2, 25, 6));
-        assert_eq!(readers.since(at(0)), [reader(1, 1, 30, 7), reader(1, 2, 25, 6)]);
+        assert_eq!(
+            readers.since(at(0)),
+            [reader(1, 1, 30, 7), reader(1, 2, 25, 6)]
+        );
     }
 
     /// a node that was silent for the whole window slows nobody.

@@ -14,7 +14,7 @@ use super::types::SnapshotMeta;
 use crate::domain::state::State;
 use crate::env::{Offload, offload};
 use crate::storage::{self, SnapshotSink, SnapshotSource, Storage};
-use crate::wire::peer;
+use crate::wire::{peer, stored};
 
 /// A snapshot in openraft's hands.
 pub enum SnapshotData {
@@ -41,10 +41,13 @@ pub fn raft_meta(meta: &storage::SnapshotMeta) -> io::Result<SnapshotMeta> {
     let invalid = |why: String| {
         io::Error::new(
             io::ErrorKind::InvalidData,
-            format!("the head of the newest snapshot cannot be read: {why}; it was written by a newer version of grantd, or the disk is damaged"),
+            format!(
+                "the head of the newest snapshot cannot be read: {why}; it was written by a newer version of grantd, or the disk is damaged"
+            ),
         )
     };
-    let head = peer::SnapshotMeta::decode(extra.clone()).map_err(|error| invalid(error.to_string()))?;
+    let head =
+        peer::SnapshotMeta::decode(extra.clone()).map_err(|error| invalid(error.to_string()))?;
     let meta = snapshot_meta_in(Some(head)).map_err(|error| invalid(error.to_string()))?;
     if meta.last_log_id.map(stored_log_id) != *last {
         return Err(invalid("it contradicts itself".to_owned()));
@@ -53,7 +56,9 @@ pub fn raft_meta(meta: &storage::SnapshotMeta) -> io::Result<SnapshotMeta> {
 }
 
 /// Opens the newest snapshot that this node holds.
-pub async fn open_newest(storage: &dyn Storage) -> io::Result<Option<(SnapshotMeta, SnapshotSource)>> {
+pub async fn open_newest(
+    storage: &dyn Storage,
+) -> io::Result<Option<(SnapshotMeta, SnapshotSource)>> {
     let Some(source) = storage.open_snapshot().await? else {
         return Ok(None);
     };
@@ -70,7 +75,7 @@ pub async fn write(
     let sink = storage.create_snapshot(stored_meta(meta)).await?;
     let sink = offload(threads, move || {
         let mut buffered = BufWriter::with_capacity(64 * 1024, SinkWriter(sink));
-        super::standin::write_snapshot(&state, &mut buffered)?;
+        stored::write_snapshot(&state, &mut buffered)?;
         buffered
             .into_inner()
             .map(|SinkWriter(sink)| sink)
@@ -86,7 +91,7 @@ pub async fn read(threads: &dyn Offload, source: SnapshotSource) -> io::Result<S
     let SnapshotSource { content, .. } = source;
     offload(threads, move || {
         let mut buffered = BufReader::with_capacity(64 * 1024, content);
-        super::standin::read_snapshot(&mut buffered)
+        stored::read_snapshot(&mut buffered)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
     })
     .await?

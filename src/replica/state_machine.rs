@@ -13,7 +13,9 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, Raf
 use tokio::sync::watch;
 
 use super::snapshot::{self, SnapshotData, Workshop};
-use super::types::{Command, Entry, LogId, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig};
+use super::types::{
+    Command, Entry, LogId, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
+};
 use crate::audit::Sink;
 use crate::domain::limits;
 use crate::domain::op::Semantics;
@@ -119,11 +121,16 @@ impl StateMachine {
                 Reply::NoCommand
             }
             Payload::Normal(Command(bytes)) => {
-                let entry = stored::decode_entry(&bytes).map_err(|error| not_understood(log_id, &error))?;
+                let entry =
+                    stored::decode_entry(&bytes).map_err(|error| not_understood(log_id, &error))?;
                 if entry.semantics > Semantics::CURRENT {
                     return Err(not_understood(
                         log_id,
-                        &format!("it asks for semantics {}, this binary knows {}", entry.semantics.0, Semantics::CURRENT.0),
+                        &format!(
+                            "it asks for semantics {}, this binary knows {}",
+                            entry.semantics.0,
+                            Semantics::CURRENT.0
+                        ),
                     ));
                 }
                 let revision = Revision(log_id.index);
@@ -149,7 +156,10 @@ impl StateMachine {
 fn not_understood(id: LogId, why: &dyn std::fmt::Display) -> io::Error {
     io::Error::new(
         io::ErrorKind::InvalidData,
-        format!("the entry at revision {} is not understood: {why}; start a newer version of grantd", id.index),
+        format!(
+            "the entry at revision {} is not understood: {why}; start a newer version of grantd",
+            id.index
+        ),
     )
 }
 
@@ -191,21 +201,31 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         }
     }
 
-    async fn install_snapshot(&mut self, meta: &SnapshotMeta, data: SnapshotData) -> Result<(), io::Error> {
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        data: SnapshotData,
+    ) -> Result<(), io::Error> {
         let source = match data {
             SnapshotData::Held(source) => source,
             SnapshotData::Received(sink) => {
                 sink.finish().await?;
                 match self.workshop.storage.open_snapshot().await? {
                     Some(source) => source,
-                    None => return Err(io::Error::other("a snapshot that was just received is gone")),
+                    None => {
+                        return Err(io::Error::other(
+                            "a snapshot that was just received is gone",
+                        ));
+                    }
                 }
             }
         };
         // What the store holds now may be newer than what was asked for; its own head tells.
         let held = snapshot::raft_meta(&source.meta)?;
         if held.last_log_id < meta.last_log_id {
-            return Err(io::Error::other("the newest snapshot is older than the one just received"));
+            return Err(io::Error::other(
+                "the newest snapshot is older than the one just received",
+            ));
         }
         let next = Self::published(&self.workshop, &held, source).await?;
         // never back to an older revision.
