@@ -127,7 +127,10 @@ where
 fn row_of<'de, R: Deserialize<'de>>(kind: Kind, payload: &'de [u8]) -> Result<R, DecodeError> {
     let (row, read) =
         bincode::serde::borrow_decode_from_slice(payload, codec()).map_err(|error| {
-            let fault = Malformed::new(error);
+            let fault = match error {
+                bincode::error::DecodeError::OtherString(reason) => Malformed::new(reason),
+                error => Malformed::new(format_args!("not of this record's form: {error}")),
+            };
             DecodeError::Malformed { kind, fault }
         })?;
     match payload.len().saturating_sub(read) {

@@ -104,12 +104,16 @@ impl Stored<Arc<[u8]>> for Blob {
     }
 }
 
-/// An identifier or a member of a closed set, stored as its text and parsed again when it is read.
-pub(super) struct Text<T>(T);
+/// An identifier or a member of a closed set, stored as its text and parsed again when it is read. A text that does not
+/// parse is kept as the reason why, until `load` can say where it stood.
+pub(super) struct Text<T>(Result<T, String>);
 
 impl<T: fmt::Display> Serialize for Text<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_string())
+        match &self.0 {
+            Ok(value) => serializer.serialize_str(&value.to_string()),
+            Err(reason) => Err(serde::ser::Error::custom(reason)),
+        }
     }
 }
 
@@ -132,7 +136,9 @@ where
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Text<T>, E> {
-                text.parse().map(Text).map_err(E::custom)
+                Ok(Text(
+                    text.parse().map_err(|error: T::Err| error.to_string()),
+                ))
             }
         }
         deserializer.deserialize_str(Parsed(PhantomData))
@@ -141,11 +147,11 @@ where
 
 impl<T: Clone> Stored<T> for Text<T> {
     fn store(value: &T) -> Self {
-        Self(value.clone())
+        Self(Ok(value.clone()))
     }
 
     fn load(self) -> Result<T, Malformed> {
-        Ok(self.0)
+        self.0.map_err(Malformed::new)
     }
 }
 
@@ -344,7 +350,8 @@ macro_rules! row {
 }
 pub(super) use row;
 
-/// Most fields of one variant of a sum, and so most elements that follow its number.
+/// Most fields of one variant of a sum, and so most elements that follow its number. bincode writes no length of a tuple:
+/// this bound is not stored, and a variant takes only the bytes of the fields that it has.
 pub(super) const VARIANT_FIELDS_MAX: usize = 15;
 
 /// Reads the next element of a sum's variant.
@@ -365,6 +372,7 @@ macro_rules! numbered {
         ),+ $(,)?
     }) => {
         $(#[$meta])*
+        #[allow(clippy::large_enum_variant, reason = "a row lives no longer than its conversion")]
         pub(in $crate::wire::stored) enum $row {
             $($variant $(($inner_row))? $({ $($field: $field_row),* })?),+
         }

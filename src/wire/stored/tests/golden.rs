@@ -137,3 +137,25 @@ fn numbers_of_a_sum_are_used_once() {
         assert_eq!(distinct.len(), numbers.len(), "{numbers:?}");
     }
 }
+
+#[test]
+fn golden_file_belongs_to_a_sample() {
+    let commands = samples::commands().into_iter();
+    let identities = samples::identities().into_iter();
+    let outcomes = samples::outcomes().into_iter();
+    let known: BTreeSet<String> = ["draft".to_owned(), "snapshot".to_owned()]
+        .into_iter()
+        .chain(commands.map(|(name, _)| format!("entry-{name}")))
+        .chain(identities.map(|(name, _)| format!("entry-by-{name}")))
+        .chain(outcomes.map(|(name, _)| format!("outcome-{name}")))
+        .collect();
+    let found: BTreeSet<String> = fs::read_dir(directory())
+        .unwrap()
+        .filter_map(|file| file.unwrap().file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".bin").map(str::to_owned))
+        .collect();
+    assert_eq!(
+        found, known,
+        "golden files (left) and samples (right) differ"
+    );
+}

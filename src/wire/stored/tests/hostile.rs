@@ -140,6 +140,24 @@ fn stored_policy_that_no_longer_parses_names_the_record_and_the_place() {
     assert!(text.contains("key.policy"), "{text}");
 }
 
+#[test]
+fn stored_id_that_no_constructor_takes_names_its_field() {
+    let (_, outcome) = samples::outcomes().swap_remove(3);
+    let record = encode_outcome(&outcome).unwrap();
+    let mut payload = record[HEADER_LEN..].to_vec();
+    let at = payload.windows(7).position(|text| text == b"ENABLED");
+    assert_eq!(at, None, "states are stored as AWS writes them");
+    let at = payload
+        .windows(7)
+        .position(|text| text == b"Enabled")
+        .unwrap();
+    payload[at] = b'e';
+    let text = decode_outcome(&sealed(Kind::Outcome, &payload))
+        .unwrap_err()
+        .to_string();
+    assert!(text.contains("field `Ok.Key.key.state`"), "{text}");
+}
+
 proptest! {
     #[test]
     fn payload_of_any_bytes_never_panics(payload in proptest::collection::vec(any::<u8>(), 0..512)) {
