@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::{App, AppError, Arrival, Terms};
 use crate::authn;
 use crate::domain::authz::claim::Claim;
+use crate::domain::op::Scope;
 use crate::domain::time::{Incarnation, Revision};
 
 /// What a node can do to its cluster; the node itself implements it.
@@ -16,7 +17,12 @@ pub trait ClusterControl: Send + Sync + 'static {
     async fn status(&self) -> ClusterStatus;
 
     /// Makes a new cluster with this node as its only member.
-    async fn initialize(&self, max_staleness: Option<Duration>) -> Result<Incarnation, ClusterError>;
+    async fn initialize(
+        &self,
+        scope: Scope,
+        max_staleness: Option<Duration>,
+        deadline: Duration,
+    ) -> Result<Incarnation, ClusterError>;
 
     /// Makes this node a member of the cluster that the node at `via` belongs to.
     async fn join(&self, via: &str, deadline: Duration) -> Result<Incarnation, ClusterError>;
@@ -57,8 +63,6 @@ pub enum Role {
     Learner,
     /// It follows.
     Follower,
-    /// It asks for votes.
-    Candidate,
     /// It leads.
     Leader,
     /// It was taken out.
@@ -72,7 +76,6 @@ impl Role {
             Self::Uninitialized => "uninitialized",
             Self::Learner => "learner",
             Self::Follower => "follower",
-            Self::Candidate => "candidate",
             Self::Leader => "leader",
             Self::Removed => "removed",
         }
@@ -121,12 +124,16 @@ impl App {
     pub async fn initialize(
         &self,
         arrival: &Arrival,
-        claim: &Claim,
+        terms: &Terms,
         max_staleness: Option<Duration>,
     ) -> Result<Incarnation, AppError> {
-        self.operator(arrival, claim)?;
+        self.operator(arrival, &terms.claim)?;
         self.cluster
-            .initialize(max_staleness)
+            .initialize(
+                terms.scope.clone(),
+                max_staleness,
+                self.remaining(arrival, terms),
+            )
             .await
             .map_err(AppError::Cluster)
     }

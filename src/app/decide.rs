@@ -92,7 +92,12 @@ impl App {
                 .iter()
                 .map(|question| {
                     self.vault
-                        .open(view.state(), &question.grant_tokens, arrival.at)
+                        .open(
+                            view.state(),
+                            view.position().revision,
+                            &question.grant_tokens,
+                            arrival.at,
+                        )
                         .map_err(AppError::Token)
                 })
                 .collect()

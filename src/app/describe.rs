@@ -57,7 +57,12 @@ impl App {
         tokens: &[TokenText],
     ) -> Result<Opened, AppError> {
         self.vault
-            .open(view.state(), tokens, arrival.at)
+            .open(
+                view.state(),
+                view.position().revision,
+                tokens,
+                arrival.at,
+            )
             .map_err(AppError::Token)
     }
 }

@@ -5,8 +5,8 @@ use crate::crypto::token::TokenError;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::op::Rejection;
 use crate::domain::time::Position;
-use crate::gate::read::TooStale;
-use crate::gate::write::WriteError;
+pub use crate::gate::read::TooStale;
+pub use crate::gate::write::WriteError;
 
 use super::cluster::ClusterError;
 

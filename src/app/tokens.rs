@@ -46,7 +46,7 @@ pub enum Examined {
 /// The keys of the token epochs, and what is known of their abuse.
 #[derive(Debug)]
 pub struct TokenVault {
-    seal_key: SealKey,
+    seal_key: Arc<SealKey>,
     inner: Mutex<Inner>,
 }
 
@@ -75,7 +75,7 @@ pub struct Forged {
 
 impl TokenVault {
     /// A vault that opens what the cluster's seal key sealed.
-    pub fn new(seal_key: SealKey) -> Self {
+    pub fn new(seal_key: Arc<SealKey>) -> Self {
         Self {
             seal_key,
             inner: Mutex::default(),
@@ -167,13 +167,15 @@ impl TokenVault {
         Ok(Examined::Authentic(Box::new(Authentic { header, body })))
     }
 
-    /// What the tokens of a request mean on the state of its view, the request having arrived at `arrived`.
+    /// What the tokens of a request mean on the state of its view, of which the log is applied up to `applied`, the
+    /// request having arrived at `arrived`.
     ///
     /// # Errors
     /// [`TokenError`] of the first token that is not this cluster's.
     pub fn open(
         &self,
         state: &State,
+        applied: Revision,
         tokens: &[TokenText],
         arrived: BootTime,
     ) -> Result<Opened, TokenError> {
@@ -188,13 +190,13 @@ impl TokenVault {
                 Examined::Authentic(authentic) => authentic,
             };
             let Authentic { header, body } = *authentic;
-            if state.revision() >= header.born {
+            if applied >= header.born {
                 // The fence: this state has seen the grant come, and perhaps go.
                 continue;
             }
             let judged = body
                 .grant()
-                .filter(|_| state.revision() >= header.depends_on)
+                .filter(|_| applied >= header.depends_on)
                 .filter(|_| !self.is_distrusted(state.incarnation(), header.epoch));
             match judged {
                 None => opened.wait_for = opened.wait_for.max(Some(header.born)),
@@ -249,12 +251,17 @@ impl TokenVault {
     /// after its grant was applied, so a state that holds everything acknowledged before `as_of` has reached every
     /// revision that a token claimed which arrived before `as_of`. One that claims more was made with a stolen secret:
     /// its epoch is honoured ahead of the state no more.
-    pub fn unmask(&self, state: &State, as_of: BootTime) -> Option<Forged> {
+    pub fn unmask(
+        &self,
+        state: &State,
+        applied: Revision,
+        as_of: BootTime,
+    ) -> Option<Forged> {
         let incarnation = state.incarnation();
         let mut inner = self.inner();
         let mut forged = None;
         inner.claimed.retain(|(of, epoch), claimed| {
-            if *of != incarnation || state.revision() >= claimed.born {
+            if *of != incarnation || applied >= claimed.born {
                 return false;
             }
             if as_of > claimed.arrived {

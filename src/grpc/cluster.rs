@@ -85,7 +85,7 @@ impl Cluster for Api {
                 .0
                 .initialize(
                     &arrival,
-                    &terms.claim,
+                    &terms,
                     max_staleness_ms.map(Duration::from_millis),
                 )
                 .await?;

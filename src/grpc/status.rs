@@ -4,13 +4,12 @@ use tonic::{Code, Status};
 
 use super::{Api, Fault};
 use crate::app::cluster::ClusterError;
+use crate::app::error::{TooStale, WriteError};
 use crate::app::{Answered, AppError, Arrival};
 use crate::authn::Refusal;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::op::{ErrorCode, Rejection};
 use crate::domain::policy::PolicyError;
-use crate::gate::read::TooStale;
-use crate::gate::write::WriteError;
 use crate::wire::api::authorization::decision_out;
 use crate::wire::api::error::{bounded, encode_details};
 use crate::wire::api::{ErrorInfo, Invalid, Reason};

@@ -4,6 +4,8 @@ use super::header::{read_facts, read_subject};
 use super::shape::{self, Violations};
 use super::{Invalid, arc, key_ref, tokens};
 use crate::domain::authz::claim::Question;
+use crate::domain::authz::decision::{DecidedBy, Decision, Outcome, StatementRef};
+use crate::domain::ids::GrantId;
 use crate::domain::limits;
 use crate::wire::v1;
 
@@ -47,6 +49,54 @@ impl TryFrom<v1::Question> for Question {
             grant_tokens: tokens(grant_tokens),
             facts: read_facts("facts", facts)?,
         })
+    }
+}
+
+/// A decision as it is told; `token_grants` are those that the state did not know yet.
+pub fn decision_out(decision: &Decision, token_grants: &[GrantId]) -> v1::Decision {
+    v1::Decision {
+        outcome: match decision.outcome() {
+            Outcome::Allow => v1::Outcome::Allow,
+            Outcome::ExplicitDeny => v1::Outcome::ExplicitDeny,
+            Outcome::ImplicitDeny => v1::Outcome::ImplicitDeny,
+        }
+        .into(),
+        decided_by: decision.decided_by().map(decided_by_out),
+        why: decision.to_string(),
+        message: decision.message(),
+        token_grant_ids: token_grants.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn decided_by_out(by: &DecidedBy) -> v1::DecidedBy {
+    let DecidedBy {
+        source,
+        statement,
+        enabled_by,
+        grant,
+    } = by;
+    let place = |statement: &StatementRef| {
+        u32::try_from(statement.index)
+            .unwrap_or(u32::MAX)
+            .saturating_add(1)
+    };
+    let statement = statement.as_ref();
+    v1::DecidedBy {
+        policy_type: source.as_str().to_owned(),
+        policy_name: statement
+            .and_then(|statement| statement.policy.as_ref())
+            .map(ToString::to_string),
+        sid: statement
+            .and_then(|statement| statement.sid.as_ref())
+            .map(ToString::to_string),
+        grant_id: grant.as_ref().map(ToString::to_string),
+        statement: statement.map(place),
+        enabled_by: enabled_by.as_ref().map(|statement| {
+            statement
+                .sid
+                .as_ref()
+                .map_or_else(|| place(statement).to_string(), ToString::to_string)
+        }),
     }
 }
 
