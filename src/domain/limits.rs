@@ -247,3 +247,11 @@ pub const BATCH_REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// (the model's string limit, before P-1 refuses it) of at most 4 bytes, 512 KiB, and a role with all its policies,
 /// 20 of at most 32 KiB; everything else of either takes less than 256 KiB.
 pub const STORED_RECORD_MAX: usize = 1024 * 1024;
+
+/// Least maximum staleness that a cluster may be made with, in milliseconds: four freshness rounds, or a node would
+/// refuse whenever one of them is late.
+pub const MAX_STALENESS_MS_MIN: u64 = 200;
+
+/// Greatest maximum staleness that a cluster may be made with, in milliseconds: a minute is a long time to go on with a
+/// permission that was taken away.
+pub const MAX_STALENESS_MS_MAX: u64 = 60_000;
