@@ -112,7 +112,11 @@ impl App {
     ///
     /// # Errors
     /// [`AppError::Refused`] or [`AppError::NotOperator`].
-    pub async fn status(&self, arrival: &Arrival, claim: &Claim) -> Result<ClusterStatus, AppError> {
+    pub async fn status(
+        &self,
+        arrival: &Arrival,
+        claim: &Claim,
+    ) -> Result<ClusterStatus, AppError> {
         self.operator(arrival, claim)?;
         Ok(self.cluster.status().await)
     }
@@ -142,7 +146,12 @@ impl App {
     ///
     /// # Errors
     /// As [`App::status`], and [`AppError::Cluster`].
-    pub async fn join(&self, arrival: &Arrival, terms: &Terms, via: &str) -> Result<Incarnation, AppError> {
+    pub async fn join(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        via: &str,
+    ) -> Result<Incarnation, AppError> {
         self.operator(arrival, &terms.claim)?;
         self.cluster
             .join(via, self.remaining(arrival, terms))
@@ -154,7 +163,12 @@ impl App {
     ///
     /// # Errors
     /// As [`App::status`], and [`AppError::Cluster`].
-    pub async fn remove(&self, arrival: &Arrival, terms: &Terms, node: u64) -> Result<(), AppError> {
+    pub async fn remove(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        node: u64,
+    ) -> Result<(), AppError> {
         self.operator(arrival, &terms.claim)?;
         self.cluster
             .remove(node, self.remaining(arrival, terms))

@@ -9,7 +9,7 @@ use crate::authn::{self, Trusted};
 use crate::domain::authz::caller::{Caller, Identity};
 use crate::domain::authz::claim::{Claim, Question, TokenText};
 use crate::domain::authz::decision::Decision;
-use crate::domain::authz::request::{Parameters, Request, Target};
+use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::authz::{self};
 use crate::domain::ids::{AccountId, GrantId, KeyArn};
@@ -158,7 +158,10 @@ impl App {
         let AppError::Stale(TooStale::BeyondCommitted { read_index, .. }) = error else {
             return;
         };
-        if let Some(forged) = self.vault.distrust_beyond(view.state(), tokens, *read_index) {
+        if let Some(forged) = self
+            .vault
+            .distrust_beyond(view.state(), tokens, *read_index)
+        {
             self.alarm(arrival, forged, view.state());
         }
     }
@@ -212,6 +215,7 @@ impl App {
             action,
             target,
             encryption_context: &question.encryption_context,
+            about: About::Nothing,
             token_grants: &token_grants,
             parameters: Parameters::FromFront,
             now: self.now(state),

@@ -57,12 +57,7 @@ impl App {
         tokens: &[TokenText],
     ) -> Result<Opened, AppError> {
         self.vault
-            .open(
-                view.state(),
-                view.position().revision,
-                tokens,
-                arrival.at,
-            )
+            .open(view.state(), view.position().revision, tokens, arrival.at)
             .map_err(AppError::Token)
     }
 }

@@ -135,9 +135,10 @@ impl App {
 
     /// Looks whether an earlier token has turned out to be forged, now that the view knows more.
     fn unmask(&self, arrival: &Arrival, view: &View) {
-        if let Some(forged) = self
-            .vault
-            .unmask(view.state(), view.position().revision, view.as_of()) {
+        if let Some(forged) =
+            self.vault
+                .unmask(view.state(), view.position().revision, view.as_of())
+        {
             self.alarm(arrival, forged, view.state());
         }
     }

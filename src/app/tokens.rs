@@ -7,7 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::crypto::seal::SealKey;
-use crate::crypto::token::{self, Epoch, EpochKeys, GrantToken, TokenBody, TokenError, TokenHeader};
+use crate::crypto::token::{
+    self, Epoch, EpochKeys, GrantToken, TokenBody, TokenError, TokenHeader,
+};
 use crate::domain::authz::claim::TokenText;
 use crate::domain::ids::{GrantId, KeyArn};
 use crate::domain::limits;
@@ -251,12 +253,7 @@ impl TokenVault {
     /// after its grant was applied, so a state that holds everything acknowledged before `as_of` has reached every
     /// revision that a token claimed which arrived before `as_of`. One that claims more was made with a stolen secret:
     /// its epoch is honoured ahead of the state no more.
-    pub fn unmask(
-        &self,
-        state: &State,
-        applied: Revision,
-        as_of: BootTime,
-    ) -> Option<Forged> {
+    pub fn unmask(&self, state: &State, applied: Revision, as_of: BootTime) -> Option<Forged> {
         let incarnation = state.incarnation();
         let mut inner = self.inner();
         let mut forged = None;

@@ -34,7 +34,13 @@ pub trait DecisionSink: Send + Sync + 'static {
     fn decided(&self, record: &DecisionRecord<'_>);
 
     /// An authentic token claims a revision that the cluster never reached: its epoch's secret is known outside.
-    fn token_forged(&self, request_id: RequestId, epoch: u32, claimed_revision: u64, applied_revision: u64);
+    fn token_forged(
+        &self,
+        request_id: RequestId,
+        epoch: u32,
+        claimed_revision: u64,
+        applied_revision: u64,
+    );
 }
 
 impl DecisionSink for super::Discard {

@@ -1,5 +1,7 @@
 //! The audit trail as structured events of the log: target `audit`, one event a change and one a decision.
 
+use std::fmt;
+
 use super::decision::{DecisionRecord, DecisionSink};
 use super::sink::Sink;
 use crate::domain::authz::caller::{Caller, Identity};
@@ -30,7 +32,7 @@ impl Sink for Log {
                 target: "audit",
                 revision = revision.0,
                 request_id = %request_id,
-                caller = %name(identity),
+                caller = %Name(identity),
                 via,
                 at = %proposed_at,
                 code = rejection.code.as_str(),
@@ -43,7 +45,7 @@ impl Sink for Log {
                         target: "audit",
                         revision = revision.0,
                         request_id = %request_id,
-                        caller = %name(identity),
+                        caller = %Name(identity),
                         via,
                         at = %proposed_at,
                         kind,
@@ -74,7 +76,7 @@ impl DecisionSink for Log {
             target: "audit",
             request_id = %request_id,
             front = front.unwrap_or_default(),
-            subject = %name(subject),
+            subject = %Name(subject),
             action,
             key = key.map(tracing::field::display),
             outcome = ?decision.outcome(),
@@ -106,16 +108,20 @@ impl DecisionSink for Log {
 }
 
 /// A caller as the trail names it.
-fn name(identity: &Identity) -> impl std::fmt::Display + '_ {
-    std::fmt::from_fn(move |f| match identity {
-        Identity::Operator => f.write_str("operator"),
-        Identity::System => f.write_str("system"),
-        Identity::Root { account } => write!(f, "root of {account}"),
-        Identity::User { arn, .. }
-        | Identity::RoleSession { arn, .. }
-        | Identity::FederatedUser { arn, .. } => f.write_str(arn.as_str()),
-        Identity::Service(service) => f.write_str(service.as_str()),
-    })
+struct Name<'a>(&'a Identity);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Identity::Operator => f.write_str("operator"),
+            Identity::System => f.write_str("system"),
+            Identity::Root { account } => write!(f, "root of {account}"),
+            Identity::User { arn, .. }
+            | Identity::RoleSession { arn, .. }
+            | Identity::FederatedUser { arn, .. } => f.write_str(arn.as_str()),
+            Identity::Service(service) => f.write_str(service.as_str()),
+        }
+    }
 }
 
 /// What an event is about, which one, and what happened to it.

@@ -33,10 +33,14 @@ pub enum Refusal {
     #[error("a front must name the subject on whose behalf it calls")]
     FrontWithoutSubject,
     /// The operator asks what principals ask.
-    #[error("the operator is no principal of any account: authorize as a principal, or as a front that names a subject")]
+    #[error(
+        "the operator is no principal of any account: authorize as a principal, or as a front that names a subject"
+    )]
     OperatorAsksForItself,
     /// A caller without an account that names no key by ARN (ID-4).
-    #[error("a service has no account in which a key id or alias could resolve: name the key by its ARN")]
+    #[error(
+        "a service has no account in which a key id or alias could resolve: name the key by its ARN"
+    )]
     NeedsKeyArn,
     /// A principal that asks about another.
     #[error("a principal may authorize only for itself; only a front may name another subject")]

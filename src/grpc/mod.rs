@@ -270,9 +270,10 @@ mod tests {
     fn call_deadline_is_read_in_each_unit_and_leaves_time_for_the_way_back() {
         let deadline = |text: &'static str| {
             let mut request = Request::new(());
-            request
-                .metadata_mut()
-                .insert("grpc-timeout", tonic::metadata::MetadataValue::from_static(text));
+            request.metadata_mut().insert(
+                "grpc-timeout",
+                tonic::metadata::MetadataValue::from_static(text),
+            );
             call_deadline(&request)
         };
         assert_eq!(deadline("1S"), Some(Duration::from_millis(980)));

@@ -213,7 +213,11 @@ fn too_stale(stale: &TooStale) -> (Code, ErrorInfo) {
         Code::FailedPrecondition
     };
     let info = ErrorInfo {
-        code: if retryable { "TooStale" } else { "InvalidPosition" },
+        code: if retryable {
+            "TooStale"
+        } else {
+            "InvalidPosition"
+        },
         message: stale.to_string(),
         retryable,
         safe_to_retry: true,

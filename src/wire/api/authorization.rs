@@ -75,11 +75,7 @@ fn decided_by_out(by: &DecidedBy) -> v1::DecidedBy {
         enabled_by,
         grant,
     } = by;
-    let place = |statement: &StatementRef| {
-        u32::try_from(statement.index)
-            .unwrap_or(u32::MAX)
-            .saturating_add(1)
-    };
+    let place = |statement: &StatementRef| statement.index.saturating_add(1);
     let statement = statement.as_ref();
     v1::DecidedBy {
         policy_type: source.as_str().to_owned(),
@@ -104,9 +100,7 @@ fn decided_by_out(by: &DecidedBy) -> v1::DecidedBy {
 ///
 /// # Errors
 /// [`Invalid`] if there are too many.
-pub fn read_batch(
-    questions: Vec<v1::Question>,
-) -> Result<Vec<Result<Question, Invalid>>, Invalid> {
+pub fn read_batch(questions: Vec<v1::Question>) -> Result<Vec<Result<Question, Invalid>>, Invalid> {
     if questions.len() > limits::BATCH_QUESTIONS_MAX {
         return Err(Invalid::validation(format!(
             "{} questions were sent; at most {} are taken in one call, all decided at one revision",

@@ -80,9 +80,13 @@ impl TryFrom<Option<v1::RequestHeader>> for Header {
             violations.text("header.region", &region, shape::REGION);
         }
         violations.finish()?;
-        let region: Region = if operator_anywhere { NO_REGION } else { &region }
-            .parse()
-            .map_err(|error| Invalid::validation(format!("header.region: {error}")))?;
+        let region: Region = if operator_anywhere {
+            NO_REGION
+        } else {
+            &region
+        }
+        .parse()
+        .map_err(|error| Invalid::validation(format!("header.region: {error}")))?;
         let partition = match partition {
             None => Default::default(),
             Some(partition) => partition
@@ -456,13 +460,13 @@ headed! {
 
 /// The hash that binds an idempotency key to the request as sent: the operation, where it resolves, and every member
 /// but the header, which a retry may change.
-pub fn request_hash(operation: &str, scope: &Scope, request_without_header: &impl Message) -> [u8; 32] {
+pub fn request_hash(
+    operation: &str,
+    scope: &Scope,
+    request_without_header: &impl Message,
+) -> [u8; 32] {
     let mut hasher = blake3::Hasher::new_derive_key("grantd 2026-11 idempotent request v1");
-    for part in [
-        operation,
-        scope.partition.as_str(),
-        scope.region.as_str(),
-    ] {
+    for part in [operation, scope.partition.as_str(), scope.region.as_str()] {
         hasher.update(&(part.len() as u64).to_be_bytes());
         hasher.update(part.as_bytes());
     }

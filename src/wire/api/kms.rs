@@ -90,7 +90,9 @@ impl IntoChange for v1::CreateKeyRequest {
         violations.tags("tags", &tags);
         violations.finish()?;
         let (Some(spec), Some(origin)) = (spec, origin) else {
-            return Err(Invalid::validation("keySpec or origin is of no known value"));
+            return Err(Invalid::validation(
+                "keySpec or origin is of no known value",
+            ));
         };
         let account = drawn.account.ok_or_else(|| {
             Invalid::new(
@@ -567,8 +569,8 @@ impl From<KeyDescription> for v1::KeyMetadata {
             state,
             multi_region,
             manager,
-            tags: _,   // ListResourceTags tells them
-            policy: _, // GetKeyPolicy tells it
+            tags: _,     // ListResourceTags tells them
+            policy: _,   // GetKeyPolicy tells it
             bindings: _, // what the policy's principals were when it was put
         } = key;
         Self {

@@ -16,9 +16,9 @@ use std::sync::Arc;
 pub use error::{ErrorInfo, Reason};
 pub use header::{Consistency, Header, IdempotencyKey};
 
+use crate::domain::authz::claim::TokenText;
 use crate::domain::ids::{AccountId, KeyRef};
 use crate::domain::limits;
-use crate::domain::authz::claim::TokenText;
 use crate::domain::op::{Answer, Command, DryRun, ErrorCode, Output, Page, Query};
 use crate::domain::policy::PolicyError;
 use crate::domain::state::Tags;
@@ -219,12 +219,12 @@ fn page(page: Option<v1::Page>) -> Page {
 /// A key as a caller names it. The texts are those of ID-1 and ID-3.
 fn key_ref(text: &str) -> Result<KeyRef, Invalid> {
     use crate::domain::ids::IdKind;
-    text.parse().map_err(|error: crate::domain::ids::ParseIdError| {
-        match error.kind() {
+    text.parse().map_err(
+        |error: crate::domain::ids::ParseIdError| match error.kind() {
             IdKind::KeyArn | IdKind::AliasArn => Invalid::arn(format!("Invalid arn {text}")),
             _ => Invalid::new(ErrorCode::NotFound, format!("Invalid keyId '{text}'")),
-        }
-    })
+        },
+    )
 }
 
 fn tag_pairs(tags: Vec<v1::Tag>) -> Vec<(Arc<str>, Arc<str>)> {
@@ -235,8 +235,13 @@ fn tag_pairs(tags: Vec<v1::Tag>) -> Vec<(Arc<str>, Arc<str>)> {
 
 /// Tags of which no key stands twice (E-1).
 fn distinct_tags(tags: Vec<v1::Tag>) -> Result<Tags, Invalid> {
-    crate::domain::op::tags_without_duplicates(&tag_pairs(tags))
-        .map_err(|_| Invalid::new(ErrorCode::Tag, "Duplicate tag keys"))
+    let mut distinct = Tags::new();
+    for (key, value) in tag_pairs(tags) {
+        if distinct.insert(key, value).is_some() {
+            return Err(Invalid::new(ErrorCode::Tag, "Duplicate tag keys"));
+        }
+    }
+    Ok(distinct)
 }
 
 fn tags_out(tags: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) -> Vec<v1::Tag> {

@@ -94,15 +94,10 @@ pub const POLICY_NAME: Text = patterned(1, 128, "[\\w]+", |t| {
     t.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 });
 /// `PolicyType`
-pub const POLICY: Text = patterned(
-    1,
-    131_072,
-    "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
-    |t| {
-        t.chars()
-            .all(|c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}'))
-    },
-);
+pub const POLICY: Text = patterned(1, 131_072, "[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+", |t| {
+    t.chars()
+        .all(|c| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}'))
+});
 /// `PrincipalIdType`
 pub const PRINCIPAL_ID: Text = patterned(1, 256, "^[\\w+=,.@:/-]+$", is_principal);
 /// `ServicePrincipalType`
@@ -183,8 +178,7 @@ fn is_service_principal(text: &str) -> bool {
 
 fn is_region(text: &str) -> bool {
     let mut parts = text.rsplit('-');
-    let digits =
-        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
     parts.next().is_some_and(digits) && {
         let words: Vec<&str> = parts.collect();
@@ -338,7 +332,10 @@ impl Violations {
         if tokens.len() > limits::GRANT_TOKENS_MAX {
             self.hidden(
                 path,
-                &format!("have length less than or equal to {}", limits::GRANT_TOKENS_MAX),
+                &format!(
+                    "have length less than or equal to {}",
+                    limits::GRANT_TOKENS_MAX
+                ),
             );
         }
         for (at, token) in tokens.iter().enumerate() {
@@ -546,9 +543,6 @@ mod tests {
                 v.missing("x");
             }
         });
-        assert!(got.starts_with(&format!(
-            "{} validation errors",
-            limits::VIOLATIONS_MAX
-        )));
+        assert!(got.starts_with(&format!("{} validation errors", limits::VIOLATIONS_MAX)));
     }
 }
