@@ -2,4 +2,5 @@
 
 pub mod caller;
 pub mod claim;
+pub mod combine;
 pub mod decision;
