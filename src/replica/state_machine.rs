@@ -136,7 +136,7 @@ impl StateMachine {
                 let revision = Revision(log_id.index);
                 let applied = super::standin::apply(&mut working.state, revision, &entry);
                 self.sink.applied(revision, &entry, &applied);
-                Reply::Outcome(applied.outcome)
+                Reply::Outcome(Box::new(applied.outcome))
             }
         };
         working.last = Some(log_id);

@@ -23,7 +23,9 @@ async fn until_refused(cluster: &Cluster, at: usize) -> (TooStale, Duration) {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, refused).await.expect("a cut node refuses")
+    tokio::time::timeout(PATIENCE, refused)
+        .await
+        .expect("a cut node refuses")
 }
 
 /// a write through a follower is forwarded, committed, and seen by a linearizable read at every node.
@@ -34,7 +36,10 @@ async fn write_at_a_follower_is_forwarded_and_seen_linearizably_everywhere() {
     let committed = cluster.write(follower, 1).await.unwrap();
     committed.outcome.unwrap();
     for at in 0..3 {
-        let view = cluster.view(at, Consistency::Linearizable, PATIENCE).await.unwrap();
+        let view = cluster
+            .view(at, Consistency::Linearizable, PATIENCE)
+            .await
+            .unwrap();
         assert!(view.position().revision >= committed.position.revision);
         assert_eq!(view.position().incarnation, committed.position.incarnation);
         assert!(view.state().account(account(1)).is_some(), "node {at}");
@@ -50,20 +55,43 @@ async fn each_demand_is_met_or_refused_with_its_reason() {
     let leader = cluster.leader().await;
     for (number, at) in [(1, leader), (2, cluster.follower().await)] {
         let position = cluster.write(leader, number).await.unwrap().position;
-        let view = cluster.view(at, Consistency::AtLeast(position), PATIENCE).await.unwrap();
+        let view = cluster
+            .view(at, Consistency::AtLeast(position), PATIENCE)
+            .await
+            .unwrap();
         assert!(view.position().revision >= position.revision);
         assert!(view.state().account(account(number)).is_some());
 
-        let view = cluster.view(at, Consistency::Bounded, Duration::ZERO).await.unwrap();
+        let view = cluster
+            .view(at, Consistency::Bounded, Duration::ZERO)
+            .await
+            .unwrap();
         assert!(view.finish().unwrap().0 <= BOUND);
 
-        let foreign = Position { incarnation: Incarnation([9; 16]), ..position };
-        let refusal = cluster.view(at, Consistency::AtLeast(foreign), PATIENCE).await.err().unwrap();
+        let foreign = Position {
+            incarnation: Incarnation([9; 16]),
+            ..position
+        };
+        let refusal = cluster
+            .view(at, Consistency::AtLeast(foreign), PATIENCE)
+            .await
+            .err()
+            .unwrap();
         assert_eq!(refusal, TooStale::OtherIncarnation);
 
-        let forged = Position { revision: Revision(u64::MAX), ..position };
-        let refusal = cluster.view(at, Consistency::AtLeast(forged), PATIENCE).await.err().unwrap();
-        assert!(matches!(refusal, TooStale::BeyondCommitted { .. }), "{refusal}");
+        let forged = Position {
+            revision: Revision(u64::MAX),
+            ..position
+        };
+        let refusal = cluster
+            .view(at, Consistency::AtLeast(forged), PATIENCE)
+            .await
+            .err()
+            .unwrap();
+        assert!(
+            matches!(refusal, TooStale::BeyondCommitted { .. }),
+            "{refusal}"
+        );
         assert!(!refusal.is_retryable());
     }
     // A bound that no round can meet is refused, one that a round can meet is met.
@@ -71,7 +99,14 @@ async fn each_demand_is_met_or_refused_with_its_reason() {
         max_staleness: Some(Duration::from_nanos(1)),
         ..Demand::default()
     };
-    let refusal = cluster.node(leader).doors().read.view(&tight).await.err().unwrap();
+    let refusal = cluster
+        .node(leader)
+        .doors()
+        .read
+        .view(&tight)
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(refusal, TooStale::TooOld { .. }), "{refusal}");
     cluster.shutdown().await;
 }
@@ -81,26 +116,54 @@ async fn each_demand_is_met_or_refused_with_its_reason() {
 async fn cut_follower_answers_within_the_bound_refuses_after_it_and_recovers() {
     let cluster = Cluster::start(3).await;
     let follower = cluster.follower().await;
-    let before = cluster.view(follower, Consistency::Linearizable, PATIENCE).await.unwrap().position();
+    let before = cluster
+        .view(follower, Consistency::Linearizable, PATIENCE)
+        .await
+        .unwrap()
+        .position();
     cluster.cut_off(follower);
-    let unseen = cluster.write(cluster.leader().await, 1).await.unwrap().position;
+    let unseen = cluster
+        .write(cluster.leader().await, 1)
+        .await
+        .unwrap()
+        .position;
 
-    let view = cluster.view(follower, Consistency::Bounded, Duration::ZERO).await.unwrap();
-    assert!(view.state().account(account(1)).is_none(), "the link is cut");
+    let view = cluster
+        .view(follower, Consistency::Bounded, Duration::ZERO)
+        .await
+        .unwrap();
+    assert!(
+        view.state().account(account(1)).is_none(),
+        "the link is cut"
+    );
     assert_eq!(view.position().revision, before.revision);
     view.finish().unwrap();
 
     let (refusal, answered_for) = until_refused(&cluster, follower).await;
-    let TooStale::TooOld { age, bound, .. } = &refusal else { panic!("{refusal}") };
+    let TooStale::TooOld { age, bound, .. } = &refusal else {
+        panic!("{refusal}")
+    };
     assert!(*age > BOUND && *bound == BOUND, "{refusal}");
     // A view that was given within the bound must not be finished after it.
     assert!(matches!(view.finish(), Err(TooStale::Overtaken { .. })));
-    assert!(answered_for <= BOUND + Duration::from_millis(500), "{answered_for:?}");
-    let linearizable = cluster.view(follower, Consistency::Linearizable, Duration::from_millis(100)).await;
+    assert!(
+        answered_for <= BOUND + Duration::from_millis(500),
+        "{answered_for:?}"
+    );
+    let linearizable = cluster
+        .view(
+            follower,
+            Consistency::Linearizable,
+            Duration::from_millis(100),
+        )
+        .await;
     assert!(linearizable.is_err());
 
     cluster.heal(follower);
-    let view = cluster.view(follower, Consistency::AtLeast(unseen), PATIENCE).await.unwrap();
+    let view = cluster
+        .view(follower, Consistency::AtLeast(unseen), PATIENCE)
+        .await
+        .unwrap();
     assert!(view.state().account(account(1)).is_some());
     view.finish().unwrap();
     cluster.shutdown().await;
@@ -113,7 +176,12 @@ async fn cut_leader_refuses_reads_and_reports_its_write_as_unknown() {
     let old = cluster.leader().await;
     cluster.cut_off(old);
     let draft = crate::support::cluster::create_account(7);
-    let lost = cluster.node(old).doors().write.propose(draft, Duration::from_millis(400)).await;
+    let lost = cluster
+        .node(old)
+        .doors()
+        .write
+        .propose(draft, Duration::from_millis(400))
+        .await;
     assert!(matches!(lost, Err(WriteError::Unknown { .. })), "{lost:?}");
     assert!(!lost.unwrap_err().is_safe_to_retry());
     until_refused(&cluster, old).await;
@@ -123,7 +191,10 @@ async fn cut_leader_refuses_reads_and_reports_its_write_as_unknown() {
     let other = (old + 1) % 3;
     let committed = cluster.write(other, 1).await.unwrap().position;
     cluster.heal(old);
-    let view = cluster.view(old, Consistency::AtLeast(committed), PATIENCE).await.unwrap();
+    let view = cluster
+        .view(old, Consistency::AtLeast(committed), PATIENCE)
+        .await
+        .unwrap();
     assert!(view.state().account(account(1)).is_some());
     cluster.shutdown().await;
 }
@@ -139,8 +210,13 @@ async fn survivors_go_on_when_the_leader_stops() {
     let other = (old + 1) % 3;
     cluster.write(other, 2).await.unwrap();
     let third = (old + 2) % 3;
-    let view = cluster.view(third, Consistency::Linearizable, PATIENCE).await.unwrap();
-    assert!(view.state().account(account(1)).is_some() && view.state().account(account(2)).is_some());
+    let view = cluster
+        .view(third, Consistency::Linearizable, PATIENCE)
+        .await
+        .unwrap();
+    assert!(
+        view.state().account(account(1)).is_some() && view.state().account(account(2)).is_some()
+    );
     cluster.shutdown().await;
 }
 
@@ -152,14 +228,25 @@ async fn restarted_node_never_goes_back() {
     for number in 1..=20 {
         cluster.write(cluster.leader().await, number).await.unwrap();
     }
-    let before = cluster.view(follower, Consistency::Linearizable, PATIENCE).await.unwrap().position();
+    let before = cluster
+        .view(follower, Consistency::Linearizable, PATIENCE)
+        .await
+        .unwrap()
+        .position();
     cluster.stop(follower).await;
     cluster.cut_off(follower);
     cluster.restart(follower).await;
-    let refusal = cluster.view(follower, Consistency::Bounded, Duration::from_millis(400)).await.err().unwrap();
+    let refusal = cluster
+        .view(follower, Consistency::Bounded, Duration::from_millis(400))
+        .await
+        .err()
+        .unwrap();
     assert!(matches!(refusal, TooStale::NoProof { .. }), "{refusal}");
     cluster.heal(follower);
-    let view = cluster.view(follower, Consistency::Bounded, PATIENCE).await.unwrap();
+    let view = cluster
+        .view(follower, Consistency::Bounded, PATIENCE)
+        .await
+        .unwrap();
     assert!(view.position().revision >= before.revision);
     assert!(view.state().account(account(20)).is_some());
     cluster.shutdown().await;
@@ -179,8 +266,14 @@ async fn whole_cluster_restarts_with_everything_acknowledged() {
         cluster.restart(at).await;
     }
     for at in 0..3 {
-        let view = cluster.view(at, Consistency::Linearizable, PATIENCE).await.unwrap();
-        assert!((1..=10).all(|number| view.state().account(account(number)).is_some()), "node {at}");
+        let view = cluster
+            .view(at, Consistency::Linearizable, PATIENCE)
+            .await
+            .unwrap();
+        assert!(
+            (1..=10).all(|number| view.state().account(account(number)).is_some()),
+            "node {at}"
+        );
     }
     cluster.shutdown().await;
 }
@@ -203,16 +296,40 @@ async fn new_node_gets_a_snapshot_when_the_log_is_purged() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, purged).await.expect("the log is purged");
+    tokio::time::timeout(PATIENCE, purged)
+        .await
+        .expect("the log is purged");
     let new = cluster.add().await;
     let via = cluster.node(0).address().to_owned();
-    cluster.node(new).cluster().join(&via, PATIENCE).await.unwrap();
+    cluster
+        .node(new)
+        .cluster()
+        .join(&via, PATIENCE)
+        .await
+        .unwrap();
     for round in ["joined", "restarted"] {
-        let view = cluster.view(new, Consistency::Linearizable, PATIENCE).await.unwrap();
-        assert!((1..=100).all(|number| view.state().account(account(number)).is_some()), "{round}");
-        let original = cluster.view(0, Consistency::Linearizable, PATIENCE).await.unwrap();
-        assert_eq!(view.state().revision(), original.state().revision(), "{round}");
-        assert_eq!(view.state().fingerprint(), original.state().fingerprint(), "{round}");
+        let view = cluster
+            .view(new, Consistency::Linearizable, PATIENCE)
+            .await
+            .unwrap();
+        assert!(
+            (1..=100).all(|number| view.state().account(account(number)).is_some()),
+            "{round}"
+        );
+        let original = cluster
+            .view(0, Consistency::Linearizable, PATIENCE)
+            .await
+            .unwrap();
+        assert_eq!(
+            view.state().revision(),
+            original.state().revision(),
+            "{round}"
+        );
+        assert_eq!(
+            view.state().fingerprint(),
+            original.state().fingerprint(),
+            "{round}"
+        );
         cluster.stop(new).await;
         cluster.restart(new).await;
     }
@@ -225,11 +342,22 @@ async fn removed_node_refuses() {
     let cluster = Cluster::start(3).await;
     let gone = cluster.follower().await;
     let id = cluster.node(gone).node_id();
-    cluster.node(gone).cluster().remove(id, PATIENCE).await.unwrap();
+    cluster
+        .node(gone)
+        .cluster()
+        .remove(id, PATIENCE)
+        .await
+        .unwrap();
     let (refusal, _) = until_refused(&cluster, gone).await;
-    assert!(matches!(refusal, TooStale::NotAMember | TooStale::TooOld { .. }), "{refusal}");
+    assert!(
+        matches!(refusal, TooStale::NotAMember | TooStale::TooOld { .. }),
+        "{refusal}"
+    );
     let leader = cluster.leader().await;
-    assert_eq!(cluster.node(leader).cluster().status().replica.voters.len(), 2);
+    assert_eq!(
+        cluster.node(leader).cluster().status().replica.voters.len(),
+        2
+    );
     cluster.write(leader, 1).await.unwrap();
     cluster.shutdown().await;
 }
@@ -243,7 +371,13 @@ async fn voter_with_an_emptied_disk_is_refused_under_its_old_id() {
     cluster.members[lost].disk = grantd::storage::MemoryDisk::new();
     cluster.restart(lost).await;
     let via = cluster.node(cluster.leader().await).address().to_owned();
-    let refusal = cluster.node(lost).cluster().join(&via, PATIENCE).await.unwrap_err().to_string();
+    let refusal = cluster
+        .node(lost)
+        .cluster()
+        .join(&via, PATIENCE)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(refusal.contains("new node id"), "{refusal}");
     cluster.shutdown().await;
 }
@@ -253,10 +387,14 @@ async fn voter_with_an_emptied_disk_is_refused_under_its_old_id() {
 async fn disk_fault_stops_the_node_with_its_reason() {
     let cluster = Cluster::start(3).await;
     let follower = cluster.follower().await;
-    cluster.members[follower].disk.set_fault(Some(DiskFault::Full));
+    cluster.members[follower]
+        .disk
+        .set_fault(Some(DiskFault::Full));
     let leader = cluster.leader().await;
     cluster.write(leader, 1).await.unwrap();
-    let why = tokio::time::timeout(PATIENCE, cluster.node(follower).failed()).await.expect("the node stops");
+    let why = tokio::time::timeout(PATIENCE, cluster.node(follower).failed())
+        .await
+        .expect("the node stops");
     assert!(why.contains("disk is full"), "{why}");
     cluster.write(leader, 2).await.unwrap();
     cluster.shutdown().await;
@@ -268,13 +406,24 @@ async fn node_without_a_cluster_refuses_to_read_and_to_write() {
     let mut cluster = Cluster::start(1).await;
     let lone = cluster.add().await;
     assert_eq!(
-        cluster.view(lone, Consistency::Bounded, Duration::ZERO).await.err().unwrap(),
+        cluster
+            .view(lone, Consistency::Bounded, Duration::ZERO)
+            .await
+            .err()
+            .unwrap(),
         TooStale::NotAMember
     );
     let refusal = cluster.write(lone, 1).await.unwrap_err();
-    assert!(matches!(refusal, WriteError::Unavailable { .. }) && refusal.is_safe_to_retry(), "{refusal}");
+    assert!(
+        matches!(refusal, WriteError::Unavailable { .. }) && refusal.is_safe_to_retry(),
+        "{refusal}"
+    );
     // Nor does a node that has a cluster found another.
-    let again = cluster.node(0).cluster().initialize(crate::support::cluster::new_cluster()).await;
+    let again = cluster
+        .node(0)
+        .cluster()
+        .initialize(crate::support::cluster::new_cluster())
+        .await;
     assert!(again.is_err());
     cluster.shutdown().await;
 }

@@ -2,4 +2,8 @@
 
 mod cluster;
 mod house;
+mod storage_common;
+mod storage_damage;
+mod storage_log;
+mod storage_power_loss;
 mod support;

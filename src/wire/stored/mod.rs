@@ -13,6 +13,7 @@
 
 mod caller;
 mod command;
+mod decision;
 mod entry;
 mod error;
 mod facts;

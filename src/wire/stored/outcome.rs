@@ -1,10 +1,10 @@
 //! The stored form of what an entry led to: the answer of a leader to the node that forwarded the draft.
 //!
-//! Imports domain's op and authz::decision.
+//! Imports domain's op.
 
+use super::decision::DecisionRow;
 use super::facts::{AccountRow, GrantRow, KeyRow, PrincipalRow};
 use super::row::{Str, Text, numbered, row};
-use crate::domain::authz::decision::{Decision, Outcome as Verdict};
 use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
 
 /// A rejection is an outcome too: every replica reaches the same one.
@@ -46,19 +46,5 @@ row! {
         code: Text<ErrorCode>,
         message: Str,
         decision: Option<Box<DecisionRow>>,
-    }
-}
-
-row! {
-    DecisionRow: Decision {
-        outcome: VerdictRow,
-    }
-}
-
-numbered! {
-    VerdictRow: Verdict {
-        1 = Allow,
-        2 = ExplicitDeny,
-        3 = ImplicitDeny,
     }
 }

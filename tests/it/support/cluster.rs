@@ -47,7 +47,13 @@ impl Net for LinkedNet {
 
     async fn connect(&self, address: &str) -> io::Result<BoxedIo> {
         let key = (self.from, address.to_owned());
-        let known = self.links.proxies.lock().unwrap().get(&key).map(Proxy::address);
+        let known = self
+            .links
+            .proxies
+            .lock()
+            .unwrap()
+            .get(&key)
+            .map(Proxy::address);
         let through = match known {
             Some(through) => through,
             None => {
@@ -57,7 +63,12 @@ impl Net for LinkedNet {
                     proxy.cut();
                 }
                 let through = proxy.address();
-                self.links.proxies.lock().unwrap().entry(key).or_insert(proxy);
+                self.links
+                    .proxies
+                    .lock()
+                    .unwrap()
+                    .entry(key)
+                    .or_insert(proxy);
                 through
             }
         };
@@ -93,11 +104,21 @@ impl Cluster {
             tune,
         };
         cluster.add().await;
-        cluster.node(0).cluster().initialize(new_cluster()).await.unwrap();
+        cluster
+            .node(0)
+            .cluster()
+            .initialize(new_cluster())
+            .await
+            .unwrap();
         for _ in 1..count {
             let at = cluster.add().await;
             let via = cluster.node(0).address().to_owned();
-            cluster.node(at).cluster().join(&via, PATIENCE).await.unwrap();
+            cluster
+                .node(at)
+                .cluster()
+                .join(&via, PATIENCE)
+                .await
+                .unwrap();
         }
         cluster
     }
@@ -117,7 +138,12 @@ impl Cluster {
     /// Starts a node again on its disk and at its address.
     pub async fn restart(&mut self, at: usize) {
         let member = &self.members[at];
-        let mut settings = NodeSettings::new(member.address.clone().unwrap_or_else(|| "127.0.0.1:0".to_owned()));
+        let mut settings = NodeSettings::new(
+            member
+                .address
+                .clone()
+                .unwrap_or_else(|| "127.0.0.1:0".to_owned()),
+        );
         settings.node_id = Some(at as u64 + 1);
         (self.tune)(&mut settings);
         let storage: Arc<dyn Storage> = Arc::new(member.disk.open(None).unwrap());
@@ -179,7 +205,9 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.expect("a leader is elected")
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .expect("a leader is elected")
     }
 
     /// Returns the leader once the others have elected one in the place of `old`.
@@ -193,7 +221,9 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, found).await.expect("another leader is elected")
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .expect("another leader is elected")
     }
 
     /// The place of a running node that does not lead.
@@ -232,11 +262,20 @@ impl Cluster {
 
     /// Makes account number `number` through the node at `at`.
     pub async fn write(&self, at: usize, number: u64) -> Result<Committed, WriteError> {
-        self.node(at).doors().write.propose(create_account(number), PATIENCE).await
+        self.node(at)
+            .doors()
+            .write
+            .propose(create_account(number), PATIENCE)
+            .await
     }
 
     /// A view of the node at `at`.
-    pub async fn view(&self, at: usize, consistency: Consistency, deadline: Duration) -> Result<View, TooStale> {
+    pub async fn view(
+        &self,
+        at: usize,
+        consistency: Consistency,
+        deadline: Duration,
+    ) -> Result<View, TooStale> {
         let demand = Demand {
             consistency,
             max_staleness: None,

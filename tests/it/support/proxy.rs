@@ -63,14 +63,19 @@ impl Drop for Proxy {
 
 /// Returns once the link is open; `Err` when the proxy is gone.
 async fn open(seen: &mut watch::Receiver<Link>) -> Result<(), ()> {
-    seen.wait_for(|link| *link == Link::Open).await.map(|_| ()).map_err(|_| ())
+    seen.wait_for(|link| *link == Link::Open)
+        .await
+        .map(|_| ())
+        .map_err(|_| ())
 }
 
 async fn carry(near: TcpStream, to: SocketAddr, mut seen: watch::Receiver<Link>) {
     if open(&mut seen).await.is_err() {
         return;
     }
-    let Ok(far) = TcpStream::connect(to).await else { return };
+    let Ok(far) = TcpStream::connect(to).await else {
+        return;
+    };
     near.set_nodelay(true).unwrap();
     far.set_nodelay(true).unwrap();
     let (near_read, near_write) = near.into_split();
@@ -88,7 +93,9 @@ async fn pump(
 ) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
-        let Ok(read @ 1..) = from.read(&mut buffer).await else { return };
+        let Ok(read @ 1..) = from.read(&mut buffer).await else {
+            return;
+        };
         if open(&mut seen).await.is_err() || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
