@@ -7,7 +7,7 @@ use grantd::gate::{Consistency, Demand, TooStale, WriteError};
 use grantd::replica::Condensing;
 use grantd::storage::memory::DiskFault;
 
-use crate::support::cluster::{Cluster, PATIENCE, account};
+use crate::support::cluster::{Cluster, PATIENCE, account, folder, memory};
 
 /// The default bound B.
 const BOUND: Duration = Duration::from_secs(1);
@@ -252,10 +252,7 @@ async fn restarted_node_never_goes_back() {
     cluster.shutdown().await;
 }
 
-/// all nodes down and up again: nothing acknowledged is lost.
-#[tokio::test(flavor = "multi_thread")]
-async fn whole_cluster_restarts_with_everything_acknowledged() {
-    let mut cluster = Cluster::start(3).await;
+async fn restart_all(mut cluster: Cluster) {
     for number in 1..=10 {
         cluster.write(0, number).await.unwrap().outcome.unwrap();
     }
@@ -278,10 +275,22 @@ async fn whole_cluster_restarts_with_everything_acknowledged() {
     cluster.shutdown().await;
 }
 
+/// all nodes down and up again: nothing acknowledged is lost.
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_cluster_restarts_with_everything_acknowledged() {
+    restart_all(Cluster::start(3).await).await;
+}
+
+/// the same on real disks; a clean stop leaves the folders free for the next start.
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_cluster_restarts_from_its_folders() {
+    restart_all(Cluster::start_with(3, folder, |_| {}).await).await;
+}
+
 /// A node that joins after the log was purged takes the state in as a snapshot, and restarts from it.
 #[tokio::test(flavor = "multi_thread")]
 async fn new_node_gets_a_snapshot_when_the_log_is_purged() {
-    let mut cluster = Cluster::start_tuned(1, |settings| {
+    let mut cluster = Cluster::start_with(1, memory, |settings| {
         settings.condensing = Condensing {
             snapshot_every: 20,
             kept: 2,
@@ -368,7 +377,7 @@ async fn voter_with_an_emptied_disk_is_refused_under_its_old_id() {
     let mut cluster = Cluster::start(3).await;
     let lost = cluster.follower().await;
     cluster.stop(lost).await;
-    cluster.members[lost].disk = grantd::storage::MemoryDisk::new();
+    cluster.members[lost].disk = memory();
     cluster.restart(lost).await;
     let via = cluster.node(cluster.leader().await).address().to_owned();
     let refusal = cluster
@@ -389,6 +398,7 @@ async fn disk_fault_stops_the_node_with_its_reason() {
     let follower = cluster.follower().await;
     cluster.members[follower]
         .disk
+        .memory()
         .set_fault(Some(DiskFault::Full));
     let leader = cluster.leader().await;
     cluster.write(leader, 1).await.unwrap();

@@ -18,7 +18,7 @@ use grantd::env::real::{OsRng, RealClock, Tcp, Threads};
 use grantd::env::{BoxedIo, Listener, Net, Rng};
 use grantd::gate::{Committed, Consistency, Demand, Draft, TooStale, View, WriteError};
 use grantd::node::{NewCluster, Node, NodeParts, NodeSettings};
-use grantd::storage::{MemoryDisk, Storage};
+use grantd::storage::{MemoryDisk, SledOptions, SledStorage, Storage};
 use tonic::service::Routes;
 
 use super::proxy::Proxy;
@@ -76,9 +76,42 @@ impl Net for LinkedNet {
     }
 }
 
+/// What a node's log is kept on.
+pub enum Disk {
+    Memory(MemoryDisk),
+    Folder(tempfile::TempDir),
+}
+
+impl Disk {
+    fn open(&self) -> Arc<dyn Storage> {
+        match self {
+            Self::Memory(disk) => Arc::new(disk.open(None).unwrap()),
+            Self::Folder(folder) => {
+                Arc::new(SledStorage::open(folder.path(), SledOptions::default()).unwrap())
+            }
+        }
+    }
+
+    /// The memory disk, for tests that break it.
+    pub fn memory(&self) -> &MemoryDisk {
+        match self {
+            Self::Memory(disk) => disk,
+            Self::Folder(_) => panic!("this test needs a memory disk"),
+        }
+    }
+}
+
+pub fn memory() -> Disk {
+    Disk::Memory(MemoryDisk::new())
+}
+
+pub fn folder() -> Disk {
+    Disk::Folder(tempfile::tempdir().unwrap())
+}
+
 /// One node of a test cluster, running or not.
 pub struct Member {
-    pub disk: MemoryDisk,
+    pub disk: Disk,
     pub node: Option<Node>,
     address: Option<String>,
 }
@@ -87,20 +120,22 @@ pub struct Member {
 pub struct Cluster {
     pub members: Vec<Member>,
     links: Arc<Links>,
+    disk: fn() -> Disk,
     tune: fn(&mut NodeSettings),
 }
 
 impl Cluster {
     /// `count` nodes, the first of which founded the cluster and the others joined one by one.
     pub async fn start(count: usize) -> Self {
-        Self::start_tuned(count, |_| {}).await
+        Self::start_with(count, memory, |_| {}).await
     }
 
-    /// The same with other settings.
-    pub async fn start_tuned(count: usize, tune: fn(&mut NodeSettings)) -> Self {
+    /// The same on other disks and with other settings.
+    pub async fn start_with(count: usize, disk: fn() -> Disk, tune: fn(&mut NodeSettings)) -> Self {
         let mut cluster = Self {
             members: Vec::new(),
             links: Arc::default(),
+            disk,
             tune,
         };
         cluster.add().await;
@@ -126,7 +161,7 @@ impl Cluster {
     /// Starts a node that belongs to no cluster yet, and returns its place.
     pub async fn add(&mut self) -> usize {
         self.members.push(Member {
-            disk: MemoryDisk::new(),
+            disk: (self.disk)(),
             node: None,
             address: None,
         });
@@ -146,7 +181,7 @@ impl Cluster {
         );
         settings.node_id = Some(at as u64 + 1);
         (self.tune)(&mut settings);
-        let storage: Arc<dyn Storage> = Arc::new(member.disk.open(None).unwrap());
+        let storage = member.disk.open();
         let node = grantd::node::start(NodeParts {
             settings,
             clock: Arc::new(RealClock),
