@@ -236,8 +236,6 @@ pub const TOKEN_EPOCHS_MAX: usize = 64;
 
 /// Longest sealed secret of a token epoch: 32 bytes of secret and the sealing's frame, with room for another cipher.
 pub const SEALED_SECRET_MAX: usize = 1_024;
-/// Longest payload of one stored record. The largest text in one is a policy document of 131,072 characters (the model's
-/// string limit, before P-1 refuses it) of at most 4 bytes: 512 KiB; everything else of an entry takes less than that again.
 
 
 /// Bytes of one BatchAuthorize: a thousand questions with an encryption context and a token each, and room.

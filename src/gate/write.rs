@@ -18,10 +18,13 @@ use crate::domain::op::{Output, Rejection};
 use crate::domain::time::{Position, Timestamp};
 use crate::env::{Clock, WallTime, timeout};
 pub use crate::replica::Draft;
-use crate::replica::{ForwardedWrites, NotProposed, Proposed, Replica};
+use crate::replica::{ForwardedWrites, Member, NodeId, NotProposed, Proposed, Replica};
 
 /// How long to wait for news of a leader before it is looked for again.
 const LEADER_POLL: Duration = Duration::from_millis(20);
+
+/// How long a leader that was deposed may still answer for a write that was forwarded to it.
+const LAST_WORDS: Duration = Duration::from_millis(250);
 
 /// Longest that a forwarded write may hold this leader's attention.
 const FORWARDED_DEADLINE_MAX: Duration = Duration::from_secs(60);
@@ -116,7 +119,7 @@ impl WriteGate {
                 Some((leader, _)) if leader == self.replica.node_id() => {
                     self.stamp_and_propose(draft.clone(), rest).await
                 }
-                Some((leader, member)) => self.replica.forward(leader, &member, &draft, rest).await,
+                Some((leader, member)) => self.forward(leader, &member, &draft, rest).await,
             };
             match tried {
                 Ok(Proposed { revision, outcome }) => {
@@ -136,6 +139,27 @@ impl WriteGate {
                 Err(NotProposed::Refused(why)) => return Err(WriteError::Unavailable { why }),
                 Err(NotProposed::Unknown(why)) => return Err(WriteError::Unknown { why }),
             }
+        }
+    }
+
+    /// Forwards, and does not sit out the deadline at a node that has lost the lead meanwhile.
+    async fn forward(
+        &self,
+        leader: NodeId,
+        member: &Member,
+        draft: &Draft,
+        deadline: Duration,
+    ) -> Result<Proposed, NotProposed> {
+        let deposed = async {
+            self.replica.leader_other_than(Some(leader)).await;
+            self.clock.sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            biased;
+            answer = self.replica.forward(leader, member, draft, deadline) => answer,
+            () = deposed => Err(NotProposed::Unknown(format!(
+                "node {leader} lost the lead while the write was on its way to it"
+            ))),
         }
     }
 

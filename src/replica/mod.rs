@@ -19,7 +19,6 @@ mod propose;
 mod read_index;
 mod readers;
 mod snapshot;
-mod standin;
 mod state_machine;
 mod types;
 

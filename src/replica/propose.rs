@@ -77,7 +77,7 @@ impl Replica {
             Some(Ok(written)) => match written.data {
                 Reply::Outcome(outcome) => Ok(Proposed {
                     revision: Revision(written.log_id.index),
-                    outcome,
+                    outcome: *outcome,
                 }),
                 Reply::NoCommand => Err(NotProposed::Unknown(
                     "the state machine took the write for something else".to_owned(),

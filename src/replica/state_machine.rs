@@ -18,7 +18,7 @@ use super::types::{
 };
 use crate::audit::Sink;
 use crate::domain::limits;
-use crate::domain::op::Semantics;
+use crate::domain::op::{self, Semantics};
 use crate::domain::state::State;
 use crate::domain::time::Revision;
 use crate::wire::stored;
@@ -134,9 +134,9 @@ impl StateMachine {
                     ));
                 }
                 let revision = Revision(log_id.index);
-                let applied = super::standin::apply(&mut working.state, revision, &entry);
+                let applied = op::apply(&mut working.state, revision, &entry);
                 self.sink.applied(revision, &entry, &applied);
-                Reply::Outcome(applied.outcome)
+                Reply::Outcome(Box::new(applied.outcome))
             }
         };
         working.last = Some(log_id);

@@ -69,7 +69,7 @@ impl fmt::Display for Command {
 #[derive(Debug)]
 pub enum Reply {
     /// The entry was a command.
-    Outcome(Result<Output, Rejection>),
+    Outcome(Box<Result<Output, Rejection>>),
     /// The entry was a blank or a membership change.
     NoCommand,
 }

@@ -1,7 +1,9 @@
 //! All integration tests, in one binary.
 
+mod cluster;
 mod house;
 mod storage_common;
 mod storage_damage;
 mod storage_log;
 mod storage_power_loss;
+mod support;
