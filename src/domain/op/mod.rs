@@ -17,7 +17,7 @@ mod refusal;
 pub mod table;
 mod tags;
 #[cfg(test)]
-mod testing;
+pub(in crate::domain) mod testing;
 
 pub mod bootstrap;
 pub mod create_account;

@@ -154,12 +154,7 @@ impl Cluster {
             tune,
         };
         cluster.add().await;
-        cluster
-            .node(0)
-            .cluster()
-            .initialize(new)
-            .await
-            .unwrap();
+        cluster.node(0).cluster().initialize(new).await.unwrap();
         for _ in 1..count {
             let at = cluster.add().await;
             let via = cluster.node(0).address().to_owned();
