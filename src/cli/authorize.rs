@@ -75,6 +75,8 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
             policy_name,
             sid,
             grant_id,
+            statement,
+            enabled_by,
         } = by;
         let kind = if policy_type.is_empty() {
             Value::Null
@@ -85,6 +87,8 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
             ("PolicyType", kind),
             ("PolicyName", json!(policy_name)),
             ("Sid", json!(sid)),
+            ("Statement", json!(statement)),
+            ("EnabledBy", json!(enabled_by)),
             ("GrantId", json!(grant_id)),
         ]);
         if shown == json!({}) {
