@@ -101,10 +101,17 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
         [] => Value::Null,
         ids => json!(ids),
     };
+    // AWS's text of a denial; an allow has none.
+    let message = if decision.message.is_empty() {
+        Value::Null
+    } else {
+        json!(decision.message)
+    };
     let value = object([
         ("Decision", json!(name)),
         ("DecidedBy", by),
-        ("Reason", json!(decision.message)),
+        ("Reason", json!(decision.why)),
+        ("Message", message),
         ("KeyArn", json!(answer.key_arn)),
         ("TokenGrantIds", tokens),
     ]);

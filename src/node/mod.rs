@@ -4,11 +4,13 @@
 //! numbers an operator may change are [`NodeSettings`]. Never: a rule of the product.
 
 mod cluster;
+mod front;
 mod process;
 mod serve;
 mod start;
 
 pub use cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
+pub use front::{api, app};
 pub use process::{ProcessError, ProcessSettings, SealKeyFault, create_seal_key, start_process};
 pub use serve::DateHeader;
 pub use start::{Doors, Front, Node, NodeParts, NodeSettings, StartError, start};

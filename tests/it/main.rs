@@ -2,6 +2,7 @@
 
 mod cli;
 mod cluster;
+mod cases_state;
 mod decisions;
 mod house;
 mod storage_common;
