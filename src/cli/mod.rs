@@ -9,8 +9,8 @@ mod authorize;
 mod cluster;
 mod common;
 mod completions;
-mod dev;
 pub mod decide;
+mod dev;
 mod error;
 mod excerpt;
 mod grant;
@@ -148,7 +148,9 @@ async fn run(cli: &Cli) -> Exit {
         Command::Authorize(args) => authorize::run(common, args).await,
         Command::Decide => {
             let decided = decide::decide_lines(io::stdin().lock(), io::stdout().lock());
-            return ended(decided.map_err(|e| CliError::new(format!("cannot go on deciding: {e}"))));
+            return ended(
+                decided.map_err(|e| CliError::new(format!("cannot go on deciding: {e}"))),
+            );
         }
         Command::Config(command) => settings::run(command),
         Command::Completions(args) => completions::run(args),

@@ -58,7 +58,11 @@ impl Process {
             if let Some(status) = process.child.try_wait().unwrap() {
                 panic!("{name} ended with {status}: {}", process.errors());
             }
-            assert!(RealClock.boot().since(began) < PATIENCE, "{name} is not ready: {}", process.errors());
+            assert!(
+                RealClock.boot().since(began) < PATIENCE,
+                "{name} is not ready: {}",
+                process.errors()
+            );
             pause();
         }
         process
@@ -71,7 +75,10 @@ impl Process {
     fn endpoints(&self) -> Vec<String> {
         let ready = self.ready();
         let endpoints = ready["endpoints"].as_array().unwrap();
-        endpoints.iter().map(|e| e.as_str().unwrap().to_owned()).collect()
+        endpoints
+            .iter()
+            .map(|e| e.as_str().unwrap().to_owned())
+            .collect()
     }
 
     fn errors(&self) -> String {
@@ -90,7 +97,11 @@ impl Process {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return (status, self.errors());
             }
-            assert!(RealClock.boot().since(began) < PATIENCE, "it does not stop: {}", self.errors());
+            assert!(
+                RealClock.boot().since(began) < PATIENCE,
+                "it does not stop: {}",
+                self.errors()
+            );
             pause();
         }
     }
@@ -115,7 +126,10 @@ fn text(bytes: &[u8]) -> String {
 
 #[track_caller]
 fn run<'a>(endpoint: &str, args: impl IntoIterator<Item = &'a str>) -> Output {
-    let output = grantd(args).args(["--endpoint", endpoint]).output().unwrap();
+    let output = grantd(args)
+        .args(["--endpoint", endpoint])
+        .output()
+        .unwrap();
     assert_eq!(
         output.status.code(),
         Some(0),
@@ -128,7 +142,9 @@ fn run<'a>(endpoint: &str, args: impl IntoIterator<Item = &'a str>) -> Output {
 
 /// The commands of a tour with the exit code that each promises, in the order of the text.
 fn promises(tour: &str) -> Vec<(String, i32)> {
-    let commands = tour.lines().filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let commands = tour
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with('#'));
     commands
         .map(|line| match line.rsplit_once(" # exit ") {
             Some((command, code)) => (command.to_owned(), code.parse().unwrap()),
@@ -157,7 +173,11 @@ fn tour_as_printed_works_line_by_line_and_dev_stops_cleanly() {
     assert!(printed.contains(&tour), "{printed}");
 
     let promises = promises(&tour);
-    assert!(promises.iter().any(|(line, code)| line.contains("authorize") && *code == 1));
+    assert!(
+        promises
+            .iter()
+            .any(|(line, code)| line.contains("authorize") && *code == 1)
+    );
     // Every line tells its exit code, in one shell, as somebody who pastes the text.
     let mut script = String::new();
     for (line, _) in &promises {
@@ -167,7 +187,8 @@ fn tour_as_printed_works_line_by_line_and_dev_stops_cleanly() {
     let codes = folder.path().join("codes");
     let bin = Path::new(GRANTD).parent().unwrap();
     let path = std::env::join_paths(
-        std::iter::once(bin.to_owned()).chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+        std::iter::once(bin.to_owned())
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
     )
     .unwrap();
     let output = Command::new("bash")
@@ -191,7 +212,10 @@ fn tour_as_printed_works_line_by_line_and_dev_stops_cleanly() {
     let (status, errors) = dev.stop("-TERM");
     assert_eq!(status.code(), Some(0), "{errors}");
     assert!(!data.exists(), "the temporary folder is left over");
-    assert!(!ready_file.exists(), "the ready file says that something serves");
+    assert!(
+        !ready_file.exists(),
+        "the ready file says that something serves"
+    );
 }
 
 /// `--data DIR` keeps the state; the second start goes on with it at the same addresses.
@@ -205,17 +229,34 @@ fn dev_with_a_data_folder_goes_on_where_it_stopped() {
     let dev = Process::start(folder.path(), "first", &args);
     let endpoints = dev.endpoints();
     // Written at a follower or at the leader, whichever the second endpoint is.
-    let made = run(&endpoints[1], ["key", "create", "--as", root, "--print", "KeyMetadata.KeyId"]);
+    let made = run(
+        &endpoints[1],
+        [
+            "key",
+            "create",
+            "--as",
+            root,
+            "--print",
+            "KeyMetadata.KeyId",
+        ],
+    );
     let (status, errors) = dev.stop("-INT");
     assert_eq!(status.code(), Some(0), "{errors}");
 
     let dev = Process::start(folder.path(), "second", &args);
     assert_eq!(dev.endpoints(), endpoints);
     for endpoint in &endpoints {
-        let listed = run(endpoint, ["key", "list", "--as", root, "--print", "Keys.0.KeyId"]);
+        let listed = run(
+            endpoint,
+            ["key", "list", "--as", root, "--print", "Keys.0.KeyId"],
+        );
         assert_eq!(text(&listed.stdout), text(&made.stdout), "{endpoint}");
     }
-    assert!(fs::read_to_string(&dev.stdout).unwrap().contains("going on where it stopped"));
+    assert!(
+        fs::read_to_string(&dev.stdout)
+            .unwrap()
+            .contains("going on where it stopped")
+    );
     let (status, errors) = dev.stop("-TERM");
     assert_eq!(status.code(), Some(0), "{errors}");
 }
@@ -225,7 +266,9 @@ fn dev_with_a_data_folder_goes_on_where_it_stopped() {
 fn serve_makes_and_changes_a_cluster_of_processes() {
     let folder = tempfile::tempdir().unwrap();
     let key = folder.path().join("seal.key");
-    let made = grantd(["cluster", "keygen", key.to_str().unwrap()]).output().unwrap();
+    let made = grantd(["cluster", "keygen", key.to_str().unwrap()])
+        .output()
+        .unwrap();
     assert!(made.status.success(), "{}", text(&made.stderr));
     let nodes: Vec<Process> = (1..=3)
         .map(|id| {
@@ -242,25 +285,54 @@ fn serve_makes_and_changes_a_cluster_of_processes() {
     let addresses: Vec<String> = nodes.iter().flat_map(Process::endpoints).collect();
     run(&addresses[0], ["cluster", "init", "--bound", "2s"]);
     for address in &addresses[1..] {
-        run(address, ["cluster", "join", "--via", &addresses[0], "--deadline", "30s"]);
+        run(
+            address,
+            [
+                "cluster",
+                "join",
+                "--via",
+                &addresses[0],
+                "--deadline",
+                "30s",
+            ],
+        );
     }
     run(&addresses[2], ["account", "create", "111122223333"]);
     let status = run(&addresses.join(","), ["cluster", "status", "-o", "json"]);
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
     let of = |name: &str| -> Vec<serde_json::Value> {
-        status["Nodes"].as_array().unwrap().iter().map(|node| node[name].clone()).collect()
+        status["Nodes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|node| node[name].clone())
+            .collect()
     };
     assert_eq!(of("NodeId"), [1, 2, 3]);
-    assert_eq!(of("Role").iter().filter(|role| *role == "leader").count(), 1, "{status:#}");
-    assert!(of("MaxStalenessMs").iter().all(|bound| *bound == 2000), "{status:#}");
+    assert_eq!(
+        of("Role").iter().filter(|role| *role == "leader").count(),
+        1,
+        "{status:#}"
+    );
+    assert!(
+        of("MaxStalenessMs").iter().all(|bound| *bound == 2000),
+        "{status:#}"
+    );
     assert_eq!(status["Members"].as_array().unwrap().len(), 3, "{status:#}");
 
-    run(&addresses[0], ["cluster", "remove", "3", "--deadline", "30s"]);
+    run(
+        &addresses[0],
+        ["cluster", "remove", "3", "--deadline", "30s"],
+    );
     let status = run(&addresses[0], ["cluster", "status", "-o", "json"]);
     let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["Members"].as_array().unwrap().len(), 2, "{status:#}");
     for node in nodes {
-        assert!(node.errors().contains("callers are not authenticated"), "{}", node.errors());
+        assert!(
+            node.errors().contains("callers are not authenticated"),
+            "{}",
+            node.errors()
+        );
         let (status, errors) = node.stop("-TERM");
         assert_eq!(status.code(), Some(0), "{errors}");
     }
@@ -270,7 +342,11 @@ fn serve_makes_and_changes_a_cluster_of_processes() {
 fn serve_refuses_wrong_settings_all_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("node.toml");
-    fs::write(&config, "node_id = 0\nlisten = \"0.0.0.0:7400\"\nlog_levle = \"info\"\n").unwrap();
+    fs::write(
+        &config,
+        "node_id = 0\nlisten = \"0.0.0.0:7400\"\nlog_levle = \"info\"\n",
+    )
+    .unwrap();
     let output = grantd(["serve", "--config", config.to_str().unwrap()])
         .env("GRANTD_LOG_FORMAT", "xml")
         .output()
@@ -294,15 +370,42 @@ fn error_of_every_kind_ends_with_exit_code_2_and_says_what_to_do() {
     for (args, part) in [
         (&["key", "list"][..], "--as ARN"),
         (&["key", "list", "--as", "Alice"], "want an ARN"),
-        (&["key", "list", "--as", "operator", "--endpoint", "127.0.0.1:1", "--deadline", "200ms"], "grantd dev"),
-        (&["policy", "check", "tests/examples/identity-policy-tag-as-published.json", "--kind", "identity"], ":9:31"),
+        (
+            &[
+                "key",
+                "list",
+                "--as",
+                "operator",
+                "--endpoint",
+                "127.0.0.1:1",
+                "--deadline",
+                "200ms",
+            ],
+            "grantd dev",
+        ),
+        (
+            &[
+                "policy",
+                "check",
+                "tests/examples/identity-policy-tag-as-published.json",
+                "--kind",
+                "identity",
+            ],
+            ":9:31",
+        ),
         (&["policy", "check", "no/such/file"], "no/such/file"),
         (&["keys"], "key"),
     ] {
-        let output = grantd(args.iter().copied()).current_dir(repository()).output().unwrap();
+        let output = grantd(args.iter().copied())
+            .current_dir(repository())
+            .output()
+            .unwrap();
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         let said = text(&output.stderr);
-        assert!(said.starts_with("error: ") && said.contains(part), "{args:?}: {said}");
+        assert!(
+            said.starts_with("error: ") && said.contains(part),
+            "{args:?}: {said}"
+        );
     }
 }
 
@@ -311,12 +414,23 @@ fn offline_commands_need_no_cluster() {
     for (args, part) in [
         (&["config", "sample"][..], "node_id = 1"),
         (&["completions", "bash"], "authorize"),
-        (&["policy", "check", "tests/examples/key-consolepolicy-2.json"], "valid key policy of 4 statements"),
+        (
+            &["policy", "check", "tests/examples/key-consolepolicy-2.json"],
+            "valid key policy of 4 statements",
+        ),
         (&["--help"], "Exit codes"),
         (&["--version"], env!("CARGO_PKG_VERSION")),
     ] {
-        let output = grantd(args.iter().copied()).current_dir(repository()).output().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{args:?}: {}", text(&output.stderr));
+        let output = grantd(args.iter().copied())
+            .current_dir(repository())
+            .output()
+            .unwrap();
+        assert_eq!(
+            output.status.code(),
+            Some(0),
+            "{args:?}: {}",
+            text(&output.stderr)
+        );
         assert!(text(&output.stdout).contains(part), "{args:?}");
     }
 }

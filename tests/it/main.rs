@@ -1,8 +1,8 @@
 //! All integration tests, in one binary.
 
+mod cases_state;
 mod cli;
 mod cluster;
-mod cases_state;
 mod decisions;
 mod house;
 mod storage_common;
