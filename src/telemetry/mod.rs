@@ -16,9 +16,9 @@ pub enum Form {
 /// # Errors
 /// If `level` is none, or if a subscriber is in place already.
 pub fn start(level: &str, form: Form) -> Result<(), String> {
-    // Of openraft only what an operator can act on: while a peer is down it would speak several times a second, and while
-    // the node stops it takes its own end for an error. What stops a node the node itself reports.
-    const QUIET: &str = "openraft=error,openraft::raft::raft_inner=off";
+    // openraft speaks several times a second while a peer is down, and takes the end of its own node for an error; what
+    // stops a node the node itself reports. From `debug` on all of it is shown.
+    const QUIET: &str = "openraft=off";
     let filter = match level {
         "error" | "warn" => format!("{level},{QUIET}"),
         "info" => format!("warn,grantd=info,audit=info,{QUIET}"),
