@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod cluster;
+mod cases_state;
 mod decisions;
 mod house;
 mod storage_common;
