@@ -1,7 +1,8 @@
 //! All integration tests, in one binary.
 
-mod cluster;
+mod api;
 mod cases_state;
+mod cluster;
 mod decisions;
 mod house;
 mod storage_common;
