@@ -293,10 +293,10 @@ impl Caller {
 }
 
 /// The key that a request names, or the error code (ID-1 to ID-9).
-fn resolve<'a>(
-    case: &'a Value,
+fn resolve(
+    case: &Value,
     account: Option<AccountId>,
-) -> Result<Option<(&'a Value, Option<String>)>, String> {
+) -> Result<Option<(&Value, Option<String>)>, String> {
     let (world, request) = (&case["world"], &case["request"]);
     let Some(text) = request["key_id"].as_str() else {
         return Ok(None);
