@@ -1,9 +1,11 @@
 //! All integration tests, in one binary.
 
 mod cases;
+mod cluster;
 mod decisions;
 mod house;
 mod storage_common;
 mod storage_damage;
 mod storage_log;
 mod storage_power_loss;
+mod support;
