@@ -2,6 +2,7 @@
 
 mod cases;
 mod cluster;
+mod cases_state;
 mod decisions;
 mod house;
 mod storage_common;
