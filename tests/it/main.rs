@@ -1,8 +1,9 @@
 //! All integration tests, in one binary.
 
+mod api;
 mod cases;
-mod cluster;
 mod cases_state;
+mod cluster;
 mod decisions;
 mod house;
 mod storage_common;
