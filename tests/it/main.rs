@@ -1,6 +1,7 @@
 //! All integration tests, in one binary.
 
 mod api;
+mod cases;
 mod cases_state;
 mod cli;
 mod cluster;
