@@ -395,7 +395,7 @@ mod tests {
                 tags: vec![("a".into(), "b".into())],
             })
         };
-        let mut send = |cluster: &mut Cluster, who: &str| {
+        let send = |cluster: &mut Cluster, who: &str| {
             let entry = cluster.entry(&caller(who), idempotency("k", birth, 1), tag());
             code(cluster.apply(&entry))
         };

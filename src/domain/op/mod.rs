@@ -6,6 +6,8 @@
 
 mod aliases;
 mod apply;
+#[cfg(test)]
+mod authorize_tests;
 mod context;
 mod grants;
 mod identity;
@@ -17,7 +19,7 @@ mod refusal;
 pub mod table;
 mod tags;
 #[cfg(test)]
-pub(in crate::domain) mod testing;
+mod testing;
 
 pub mod bootstrap;
 pub mod create_account;
