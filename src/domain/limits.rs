@@ -187,3 +187,6 @@ pub const SEALED_SECRET_MAX: usize = 1_024;
 /// (the model's string limit, before P-1 refuses it) of at most 4 bytes, 512 KiB, and a role with all its policies,
 /// 20 of at most 32 KiB; everything else of either takes less than 256 KiB.
 pub const STORED_RECORD_MAX: usize = 1024 * 1024;
+
+/// Calls that one connection may have open: as many as a node takes writes, since a peer forwards all of its own on one.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 4_096;
