@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 use super::freshness::{Instant, Proof, WhyNotFresh};
 use crate::domain::state::State;
 use crate::domain::time::{Incarnation, Position, Revision};
-use crate::env::{Clock, timeout};
+use crate::env::{BootTime, Clock, timeout};
 use crate::replica::{NoReadIndex, Published, Replica};
 
 /// Least and most time that a round may take. In between it is the bound: a proof that took longer proves nothing.
@@ -143,6 +143,11 @@ impl View {
             incarnation: self.incarnation,
             revision: self.published.revision(),
         }
+    }
+
+    /// Everything acknowledged anywhere before this instant of the node's boot clock is in the state.
+    pub fn as_of(&self) -> BootTime {
+        self.proof.as_of
     }
 
     /// The node's wall clock now: a grant counts as expired when it or the state's time says so.

@@ -4,9 +4,11 @@
 //! numbers an operator may change are [`NodeSettings`]. Never: a rule of the product.
 
 mod cluster;
+mod front;
 mod serve;
 mod start;
 
 pub use cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
+pub use front::{api, app};
 pub use serve::DateHeader;
 pub use start::{Doors, Front, Node, NodeParts, NodeSettings, StartError, start};

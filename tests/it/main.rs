@@ -1,5 +1,8 @@
 //! All integration tests, in one binary.
 
+mod api;
+mod cases;
+mod cases_state;
 mod cluster;
 mod decisions;
 mod house;
