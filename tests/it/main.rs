@@ -1,7 +1,9 @@
 //! All integration tests, in one binary.
 
 mod api;
+mod cases;
 mod cases_state;
+mod cli;
 mod cluster;
 mod decisions;
 mod house;
