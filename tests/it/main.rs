@@ -3,6 +3,7 @@
 mod api;
 mod cases;
 mod cases_state;
+mod cli;
 mod cluster;
 mod decisions;
 mod house;
