@@ -411,3 +411,8 @@ pub enum GrantChange {
 }
 
 pub use self::apply::{apply, query};
+
+#[cfg(test)]
+mod authorize_tests;
+#[cfg(test)]
+mod testing;
