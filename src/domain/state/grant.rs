@@ -59,6 +59,11 @@ impl GrantOperations {
         self.0 & Self::bit(op) != 0
     }
 
+    /// Whether a set with these bits contains `op`.
+    pub const fn has_bit(bits: u32, op: GrantOperation) -> bool {
+        bits & Self::bit(op) != 0
+    }
+
     /// Whether every operation of `self` is in `other` (G-12).
     pub const fn is_subset(self, other: Self) -> bool {
         self.0 & !other.0 == 0

@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use super::Tags;
 use super::closed_set;
+use super::{Bindings, Tags};
 use crate::domain::ids::KeyArn;
 use crate::domain::policy::Policy;
 use crate::domain::time::{Revision, Timestamp};
@@ -114,4 +114,6 @@ pub struct Key {
     pub tags: Tags,
     /// Its key policy, compiled when stored (P-1).
     pub policy: Arc<Policy>,
+    /// The users and roles that the key policy names, with the immutable ids that they had when it was put (ID-18).
+    pub bindings: Arc<Bindings>,
 }

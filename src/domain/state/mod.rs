@@ -1,18 +1,546 @@
 //! The facts that decisions are taken on, and the indexes derived from them.
 //!
 //! `State` is a consistent snapshot at one revision: cloning it is cheap, and a clone never changes.
-//! Imports ids, limits, time, policy. Never: a clock, I/O, an iteration order that reaches an output.
+//! Only `op::apply` changes one. Imports ids, limits, time, policy.
+//! Never: a clock, I/O, an iteration order that reaches an output.
 
+pub mod alias;
+pub mod cow_map;
+pub mod fact;
+pub mod fingerprint;
 pub mod grant;
+pub mod grant_index;
+pub mod idempotency;
 pub mod key;
 pub mod principal;
 pub mod settings;
+pub mod token_epoch;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use imbl::{OrdMap, OrdSet};
+
+use self::alias::Alias;
+use self::cow_map::CowMap;
+use self::fact::{Fact, Header, ImportError};
+use self::fingerprint::{Fingerprint, Sum};
+use self::grant::Grant;
+use self::grant_index::GrantIndex;
+use self::idempotency::{IdempotencyKey, IdempotencyRecord};
+use self::key::Key;
+use self::principal::{Account, Principal, PrincipalType};
+use self::settings::Settings;
+use self::token_epoch::TokenEpoch;
+use crate::domain::ids::{
+    AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, Partition, PrincipalArn, Region,
+    UniqueId,
+};
+use crate::domain::time::{Incarnation, Position, Revision, Timestamp};
+
 /// Tags in the order of their keys (E-1): case sensitive, at most 50 on a key.
 pub type Tags = BTreeMap<Arc<str>, Arc<str>>;
+
+/// The immutable ids that principals had when a policy that names them was stored (ID-18).
+pub type Bindings = BTreeMap<PrincipalArn, UniqueId>;
+
+/// Everything the cluster knows at one revision.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    header: Header,
+    token_epochs: OrdMap<u32, Arc<TokenEpoch>>,
+    accounts: OrdMap<AccountId, Arc<Account>>,
+    principals: CowMap<PrincipalArn, Arc<Principal>>,
+    /// The last member is always present: its absence sorts first and makes the lower bound of a range.
+    principals_in_order: OrdSet<(AccountId, PrincipalType, Option<PrincipalArn>)>,
+    principal_counts: CowMap<AccountId, usize>,
+    keys: CowMap<KeyArn, Arc<Key>>,
+    keys_in_order: OrdSet<KeyArn>,
+    key_counts: CowMap<(Partition, Region, AccountId), usize>,
+    aliases: CowMap<AliasArn, Arc<Alias>>,
+    /// The last member is always present, as above.
+    aliases_in_order: OrdSet<(Partition, Region, AccountId, Option<AliasName>)>,
+    aliases_of_key: CowMap<KeyArn, Arc<[AliasName]>>,
+    grants: GrantIndex,
+    idempotency: CowMap<IdempotencyKey, Arc<IdempotencyRecord>>,
+    idempotency_in_order: OrdSet<(Revision, IdempotencyKey)>,
+    sum: Sum,
+}
+
+/// Reading.
+impl State {
+    /// The last entry that was applied.
+    pub const fn revision(&self) -> Revision {
+        self.header.revision
+    }
+
+    /// The life of the cluster; all zeros before Bootstrap.
+    pub const fn incarnation(&self) -> Incarnation {
+        self.header.incarnation
+    }
+
+    /// Incarnation and revision.
+    pub const fn position(&self) -> Position {
+        Position {
+            incarnation: self.header.incarnation,
+            revision: self.header.revision,
+        }
+    }
+
+    /// The greatest time that an applied entry was stamped with: never goes back.
+    pub const fn clock(&self) -> Timestamp {
+        self.header.clock
+    }
+
+    /// The replicated settings.
+    pub const fn settings(&self) -> &Settings {
+        &self.header.settings
+    }
+
+    /// Whether Bootstrap was applied.
+    pub fn is_bootstrapped(&self) -> bool {
+        self.header.incarnation != Incarnation::default()
+    }
+
+    /// Equal for every replica at the same revision.
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.sum.fingerprint(&self.header)
+    }
+
+    /// The token epochs, in the order of their numbers.
+    pub fn token_epochs(&self) -> impl Iterator<Item = &Arc<TokenEpoch>> {
+        self.token_epochs.values()
+    }
+
+    /// The epoch that mints tokens now: the newest, if it is not revoked.
+    pub fn minting_epoch(&self) -> Option<&Arc<TokenEpoch>> {
+        let (_, epoch) = self.token_epochs.get_max()?;
+        epoch.revoked.is_none().then_some(epoch)
+    }
+
+    /// The account.
+    pub fn account(&self, id: AccountId) -> Option<&Arc<Account>> {
+        self.accounts.get(&id)
+    }
+
+    /// How many accounts there are.
+    pub fn account_count(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// Accounts in the order of their ids, from after `after`.
+    pub fn accounts(&self, after: Option<AccountId>) -> impl Iterator<Item = &Arc<Account>> {
+        let rest = match after {
+            None => self.accounts.range(..),
+            Some(after) => self
+                .accounts
+                .range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded)),
+        };
+        rest.map(|(_, account)| account)
+    }
+
+    /// The user or role with this ARN.
+    pub fn principal(&self, arn: &PrincipalArn) -> Option<&Arc<Principal>> {
+        self.principals.get(arn)
+    }
+
+    /// How many users and roles an account has.
+    pub fn principal_count(&self, account: AccountId) -> usize {
+        self.principal_counts
+            .get(&account)
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Users or roles of an account in the order of their ARNs, from after `after`.
+    pub fn principals(
+        &self,
+        account: AccountId,
+        kind: PrincipalType,
+        after: Option<&PrincipalArn>,
+    ) -> impl Iterator<Item = &Arc<Principal>> {
+        let from = (account, kind, after.cloned());
+        let after = after.cloned();
+        self.principals_in_order
+            .range(from..)
+            .take_while(move |(a, k, _)| *a == account && *k == kind)
+            .filter_map(|(_, _, arn)| arn.as_ref())
+            .filter(move |arn| Some(*arn) != after.as_ref())
+            .filter_map(|arn| self.principals.get(arn))
+    }
+
+    /// The key with this ARN.
+    pub fn key(&self, arn: &KeyArn) -> Option<&Arc<Key>> {
+        self.keys.get(arn)
+    }
+
+    /// How many keys an account has in a Region (W-5).
+    pub fn key_count(&self, partition: Partition, region: &Region, account: AccountId) -> usize {
+        self.key_counts
+            .get(&(partition, region.clone(), account))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    /// Keys of an account in a Region in the order of their ids, from after `after`.
+    pub fn keys(
+        &self,
+        partition: Partition,
+        region: &Region,
+        account: AccountId,
+        after: Option<KeyId>,
+    ) -> impl Iterator<Item = &Arc<Key>> {
+        let from = KeyArn {
+            partition,
+            region: region.clone(),
+            account,
+            key_id: after.unwrap_or(KeyId::Uuid([0; 16])),
+        };
+        let region = region.clone();
+        self.keys_in_order
+            .range(from..)
+            .take_while(move |arn| {
+                arn.partition == partition && arn.region == region && arn.account == account
+            })
+            .filter(move |arn| Some(arn.key_id) != after)
+            .filter_map(|arn| self.keys.get(arn))
+    }
+
+    /// The alias with this ARN.
+    pub fn alias(&self, arn: &AliasArn) -> Option<&Arc<Alias>> {
+        self.aliases.get(arn)
+    }
+
+    /// Aliases of an account in a Region in the order of their names, from after `after`.
+    pub fn aliases(
+        &self,
+        partition: Partition,
+        region: &Region,
+        account: AccountId,
+        after: Option<&AliasName>,
+    ) -> impl Iterator<Item = &Arc<Alias>> {
+        let from = (partition, region.clone(), account, after.cloned());
+        let (after, region) = (after.cloned(), region.clone());
+        self.aliases_in_order
+            .range(from..)
+            .take_while(move |(p, r, a, _)| *p == partition && *r == region && *a == account)
+            .filter(move |(.., name)| *name != after)
+            .filter_map(move |(partition, region, account, name)| {
+                self.aliases.get(&AliasArn {
+                    partition: *partition,
+                    region: region.clone(),
+                    account: *account,
+                    name: name.clone()?,
+                })
+            })
+    }
+
+    /// The names of the aliases of a key, in order.
+    pub fn aliases_of_key(&self, key: &KeyArn) -> &[AliasName] {
+        self.aliases_of_key.get(key).map_or(&[], |names| names)
+    }
+
+    /// The grants, with their indexes.
+    pub const fn grants(&self) -> &GrantIndex {
+        &self.grants
+    }
+
+    /// What was done under an idempotency key.
+    pub fn idempotency(&self, key: &IdempotencyKey) -> Option<&Arc<IdempotencyRecord>> {
+        self.idempotency.get(key)
+    }
+
+    /// The oldest idempotency record.
+    pub fn oldest_idempotency(&self) -> Option<&Arc<IdempotencyRecord>> {
+        let (_, key) = self.idempotency_in_order.get_min()?;
+        self.idempotency.get(key)
+    }
+}
+
+/// Writing: for `op` alone. Every method keeps indexes and fingerprint with the facts.
+impl State {
+    /// Takes note of an applied entry: the revision, and the time if it is later than any before.
+    pub(in crate::domain) fn advance(&mut self, revision: Revision, clock: Timestamp) {
+        self.header.revision = self.header.revision.max(revision);
+        self.header.clock = self.header.clock.max(clock);
+    }
+
+    /// Begins an incarnation.
+    pub(in crate::domain) fn begin(&mut self, incarnation: Incarnation, settings: Settings) {
+        self.header.incarnation = incarnation;
+        self.header.settings = settings;
+    }
+
+    /// Puts a token epoch, or replaces the one with its number.
+    pub(in crate::domain) fn put_token_epoch(&mut self, epoch: Arc<TokenEpoch>) {
+        let old = self.token_epochs.insert(epoch.number, Arc::clone(&epoch));
+        self.count(old.map(Fact::TokenEpoch), Some(Fact::TokenEpoch(epoch)));
+    }
+
+    /// Drops the oldest token epoch.
+    pub(in crate::domain) fn drop_oldest_token_epoch(&mut self) {
+        let Some(number) = self.token_epochs.get_min().map(|(number, _)| *number) else {
+            return;
+        };
+        let old = self.token_epochs.remove(&number);
+        self.count(old.map(Fact::TokenEpoch), None);
+    }
+
+    /// Puts an account, or replaces it.
+    pub(in crate::domain) fn put_account(&mut self, account: Arc<Account>) {
+        let old = self.accounts.insert(account.id, Arc::clone(&account));
+        self.count(old.map(Fact::Account), Some(Fact::Account(account)));
+    }
+
+    /// Puts a user or role, or replaces it.
+    pub(in crate::domain) fn put_principal(&mut self, principal: Arc<Principal>) {
+        let arn = principal.arn.clone();
+        let old = self.principals.insert(arn.clone(), Arc::clone(&principal));
+        if old.is_none() {
+            let account = arn.account();
+            self.principal_counts
+                .insert(account, self.principal_count(account).saturating_add(1));
+        }
+        self.principals_in_order
+            .insert((arn.account(), principal.kind, Some(arn)));
+        self.count(old.map(Fact::Principal), Some(Fact::Principal(principal)));
+    }
+
+    /// Takes a user or role out.
+    pub(in crate::domain) fn take_principal(&mut self, arn: &PrincipalArn) {
+        let Some(old) = self.principals.remove(arn) else {
+            return;
+        };
+        let account = arn.account();
+        self.principal_counts
+            .insert(account, self.principal_count(account).saturating_sub(1));
+        self.principals_in_order
+            .remove(&(account, old.kind, Some(arn.clone())));
+        self.count(Some(Fact::Principal(old)), None);
+    }
+
+    /// Puts a key, or replaces it.
+    pub(in crate::domain) fn put_key(&mut self, key: Arc<Key>) {
+        let arn = key.arn.clone();
+        let old = self.keys.insert(arn.clone(), Arc::clone(&key));
+        if old.is_none() {
+            let count = self.key_count(arn.partition, &arn.region, arn.account);
+            let place = (arn.partition, arn.region.clone(), arn.account);
+            self.key_counts.insert(place, count.saturating_add(1));
+            self.keys_in_order.insert(arn);
+        }
+        self.count(old.map(Fact::Key), Some(Fact::Key(key)));
+    }
+
+    /// Puts an alias, or gives it another key.
+    pub(in crate::domain) fn put_alias(&mut self, alias: Arc<Alias>) {
+        self.take_alias(&alias.arn);
+        let mut names = self.aliases_of_key(&alias.target).to_vec();
+        names.push(alias.arn.name.clone());
+        names.sort_unstable();
+        self.aliases_of_key
+            .insert(alias.target.clone(), names.into());
+        self.aliases_in_order.insert(alias_place(&alias.arn));
+        self.aliases.insert(alias.arn.clone(), Arc::clone(&alias));
+        self.count(None, Some(Fact::Alias(alias)));
+    }
+
+    /// Takes an alias out.
+    pub(in crate::domain) fn take_alias(&mut self, arn: &AliasArn) {
+        let Some(old) = self.aliases.remove(arn) else {
+            return;
+        };
+        self.aliases_in_order.remove(&alias_place(arn));
+        let mut names = self.aliases_of_key(&old.target).to_vec();
+        names.retain(|name| *name != arn.name);
+        if names.is_empty() {
+            self.aliases_of_key.remove(&old.target);
+        } else {
+            self.aliases_of_key.insert(old.target.clone(), names.into());
+        }
+        self.count(Some(Fact::Alias(old)), None);
+    }
+
+    /// Puts a grant, or replaces the one with its id.
+    pub(in crate::domain) fn put_grant(&mut self, grant: Arc<Grant>) {
+        let old = self.grants.take(&grant.id);
+        self.grants.put(Arc::clone(&grant));
+        self.count(old.map(Fact::Grant), Some(Fact::Grant(grant)));
+    }
+
+    /// Takes a grant out.
+    pub(in crate::domain) fn take_grant(&mut self, id: &GrantId) {
+        let old = self.grants.take(id);
+        self.count(old.map(Fact::Grant), None);
+    }
+
+    /// Records what was done under an idempotency key.
+    pub(in crate::domain) fn put_idempotency(&mut self, record: Arc<IdempotencyRecord>) {
+        self.take_idempotency(&record.key);
+        self.idempotency_in_order
+            .insert((record.at, record.key.clone()));
+        self.idempotency
+            .insert(record.key.clone(), Arc::clone(&record));
+        self.count(None, Some(Fact::Idempotency(record)));
+    }
+
+    /// Drops an idempotency record.
+    pub(in crate::domain) fn take_idempotency(&mut self, key: &IdempotencyKey) {
+        let Some(old) = self.idempotency.remove(key) else {
+            return;
+        };
+        self.idempotency_in_order.remove(&(old.at, key.clone()));
+        self.count(Some(Fact::Idempotency(old)), None);
+    }
+
+    fn count(&mut self, went: Option<Fact>, came: Option<Fact>) {
+        if let Some(fact) = &went {
+            self.sum.subtract(fact);
+        }
+        if let Some(fact) = &came {
+            self.sum.add(fact);
+        }
+    }
+}
+
+/// Snapshots.
+impl State {
+    /// What the state says of itself beside its facts.
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// Every fact, in canonical order: equal states give equal lists, and whatever a fact needs comes before it.
+    pub fn export(&self) -> impl Iterator<Item = Fact> {
+        let epochs = self.token_epochs.values().cloned().map(Fact::TokenEpoch);
+        let accounts = self.accounts.values().cloned().map(Fact::Account);
+        let principals = self.principals_in_order.iter();
+        let principals =
+            principals.filter_map(|(.., arn)| self.principals.get(arn.as_ref()?).cloned());
+        let keys = self.keys_in_order.iter();
+        let keys = keys.filter_map(|arn| self.keys.get(arn).cloned());
+        let aliases = self.aliases_in_order.iter().filter_map(|place| {
+            let (partition, region, account, name) = place.clone();
+            let name = name?;
+            let arn = AliasArn {
+                partition,
+                region,
+                account,
+                name,
+            };
+            self.aliases.get(&arn).cloned()
+        });
+        let records = self.idempotency_in_order.iter();
+        let records = records.filter_map(|(_, key)| self.idempotency.get(key).cloned());
+        epochs
+            .chain(accounts)
+            .chain(principals.map(Fact::Principal))
+            .chain(keys.map(Fact::Key))
+            .chain(aliases.map(Fact::Alias))
+            .chain(self.grants.iter().cloned().map(Fact::Grant))
+            .chain(records.map(Fact::Idempotency))
+    }
+
+    /// The state with this header and these facts, as [`State::export`] gave them.
+    pub fn import(
+        header: Header,
+        facts: impl IntoIterator<Item = Fact>,
+    ) -> Result<Self, ImportError> {
+        let mut state = Self {
+            header,
+            ..Self::default()
+        };
+        for fact in facts {
+            state.import_one(fact)?;
+        }
+        Ok(state)
+    }
+
+    /// Adds one fact of a snapshot.
+    pub fn import_one(&mut self, fact: Fact) -> Result<(), ImportError> {
+        let kind = fact.kind();
+        let missing = |name: &dyn std::fmt::Display,
+                       wanted_kind: &'static str,
+                       wanted: &dyn std::fmt::Display| ImportError::Missing {
+            kind,
+            name: name.to_string(),
+            wanted_kind,
+            wanted: wanted.to_string(),
+        };
+        let twice = |name: &dyn std::fmt::Display| ImportError::Twice {
+            kind,
+            name: name.to_string(),
+        };
+        match fact {
+            Fact::TokenEpoch(epoch) => {
+                if self.token_epochs.contains_key(&epoch.number) {
+                    return Err(twice(&epoch.number));
+                }
+                self.put_token_epoch(epoch);
+            }
+            Fact::Account(account) => {
+                if self.accounts.contains_key(&account.id) {
+                    return Err(twice(&account.id));
+                }
+                self.put_account(account);
+            }
+            Fact::Principal(principal) => {
+                let account = principal.arn.account();
+                if self.principals.contains_key(&principal.arn) {
+                    return Err(twice(&principal.arn));
+                }
+                if !self.accounts.contains_key(&account) {
+                    return Err(missing(&principal.arn, "account", &account));
+                }
+                self.put_principal(principal);
+            }
+            Fact::Key(key) => {
+                if self.keys.contains_key(&key.arn) {
+                    return Err(twice(&key.arn));
+                }
+                if !self.accounts.contains_key(&key.arn.account) {
+                    return Err(missing(&key.arn, "account", &key.arn.account));
+                }
+                self.put_key(key);
+            }
+            Fact::Alias(alias) => {
+                if self.aliases.contains_key(&alias.arn) {
+                    return Err(twice(&alias.arn));
+                }
+                if !self.keys.contains_key(&alias.target) {
+                    return Err(missing(&alias.arn, "key", &alias.target));
+                }
+                self.put_alias(alias);
+            }
+            Fact::Grant(grant) => {
+                if self.grants.get(&grant.id).is_some() {
+                    return Err(twice(&grant.id));
+                }
+                if !self.keys.contains_key(&grant.key) {
+                    return Err(missing(&grant.id, "key", &grant.key));
+                }
+                self.put_grant(grant);
+            }
+            Fact::Idempotency(record) => {
+                if self.idempotency.contains_key(&record.key) {
+                    return Err(twice(&record.key.key));
+                }
+                self.put_idempotency(record);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn alias_place(arn: &AliasArn) -> (Partition, Region, AccountId, Option<AliasName>) {
+    let AliasArn {
+        partition,
+        region,
+        account,
+        name,
+    } = arn.clone();
+    (partition, region, account, Some(name))
+}
 
 /// A closed set of names: the enum, `ALL` in declared order, `as_str`, `Display` and an exact `FromStr`.
 macro_rules! closed_set {

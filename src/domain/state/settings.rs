@@ -2,6 +2,8 @@
 //!
 //! Imports limits. Holds facts; the gate acts on them.
 
+use crate::domain::limits;
+
 /// Settings that every node must agree on, so they live in the state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Settings {
@@ -11,4 +13,14 @@ pub struct Settings {
     pub clock_rate_permille: u32,
     /// A customer key's quota of grants (G-19).
     pub grants_per_key_max: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_staleness_ms: 1_000,
+            clock_rate_permille: 10,
+            grants_per_key_max: limits::GRANTS_PER_KEY_MAX,
+        }
+    }
 }

@@ -1,0 +1,222 @@
+//! A copy-on-write hash map: a clone is one pointer and never changes, a write copies one small shard.
+//!
+//! Two levels of shared shards: 256 groups of 256 shards. A write copies at most two arrays of 256 pointers, and only
+//! while another clone is alive, and one shard: 16 entries at a million. The hasher is fixed, so that every replica lays
+//! the map out alike; there is no way to iterate, so that no order can reach an output. Imports nothing of ours.
+
+use std::borrow::Borrow;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+/// Children of each of the two levels: one byte of the hash.
+const FANOUT: usize = 256;
+
+/// One entry of a shard, with its hash so that keys are seldom compared.
+type Slot<K, V> = (u64, K, V);
+
+/// Entries whose hashes share two bytes, in the order of their hashes.
+type Shard<K, V> = Vec<Slot<K, V>>;
+
+/// A child is present once something was put under it.
+type Group<K, V> = Vec<Option<Arc<Shard<K, V>>>>;
+
+/// The upper level.
+type Groups<K, V> = Vec<Option<Arc<Group<K, V>>>>;
+
+/// A copy-on-write hash map without iteration.
+#[derive(Debug)]
+pub struct CowMap<K, V> {
+    /// Empty until the first insert: an empty map costs nothing.
+    groups: Arc<Groups<K, V>>,
+    len: usize,
+}
+
+impl<K, V> Clone for CowMap<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            groups: Arc::clone(&self.groups),
+            len: self.len,
+        }
+    }
+}
+
+impl<K, V> Default for CowMap<K, V> {
+    fn default() -> Self {
+        Self {
+            groups: Arc::new(Vec::new()),
+            len: 0,
+        }
+    }
+}
+
+/// The hash of a value under the fixed hasher, the same in every replica of one binary; never persisted or shown.
+pub fn fixed_hash<Q: Hash + ?Sized>(value: &Q) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// Which group and which shard of it a hash belongs to; the shard orders by the whole hash.
+const fn place(hash: u64) -> (usize, usize) {
+    ((hash >> 56) as usize, (hash >> 48) as usize % FANOUT)
+}
+
+impl<K, V> CowMap<K, V> {
+    /// How many entries there are.
+    pub const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no entry.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl<K: Hash + Eq, V> CowMap<K, V> {
+    /// The value of `key`.
+    pub fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let hash = fixed_hash(key);
+        let (group, shard) = place(hash);
+        let shard = self.groups.get(group)?.as_ref()?.get(shard)?.as_ref()?;
+        let at = find(shard, hash, key)?;
+        shard.get(at).map(|(_, _, value)| value)
+    }
+
+    /// Whether `key` has a value.
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.get(key).is_some()
+    }
+}
+
+impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
+    /// Gives `key` this value; the value that it had before is returned.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        let hash = fixed_hash(&key);
+        let shard = self.shard_mut(hash)?;
+        if let Some(at) = find(shard, hash, &key) {
+            return shard
+                .get_mut(at)
+                .map(|slot| std::mem::replace(&mut slot.2, value));
+        }
+        let at = shard.partition_point(|slot| slot.0 < hash);
+        shard.insert(at, (hash, key, value));
+        self.len += 1;
+        None
+    }
+
+    /// Takes `key` out; the value that it had is returned.
+    pub fn remove<Q>(&mut self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        // Looked up first: a key that is not there must not copy anything.
+        self.get(key)?;
+        let hash = fixed_hash(key);
+        let shard = self.shard_mut(hash)?;
+        let at = find(shard, hash, key)?;
+        let (_, _, value) = shard.remove(at);
+        self.len -= 1;
+        Some(value)
+    }
+
+    /// The shard of `hash`, alone in this clone. `None` never happens: every place is below `FANOUT`.
+    fn shard_mut(&mut self, hash: u64) -> Option<&mut Shard<K, V>> {
+        let (group, shard) = place(hash);
+        let groups = Arc::make_mut(&mut self.groups);
+        if groups.is_empty() {
+            groups.resize_with(FANOUT, || None);
+        }
+        let group = groups.get_mut(group)?.get_or_insert_with(|| {
+            let mut shards = Vec::new();
+            shards.resize_with(FANOUT, || None);
+            Arc::new(shards)
+        });
+        let shard = Arc::make_mut(group)
+            .get_mut(shard)?
+            .get_or_insert_with(Arc::default);
+        Some(Arc::make_mut(shard))
+    }
+}
+
+/// Where `key` is in a shard.
+fn find<K, V, Q>(shard: &Shard<K, V>, hash: u64, key: &Q) -> Option<usize>
+where
+    K: Borrow<Q>,
+    Q: Eq + ?Sized,
+{
+    let first = shard.partition_point(|slot| slot.0 < hash);
+    shard
+        .iter()
+        .enumerate()
+        .skip(first)
+        .take_while(|(_, slot)| slot.0 == hash)
+        .find(|(_, slot)| slot.1.borrow() == key)
+        .map(|(at, _)| at)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn map_when_empty_has_nothing() {
+        let mut map: CowMap<u8, u8> = CowMap::default();
+        assert!(map.is_empty());
+        assert_eq!(map.get(&1), None);
+        assert_eq!(map.remove(&1), None);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Insert(u16, u8),
+        Remove(u16),
+        Clone,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            4 => (0..64u16, any::<u8>()).prop_map(|(k, v)| Step::Insert(k, v)),
+            2 => (0..64u16).prop_map(Step::Remove),
+            1 => Just(Step::Clone),
+        ];
+        proptest::collection::vec(step, 0..200)
+    }
+
+    proptest! {
+        /// The map answers as an ordered map does, and no clone ever changes.
+        #[test]
+        fn map_agrees_with_a_model_and_clones_never_change(steps in steps()) {
+            let mut map = CowMap::default();
+            let mut model = BTreeMap::new();
+            let mut frozen = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Insert(k, v) => prop_assert_eq!(map.insert(k, v), model.insert(k, v)),
+                    Step::Remove(k) => prop_assert_eq!(map.remove(&k), model.remove(&k)),
+                    Step::Clone => frozen.push((map.clone(), model.clone())),
+                }
+            }
+            frozen.push((map, model));
+            for (map, model) in frozen {
+                prop_assert_eq!(map.len(), model.len());
+                for k in 0..64 {
+                    prop_assert_eq!(map.get(&k), model.get(&k));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! A state as a list of facts: what a snapshot holds. Indexes are derived again when facts are read back.
+//!
+//! Imports the facts. Never: bytes; their stored form is `wire`'s.
+
+use std::sync::Arc;
+
+use super::alias::Alias;
+use super::grant::Grant;
+use super::idempotency::IdempotencyRecord;
+use super::key::Key;
+use super::principal::{Account, Principal};
+use super::settings::Settings;
+use super::token_epoch::TokenEpoch;
+use crate::domain::time::{Incarnation, Revision, Timestamp};
+
+/// What a state says of itself beside its facts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Header {
+    /// The life of the cluster; all zeros before Bootstrap.
+    pub incarnation: Incarnation,
+    /// The last entry that was applied.
+    pub revision: Revision,
+    /// The greatest time that an applied entry was stamped with.
+    pub clock: Timestamp,
+    /// The replicated settings.
+    pub settings: Settings,
+}
+
+/// One fact.
+#[derive(Clone, Debug)]
+pub enum Fact {
+    /// An epoch of grant tokens.
+    TokenEpoch(Arc<TokenEpoch>),
+    /// An account.
+    Account(Arc<Account>),
+    /// A user or role.
+    Principal(Arc<Principal>),
+    /// A key.
+    Key(Arc<Key>),
+    /// An alias.
+    Alias(Arc<Alias>),
+    /// A grant.
+    Grant(Arc<Grant>),
+    /// What was done under an idempotency key.
+    Idempotency(Arc<IdempotencyRecord>),
+}
+
+impl Fact {
+    /// What kind of fact it is, for a message.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::TokenEpoch(_) => "token epoch",
+            Self::Account(_) => "account",
+            Self::Principal(_) => "principal",
+            Self::Key(_) => "key",
+            Self::Alias(_) => "alias",
+            Self::Grant(_) => "grant",
+            Self::Idempotency(_) => "idempotency record",
+        }
+    }
+}
+
+/// Facts that are no state: `State::import` names the first that does not fit.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ImportError {
+    /// A fact stands twice.
+    #[error("the {kind} `{name}` stands twice")]
+    Twice {
+        /// What kind of fact.
+        kind: &'static str,
+        /// Which.
+        name: String,
+    },
+    /// A fact needs another that does not come before it.
+    #[error("the {kind} `{name}` belongs to the {wanted_kind} `{wanted}`, which is not there")]
+    Missing {
+        /// What kind of fact.
+        kind: &'static str,
+        /// Which.
+        name: String,
+        /// What kind it needs.
+        wanted_kind: &'static str,
+        /// Which it needs.
+        wanted: String,
+    },
+}

@@ -1,0 +1,329 @@
+//! A sum over the facts of a state that does not depend on their order: equal content, equal fingerprint.
+//!
+//! Each fact is hashed by BLAKE3 over a canonical form of its own (every field, lengths before texts); the sum adds the
+//! hashes as four 64-bit lanes, so a fact that goes is subtracted. It finds replicas that diverged; it is no defence
+//! against somebody who can choose facts. Imports the facts. The canonical form is for hashing only and never stored.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::fact::{Fact, Header};
+use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal};
+use super::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
+use super::key::Key;
+use super::principal::{Account, Principal};
+use super::settings::Settings;
+use super::token_epoch::TokenEpoch;
+use super::{Tags, alias::Alias};
+use crate::domain::ids::GrantId;
+use crate::domain::time::{Revision, Timestamp};
+
+/// The fingerprint of a state at its revision.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Fingerprint(pub [u8; 32]);
+
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The running sum over the facts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Sum([u64; 4]);
+
+impl Sum {
+    /// Counts a fact that came.
+    pub fn add(&mut self, fact: &Fact) {
+        for (lane, part) in self.0.iter_mut().zip(lanes(fact)) {
+            *lane = lane.wrapping_add(part);
+        }
+    }
+
+    /// Counts a fact that went.
+    pub fn subtract(&mut self, fact: &Fact) {
+        for (lane, part) in self.0.iter_mut().zip(lanes(fact)) {
+            *lane = lane.wrapping_sub(part);
+        }
+    }
+
+    /// The fingerprint of a state with this header and these facts.
+    pub fn fingerprint(&self, header: &Header) -> Fingerprint {
+        let Header {
+            incarnation,
+            revision,
+            clock,
+            settings,
+        } = header;
+        let Settings {
+            max_staleness_ms,
+            clock_rate_permille,
+            grants_per_key_max,
+        } = settings;
+        let mut form = Form::default();
+        form.fixed(&incarnation.0);
+        form.revision(*revision);
+        form.time(*clock);
+        form.number(*max_staleness_ms);
+        form.number(u64::from(*clock_rate_permille));
+        form.number(u64::from(*grants_per_key_max));
+        self.0.iter().for_each(|lane| form.number(*lane));
+        Fingerprint(*form.0.finalize().as_bytes())
+    }
+}
+
+fn lanes(fact: &Fact) -> [u64; 4] {
+    let mut form = Form::default();
+    form.fact(fact);
+    let mut lanes = [0; 4];
+    let hash = form.0.finalize();
+    for (lane, bytes) in lanes.iter_mut().zip(hash.as_bytes().as_chunks::<8>().0) {
+        *lane = u64::from_le_bytes(*bytes);
+    }
+    lanes
+}
+
+/// The canonical form of a fact, on its way into the hash.
+#[derive(Default)]
+struct Form(blake3::Hasher);
+
+impl Form {
+    fn fixed(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    fn number(&mut self, n: u64) {
+        self.fixed(&n.to_le_bytes());
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        self.fixed(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn shown(&mut self, value: &impl fmt::Display) {
+        self.text(&value.to_string());
+    }
+
+    fn time(&mut self, at: Timestamp) {
+        self.number(at.as_millis());
+    }
+
+    fn revision(&mut self, at: Revision) {
+        self.number(at.0);
+    }
+
+    fn option<T>(&mut self, value: Option<T>, form: impl FnOnce(&mut Self, T)) {
+        self.number(u64::from(value.is_some()));
+        if let Some(value) = value {
+            form(self, value);
+        }
+    }
+
+    fn pairs(&mut self, pairs: &Tags) {
+        self.number(pairs.len() as u64);
+        for (key, value) in pairs {
+            self.text(key);
+            self.text(value);
+        }
+    }
+
+    fn fact(&mut self, fact: &Fact) {
+        self.text(fact.kind());
+        match fact {
+            Fact::TokenEpoch(epoch) => self.token_epoch(epoch),
+            Fact::Account(account) => self.account(account),
+            Fact::Principal(principal) => self.principal(principal),
+            Fact::Key(key) => self.key(key),
+            Fact::Alias(alias) => self.alias(alias),
+            Fact::Grant(grant) => self.grant(grant),
+            Fact::Idempotency(record) => self.idempotency(record),
+        }
+    }
+
+    fn token_epoch(&mut self, epoch: &TokenEpoch) {
+        let TokenEpoch {
+            number,
+            sealed_secret,
+            born,
+            revoked,
+        } = epoch;
+        self.number(u64::from(*number));
+        self.bytes(sealed_secret);
+        self.revision(*born);
+        self.option(*revoked, Self::revision);
+    }
+
+    fn account(&mut self, account: &Account) {
+        let Account {
+            id,
+            name,
+            created_at,
+            born,
+        } = account;
+        self.number(id.number());
+        self.text(name);
+        self.time(*created_at);
+        self.revision(*born);
+    }
+
+    fn principal(&mut self, principal: &Principal) {
+        let Principal {
+            arn,
+            unique_id,
+            kind,
+            created_at,
+            born,
+            tags,
+            policies,
+        } = principal;
+        self.text(arn.as_str());
+        self.text(unique_id.as_str());
+        self.text(kind.as_str());
+        self.time(*created_at);
+        self.revision(*born);
+        self.pairs(tags);
+        self.number(policies.len() as u64);
+        for (name, policy) in policies {
+            self.text(name);
+            self.text(policy.text());
+        }
+    }
+
+    fn key(&mut self, key: &Key) {
+        let Key {
+            arn,
+            born,
+            created_at,
+            description,
+            spec,
+            usage,
+            origin,
+            state,
+            multi_region,
+            manager,
+            tags,
+            policy,
+            bindings,
+        } = key;
+        self.shown(arn);
+        self.revision(*born);
+        self.time(*created_at);
+        self.text(description);
+        self.text(spec.as_str());
+        self.text(usage.as_str());
+        self.text(origin.as_str());
+        self.text(state.as_str());
+        self.option(*multi_region, |form, kind| form.text(kind.as_str()));
+        self.text(manager.as_str());
+        self.pairs(tags);
+        self.text(policy.text());
+        self.number(bindings.len() as u64);
+        for (arn, unique_id) in bindings.iter() {
+            self.text(arn.as_str());
+            self.text(unique_id.as_str());
+        }
+    }
+
+    fn alias(&mut self, alias: &Alias) {
+        let Alias {
+            arn,
+            target,
+            created_at,
+            updated_at,
+        } = alias;
+        self.shown(arn);
+        self.shown(target);
+        self.time(*created_at);
+        self.time(*updated_at);
+    }
+
+    fn grant(&mut self, grant: &Grant) {
+        let Grant {
+            id,
+            key,
+            grantee,
+            retiring,
+            operations,
+            constraints,
+            name,
+            issuing_account,
+            created_at,
+            born,
+        } = grant;
+        self.fixed(&id.0);
+        self.shown(key);
+        self.holder(grantee);
+        self.option(retiring.as_ref(), Self::holder);
+        self.number(u64::from(operations.bits()));
+        let GrantConstraints {
+            context,
+            source_arn,
+        } = constraints;
+        self.option(context.as_ref(), |form, context| match context {
+            ContextConstraint::Equals(pairs) => {
+                form.text("Equals");
+                form.pairs(pairs);
+            }
+            ContextConstraint::Subset(pairs) => {
+                form.text("Subset");
+                form.pairs(pairs);
+            }
+        });
+        self.option(source_arn.as_ref(), |form, arn| form.text(arn.as_str()));
+        self.option(name.as_deref(), Self::text);
+        self.number(issuing_account.number());
+        self.time(*created_at);
+        self.revision(*born);
+    }
+
+    fn holder(&mut self, principal: &GrantPrincipal) {
+        match principal {
+            GrantPrincipal::Arn { arn, unique_id } => {
+                self.text(arn.as_str());
+                self.text(unique_id.as_str());
+            }
+            GrantPrincipal::Service(service) => {
+                self.text("service");
+                self.text(service.as_str());
+            }
+        }
+    }
+
+    fn idempotency(&mut self, record: &IdempotencyRecord) {
+        let IdempotencyRecord {
+            key: IdempotencyKey { caller, key },
+            request_hash,
+            at,
+            effect,
+        } = record;
+        self.text(caller);
+        self.text(key);
+        self.fixed(request_hash);
+        self.revision(*at);
+        match effect {
+            Effect::Done => self.text("done"),
+            Effect::Account(account) => self.fact(&Fact::Account(Arc::clone(account))),
+            Effect::Principal(principal) => self.fact(&Fact::Principal(Arc::clone(principal))),
+            Effect::Key(key) => self.fact(&Fact::Key(Arc::clone(key))),
+            Effect::Grant {
+                id: GrantId(id),
+                depends_on,
+            } => {
+                self.text("grant id");
+                self.fixed(id);
+                self.revision(*depends_on);
+            }
+        }
+    }
+}
