@@ -1,2 +1,5 @@
-//! The `grantd` binary.
-fn main() {}
+//! The `grantd` binary: the command line, nothing else.
+
+fn main() -> std::process::ExitCode {
+    grantd::cli::main()
+}

@@ -36,6 +36,33 @@ pub const SERVICE_PRINCIPAL_MAX: usize = 128;
 /// Longest id of a custom key store (KMS `CustomKeyStoreIdType`).
 pub const CUSTOM_KEY_STORE_ID_MAX: usize = 64;
 
+/// Longest key policy, in bytes (P-1).
+pub const KEY_POLICY_MAX: usize = 32_768;
+
+/// Longest identity policy, without white space: the sum of a role's inline policies (IAM quota).
+pub const IDENTITY_POLICY_MAX: usize = 10_240;
+
+/// Longest permissions boundary, without white space: a managed policy (IAM quota).
+pub const BOUNDARY_POLICY_MAX: usize = 6_144;
+
+/// Longest session policy, without white space (STS: 2,048 characters).
+pub const SESSION_POLICY_MAX: usize = 2_048;
+
+/// Longest service control policy, without white space (Organizations quota since 2025).
+pub const SERVICE_CONTROL_POLICY_MAX: usize = 10_240;
+
+/// Longest resource control policy, without white space (Organizations quota).
+pub const RESOURCE_CONTROL_POLICY_MAX: usize = 5_120;
+
+/// Longest VPC endpoint policy, without white space (VPC quota).
+pub const VPC_ENDPOINT_POLICY_MAX: usize = 20_480;
+
+/// Longest policy text of any kind, white space included, in bytes: bounds the work of reading (four times P-1).
+pub const POLICY_TEXT_MAX: usize = 131_072;
+
+/// Deepest nesting of a policy's JSON. A policy needs 6: document, statements, statement, condition, operator, values.
+pub const POLICY_DEPTH_MAX: usize = 16;
+
 /// Longest grant token (ID-12): 6,144 bytes as base64.
 pub const GRANT_TOKEN_CHARS_MAX: usize = 8_192;
 
@@ -113,3 +140,8 @@ pub const TOKEN_EPOCHS_MAX: usize = 64;
 
 /// Longest sealed secret of a token epoch: 32 bytes of secret and the sealing's frame, with room for another cipher.
 pub const SEALED_SECRET_MAX: usize = 1_024;
+
+/// Longest payload of one stored record. The largest records are a command with a policy document of 131,072 characters
+/// (the model's string limit, before P-1 refuses it) of at most 4 bytes, 512 KiB, and a role with all its policies,
+/// 20 of at most 32 KiB; everything else of either takes less than 256 KiB.
+pub const STORED_RECORD_MAX: usize = 1024 * 1024;

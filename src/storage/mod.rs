@@ -8,16 +8,23 @@
 //! `sled_log`, `memory`.
 
 mod bounds;
+mod disk;
 mod error;
 pub mod memory;
+mod node_state;
+mod record;
 mod recovery;
+mod sled_log;
+mod snapshot;
 
 pub use bounds::{
     MAX_APPEND_RECORDS, MAX_QUEUED_BYTES, MAX_READ_BYTES, MAX_RECORD_BYTES,
     MAX_SNAPSHOT_EXTRA_BYTES,
 };
+pub use disk::{Probe, Step};
 pub use error::{Refusal, StorageError};
 pub use memory::{MemoryDisk, MemoryStorage};
+pub use sled_log::{SledOptions, SledStorage};
 
 use std::io::{Read, Write};
 use std::ops::Range;

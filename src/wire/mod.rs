@@ -1,4 +1,7 @@
 //! Generated code, and every conversion between what is said or stored and the domain.
+//!
+//! Imports `domain` alone. Generated types and rows never leave through a public function of `domain`; conversions go
+//! inward through the validating constructors, outward by full destructuring.
 
 #[allow(missing_docs, clippy::all)]
 pub mod peer {
@@ -11,3 +14,5 @@ pub mod v1 {
     //! What clients call: `proto/grantd/v1/*.proto`.
     tonic::include_proto!("grantd.v1");
 }
+
+pub mod stored;

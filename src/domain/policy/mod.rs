@@ -1,16 +1,150 @@
-//! Policy documents: text → ast → validated → compiled → verdict.
+//! Policy documents: text → JSON with places → shape → validated → compiled → verdict; a type a stage, a file a stage.
+//!
+//! The whole language of IAM policies as KMS uses it (SPEC section C). Parsing happens once, when a policy is
+//! stored; a verdict parses nothing of the policy. Imports ids and limits. Never looks up a principal, a key or a
+//! clock: whether principals exist is asked by whoever stores the policy.
 
+mod action;
+mod ast;
+mod condition;
+mod context;
+mod error;
+mod json;
+mod principal;
+mod resource;
+mod statement;
+mod text;
+mod validate;
+mod value;
+
+use std::fmt;
 use std::sync::Arc;
 
-/// A policy, compiled once when stored; keeps its source text.
-#[derive(Clone, PartialEq, Eq, Debug)]
+pub use action::{Action, ActionTarget, KmsAction};
+pub use condition::{Condition, Operator, Quantifier};
+pub use context::{ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values};
+pub use error::{Place, PolicyError, PolicyErrorKind};
+pub use principal::{Bindings, PolicyPrincipal, Ways, Who};
+pub use resource::ResourceName;
+pub use statement::{Ask, Profile, Statement, Verdict};
+pub use validate::PolicyKind;
+
+/// A policy: valid for its kind, compiled once, together with the text it was put as.
 pub struct Policy {
+    kind: PolicyKind,
     text: Arc<str>,
+    statements: Box<[Statement]>,
+    /// For each statement, the place of each principal in the text.
+    places: Box<[Box<[Place]>]>,
 }
 
 impl Policy {
+    /// Reads, validates and compiles a policy document.
+    ///
+    /// Errors name line, column, the text at fault and how to mend it (P-1 to P-6).
+    pub fn parse(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
+        validate::check_text(text, kind)?;
+        let document = ast::document(json::parse(text)?)?;
+        let validated = validate::validate(document, kind)?;
+        let places = validated
+            .principals
+            .iter()
+            .map(|read| {
+                read.iter()
+                    .flat_map(|read| &read.entries)
+                    .map(|(_, place)| *place)
+                    .collect()
+            })
+            .collect();
+        let statements = statement::compile(validated)?;
+        Ok(Arc::new(Self {
+            kind,
+            text: text.into(),
+            statements,
+            places,
+        }))
+    }
+
+    /// What the policy is attached to.
+    pub const fn kind(&self) -> PolicyKind {
+        self.kind
+    }
+
     /// The JSON text as it was put.
     pub fn text(&self) -> &Arc<str> {
         &self.text
     }
+
+    /// The statements, in the order of the text.
+    pub fn statements(&self) -> &[Statement] {
+        &self.statements
+    }
+
+    /// Every principal that the policy names: the statement's index, the principal, its place in the text.
+    pub fn principals(&self) -> impl Iterator<Item = (usize, &PolicyPrincipal, Place)> {
+        self.statements
+            .iter()
+            .zip(&self.places)
+            .enumerate()
+            .flat_map(|(index, (statement, places))| {
+                statement
+                    .principals()
+                    .iter()
+                    .zip(places)
+                    .map(move |(principal, place)| (index, principal, *place))
+            })
+    }
+
+    /// The first `Deny` statement that applies.
+    pub fn denying(
+        &self,
+        ask: &Ask<'_>,
+        bindings: Option<&dyn Bindings>,
+    ) -> Option<(usize, &Statement)> {
+        self.statements.iter().enumerate().find(|(_, statement)| {
+            statement.is_deny()
+                && matches!(statement.verdict(ask, bindings), Verdict::Applies { .. })
+        })
+    }
+
+    /// The `Allow` statements that apply, each with the ways in which it matches the caller.
+    pub fn allowing<'a>(
+        &'a self,
+        ask: &'a Ask<'a>,
+        bindings: Option<&'a dyn Bindings>,
+    ) -> impl Iterator<Item = (usize, &'a Statement, Ways)> {
+        self.statements
+            .iter()
+            .enumerate()
+            .filter_map(move |(index, statement)| {
+                if statement.is_deny() {
+                    return None;
+                }
+                match statement.verdict(ask, bindings) {
+                    Verdict::Applies { ways } => Some((index, statement, ways)),
+                    _ => None,
+                }
+            })
+    }
 }
+
+/// Two policies are equal when they were put as the same text for the same kind.
+impl PartialEq for Policy {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind == other.kind && self.text == other.text
+    }
+}
+
+impl Eq for Policy {}
+
+impl fmt::Debug for Policy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Policy")
+            .field("kind", &self.kind)
+            .field("text", &self.text)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! `grantd alias`: aliases of keys.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::common::{Common, Fallback, Paging};
+use super::error::CliError;
+use super::output::{Shown, object, time};
+use crate::client::api;
+
+/// Aliases. A name begins with `alias/`.
+#[derive(Subcommand, Debug)]
+pub enum AliasCommand {
+    /// Give a key an alias.
+    Create {
+        /// The name, as `alias/orders`.
+        name: String,
+        /// Key id or key ARN.
+        key: String,
+    },
+    /// Take an alias away; its key stays.
+    Delete {
+        /// The name, as `alias/orders`.
+        name: String,
+    },
+    /// List the aliases of the account and Region.
+    List {
+        /// Only those of this key: key id or key ARN.
+        #[arg(long)]
+        key: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+}
+
+pub(super) async fn run(common: &Common, command: &AliasCommand) -> Result<Shown, CliError> {
+    let client = common.client(Fallback::None)?;
+    match command {
+        AliasCommand::Create { name, key } => {
+            let request = api::CreateAliasRequest {
+                header: None,
+                alias_name: name.clone(),
+                target_key_id: key.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        AliasCommand::Delete { name } => {
+            let request = api::DeleteAliasRequest {
+                header: None,
+                alias_name: name.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        AliasCommand::List { key, paging } => {
+            let mut pages = paging.pages();
+            let mut aliases = Vec::new();
+            loop {
+                let request = api::ListAliasesRequest {
+                    header: None,
+                    key_id: key.clone(),
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                aliases.extend(answer.aliases.iter().map(show));
+                if !pages.turn(answer.next_marker) {
+                    let value = object([("Aliases", Value::Array(aliases)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+    }
+}
+
+fn show(alias: &api::AliasListEntry) -> Value {
+    let api::AliasListEntry {
+        alias_name,
+        alias_arn,
+        target_key_id,
+        creation_date_ms,
+        last_updated_date_ms,
+    } = alias;
+    object([
+        ("AliasName", json!(alias_name)),
+        ("AliasArn", json!(alias_arn)),
+        ("TargetKeyId", json!(target_key_id)),
+        ("CreationDate", time(*creation_date_ms)),
+        ("LastUpdatedDate", time(*last_updated_date_ms)),
+    ])
+}

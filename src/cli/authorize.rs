@@ -1,0 +1,240 @@
+//! `grantd authorize`: one question, its answer as the exit code.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::common::{Common, Fallback};
+use super::error::CliError;
+use super::input::{map, pair, read_policy};
+use super::output::{Shown, object};
+use crate::client::api;
+
+/// May this principal do this to this key now?
+///
+/// With `--principal` the question is asked as a front that has authenticated that principal; without it, by the caller
+/// (`--as`) about itself.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exit codes: 0 allowed, 1 denied (explicitly or not), 2 no decision.\n\n\
+Example:\n  grantd authorize --principal arn:aws:iam::111122223333:user/Alice --action kms:Decrypt --key alias/orders"
+)]
+pub struct AuthorizeArgs {
+    /// Whom it is about: ARN of a user, of an account's root or of a role session; or a service principal
+    #[arg(long, value_name = "ARN")]
+    principal: Option<String>,
+    /// The session's policy: file, `-` or text
+    #[arg(long, value_name = "POLICY", requires = "principal")]
+    session_policy: Option<String>,
+    /// A tag of the session
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair, requires = "principal")]
+    session_tag: Vec<(String, String)>,
+    /// What is to be done, as `kms:Decrypt`
+    #[arg(long)]
+    action: String,
+    /// Key id, key ARN, alias name or alias ARN; left out for an action without a key
+    #[arg(long)]
+    key: Option<String>,
+    /// A pair of the encryption context
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    encryption_context: Vec<(String, String)>,
+    /// A grant token, of a grant that the node may not know yet
+    #[arg(long, value_name = "TOKEN")]
+    grant_token: Vec<String>,
+    /// A condition key of the request; given more than once, it is multivalued
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    context: Vec<(String, String)>,
+}
+
+pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, CliError> {
+    let (common, question) = question(common, args)?;
+    let client = common.client(Fallback::Front)?;
+    let request = api::AuthorizeRequest {
+        header: None,
+        question: Some(question),
+    };
+    let answer = client.call(request).await?.answer;
+    let decision = answer
+        .decision
+        .ok_or_else(|| CliError::new("the node's answer holds no decision"))?;
+    let (name, exit) = match decision.outcome() {
+        api::Outcome::Allow => ("allow", Exit::Success),
+        api::Outcome::ExplicitDeny => ("explicitDeny", Exit::Denied),
+        api::Outcome::ImplicitDeny => ("implicitDeny", Exit::Denied),
+        api::Outcome::Unspecified => {
+            return Err(CliError::new(
+                "the node's answer holds a decision that this version does not know",
+            ));
+        }
+    };
+    let by = decision.decided_by.as_ref().map_or(Value::Null, |by| {
+        let api::DecidedBy {
+            policy_type,
+            policy_name,
+            sid,
+            grant_id,
+        } = by;
+        let kind = if policy_type.is_empty() {
+            Value::Null
+        } else {
+            json!(policy_type)
+        };
+        let shown = object([
+            ("PolicyType", kind),
+            ("PolicyName", json!(policy_name)),
+            ("Sid", json!(sid)),
+            ("GrantId", json!(grant_id)),
+        ]);
+        if shown == json!({}) {
+            Value::Null
+        } else {
+            shown
+        }
+    });
+    let tokens = match decision.token_grant_ids.as_slice() {
+        [] => Value::Null,
+        ids => json!(ids),
+    };
+    let value = object([
+        ("Decision", json!(name)),
+        ("DecidedBy", by),
+        ("Reason", json!(decision.message)),
+        ("KeyArn", json!(answer.key_arn)),
+        ("TokenGrantIds", tokens),
+    ]);
+    Ok(Shown::answer(value, answer.header.as_ref()).exit(exit))
+}
+
+/// The question, and the options of the one who asks it.
+fn question(common: &Common, args: &AuthorizeArgs) -> Result<(Common, api::Question), CliError> {
+    let AuthorizeArgs {
+        principal,
+        session_policy,
+        session_tag,
+        action,
+        key,
+        encryption_context,
+        grant_token,
+        context,
+    } = args;
+    let mut common = common.clone();
+    let subject = match principal {
+        Some(principal) => {
+            let mut subject = common.subject("--principal", principal)?;
+            dress(&mut subject, session_policy.as_deref(), session_tag)?;
+            // Only a front may ask about another; whoever the other commands speak as does not matter here.
+            common.caller = Some("front".to_owned());
+            Some(subject)
+        }
+        None => None,
+    };
+    let via_service = common.via_service.take();
+    let facts = api::RequestFacts {
+        via_service,
+        context: contexts(context).into_iter().collect(),
+        source: None,
+    };
+    let question = api::Question {
+        subject,
+        action: action.clone(),
+        key_id: key.clone(),
+        encryption_context: map("--encryption-context", encryption_context)?,
+        grant_tokens: grant_token.clone(),
+        facts: (facts != api::RequestFacts::default()).then_some(facts),
+    };
+    Ok((common, question))
+}
+
+/// Gives a session its policy and its tags.
+fn dress(
+    subject: &mut api::Subject,
+    policy: Option<&str>,
+    tags: &[(String, String)],
+) -> Result<(), CliError> {
+    use api::subject::Kind;
+    if policy.is_none() && tags.is_empty() {
+        return Ok(());
+    }
+    let policy = policy
+        .map(read_policy)
+        .transpose()?
+        .map(|policy| policy.text);
+    let (session_policy, session_tags) = match &mut subject.kind {
+        Some(Kind::RoleSession(session)) => {
+            (&mut session.session_policy, &mut session.session_tags)
+        }
+        Some(Kind::FederatedUser(user)) => (&mut user.session_policy, &mut user.session_tags),
+        Some(Kind::Principal(_) | Kind::Service(_)) | None => {
+            return Err(
+                CliError::new("only a session has a session policy or session tags")
+                    .help("name a session: arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION"),
+            );
+        }
+    };
+    *session_policy = policy;
+    *session_tags = map("--session-tag", tags)?;
+    Ok(())
+}
+
+/// Condition keys: one value is single, several are a list.
+fn contexts(pairs: &[(String, String)]) -> BTreeMap<String, api::ContextValue> {
+    use api::context_value::Value as Form;
+    let mut values: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (key, value) in pairs {
+        values.entry(key.clone()).or_default().push(value.clone());
+    }
+    values
+        .into_iter()
+        .map(|(key, mut values)| {
+            let value = match values.len() {
+                1 => values.pop().map(Form::Single),
+                _ => Some(Form::Multi(api::StringList { values })),
+            };
+            (key, api::ContextValue { value })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        pairs
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn context_key_given_twice_is_multivalued() {
+        use api::context_value::Value as Form;
+        let contexts = contexts(&pairs(&[("a", "1"), ("b", "2"), ("a", "3")]));
+        assert_eq!(contexts["b"].value, Some(Form::Single("2".to_owned())));
+        let list = api::StringList {
+            values: vec!["1".to_owned(), "3".to_owned()],
+        };
+        assert_eq!(contexts["a"].value, Some(Form::Multi(list)));
+    }
+
+    #[test]
+    fn session_policy_of_a_user_is_refused() {
+        let common = Common::default();
+        let mut user = common
+            .subject("--principal", "arn:aws:iam::111122223333:user/A")
+            .unwrap();
+        assert!(dress(&mut user, Some("{}"), &[]).is_err());
+        let mut session = common
+            .subject("--principal", "arn:aws:sts::111122223333:assumed-role/R/s")
+            .unwrap();
+        dress(&mut session, Some("{}"), &pairs(&[("team", "a")])).unwrap();
+        let Some(api::subject::Kind::RoleSession(session)) = session.kind else {
+            panic!("not a session");
+        };
+        assert_eq!(session.role, "arn:aws:iam::111122223333:role/R");
+        assert_eq!(session.session_policy.as_deref(), Some("{}"));
+        assert_eq!(session.session_tags.len(), 1);
+    }
+}

@@ -1,0 +1,178 @@
+//! `grantd cluster`: the cluster itself, for the operator.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::common::{Common, Fallback};
+use super::error::CliError;
+use super::output::{Shown, object};
+use crate::client::{Client, ClientError, Parts, api};
+use crate::config::parse_span;
+
+/// The cluster; for the operator. `init` and `join` are about the node at `--endpoint`.
+#[derive(Subcommand, Debug)]
+pub enum ClusterCommand {
+    /// Make a new cluster with the node at `--endpoint` as its only member.
+    Init {
+        /// No node ever decides from older state than this.
+        #[arg(long, value_name = "SPAN", value_parser = parse_span, default_value = "1s")]
+        bound: Duration,
+    },
+    /// Make the node at `--endpoint` a member of the cluster that another node belongs to.
+    Join {
+        /// Address of any member, `HOST:PORT`.
+        #[arg(long, value_name = "ADDRESS")]
+        via: String,
+    },
+    /// Take a member out of the cluster, for good.
+    Remove {
+        /// Its node id.
+        node_id: u64,
+    },
+    /// Show what every node at `--endpoint` knows of itself and the cluster.
+    Status,
+    /// Revoke every grant token made so far.
+    RotateTokenEpoch,
+}
+
+pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Shown, CliError> {
+    match command {
+        ClusterCommand::Init { bound } => {
+            let request = api::InitializeRequest {
+                header: None,
+                max_staleness_ms: Some(u64::try_from(bound.as_millis()).unwrap_or(u64::MAX)),
+            };
+            let answer = one(common)?.call(request).await?.answer;
+            let value = object([("Incarnation", json!(answer.incarnation))]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        ClusterCommand::Join { via } => {
+            let request = api::JoinRequest {
+                header: None,
+                via: via.clone(),
+            };
+            let answer = one(common)?.call(request).await?.answer;
+            let value = object([("Incarnation", json!(answer.incarnation))]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        ClusterCommand::Remove { node_id } => {
+            let request = api::RemoveRequest {
+                header: None,
+                node_id: *node_id,
+            };
+            let answer = common
+                .client(Fallback::Operator)?
+                .call(request)
+                .await?
+                .answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        ClusterCommand::Status => status(common).await,
+        ClusterCommand::RotateTokenEpoch => {
+            let request = api::RotateTokenEpochRequest { header: None };
+            let answer = common
+                .client(Fallback::Operator)?
+                .call(request)
+                .await?
+                .answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+    }
+}
+
+/// A client of the one node that a command is about.
+fn one(common: &Common) -> Result<Client, CliError> {
+    match common.endpoints()?.as_slice() {
+        [_] => common.client(Fallback::Operator),
+        several => Err(CliError::new(format!(
+            "this is about one node, and {} endpoints are given",
+            several.len()
+        ))
+        .help("name it with `--endpoint HOST:PORT`")),
+    }
+}
+
+/// Asks every endpoint by itself: a node that does not answer is part of the picture.
+async fn status(common: &Common) -> Result<Shown, CliError> {
+    let options = common.client(Fallback::Operator)?.options().clone();
+    let mut nodes = Vec::new();
+    let mut members = Vec::new();
+    let mut failed = 0_usize;
+    for endpoint in common.endpoints()? {
+        let client = Client::new([endpoint.as_str()], options.clone(), Parts::real())?;
+        match client.call(api::StatusRequest { header: None }).await {
+            Ok(reply) => {
+                if members.is_empty() {
+                    members = reply.answer.members.iter().map(show_member).collect();
+                }
+                nodes.push(show(&endpoint, &reply.answer));
+            }
+            Err(error) => {
+                failed += 1;
+                let why = match &error {
+                    ClientError::Unreachable { tried } => {
+                        tried.iter().map(|(_, why)| why.clone()).collect()
+                    }
+                    other => other.to_string(),
+                };
+                nodes.push(object([
+                    ("Endpoint", json!(endpoint)),
+                    ("Error", json!(why)),
+                ]));
+            }
+        }
+    }
+    let exit = if failed == nodes.len() {
+        Exit::Error
+    } else {
+        Exit::Success
+    };
+    let value = object([
+        ("Nodes", Value::Array(nodes)),
+        ("Members", Value::Array(members)),
+    ]);
+    Ok(Shown::answer(value, None).exit(exit))
+}
+
+fn show(endpoint: &str, status: &api::StatusResponse) -> Value {
+    let api::StatusResponse {
+        node_id,
+        role,
+        leader_id,
+        term,
+        incarnation,
+        applied_revision,
+        staleness_ms,
+        max_staleness_ms,
+        members: _,
+        fingerprint,
+    } = status;
+    object([
+        ("Endpoint", json!(endpoint)),
+        ("NodeId", json!(node_id)),
+        ("Role", json!(role)),
+        ("LeaderId", json!(leader_id)),
+        ("Term", json!(term)),
+        ("Revision", json!(applied_revision)),
+        ("StalenessMs", json!(staleness_ms)),
+        ("MaxStalenessMs", json!(max_staleness_ms)),
+        ("Fingerprint", json!(fingerprint)),
+        ("Incarnation", json!(incarnation)),
+    ])
+}
+
+fn show_member(member: &api::Member) -> Value {
+    let api::Member {
+        node_id,
+        address,
+        voter,
+    } = member;
+    object([
+        ("NodeId", json!(node_id)),
+        ("Address", json!(address)),
+        ("Voter", json!(voter)),
+    ])
+}

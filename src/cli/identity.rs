@@ -1,0 +1,259 @@
+//! `grantd identity`: users and roles.
+
+use clap::{Subcommand, ValueEnum};
+use serde_json::{Value, json};
+
+use super::common::{Common, Fallback, Paging};
+use super::error::CliError;
+use super::input::{pair, read_policy, tags};
+use super::key::show_tag;
+use super::output::{Shown, object, time};
+use crate::client::api;
+
+/// Users and roles. They are named by their ARNs, as arn:aws:iam::111122223333:user/Alice.
+#[derive(Subcommand, Debug)]
+pub enum IdentityCommand {
+    /// Make users and roles.
+    Create {
+        /// ARN of a user or of a role; several are made in turn.
+        #[arg(required = true)]
+        arn: Vec<String>,
+        /// A tag of each.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+        tag: Vec<(String, String)>,
+    },
+    /// Show a user or a role.
+    Get {
+        /// ARN of the user or of the role.
+        arn: String,
+    },
+    /// List users or roles.
+    List {
+        /// Which.
+        #[arg(long, value_enum, default_value = "user")]
+        kind: Kind,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Delete a user or a role.
+    Delete {
+        /// ARN of the user or of the role.
+        arn: String,
+    },
+    /// Set tags.
+    Tag {
+        /// ARN of the user or of the role.
+        arn: String,
+        /// The tags.
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = pair)]
+        tag: Vec<(String, String)>,
+    },
+    /// Remove tags.
+    Untag {
+        /// ARN of the user or of the role.
+        arn: String,
+        /// The tags' keys.
+        #[arg(required = true, value_name = "KEY")]
+        key: Vec<String>,
+    },
+    /// Give an identity policy; one of the same name is replaced.
+    PutPolicy {
+        /// ARN of the user or of the role.
+        arn: String,
+        /// The policy's name.
+        name: String,
+        /// File of the JSON text, `-` for standard input, or the text itself.
+        policy: String,
+    },
+    /// Show an identity policy.
+    GetPolicy {
+        /// ARN of the user or of the role.
+        arn: String,
+        /// The policy's name.
+        name: String,
+    },
+    /// Take an identity policy away.
+    DeletePolicy {
+        /// ARN of the user or of the role.
+        arn: String,
+        /// The policy's name.
+        name: String,
+    },
+    /// List the names of the identity policies.
+    ListPolicies {
+        /// ARN of the user or of the role.
+        arn: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+}
+
+/// Users or roles.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Kind {
+    /// Users.
+    User,
+    /// Roles.
+    Role,
+}
+
+pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Shown, CliError> {
+    let client = common.client(Fallback::None)?;
+    match command {
+        IdentityCommand::Create { arn, tag } => {
+            let mut made = Vec::new();
+            let mut header = None;
+            for arn in arn {
+                let request = api::CreatePrincipalRequest {
+                    header: None,
+                    arn: arn.clone(),
+                    tags: tags(tag),
+                };
+                let answer = client.call(request).await?.answer;
+                made.extend(answer.principal.as_ref().map(show));
+                header = answer.header;
+            }
+            let value = match made.as_slice() {
+                [one] => object([("Principal", one.clone())]),
+                _ => object([("Principals", Value::Array(made))]),
+            };
+            Ok(Shown::answer(value, header.as_ref()))
+        }
+        IdentityCommand::Get { arn } => {
+            let request = api::GetPrincipalRequest {
+                header: None,
+                arn: arn.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            let principal = answer.principal.as_ref().map_or(Value::Null, show);
+            Ok(Shown::answer(
+                object([("Principal", principal)]),
+                answer.header.as_ref(),
+            ))
+        }
+        IdentityCommand::List { kind, paging } => {
+            let mut pages = paging.pages();
+            let mut principals = Vec::new();
+            loop {
+                let request = api::ListPrincipalsRequest {
+                    header: None,
+                    kind: match kind {
+                        Kind::User => "User".to_owned(),
+                        Kind::Role => "Role".to_owned(),
+                    },
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                principals.extend(answer.principals.iter().map(show));
+                if !pages.turn(answer.next_marker) {
+                    let value = object([("Principals", Value::Array(principals)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+        IdentityCommand::Delete { arn } => {
+            let request = api::DeletePrincipalRequest {
+                header: None,
+                arn: arn.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        IdentityCommand::Tag { arn, tag } => {
+            let request = api::TagPrincipalRequest {
+                header: None,
+                arn: arn.clone(),
+                tags: tags(tag),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        IdentityCommand::Untag { arn, key } => {
+            let request = api::UntagPrincipalRequest {
+                header: None,
+                arn: arn.clone(),
+                tag_keys: key.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        IdentityCommand::PutPolicy { arn, name, policy } => {
+            let policy = read_policy(policy)?;
+            let request = api::PutPrincipalPolicyRequest {
+                header: None,
+                arn: arn.clone(),
+                policy_name: name.clone(),
+                policy: policy.text.clone(),
+            };
+            let answer = client
+                .call(request)
+                .await
+                .map_err(|e| policy.explain(e))?
+                .answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        IdentityCommand::GetPolicy { arn, name } => {
+            let request = api::GetPrincipalPolicyRequest {
+                header: None,
+                arn: arn.clone(),
+                policy_name: name.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            let value = object([
+                ("PolicyName", json!(answer.policy_name)),
+                ("Policy", json!(answer.policy)),
+            ]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        IdentityCommand::DeletePolicy { arn, name } => {
+            let request = api::DeletePrincipalPolicyRequest {
+                header: None,
+                arn: arn.clone(),
+                policy_name: name.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        IdentityCommand::ListPolicies { arn, paging } => {
+            let mut pages = paging.pages();
+            let mut names = Vec::new();
+            loop {
+                let request = api::ListPrincipalPoliciesRequest {
+                    header: None,
+                    arn: arn.clone(),
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                names.extend(answer.policy_names);
+                if !pages.turn(answer.next_marker) {
+                    let value = object([("PolicyNames", json!(names)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+    }
+}
+
+fn show(principal: &api::Principal) -> Value {
+    let api::Principal {
+        arn,
+        unique_id,
+        kind,
+        created_at_ms,
+        tags,
+    } = principal;
+    object([
+        ("Arn", json!(arn)),
+        ("Kind", json!(kind)),
+        ("UniqueId", json!(unique_id)),
+        ("CreateDate", time(*created_at_ms)),
+        (
+            "Tags",
+            if tags.is_empty() {
+                Value::Null
+            } else {
+                tags.iter().map(show_tag).collect()
+            },
+        ),
+    ])
+}

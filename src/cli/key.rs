@@ -1,0 +1,304 @@
+//! `grantd key`: keys, their policies and their tags.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::common::{Common, Fallback, Paging};
+use super::error::CliError;
+use super::input::{Text, pair, read_policy, tags};
+use super::output::{Shown, object, time};
+use crate::client::api;
+
+/// Keys. A key is named by its id or ARN; where AWS allows it, by an alias too.
+#[derive(Subcommand, Debug)]
+pub enum KeyCommand {
+    /// Make a key.
+    Create(CreateArgs),
+    /// Show a key.
+    Describe {
+        /// Key id, key ARN, alias name or alias ARN.
+        key: String,
+        /// A grant token of a grant that may not have arrived yet.
+        #[arg(long, value_name = "TOKEN")]
+        grant_token: Vec<String>,
+    },
+    /// List the keys of the account and Region.
+    List(Paging),
+    /// Replace the key policy.
+    PutPolicy {
+        /// Key id or key ARN.
+        key: String,
+        /// File of the JSON text, `-` for standard input, or the text itself.
+        policy: String,
+        /// Accept a policy that leaves the caller unable to change it again.
+        #[arg(long)]
+        bypass_policy_lockout_safety_check: bool,
+    },
+    /// Show the key policy.
+    GetPolicy {
+        /// Key id or key ARN.
+        key: String,
+    },
+    /// Put a key into use.
+    Enable {
+        /// Key id or key ARN.
+        key: String,
+    },
+    /// Take a key out of use.
+    Disable {
+        /// Key id or key ARN.
+        key: String,
+    },
+    /// Set tags.
+    Tag {
+        /// Key id or key ARN.
+        key: String,
+        /// The tags.
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = pair)]
+        tag: Vec<(String, String)>,
+    },
+    /// Remove tags.
+    Untag {
+        /// Key id or key ARN.
+        key: String,
+        /// The tags' keys.
+        #[arg(required = true, value_name = "KEY")]
+        tag_key: Vec<String>,
+    },
+    /// List the tags of a key.
+    Tags {
+        /// Key id or key ARN.
+        key: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+}
+
+/// What a new key is.
+#[derive(Args, Debug)]
+pub struct CreateArgs {
+    /// File of the key policy's JSON text, `-` for standard input, or the text itself; without it the default policy
+    #[arg(long)]
+    policy: Option<String>,
+    /// What it is for
+    #[arg(long)]
+    description: Option<String>,
+    /// As AWS names it [default: SYMMETRIC_DEFAULT]
+    #[arg(long, value_name = "KEY_SPEC")]
+    spec: Option<String>,
+    /// As AWS names it; needed unless the spec is SYMMETRIC_DEFAULT
+    #[arg(long, value_name = "KEY_USAGE")]
+    usage: Option<String>,
+    /// As AWS names it [default: AWS_KMS]
+    #[arg(long)]
+    origin: Option<String>,
+    /// Make it the primary of a multi-Region key
+    #[arg(long)]
+    multi_region: bool,
+    /// A tag
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    tag: Vec<(String, String)>,
+    /// Accept a policy that leaves the caller unable to change it again
+    #[arg(long)]
+    bypass_policy_lockout_safety_check: bool,
+}
+
+pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, CliError> {
+    let client = common.client(Fallback::None)?;
+    match command {
+        KeyCommand::Create(args) => {
+            let CreateArgs {
+                policy,
+                description,
+                spec,
+                usage,
+                origin,
+                multi_region,
+                tag,
+                bypass_policy_lockout_safety_check,
+            } = args;
+            let policy: Option<Text> = policy.as_deref().map(read_policy).transpose()?;
+            let request = api::CreateKeyRequest {
+                header: None,
+                policy: policy.as_ref().map(|policy| policy.text.clone()),
+                description: description.clone(),
+                key_usage: usage.clone(),
+                key_spec: spec.clone(),
+                origin: origin.clone(),
+                bypass_policy_lockout_safety_check: flag(*bypass_policy_lockout_safety_check),
+                tags: tags(tag),
+                multi_region: flag(*multi_region),
+            };
+            let answer = client.call(request).await.map_err(|e| match &policy {
+                Some(policy) => policy.explain(e),
+                None => e.into(),
+            });
+            let answer = answer?.answer;
+            Ok(Shown::answer(
+                metadata(answer.key_metadata.as_ref()),
+                answer.header.as_ref(),
+            ))
+        }
+        KeyCommand::Describe { key, grant_token } => {
+            let request = api::DescribeKeyRequest {
+                header: None,
+                key_id: key.clone(),
+                grant_tokens: grant_token.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(
+                metadata(answer.key_metadata.as_ref()),
+                answer.header.as_ref(),
+            ))
+        }
+        KeyCommand::List(paging) => {
+            let mut pages = paging.pages();
+            let mut keys = Vec::new();
+            loop {
+                let request = api::ListKeysRequest {
+                    header: None,
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                keys.extend(answer.keys.iter().map(|key| {
+                    let api::KeyListEntry { key_id, key_arn } = key;
+                    object([("KeyId", json!(key_id)), ("KeyArn", json!(key_arn))])
+                }));
+                if !pages.turn(answer.next_marker) {
+                    let value = object([("Keys", Value::Array(keys)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+        KeyCommand::PutPolicy {
+            key,
+            policy,
+            bypass_policy_lockout_safety_check,
+        } => {
+            let policy = read_policy(policy)?;
+            let request = api::PutKeyPolicyRequest {
+                header: None,
+                key_id: key.clone(),
+                policy_name: None,
+                policy: policy.text.clone(),
+                bypass_policy_lockout_safety_check: flag(*bypass_policy_lockout_safety_check),
+            };
+            let answer = client
+                .call(request)
+                .await
+                .map_err(|e| policy.explain(e))?
+                .answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        KeyCommand::GetPolicy { key } => {
+            let request = api::GetKeyPolicyRequest {
+                header: None,
+                key_id: key.clone(),
+                policy_name: None,
+            };
+            let answer = client.call(request).await?.answer;
+            let value = object([
+                ("PolicyName", json!(answer.policy_name)),
+                ("Policy", json!(answer.policy)),
+            ]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        KeyCommand::Enable { key } => {
+            let request = api::EnableKeyRequest {
+                header: None,
+                key_id: key.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        KeyCommand::Disable { key } => {
+            let request = api::DisableKeyRequest {
+                header: None,
+                key_id: key.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        KeyCommand::Tag { key, tag } => {
+            let request = api::TagResourceRequest {
+                header: None,
+                key_id: key.clone(),
+                tags: tags(tag),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        KeyCommand::Untag { key, tag_key } => {
+            let request = api::UntagResourceRequest {
+                header: None,
+                key_id: key.clone(),
+                tag_keys: tag_key.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        KeyCommand::Tags { key, paging } => {
+            let mut pages = paging.pages();
+            let mut tags = Vec::new();
+            loop {
+                let request = api::ListResourceTagsRequest {
+                    header: None,
+                    key_id: key.clone(),
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                tags.extend(answer.tags.iter().map(show_tag));
+                if !pages.turn(answer.next_marker) {
+                    let value = object([("Tags", Value::Array(tags)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+    }
+}
+
+/// A switch that was not given is not sent: its absence means something to condition keys (CK-1).
+fn flag(on: bool) -> Option<bool> {
+    on.then_some(true)
+}
+
+/// A tag under AWS's names.
+pub(super) fn show_tag(tag: &api::Tag) -> Value {
+    let api::Tag { tag_key, tag_value } = tag;
+    json!({"TagKey": tag_key, "TagValue": tag_value})
+}
+
+fn metadata(key: Option<&api::KeyMetadata>) -> Value {
+    let Some(key) = key else { return json!({}) };
+    let api::KeyMetadata {
+        aws_account_id,
+        key_id,
+        arn,
+        creation_date_ms,
+        enabled,
+        description,
+        key_usage,
+        key_state,
+        origin,
+        key_manager,
+        key_spec,
+        multi_region,
+        multi_region_key_type,
+    } = key;
+    let metadata = object([
+        ("AWSAccountId", json!(aws_account_id)),
+        ("KeyId", json!(key_id)),
+        ("Arn", json!(arn)),
+        ("CreationDate", time(*creation_date_ms)),
+        ("Enabled", json!(enabled)),
+        ("Description", json!(description)),
+        ("KeyUsage", json!(key_usage)),
+        ("KeyState", json!(key_state)),
+        ("Origin", json!(origin)),
+        ("KeyManager", json!(key_manager)),
+        ("KeySpec", json!(key_spec)),
+        ("MultiRegion", json!(multi_region)),
+        ("MultiRegionKeyType", json!(multi_region_key_type)),
+    ]);
+    object([("KeyMetadata", metadata)])
+}

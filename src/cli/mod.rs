@@ -1,0 +1,136 @@
+//! The command line: one file a family of commands.
+//!
+//! Imports client, config, domain, telemetry. Never: a transport, a decision of its own (`decide` and `policy check`
+//! ask the domain), a write that the client library does not send.
+
+mod account;
+mod alias;
+mod authorize;
+mod cluster;
+mod common;
+mod completions;
+mod error;
+mod excerpt;
+mod grant;
+mod identity;
+mod input;
+mod key;
+mod output;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// How a command ended, as its exit code.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Exit {
+    /// Done; of `authorize`: allowed.
+    Success,
+    /// Of `authorize`: denied, explicitly or not.
+    Denied,
+    /// Not done, or not known.
+    Error,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Denied => 1,
+            Exit::Error => 2,
+        })
+    }
+}
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done; of `authorize`: allowed
+  1  of `authorize`: denied
+  2  error: refused, not reachable, outcome unknown, or not understood
+
+Variables: GRANTD_ENDPOINT, GRANTD_AS, GRANTD_SESSION_OF, GRANTD_REGION and GRANTD_OUTPUT stand for the options of the
+same names. `grantd dev` starts a cluster to try all this on.";
+
+/// A distributed grant store and authorization backend with the semantics of AWS KMS.
+#[derive(Parser, Debug)]
+#[command(name = "grantd", version, after_help = EXIT_CODES, max_term_width = 120, propagate_version = true)]
+pub struct Cli {
+    /// Options of every command.
+    #[command(flatten)]
+    pub common: common::Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Make a cluster of nodes, change it, look at it.
+    #[command(subcommand)]
+    Cluster(cluster::ClusterCommand),
+    /// Accounts; for the operator.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// Users and roles, their tags and their identity policies.
+    #[command(subcommand)]
+    Identity(identity::IdentityCommand),
+    /// Keys, their policies and their tags.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Aliases of keys.
+    #[command(subcommand)]
+    Alias(alias::AliasCommand),
+    /// Grants.
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    /// May this principal do this to this key now? Exit code 0: yes, 1: no, 2: error.
+    Authorize(authorize::AuthorizeArgs),
+    /// The settings of a node.
+    #[command(subcommand)]
+    Config(settings::ConfigCommand),
+    /// Print a completion script for a shell.
+    Completions(completions::CompletionsArgs),
+}
+
+/// The whole program: reads the arguments, runs the command, gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(run(&cli)).into(),
+        Err(error) => {
+            eprintln!("error: cannot start the runtime: {error}");
+            Exit::Error.into()
+        }
+    }
+}
+
+/// Runs a command; errors go to standard error.
+async fn run(cli: &Cli) -> Exit {
+    let Cli { common, command } = cli;
+    let shown = match command {
+        Command::Cluster(command) => cluster::run(common, command).await,
+        Command::Account(command) => account::run(common, command).await,
+        Command::Identity(command) => identity::run(common, command).await,
+        Command::Key(command) => key::run(common, command).await,
+        Command::Alias(command) => alias::run(common, command).await,
+        Command::Grant(command) => grant::run(common, command).await,
+        Command::Authorize(args) => authorize::run(common, args).await,
+        Command::Config(command) => settings::run(command),
+        Command::Completions(args) => completions::run(args),
+    };
+    match shown.and_then(|shown| shown.print(common)) {
+        Ok(exit) => exit,
+        Err(error) => {
+            eprint!("{}", error.render());
+            Exit::Error
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,196 @@
+//! The command line as a whole: what parses, what is refused, what help says.
+
+use clap::{CommandFactory, Parser};
+
+use super::common::Fallback;
+use super::error::CliError;
+use super::*;
+use crate::client::api;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(std::iter::once("grantd").chain(line.split_whitespace()))
+}
+
+#[test]
+fn definitions_are_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn every_command_of_the_documentation_parses() {
+    for line in [
+        "cluster init --bound 500ms --endpoint 127.0.0.1:1",
+        "cluster join --via 127.0.0.1:1",
+        "cluster remove 3",
+        "cluster status --endpoint 127.0.0.1:1,127.0.0.1:2",
+        "account create 111122223333 --name main",
+        "account list",
+        "identity create arn:aws:iam::111122223333:user/A --tag a=b",
+        "identity put-policy arn:aws:iam::111122223333:user/A p @f",
+        "identity list --kind role --limit 5",
+        "key create --description d --tag a=b --policy -",
+        "key put-policy k {} --bypass-policy-lockout-safety-check",
+        "key tag k a=b c=d",
+        "key tags k",
+        "alias create alias/a k",
+        "alias list --key k",
+        "grant create k --grantee a --operations Decrypt,Encrypt --context-equals a=b",
+        "grant list k --grantee g",
+        "grant list-retirable --retiring a",
+        "grant retire --token t",
+        "grant retire k g",
+        "grant revoke k g --dry-run",
+        "authorize --action kms:Decrypt --key k --principal p --max-staleness 200ms",
+        "authorize --action kms:Decrypt --key k --at-least x.5 --encryption-context a=b --context aws:SourceIp=1.2.3.4",
+        "config sample",
+        "config check node.toml",
+        "completions zsh",
+    ] {
+        if let Err(error) = parse(line) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn contradictory_or_incomplete_commands_are_refused() {
+    for (line, part) in [
+        ("", "Usage"),
+        ("authorise --action a", "authorize"),
+        ("key put-polcy k f", "put-policy"),
+        ("key create --tag a", "KEY=VALUE"),
+        ("grant create k --operations Decrypt", "--grantee"),
+        ("grant create k --grantee a", "--operations"),
+        ("grant retire", "--token"),
+        ("grant retire k", "GRANT_ID"),
+        ("grant retire k g --token t", "cannot be used"),
+        ("authorize --key k", "--action"),
+        ("authorize --action a --max-staleness 5", "unit"),
+        (
+            "authorize --action a --max-staleness 5s --linearizable",
+            "cannot be used",
+        ),
+        ("completions tcsh", "possible values"),
+    ] {
+        let Err(error) = parse(line) else {
+            panic!("{line} was accepted");
+        };
+        assert!(error.to_string().contains(part), "{line}: {error}");
+        assert_eq!(error.exit_code(), 2, "{line}");
+    }
+}
+
+#[test]
+fn help_documents_the_exit_codes() {
+    let help = Cli::command().render_long_help().to_string();
+    for code in ["0  done", "1  of `authorize`: denied", "2  error"] {
+        assert!(help.contains(code), "{help}");
+    }
+}
+
+fn who(line: &str, fallback: Fallback) -> Result<api::claim::Who, CliError> {
+    // The claim of the surrounding environment must not reach the tests.
+    let cli = parse(&format!("account list {line}")).unwrap();
+    let client = cli.common.client(fallback)?;
+    Ok(client.options().claim.who.clone().unwrap())
+}
+
+#[test]
+fn caller_is_read_from_its_text() {
+    use api::claim::Who;
+    use api::subject::Kind;
+    let principal = |line: &str| match who(line, Fallback::None).unwrap() {
+        Who::Principal(subject) => subject.kind.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(
+        who("--as operator", Fallback::None),
+        Ok(Who::Operator(_))
+    ));
+    assert!(matches!(who("", Fallback::Operator), Ok(Who::Operator(_))));
+    let user = "arn:aws:iam::111122223333:user/div/A";
+    assert_eq!(
+        principal(&format!("--as {user}")),
+        Kind::Principal(user.to_owned())
+    );
+    let session = "--as arn:aws:sts::111122223333:assumed-role/R/s";
+    let role = "arn:aws:iam::111122223333:role/p/R";
+    for (line, expected) in [
+        (session.to_owned(), "arn:aws:iam::111122223333:role/R"),
+        (format!("{session} --session-of {role}"), role),
+    ] {
+        let Kind::RoleSession(session) = principal(&line) else {
+            panic!("{line}: not a session");
+        };
+        assert_eq!(
+            (session.role.as_str(), session.session_name.as_str()),
+            (expected, "s")
+        );
+    }
+    assert_eq!(
+        principal("--as ec2.amazonaws.com"),
+        Kind::Service("ec2.amazonaws.com".to_owned())
+    );
+    let Who::Front(front) = who(
+        &format!("--as front --on-behalf-of {user} --via-service s3.us-west-2.amazonaws.com"),
+        Fallback::None,
+    )
+    .unwrap() else {
+        panic!("not a front");
+    };
+    assert_eq!(
+        front.on_behalf_of.unwrap().kind,
+        Some(Kind::Principal(user.to_owned()))
+    );
+    assert_eq!(
+        front.facts.unwrap().via_service.as_deref(),
+        Some("s3.us-west-2.amazonaws.com")
+    );
+}
+
+#[test]
+fn caller_that_cannot_be_is_refused_with_what_to_do() {
+    for (line, part) in [
+        ("", "--as ARN"),
+        ("--as oprator", "did you mean `operator`?"),
+        ("--as Alice", "want an ARN"),
+        ("--as arn:aws:iam::1:user/A", "--as"),
+        (
+            "--as arn:aws:iam::111122223333:role/R",
+            "assumed-role/R/SESSION",
+        ),
+        (
+            "--as arn:aws:sts::111122223333:federated-user/F",
+            "--session-of",
+        ),
+        (
+            "--as operator --via-service s3.us-west-2.amazonaws.com",
+            "--as front",
+        ),
+        ("--as operator --endpoint nowhere", "HOST:PORT"),
+        ("--as operator --endpoint @no/such/file", "no/such/file"),
+    ] {
+        let Err(error) = who(line, Fallback::None) else {
+            panic!("{line} was accepted");
+        };
+        assert!(error.render().contains(part), "{line}: {}", error.render());
+    }
+}
+
+#[test]
+fn endpoints_are_read_from_a_ready_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ready.json");
+    std::fs::write(&path, r#"{"endpoints": ["127.0.0.1:1", "127.0.0.1:2"]}"#).unwrap();
+    let cli = parse(&format!(
+        "account list --endpoint @{},127.0.0.1:3",
+        path.display()
+    ))
+    .unwrap();
+    assert_eq!(
+        cli.common.endpoints().unwrap(),
+        ["127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"]
+    );
+    std::fs::write(&path, r#"{"endpoints": []}"#).unwrap();
+    assert!(cli.common.endpoints().is_err());
+}

@@ -1,0 +1,15 @@
+//! The client library: finds a node that works, carries positions forward, retries what is safe to retry.
+//!
+//! The command line, the tests and the simulator use it alike. Imports wire, env, domain. Never: a decision, a cache of
+//! decisions, a retry that could do something twice.
+
+mod call;
+mod channel;
+mod error;
+mod operation;
+
+/// The messages of the API.
+pub use crate::wire::v1 as api;
+pub use call::{Client, Options, Parts, Reply};
+pub use error::{ClientError, Refusal};
+pub use operation::{Access, Operation};

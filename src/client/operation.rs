@@ -1,0 +1,124 @@
+//! The table of calls: what is asked, of which service, and what a repetition would do.
+
+use std::future::Future;
+
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+
+use super::api;
+use api::authorization_client::AuthorizationClient;
+use api::cluster_client::ClusterClient;
+use api::identity_client::IdentityClient;
+use api::kms_client::KmsClient;
+
+/// What sending a call twice would do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// Nothing: it may go to another node at any time.
+    Read,
+    /// It is made harmless by an idempotency key.
+    Write,
+    /// It is about the node that is asked, so it goes to no other, and is sent once.
+    Node,
+}
+
+/// A call of the API.
+pub trait Operation: Clone + Send + Sync {
+    /// Its name.
+    const NAME: &'static str;
+    /// What sending it twice would do.
+    const ACCESS: Access;
+    /// What comes back.
+    type Answer: Send;
+
+    /// Puts the header in.
+    fn set_header(&mut self, header: api::RequestHeader);
+
+    /// Sends it.
+    fn send(
+        self,
+        channel: Channel,
+        max_bytes: usize,
+    ) -> impl Future<Output = Result<Response<Self::Answer>, Status>> + Send;
+
+    /// The header of its answer.
+    fn header_of(answer: &Self::Answer) -> Option<&api::ResponseHeader>;
+}
+
+macro_rules! operations {
+    ($($client:ident { $($access:ident $request:ident => $answer:ident, $method:ident, $header:expr;)+ })+) => { $($(
+        impl Operation for api::$request {
+            const NAME: &'static str = stringify!($method);
+            const ACCESS: Access = Access::$access;
+            type Answer = api::$answer;
+
+            fn set_header(&mut self, header: api::RequestHeader) {
+                self.header = Some(header);
+            }
+
+            async fn send(
+                self,
+                channel: Channel,
+                max_bytes: usize,
+            ) -> Result<Response<Self::Answer>, Status> {
+                $client::new(channel)
+                    .max_decoding_message_size(max_bytes)
+                    .$method(Request::new(self))
+                    .await
+            }
+
+            fn header_of(answer: &Self::Answer) -> Option<&api::ResponseHeader> {
+                let header: fn(&api::$answer) -> Option<&api::ResponseHeader> = $header;
+                header(answer)
+            }
+        }
+    )+)+ };
+}
+
+operations! {
+    KmsClient {
+        Write CreateKeyRequest => CreateKeyResponse, create_key, |a| a.header.as_ref();
+        Read DescribeKeyRequest => DescribeKeyResponse, describe_key, |a| a.header.as_ref();
+        Write PutKeyPolicyRequest => PutKeyPolicyResponse, put_key_policy, |a| a.header.as_ref();
+        Read GetKeyPolicyRequest => GetKeyPolicyResponse, get_key_policy, |a| a.header.as_ref();
+        Write EnableKeyRequest => EnableKeyResponse, enable_key, |a| a.header.as_ref();
+        Write DisableKeyRequest => DisableKeyResponse, disable_key, |a| a.header.as_ref();
+        Read ListKeysRequest => ListKeysResponse, list_keys, |a| a.header.as_ref();
+        Write CreateAliasRequest => CreateAliasResponse, create_alias, |a| a.header.as_ref();
+        Write DeleteAliasRequest => DeleteAliasResponse, delete_alias, |a| a.header.as_ref();
+        Read ListAliasesRequest => ListAliasesResponse, list_aliases, |a| a.header.as_ref();
+        Write TagResourceRequest => TagResourceResponse, tag_resource, |a| a.header.as_ref();
+        Write UntagResourceRequest => UntagResourceResponse, untag_resource, |a| a.header.as_ref();
+        Read ListResourceTagsRequest => ListResourceTagsResponse, list_resource_tags, |a| a.header.as_ref();
+        Write CreateGrantRequest => CreateGrantResponse, create_grant, |a| a.header.as_ref();
+        Read ListGrantsRequest => ListGrantsResponse, list_grants, |a| a.header.as_ref();
+        Read ListRetirableGrantsRequest => ListRetirableGrantsResponse, list_retirable_grants, |a| a.header.as_ref();
+        Write RetireGrantRequest => RetireGrantResponse, retire_grant, |a| a.header.as_ref();
+        Write RevokeGrantRequest => RevokeGrantResponse, revoke_grant, |a| a.header.as_ref();
+    }
+    IdentityClient {
+        Write CreateAccountRequest => CreateAccountResponse, create_account, |a| a.header.as_ref();
+        Read ListAccountsRequest => ListAccountsResponse, list_accounts, |a| a.header.as_ref();
+        Write CreatePrincipalRequest => CreatePrincipalResponse, create_principal, |a| a.header.as_ref();
+        Read GetPrincipalRequest => GetPrincipalResponse, get_principal, |a| a.header.as_ref();
+        Write DeletePrincipalRequest => DeletePrincipalResponse, delete_principal, |a| a.header.as_ref();
+        Read ListPrincipalsRequest => ListPrincipalsResponse, list_principals, |a| a.header.as_ref();
+        Write TagPrincipalRequest => TagPrincipalResponse, tag_principal, |a| a.header.as_ref();
+        Write UntagPrincipalRequest => UntagPrincipalResponse, untag_principal, |a| a.header.as_ref();
+        Write PutPrincipalPolicyRequest => PutPrincipalPolicyResponse, put_principal_policy, |a| a.header.as_ref();
+        Read GetPrincipalPolicyRequest => GetPrincipalPolicyResponse, get_principal_policy, |a| a.header.as_ref();
+        Write DeletePrincipalPolicyRequest => DeletePrincipalPolicyResponse, delete_principal_policy, |a| a.header.as_ref();
+        Read ListPrincipalPoliciesRequest => ListPrincipalPoliciesResponse, list_principal_policies, |a| a.header.as_ref();
+    }
+    AuthorizationClient {
+        Read AuthorizeRequest => AuthorizeResponse, authorize, |a| a.header.as_ref();
+        Read BatchAuthorizeRequest => BatchAuthorizeResponse, batch_authorize, |a| a.header.as_ref();
+    }
+    ClusterClient {
+        Node StatusRequest => StatusResponse, status, |_| None;
+        Node InitializeRequest => InitializeResponse, initialize, |a| a.header.as_ref();
+        Node JoinRequest => JoinResponse, join, |a| a.header.as_ref();
+        Node RemoveRequest => RemoveResponse, remove, |a| a.header.as_ref();
+        Write RotateTokenEpochRequest => RotateTokenEpochResponse, rotate_token_epoch, |a| a.header.as_ref();
+    }
+}

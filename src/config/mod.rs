@@ -1,0 +1,97 @@
+//! The settings of one node: `node.toml`, overridden by `GRANTD_*` variables, overridden by flags.
+//!
+//! Checked whole before anything starts: every fault is reported at once, each with its origin, the setting, what was
+//! found and what is allowed. Imports std and toml. Never: a component (clock, storage, network), a default that
+//! depends on the machine, a setting that nodes must agree on (those live in the replicated state).
+
+mod check;
+mod sample;
+mod setting;
+mod source;
+mod suggest;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use check::{Fault, Faults};
+pub use sample::sample;
+pub use setting::{SETTINGS, Setting};
+pub use source::{Origin, Overrides, load};
+pub use suggest::closest;
+
+/// The settings of one node, checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// The node's number in its cluster; never reused.
+    pub node_id: u64,
+    /// Where it listens, `host:port`; loopback. Port 0 takes a free one.
+    pub listen: String,
+    /// Where the other nodes and the clients reach it, `host:port`; loopback.
+    pub advertise: String,
+    /// The folder of its log, snapshots and state.
+    pub data_dir: PathBuf,
+    /// The file with the cluster's seal key.
+    pub seal_key_file: PathBuf,
+    /// Which log lines are written.
+    pub log_level: String,
+    /// How they are written.
+    pub log_format: LogFormat,
+}
+
+/// The form of the log lines.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A span written as `250ms`, `2s` or `1m`.
+///
+/// # Errors
+/// A sentence that says what is allowed.
+pub fn parse_span(text: &str) -> Result<Duration, String> {
+    const ALLOWED: &str = "want a whole number with a unit: `250ms`, `2s` or `1m`";
+    let at = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
+    let (digits, unit) = text.split_at(at);
+    let count: u64 = digits
+        .parse()
+        .map_err(|_| format!("`{text}` is not a span of time: {ALLOWED}"))?;
+    let ms = match unit {
+        "ms" => Some(count),
+        "s" => count.checked_mul(1_000),
+        "m" => count.checked_mul(60_000),
+        _ => return Err(format!("`{text}` is not a span of time: {ALLOWED}")),
+    };
+    ms.map(Duration::from_millis)
+        .ok_or_else(|| format!("`{text}` is too long a span"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn span_with_a_unit_is_read_and_without_one_is_refused() {
+        assert_eq!(parse_span("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(parse_span("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(parse_span("1m"), Ok(Duration::from_secs(60)));
+        for bad in [
+            "",
+            "5",
+            "s",
+            "1h",
+            "-1s",
+            "1.5s",
+            "1 s",
+            "99999999999999999999s",
+            "18446744073709551615m",
+        ] {
+            assert!(parse_span(bad).is_err(), "{bad}");
+        }
+    }
+}

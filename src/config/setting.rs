@@ -1,0 +1,112 @@
+//! The table of settings: the sample file, the variables, the flags and the checks all read it.
+
+/// One setting of a node.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Its name in `node.toml`; the flag is `--` and the name with hyphens.
+    pub name: &'static str,
+    /// The variable that overrides the file.
+    pub variable: &'static str,
+    /// What it means, a line each.
+    pub meaning: &'static [&'static str],
+    /// The values that it takes.
+    pub allowed: &'static str,
+    /// The value when it is not set; `None` if it must be set.
+    pub default: Option<&'static str>,
+    /// A value for the sample file.
+    pub sample: &'static str,
+    /// How `node.toml` writes it.
+    pub form: Form,
+}
+
+/// The TOML type of a setting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// A whole number.
+    Number,
+    /// A string.
+    Text,
+}
+
+/// Every setting, in the order of the sample file.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "node_id",
+        variable: "GRANTD_NODE_ID",
+        meaning: &[
+            "The number of this node in its cluster. Unique, and never given to another node again:",
+            "a node that lost its data folder joins under a new number.",
+        ],
+        allowed: "a whole number from 1 to 9223372036854775807",
+        default: None,
+        sample: "1",
+        form: Form::Number,
+    },
+    Setting {
+        name: "listen",
+        variable: "GRANTD_LISTEN",
+        meaning: &[
+            "Where this node listens, for clients and for the other nodes alike.",
+            "Without TLS, which a later version brings, only a loopback address is accepted.",
+        ],
+        allowed: "`ADDRESS:PORT` with a loopback address (127.0.0.0/8, [::1] or localhost)",
+        default: Some("127.0.0.1:7400"),
+        sample: "127.0.0.1:7400",
+        form: Form::Text,
+    },
+    Setting {
+        name: "advertise",
+        variable: "GRANTD_ADVERTISE",
+        meaning: &[
+            "Where the other nodes and the clients reach this node. Not set: the address of `listen`.",
+        ],
+        allowed: "`ADDRESS:PORT` with a loopback address and a port other than 0",
+        default: Some(""),
+        sample: "127.0.0.1:7400",
+        form: Form::Text,
+    },
+    Setting {
+        name: "data_dir",
+        variable: "GRANTD_DATA_DIR",
+        meaning: &[
+            "The folder of this node's log, snapshots and node state. Made at the first start. One node, one folder.",
+            "A node whose folder came back empty or damaged refuses to start: it has to join again under a new number.",
+        ],
+        allowed: "a path; a relative one begins at the working directory",
+        default: None,
+        sample: "grantd-data/node-1",
+        form: Form::Text,
+    },
+    Setting {
+        name: "seal_key_file",
+        variable: "GRANTD_SEAL_KEY_FILE",
+        meaning: &[
+            "The file with the key that seals the cluster's secrets at rest: the same key on every node, readable by",
+            "the node alone. `grantd cluster keygen FILE` makes one.",
+        ],
+        allowed: "a path to a file of 64 hexadecimal digits",
+        default: None,
+        sample: "grantd-data/seal.key",
+        form: Form::Text,
+    },
+    Setting {
+        name: "log_level",
+        variable: "GRANTD_LOG_LEVEL",
+        meaning: &["The least severe log lines that are written, to standard error."],
+        allowed: "`off`, `error`, `warn`, `info`, `debug` or `trace`",
+        default: Some("info"),
+        sample: "info",
+        form: Form::Text,
+    },
+    Setting {
+        name: "log_format",
+        variable: "GRANTD_LOG_FORMAT",
+        meaning: &[
+            "The form of the log lines: `text` for people, `json` for one JSON object a line.",
+        ],
+        allowed: "`text` or `json`",
+        default: Some("text"),
+        sample: "text",
+        form: Form::Text,
+    },
+];

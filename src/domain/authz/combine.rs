@@ -1,0 +1,672 @@
+//! The rules of section D: evidence that was gathered → a decision. Pure; looks nothing up.
+//!
+//! Imports ids, policy, state's facts of grants. The order is that of the specification: what denies, what
+//! every policy layer must allow, key policy and identity policies, grants.
+
+use std::sync::Arc;
+
+use super::decision::{DecidedBy, Decision, Denial, Missing, Source, StatementRef};
+use crate::domain::ids::{AccountId, PrincipalArn, PrincipalKind};
+use crate::domain::policy::{
+    Action, Ask, Bindings, ContextKey, ContextValue, KmsAction, KnownKey, Policy, Statement, Ways,
+    Who,
+};
+use crate::domain::state::grant::{
+    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations,
+    GrantPrincipal,
+};
+
+/// What the action is done to.
+#[derive(Clone, Copy)]
+pub enum Object<'a> {
+    /// A key: its policy and its grants count.
+    Key {
+        /// The account that owns it.
+        owner: AccountId,
+        /// Its policy.
+        policy: Option<&'a Policy>,
+        /// To whom the principals of its policy are bound (ID-18).
+        bindings: Option<&'a dyn Bindings>,
+        /// AWS managed keys are out of reach of resource control policies (D-3).
+        is_aws_managed: bool,
+    },
+    /// An alias, a principal, or nothing: identity policies alone decide (P-12, D-14).
+    Other {
+        /// The account that it belongs to.
+        owner: AccountId,
+    },
+}
+
+/// The grant that the action is about.
+#[derive(Clone, Copy)]
+pub enum Subject<'a> {
+    /// None.
+    Nothing,
+    /// The grant that CreateGrant would make (G-12, G-13).
+    NewGrant {
+        /// Its operations.
+        operations: GrantOperations,
+        /// Its constraints.
+        constraints: &'a GrantConstraints,
+    },
+    /// The grant that RetireGrant would end (G-50).
+    Retired(&'a Grant),
+}
+
+/// An identity policy and its name.
+#[derive(Clone, Copy)]
+pub struct NamedPolicy<'a> {
+    /// Its name, where it has one.
+    pub name: Option<&'a Arc<str>>,
+    /// The policy.
+    pub policy: &'a Policy,
+}
+
+/// Policies of an organization: each level must allow (D-3). No levels: none is attached.
+pub type Levels<'a> = &'a [Vec<Arc<Policy>>];
+
+/// Everything that a decision rests on.
+#[derive(Clone)]
+pub struct Evidence<'a, P, G> {
+    /// The question, as policies see it. `has_boundary` must say whether `boundary` is there.
+    pub ask: Ask<'a>,
+    /// The resource's text in messages; absent where there is none.
+    pub resource: Option<&'a str>,
+    /// What the action is done to.
+    pub object: Object<'a>,
+    /// The caller's identity policies, those of its groups included.
+    pub identity: P,
+    /// The caller's permissions boundary.
+    pub boundary: Option<&'a Policy>,
+    /// The policies of the caller's session; empty when none was passed.
+    pub session: &'a [Arc<Policy>],
+    /// Service control policies on the caller's account.
+    pub service_control: Levels<'a>,
+    /// Resource control policies on the owner's account.
+    pub resource_control: Levels<'a>,
+    /// The policy of the VPC endpoint that the request came through.
+    pub endpoint: Option<&'a Policy>,
+    /// Grants that may concern the caller. Others are harmless.
+    pub grants: G,
+    /// The encryption context of the request, for constraints (G-25).
+    pub encryption_context: &'a EncryptionContext,
+    /// The grant that the action is about.
+    pub subject: Subject<'a>,
+}
+
+/// Decides.
+pub fn combine<'a, P, G>(evidence: &Evidence<'a, P, G>) -> Decision
+where
+    P: Iterator<Item = NamedPolicy<'a>> + Clone,
+    G: Iterator<Item = &'a Grant> + Clone,
+{
+    match decide(evidence) {
+        Ok(by) => Decision::allow(by),
+        Err(no) => {
+            let denial = Denial {
+                caller: evidence.ask.who.to_string().into(),
+                action: evidence.ask.action.clone(),
+                resource: evidence.resource.map(Into::into),
+            };
+            match no {
+                No::Explicit(by) => Decision::explicit_deny(by, denial),
+                No::Implicit(missing) => Decision::implicit_deny(missing, denial),
+            }
+        }
+    }
+}
+
+enum No {
+    Explicit(DecidedBy),
+    Implicit(Missing),
+}
+
+fn decide<'a, P, G>(evidence: &Evidence<'a, P, G>) -> Result<DecidedBy, No>
+where
+    P: Iterator<Item = NamedPolicy<'a>> + Clone,
+    G: Iterator<Item = &'a Grant> + Clone,
+{
+    let is_retirement = matches!(evidence.ask.action, Action::Kms(KmsAction::RetireGrant));
+    refuse_explicitly(evidence, is_retirement)?;
+    require_layers(evidence, is_retirement)?;
+    match evidence.object {
+        Object::Key { owner, .. } if is_retirement => retire(evidence, owner),
+        Object::Key {
+            owner,
+            policy,
+            bindings,
+            ..
+        } => decide_on_key(evidence, owner, policy, bindings),
+        Object::Other { owner } => {
+            if evidence.ask.who.account() != Some(owner) {
+                return Err(No::Implicit(Missing::CrossAccount));
+            }
+            identity_allow(evidence)
+        }
+    }
+}
+
+/// D-2, in the order of M-4. G-52: neither key policy nor resource control policies reach RetireGrant.
+fn refuse_explicitly<'a, P, G>(evidence: &Evidence<'a, P, G>, is_retirement: bool) -> Result<(), No>
+where
+    P: Iterator<Item = NamedPolicy<'a>> + Clone,
+{
+    let ask = &evidence.ask;
+    let deny =
+        |source: Source, name: Option<&Arc<str>>, found: Option<(usize, &Statement)>| match found {
+            Some((index, statement)) => {
+                let statement = Some(statement_ref(name, index, statement));
+                Err(No::Explicit(DecidedBy {
+                    source,
+                    statement,
+                    enabled_by: None,
+                    grant: None,
+                }))
+            }
+            None => Ok(()),
+        };
+    if is_under_service_control(&ask.who) {
+        for policy in evidence.service_control.iter().flatten() {
+            deny(
+                Source::ServiceControlPolicy,
+                None,
+                policy.denying(ask, None),
+            )?;
+        }
+    }
+    if is_under_resource_control(&evidence.object, is_retirement) {
+        for policy in evidence.resource_control.iter().flatten() {
+            deny(
+                Source::ResourceControlPolicy,
+                None,
+                policy.denying(ask, None),
+            )?;
+        }
+    }
+    if let Some(policy) = evidence.endpoint {
+        deny(Source::VpcEndpointPolicy, None, policy.denying(ask, None))?;
+    }
+    if let Object::Key {
+        policy: Some(policy),
+        bindings,
+        ..
+    } = evidence.object
+        && !is_retirement
+    {
+        deny(Source::KeyPolicy, None, policy.denying(ask, bindings))?;
+    }
+    for NamedPolicy { name, policy } in evidence.identity.clone() {
+        deny(Source::IdentityPolicy, name, policy.denying(ask, None))?;
+    }
+    if let Some(policy) = evidence.boundary {
+        deny(Source::PermissionsBoundary, None, policy.denying(ask, None))?;
+    }
+    for policy in evidence.session {
+        deny(Source::SessionPolicy, None, policy.denying(ask, None))?;
+    }
+    Ok(())
+}
+
+/// D-3: layers that must allow, whatever else does.
+fn require_layers<P, G>(evidence: &Evidence<'_, P, G>, is_retirement: bool) -> Result<(), No> {
+    let ask = &evidence.ask;
+    let all_allow = |levels: Levels<'_>| {
+        levels.iter().all(|level| {
+            level
+                .iter()
+                .any(|policy| policy.allowing(ask, None).next().is_some())
+        })
+    };
+    if is_under_service_control(&ask.who) && !all_allow(evidence.service_control) {
+        return Err(No::Implicit(Missing::ServiceControlPolicy));
+    }
+    if is_under_resource_control(&evidence.object, is_retirement)
+        && !all_allow(evidence.resource_control)
+    {
+        return Err(No::Implicit(Missing::ResourceControlPolicy));
+    }
+    if let Some(policy) = evidence.endpoint
+        && policy.allowing(ask, None).next().is_none()
+    {
+        return Err(No::Implicit(Missing::EndpointPolicy));
+    }
+    Ok(())
+}
+
+/// D-3: not services, not service-linked roles.
+fn is_under_service_control(who: &Who<'_>) -> bool {
+    match who {
+        Who::Service { .. } => false,
+        Who::RoleSession { role, .. } => {
+            !matches!(role.kind(), PrincipalKind::Role { path, .. } if path.starts_with("aws-service-role/"))
+        }
+        Who::Root { .. } | Who::User { .. } | Who::FederatedUser { .. } => true,
+    }
+}
+
+fn is_under_resource_control(object: &Object<'_>, is_retirement: bool) -> bool {
+    matches!(
+        object,
+        Object::Key {
+            is_aws_managed: false,
+            ..
+        }
+    ) && !is_retirement
+}
+
+/// D-4 to D-10.
+fn decide_on_key<'a, P, G>(
+    evidence: &Evidence<'a, P, G>,
+    owner: AccountId,
+    policy: Option<&'a Policy>,
+    bindings: Option<&'a dyn Bindings>,
+) -> Result<DecidedBy, No>
+where
+    P: Iterator<Item = NamedPolicy<'a>> + Clone,
+    G: Iterator<Item = &'a Grant> + Clone,
+{
+    let ask = &evidence.ask;
+    let account = ask.who.account();
+    let is_own = account == Some(owner);
+    let reaches_others = matches!(ask.action, Action::Kms(action) if action.is_cross_account());
+    if !is_own && account.is_some() && !reaches_others {
+        return Err(No::Implicit(Missing::CrossAccount));
+    }
+
+    let (mut unlimited, mut limited, mut by_account) = (None, None, None);
+    for (index, statement, ways) in policy
+        .into_iter()
+        .flat_map(|policy| policy.allowing(ask, bindings))
+    {
+        let found = Some((index, statement));
+        if ways.and(Ways::DIRECT).without(Ways::LIMITED).is_none() {
+            if ways.intersects(Ways::LIMITED) {
+                limited = limited.or(found);
+            }
+        } else {
+            unlimited = unlimited.or(found);
+        }
+        if ways.intersects(Ways::ACCOUNT) {
+            by_account = by_account.or(found);
+        }
+    }
+    let key_policy =
+        |(index, statement): (usize, &Statement)| statement_ref(None, index, statement);
+    let by_key = |found| DecidedBy {
+        source: Source::KeyPolicy,
+        statement: Some(key_policy(found)),
+        enabled_by: None,
+        grant: None,
+    };
+
+    // D-4, P-23: naming the caller is enough in its own account, and for a service, which has none.
+    if is_own || account.is_none() {
+        if let Some(found) = unlimited {
+            return Ok(by_key(found));
+        }
+        // D-7.
+        if let (Who::Root { .. }, Some(found)) = (&ask.who, by_account) {
+            return Ok(by_key(found));
+        }
+    }
+    let direct = unlimited.or(limited);
+    let missing = match (direct.or(by_account), account) {
+        (None, None) => Missing::KeyPolicy,
+        (Some(found), None) => return Ok(by_key(found)),
+        // Which policy type to name (M-2).
+        (None, Some(_)) => match identity_allow(evidence) {
+            Err(No::Implicit(missing)) if is_own => missing,
+            _ => Missing::KeyPolicy,
+        },
+        (Some(found), Some(_)) => {
+            // D-12: a role's own ARN is limited by what boundary and session policy do not allow.
+            if is_own && let Some(found) = limited {
+                match within_limits(evidence) {
+                    Ok(()) => return Ok(by_key(found)),
+                    Err(no) if by_account.is_none() => return grant_or(evidence, no),
+                    Err(_) => {}
+                }
+            }
+            match identity_allow(evidence) {
+                Ok(by) if is_own => {
+                    return Ok(DecidedBy {
+                        enabled_by: Some(key_policy(found)),
+                        ..by
+                    });
+                }
+                Ok(by) => {
+                    return Ok(DecidedBy {
+                        source: Source::KeyAndIdentityPolicy,
+                        enabled_by: Some(key_policy(found)),
+                        ..by
+                    });
+                }
+                Err(No::Implicit(missing)) => missing,
+                Err(no) => return Err(no),
+            }
+        }
+    };
+    grant_or(evidence, No::Implicit(missing))
+}
+
+/// D-10: a grant, or else the refusal.
+fn grant_or<'a, P, G>(evidence: &Evidence<'a, P, G>, no: No) -> Result<DecidedBy, No>
+where
+    P: Iterator<Item = NamedPolicy<'a>> + Clone,
+    G: Iterator<Item = &'a Grant> + Clone,
+{
+    let Action::Kms(action) = evidence.ask.action else {
+        return Err(no);
+    };
+    let Some(operation) = operation_of(*action) else {
+        return Err(no);
+    };
+    for grant in evidence.grants.clone() {
+        if !grant.operations.contains(operation)
+            || !is_satisfied(&grant.constraints, *action, evidence)
+        {
+            continue;
+        }
+        let by_account = match grantee_match(&grant.grantee, &evidence.ask.who) {
+            Grantee::Other => continue,
+            Grantee::Caller => false,
+            Grantee::Account => true,
+        };
+        if operation == GrantOperation::CreateGrant && !covers(grant, &evidence.subject) {
+            continue;
+        }
+        // U-3: a grant to an account delegates to it: its identity policies must allow.
+        let statement = if by_account {
+            match identity_allow(evidence) {
+                Ok(by) => by.statement,
+                Err(_) => continue,
+            }
+        } else {
+            None
+        };
+        return Ok(DecidedBy {
+            source: Source::Grant,
+            statement,
+            enabled_by: None,
+            grant: Some(grant.id),
+        });
+    }
+    Err(no)
+}
+
+/// D-11: what the caller's own account allows it: identity policies within boundary and session policy.
+/// The root user's identity permissions are unlimited (D-7).
+fn identity_allow<'a, P, G>(evidence: &Evidence<'a, P, G>) -> Result<DecidedBy, No>
+where
+    P: Iterator<Item = NamedPolicy<'a>> + Clone,
+{
+    if matches!(evidence.ask.who, Who::Root { .. }) {
+        return Ok(DecidedBy::of(Source::Account));
+    }
+    let allowing = evidence
+        .identity
+        .clone()
+        .find_map(|NamedPolicy { name, policy }| {
+            let (index, statement, _) = policy.allowing(&evidence.ask, None).next()?;
+            Some(statement_ref(name, index, statement))
+        });
+    let Some(statement) = allowing else {
+        return Err(No::Implicit(Missing::IdentityPolicy));
+    };
+    within_limits(evidence)?;
+    Ok(DecidedBy {
+        source: Source::IdentityPolicy,
+        statement: Some(statement),
+        enabled_by: None,
+        grant: None,
+    })
+}
+
+/// Whether boundary and session policy, where there are any, allow.
+fn within_limits<P, G>(evidence: &Evidence<'_, P, G>) -> Result<(), No> {
+    let allows = |policy: &Policy| policy.allowing(&evidence.ask, None).next().is_some();
+    if evidence.boundary.is_some_and(|policy| !allows(policy)) {
+        return Err(No::Implicit(Missing::Boundary));
+    }
+    if !evidence.session.is_empty() && !evidence.session.iter().any(|policy| allows(policy)) {
+        return Err(No::Implicit(Missing::SessionPolicy));
+    }
+    Ok(())
+}
+
+/// G-50 to G-54: who may retire a grant.
+fn retire<'a, P, G>(evidence: &Evidence<'a, P, G>, owner: AccountId) -> Result<DecidedBy, No>
+where
+    P: Iterator<Item = NamedPolicy<'a>> + Clone,
+    G: Iterator<Item = &'a Grant> + Clone,
+{
+    let by_right = |grant: &Grant| -> Option<DecidedBy> {
+        let retiring = grant
+            .retiring
+            .as_ref()
+            .map(|retiring| grantee_match(retiring, &evidence.ask.who));
+        let grantee = grantee_match(&grant.grantee, &evidence.ask.who);
+        let may = matches!(retiring, Some(Grantee::Caller))
+            || (matches!(grantee, Grantee::Caller)
+                && grant.operations.contains(GrantOperation::RetireGrant));
+        may.then(|| DecidedBy {
+            grant: Some(grant.id),
+            ..DecidedBy::of(Source::Grant)
+        })
+    };
+    let subject = match evidence.subject {
+        Subject::Retired(grant) => Some(grant),
+        Subject::Nothing | Subject::NewGrant { .. } => None,
+    };
+    // A question that does not say which grant is meant asks whether the caller could retire any.
+    let right = match subject {
+        Some(grant) => by_right(grant),
+        None => evidence.grants.clone().find_map(by_right),
+    };
+    if let Some(by) = right {
+        return Ok(by);
+    }
+    let Some(account) = evidence.ask.who.account() else {
+        return Err(No::Implicit(Missing::RetirementRight));
+    };
+    let retiring_account = subject.and_then(|grant| match &grant.retiring {
+        Some(GrantPrincipal::Arn { arn, .. }) if arn.is_root() => Some(arn.account()),
+        _ => None,
+    });
+    let grantee_account = subject.and_then(|grant| match &grant.grantee {
+        GrantPrincipal::Arn { arn, .. }
+            if arn.is_root() && grant.operations.contains(GrantOperation::RetireGrant) =>
+        {
+            Some(arn.account())
+        }
+        _ => None,
+    });
+    let is_entitled = account == owner
+        || subject.is_some_and(|grant| grant.issuing_account == account)
+        || retiring_account == Some(account)
+        || grantee_account == Some(account);
+    if !is_entitled {
+        return Err(No::Implicit(Missing::RetirementRight));
+    }
+    identity_allow(evidence)
+}
+
+enum Grantee {
+    /// The caller itself.
+    Caller,
+    /// The caller's account.
+    Account,
+    Other,
+}
+
+/// G-4. The account itself is the account's root user; others of the account need more (U-3).
+fn grantee_match(named: &GrantPrincipal, who: &Who<'_>) -> Grantee {
+    let (named, unique_id) = match (named, who) {
+        (GrantPrincipal::Service(named), Who::Service { name }) if named == *name => {
+            return Grantee::Caller;
+        }
+        (GrantPrincipal::Service(_), _) => return Grantee::Other,
+        (GrantPrincipal::Arn { arn, unique_id }, _) => (arn, unique_id),
+    };
+    if named.is_root() {
+        return match who.account() {
+            Some(account) if account == named.account() => match who {
+                Who::Root { .. } => Grantee::Caller,
+                _ => Grantee::Account,
+            },
+            _ => Grantee::Other,
+        };
+    }
+    // ID-18: the same name with another id is another principal. A federated user's ARN has no id of its own.
+    let is_same = |own: &PrincipalArn| own == named;
+    let is_bound = who.unique_id().is_none_or(|own| own == unique_id);
+    let matches = match who {
+        Who::Root { .. } | Who::Service { .. } => false,
+        Who::User { arn, .. } => is_same(arn) && is_bound,
+        Who::RoleSession { session, role, .. } => (is_same(session) || is_same(role)) && is_bound,
+        Who::FederatedUser { arn, .. } => is_same(arn),
+    };
+    if matches {
+        Grantee::Caller
+    } else {
+        Grantee::Other
+    }
+}
+
+/// G-25 to G-28: whether the request satisfies a grant's constraints.
+fn is_satisfied<P, G>(
+    constraints: &GrantConstraints,
+    action: KmsAction,
+    evidence: &Evidence<'_, P, G>,
+) -> bool {
+    let context = match &constraints.context {
+        Some(constraint) if action.has_encryption_context() => match constraint {
+            ContextConstraint::Equals(pairs) => **pairs == *evidence.encryption_context,
+            ContextConstraint::Subset(pairs) => contains(evidence.encryption_context, pairs),
+        },
+        _ => true,
+    };
+    // G-28. CreateGrant has its own rule (G-13); retirement is not limited.
+    let is_limited = !matches!(action, KmsAction::CreateGrant | KmsAction::RetireGrant);
+    context
+        && match &constraints.source_arn {
+            Some(wanted) if is_limited => {
+                let key = ContextKey::Known(KnownKey::SourceArn);
+                match evidence.ask.context.get(&key) {
+                    Some(ContextValue::One(value)) => *value.into_text() == *wanted.as_str(),
+                    Some(ContextValue::Many(_)) | None => false,
+                }
+            }
+            _ => true,
+        }
+}
+
+fn contains(context: &EncryptionContext, pairs: &EncryptionContext) -> bool {
+    pairs
+        .iter()
+        .all(|(key, value)| context.get(key) == Some(value))
+}
+
+/// G-12: whether a parent grant lets its grantee make this grant. One parent must cover all of it (U-5).
+fn covers(parent: &Grant, subject: &Subject<'_>) -> bool {
+    match subject {
+        Subject::NewGrant {
+            operations,
+            constraints,
+        } => {
+            operations.is_subset(parent.operations)
+                && is_as_strict(constraints, &parent.constraints)
+        }
+        // The question does not say which grant is to be made: it asks about CreateGrant as such.
+        Subject::Nothing | Subject::Retired(_) => true,
+    }
+}
+
+/// G-13: whether a child's constraints are at least as strict as its parent's.
+fn is_as_strict(child: &GrantConstraints, parent: &GrantConstraints) -> bool {
+    use ContextConstraint::{Equals, Subset};
+    let context = match (&parent.context, &child.context) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(Subset(parent)), Some(Subset(child) | Equals(child))) => contains(child, parent),
+        (Some(Equals(parent)), Some(Equals(child))) => parent == child,
+        (Some(Equals(_)), Some(Subset(_))) => false,
+    };
+    context && (parent.source_arn.is_none() || parent.source_arn == child.source_arn)
+}
+
+fn statement_ref(policy: Option<&Arc<str>>, index: usize, statement: &Statement) -> StatementRef {
+    StatementRef {
+        policy: policy.cloned(),
+        sid: statement.sid().cloned(),
+        index: u32::try_from(index).unwrap_or(u32::MAX),
+    }
+}
+
+/// The grant operation that stands for an action (G-6).
+const fn operation_of(action: KmsAction) -> Option<GrantOperation> {
+    Some(match action {
+        KmsAction::CreateGrant => GrantOperation::CreateGrant,
+        KmsAction::Decapsulate => GrantOperation::Decapsulate,
+        KmsAction::Decrypt => GrantOperation::Decrypt,
+        KmsAction::DeriveSharedSecret => GrantOperation::DeriveSharedSecret,
+        KmsAction::DescribeKey => GrantOperation::DescribeKey,
+        KmsAction::Encapsulate => GrantOperation::Encapsulate,
+        KmsAction::Encrypt => GrantOperation::Encrypt,
+        KmsAction::GenerateDataKey => GrantOperation::GenerateDataKey,
+        KmsAction::GenerateDataKeyPair => GrantOperation::GenerateDataKeyPair,
+        KmsAction::GenerateDataKeyPairWithoutPlaintext => {
+            GrantOperation::GenerateDataKeyPairWithoutPlaintext
+        }
+        KmsAction::GenerateDataKeyWithoutPlaintext => {
+            GrantOperation::GenerateDataKeyWithoutPlaintext
+        }
+        KmsAction::GenerateMac => GrantOperation::GenerateMac,
+        KmsAction::GetPublicKey => GrantOperation::GetPublicKey,
+        KmsAction::ReEncryptFrom => GrantOperation::ReEncryptFrom,
+        KmsAction::ReEncryptTo => GrantOperation::ReEncryptTo,
+        KmsAction::RetireGrant => GrantOperation::RetireGrant,
+        KmsAction::Sign => GrantOperation::Sign,
+        KmsAction::Verify => GrantOperation::Verify,
+        KmsAction::VerifyMac => GrantOperation::VerifyMac,
+        KmsAction::CancelKeyDeletion
+        | KmsAction::ConnectCustomKeyStore
+        | KmsAction::CreateAlias
+        | KmsAction::CreateCustomKeyStore
+        | KmsAction::CreateKey
+        | KmsAction::DeleteAlias
+        | KmsAction::DeleteCustomKeyStore
+        | KmsAction::DeleteImportedKeyMaterial
+        | KmsAction::DescribeCustomKeyStores
+        | KmsAction::DisableKey
+        | KmsAction::DisableKeyRotation
+        | KmsAction::DisconnectCustomKeyStore
+        | KmsAction::EnableKey
+        | KmsAction::EnableKeyRotation
+        | KmsAction::GenerateRandom
+        | KmsAction::GetKeyLastUsage
+        | KmsAction::GetKeyPolicy
+        | KmsAction::GetKeyRotationStatus
+        | KmsAction::GetParametersForImport
+        | KmsAction::ImportKeyMaterial
+        | KmsAction::ListAliases
+        | KmsAction::ListGrants
+        | KmsAction::ListKeyPolicies
+        | KmsAction::ListKeyRotations
+        | KmsAction::ListKeys
+        | KmsAction::ListResourceTags
+        | KmsAction::ListRetirableGrants
+        | KmsAction::PutKeyPolicy
+        | KmsAction::ReplicateKey
+        | KmsAction::RevokeGrant
+        | KmsAction::RotateKeyOnDemand
+        | KmsAction::ScheduleKeyDeletion
+        | KmsAction::SynchronizeMultiRegionKey
+        | KmsAction::TagResource
+        | KmsAction::UntagResource
+        | KmsAction::UpdateAlias
+        | KmsAction::UpdateCustomKeyStore
+        | KmsAction::UpdateKeyDescription
+        | KmsAction::UpdatePrimaryRegion => return None,
+    })
+}

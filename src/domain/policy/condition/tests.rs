@@ -1,0 +1,451 @@
+//! Rules C-1 to C-14, one test each with its negative twins.
+
+use super::*;
+use crate::domain::policy::context::tests::Context;
+
+fn holds(operator: &str, key: &str, values: &[&str], context: &Context) -> bool {
+    let operator = Operator::parse(operator).unwrap_or_else(|| panic!("{operator}"));
+    let condition = Condition::compile(
+        operator,
+        ContextKey::parse(key),
+        values.iter().copied(),
+        true,
+    );
+    condition
+        .unwrap_or_else(|bad| panic!("{}", bad.message))
+        .holds(context)
+}
+
+fn one(value: &str) -> Context {
+    Context::default().one("k", value)
+}
+
+fn many(values: &[&str]) -> Context {
+    Context::default().many("k", values)
+}
+
+/// C-1: values of a key are alternatives; under a negated operator none may match.
+#[test]
+fn values_are_or_and_for_negated_operators_nor() {
+    assert!(holds("StringEquals", "k", &["a", "b"], &one("b")));
+    assert!(!holds("StringEquals", "k", &["a", "b"], &one("c")));
+    assert!(holds("StringNotEquals", "k", &["a", "b"], &one("c")));
+    assert!(!holds("StringNotEquals", "k", &["a", "b"], &one("b")));
+}
+
+/// C-3: string operators and their letter case.
+#[test]
+fn string_operators_follow_their_letter_case() {
+    assert!(!holds("StringEquals", "k", &["a"], &one("A")));
+    assert!(holds("StringEqualsIgnoreCase", "k", &["a"], &one("A")));
+    assert!(holds("StringEqualsIgnoreCase", "k", &["ä"], &one("Ä")));
+    assert!(!holds("StringNotEqualsIgnoreCase", "k", &["a"], &one("A")));
+    assert!(holds("StringLike", "k", &["a*"], &one("abc")));
+    assert!(!holds("StringLike", "k", &["a*"], &one("Abc")));
+    assert!(!holds("StringNotLike", "k", &["a*"], &one("abc")));
+    assert!(
+        !holds("StringEquals", "k", &["a*"], &one("abc")),
+        "no wildcards in StringEquals"
+    );
+    assert!(holds("StringEquals", "k", &["a*"], &one("a*")));
+    assert!(!holds("StringEqualsIgnoreCase", "k", &["a*"], &one("ABC")));
+}
+
+/// C-4: numbers by value, not by text.
+#[test]
+fn numeric_operators_compare_numbers() {
+    for (operator, value, holds_for) in [
+        ("NumericEquals", "7.0", true),
+        ("NumericEquals", "8", false),
+        ("NumericNotEquals", "8", true),
+        ("NumericNotEquals", "7", false),
+        ("NumericLessThan", "6.5", true),
+        ("NumericLessThan", "7", false),
+        ("NumericLessThanEquals", "7", true),
+        ("NumericGreaterThan", "10", true),
+        ("NumericGreaterThan", "7", false),
+        ("NumericGreaterThanEquals", "7", true),
+        ("NumericEquals", "seven", false),
+    ] {
+        assert_eq!(
+            holds(operator, "k", &["7"], &one(value)),
+            holds_for,
+            "{operator} {value}"
+        );
+    }
+}
+
+/// C-4: dates in every spelling.
+#[test]
+fn date_operators_compare_instants() {
+    let at = "2026-07-14T16:10:00Z";
+    for (operator, value, holds_for) in [
+        ("DateEquals", "1784045400", true),
+        ("DateEquals", "2026-07-14T18:10:00+02:00", true),
+        ("DateNotEquals", "1784045400", false),
+        ("DateLessThan", "2026-07-14", true),
+        ("DateLessThan", at, false),
+        ("DateLessThanEquals", at, true),
+        ("DateGreaterThan", "2026-07-14T16:10:01Z", true),
+        ("DateGreaterThan", at, false),
+        ("DateGreaterThanEquals", at, true),
+        ("DateGreaterThan", "tomorrow", false),
+    ] {
+        assert_eq!(
+            holds(operator, "k", &[at], &one(value)),
+            holds_for,
+            "{operator} {value}"
+        );
+    }
+}
+
+/// C-4: booleans, in quotes or not, in any letter case.
+#[test]
+fn bool_compares_truth() {
+    assert!(holds("Bool", "k", &["true"], &one("true")));
+    assert!(holds("Bool", "k", &["True"], &one("TRUE")));
+    assert!(!holds("Bool", "k", &["true"], &one("false")));
+    assert!(!holds("Bool", "k", &["false"], &one("maybe")));
+}
+
+/// C-4: bytes, however they are padded.
+#[test]
+fn binary_compares_bytes() {
+    assert!(holds("BinaryEquals", "k", &["QmluYXJ5"], &one("QmluYXJ5")));
+    assert!(holds("BinaryEquals", "k", &["YQ=="], &one("YQ")));
+    assert!(!holds("BinaryEquals", "k", &["YQ=="], &one("Yg==")));
+}
+
+/// C-4: addresses and ranges, v4 and v6.
+#[test]
+fn ip_operators_compare_ranges() {
+    assert!(holds(
+        "IpAddress",
+        "k",
+        &["203.0.113.0/24", "2001:db8::/32"],
+        &one("203.0.113.10")
+    ));
+    assert!(holds(
+        "IpAddress",
+        "k",
+        &["203.0.113.0/24", "2001:db8::/32"],
+        &one("2001:DB8:0::1")
+    ));
+    assert!(!holds(
+        "IpAddress",
+        "k",
+        &["203.0.113.0/24"],
+        &one("2001:db8::1")
+    ));
+    assert!(holds(
+        "NotIpAddress",
+        "k",
+        &["203.0.113.0/24"],
+        &one("2001:db8::1")
+    ));
+    assert!(!holds(
+        "NotIpAddress",
+        "k",
+        &["203.0.113.10"],
+        &one("203.0.113.10")
+    ));
+}
+
+/// C-4: ARNs segment by segment; `ArnEquals` and `ArnLike` are the same.
+#[test]
+fn arn_operators_compare_by_segment() {
+    let arn = "arn:aws:iam::111122223333:role/team/app";
+    for operator in ["ArnEquals", "ArnLike"] {
+        assert!(holds(operator, "k", &["arn:aws:iam::*:role/*"], &one(arn)));
+        assert!(holds(operator, "k", &[arn], &one(arn)));
+        assert!(
+            !holds(operator, "k", &["arn:aws:*:role/*"], &one(arn)),
+            "a wildcard does not cross a colon"
+        );
+        assert!(!holds(
+            operator,
+            "k",
+            &["arn:aws:iam::111122223333:role/Team/*"],
+            &one(arn)
+        ));
+        assert!(!holds(
+            operator,
+            "k",
+            &["arn:aws:iam::*:role/*"],
+            &one("no arn")
+        ));
+    }
+    for operator in ["ArnNotEquals", "ArnNotLike"] {
+        assert!(!holds(operator, "k", &["arn:aws:iam::*:role/*"], &one(arn)));
+        assert!(holds(operator, "k", &["arn:aws:iam::*:user/*"], &one(arn)));
+    }
+    assert!(holds(
+        "ArnLike",
+        "k",
+        &["arn:aws:logs:*:*:log-group:*"],
+        &one("arn:aws:logs:eu-west-1:111122223333:log-group:a:b")
+    ));
+}
+
+/// C-5: an absent key fails every positive operator and satisfies every negated one.
+#[test]
+fn absent_key_fails_positive_and_satisfies_negated_operators() {
+    let nothing = Context::default();
+    for base in &BASES {
+        let value = match base.family {
+            Family::Ip => "10.0.0.0/8",
+            Family::Date(_) => "2026-01-01",
+            Family::Numeric(_) => "1",
+            Family::Bool => "true",
+            Family::Null => continue,
+            Family::String { .. } | Family::Arn | Family::Binary => "YQ==",
+        };
+        assert_eq!(
+            holds(base.name, "k", &[value], &nothing),
+            base.negated,
+            "{}",
+            base.name
+        );
+        // C-6: with `IfExists` an absent key satisfies both.
+        assert!(
+            holds(&format!("{}IfExists", base.name), "k", &[value], &nothing),
+            "{}",
+            base.name
+        );
+    }
+}
+
+/// C-6: a present key is compared as without `IfExists`.
+#[test]
+fn if_exists_compares_a_present_key() {
+    assert!(holds("StringEqualsIfExists", "k", &["a"], &one("a")));
+    assert!(!holds("StringEqualsIfExists", "k", &["a"], &one("b")));
+    assert!(!holds("StringNotEqualsIfExists", "k", &["a"], &one("a")));
+    assert!(holds(
+        "ForAnyValue:StringEqualsIfExists",
+        "k",
+        &["a"],
+        &Context::default()
+    ));
+    assert!(!holds(
+        "ForAnyValue:StringEqualsIfExists",
+        "k",
+        &["a"],
+        &many(&["b"])
+    ));
+}
+
+/// C-7: `Null` asks whether the key is absent; an empty multivalued key counts as absent.
+#[test]
+fn null_asks_for_absence() {
+    assert!(holds("Null", "k", &["true"], &Context::default()));
+    assert!(!holds("Null", "k", &["true"], &one("")));
+    assert!(holds("Null", "k", &["false"], &one("x")));
+    assert!(!holds("Null", "k", &["false"], &Context::default()));
+    assert!(holds("Null", "k", &["false"], &many(&["x"])));
+    assert!(!holds("Null", "k", &["false"], &many(&[])));
+    assert!(holds("Null", "k", &["true"], &many(&[])));
+    assert!(Operator::parse("NullIfExists").is_none());
+    assert!(Operator::parse("ForAnyValue:Null").is_none());
+}
+
+/// C-8: set operators, with absent and empty keys.
+#[test]
+fn set_operators_quantify_over_request_values() {
+    let all = "ForAllValues:StringEquals";
+    let any = "ForAnyValue:StringEquals";
+    assert!(holds(all, "k", &["a", "b"], &many(&["a", "b"])));
+    assert!(!holds(all, "k", &["a", "b"], &many(&["a", "c"])));
+    assert!(holds(all, "k", &["a"], &many(&[])));
+    assert!(holds(all, "k", &["a"], &Context::default()));
+    assert!(holds(any, "k", &["a"], &many(&["b", "a"])));
+    assert!(!holds(any, "k", &["a"], &many(&["b"])));
+    assert!(!holds(any, "k", &["a"], &many(&[])));
+    assert!(!holds(any, "k", &["a"], &Context::default()));
+    assert!(
+        holds(any, "k", &["a"], &one("a")),
+        "a single value is a set of one"
+    );
+    assert!(holds(
+        "ForAnyValue:StringLike",
+        "k",
+        &["alias/a*"],
+        &many(&["alias/x", "alias/ab"])
+    ));
+    assert!(holds(
+        "ForAllValues:NumericLessThan",
+        "k",
+        &["5"],
+        &many(&["1", "4"])
+    ));
+}
+
+/// C-9: set operators with negated operators.
+#[test]
+fn set_operators_with_negation() {
+    let any = "ForAnyValue:StringNotEquals";
+    let all = "ForAllValues:StringNotEquals";
+    assert!(holds(any, "k", &["a", "b"], &many(&["a", "c"])));
+    assert!(!holds(any, "k", &["a", "b"], &many(&["a", "b"])));
+    assert!(holds(all, "k", &["a", "b"], &many(&["c", "d"])));
+    assert!(!holds(all, "k", &["a", "b"], &many(&["c", "a"])));
+    assert!(!holds(any, "k", &["a"], &Context::default()));
+    assert!(holds(all, "k", &["a"], &Context::default()));
+}
+
+/// C-11: variables in string and ARN operators only.
+#[test]
+fn variables_are_replaced_in_strings_and_arns_alone() {
+    let context = one("alias/Blue").one("aws:PrincipalTag/Project", "Blue");
+    assert!(holds(
+        "StringEquals",
+        "k",
+        &["alias/${aws:PrincipalTag/project}"],
+        &context
+    ));
+    assert!(holds(
+        "StringEqualsIgnoreCase",
+        "k",
+        &["ALIAS/${aws:PrincipalTag/Project}"],
+        &context
+    ));
+    assert!(holds(
+        "StringEquals",
+        "k",
+        &["alias/${aws:PrincipalTag/none, 'Blue'}"],
+        &context
+    ));
+    let context = one("arn:aws:iam::1:user/bob").one("aws:username", "bob");
+    assert!(holds(
+        "ArnEquals",
+        "k",
+        &["arn:aws:iam::1:user/${aws:username}"],
+        &context
+    ));
+    for (operator, value) in [
+        ("NumericEquals", "${x}"),
+        ("DateEquals", "${x}"),
+        ("Bool", "${x}"),
+        ("IpAddress", "${x}"),
+        ("BinaryEquals", "${x}"),
+        ("Null", "${x}"),
+    ] {
+        let operator = Operator::parse(operator).unwrap();
+        let compiled =
+            Condition::compile(operator, ContextKey::parse("k"), [value].into_iter(), true);
+        assert!(compiled.is_err(), "{operator}");
+    }
+}
+
+/// C-12: a null variable matches nothing, so that negated operators hold.
+#[test]
+fn null_variable_matches_nothing() {
+    assert!(!holds("StringEquals", "k", &["${aws:username}"], &one("")));
+    assert!(holds(
+        "StringNotEquals",
+        "k",
+        &["${aws:username}"],
+        &one("x")
+    ));
+    assert!(
+        holds("StringEquals", "k", &["${aws:username}", "x"], &one("x")),
+        "other values still count"
+    );
+    assert!(holds(
+        "ArnNotLike",
+        "k",
+        &["arn:aws:iam::1:user/${aws:username}"],
+        &one("arn:aws:iam::1:user/bob")
+    ));
+}
+
+/// P-2: a document of the 2008 version knows no variables.
+#[test]
+fn old_version_takes_variables_literally() {
+    let operator = Operator::parse("StringEquals").unwrap();
+    let condition = Condition::compile(
+        operator,
+        ContextKey::parse("k"),
+        ["${aws:username}"].into_iter(),
+        false,
+    );
+    let condition = condition.unwrap_or_else(|bad| panic!("{}", bad.message));
+    assert!(condition.holds(&one("${aws:username}").one("aws:username", "bob")));
+    assert!(!condition.has_null(&Context::default()));
+}
+
+#[test]
+fn operator_names_are_read_in_any_letter_case_and_print_canonically() {
+    let operator = Operator::parse("forallvalues:stringequalsifexists").unwrap();
+    assert_eq!(operator.to_string(), "ForAllValues:StringEqualsIfExists");
+    for text in [
+        "",
+        "StringEqual",
+        "ForEachValue:StringEquals",
+        "IfExists",
+        "StringEqualsIfExistsIfExists",
+        "äIfExists",
+        "ForAnyValue:ForAnyValue:Bool",
+    ] {
+        assert!(Operator::parse(text).is_none(), "{text}");
+    }
+}
+
+#[test]
+fn value_of_the_wrong_type_is_refused() {
+    for (operator, value) in [
+        ("NumericEquals", "x"),
+        ("DateEquals", "x"),
+        ("Bool", "yes"),
+        ("IpAddress", "x"),
+        ("BinaryEquals", "~"),
+        ("Null", "1"),
+    ] {
+        let operator = Operator::parse(operator).unwrap();
+        let compiled = Condition::compile(
+            operator,
+            ContextKey::parse("k"),
+            ["x", value].into_iter().skip(1),
+            true,
+        );
+        assert!(compiled.is_err_and(|bad| bad.index == 0), "{operator}");
+    }
+}
+
+/// Typed values of the server's own context compare like their texts.
+#[test]
+fn typed_values_compare_like_their_texts() {
+    struct Typed;
+    impl ContextSource for Typed {
+        fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+            let scalar = match key.to_string().as_str() {
+                "bool" => Scalar::Bool(true),
+                "integer" => Scalar::Integer(7),
+                "time" => Scalar::Time(1_784_045_400_000),
+                "account" => Scalar::Account("000000000042".parse().ok()?),
+                _ => return None,
+            };
+            Some(ContextValue::One(scalar))
+        }
+    }
+    let holds = |operator: &str, key: &str, value: &str| {
+        let condition = Condition::compile(
+            Operator::parse(operator).unwrap(),
+            ContextKey::parse(key),
+            [value].into_iter(),
+            true,
+        );
+        condition
+            .unwrap_or_else(|bad| panic!("{}", bad.message))
+            .holds(&Typed)
+    };
+    assert!(holds("Bool", "bool", "true") && holds("StringEquals", "bool", "true"));
+    assert!(holds("NumericEquals", "integer", "7") && holds("StringEquals", "integer", "7"));
+    assert!(
+        holds("DateEquals", "time", "1784045400")
+            && holds("StringEquals", "time", "2026-07-14T16:10:00Z")
+    );
+    assert!(
+        holds("StringEquals", "account", "000000000042") && !holds("StringEquals", "account", "42")
+    );
+}

@@ -1,0 +1,281 @@
+//! Resources: what a request names, and the patterns of `Resource` and `NotResource` (P-11, P-12).
+
+use super::context::ContextSource;
+use super::text::{Case, Fault, Syntax, Template};
+
+/// The resource of a request, its segments borrowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResourceName<'a> {
+    segments: [&'a str; 4],
+    tail: &'a str,
+}
+
+impl<'a> ResourceName<'a> {
+    /// An ARN; `None` if the text is none.
+    pub fn arn(text: &'a str) -> Option<Self> {
+        let mut parts = text.splitn(6, ':');
+        if parts.next()? != "arn" {
+            return None;
+        }
+        let segments = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
+        Some(Self {
+            segments,
+            tail: parts.next()?,
+        })
+    }
+
+    /// No resource: the request is about the account itself (P-12). Patterns `*` and
+    /// `arn:<partition>:<service>:<region>:<account>:*` match it, and no narrower one.
+    pub const fn none(
+        partition: &'a str,
+        service: &'a str,
+        region: &'a str,
+        account: &'a str,
+    ) -> Self {
+        Self {
+            segments: [partition, service, region, account],
+            tail: "*",
+        }
+    }
+
+    /// The account segment's text.
+    pub const fn account(&self) -> &'a str {
+        let [_, _, _, account] = self.segments;
+        account
+    }
+
+    /// Everything after the fifth colon; `*` when the request has no resource.
+    pub const fn tail(&self) -> &'a str {
+        self.tail
+    }
+}
+
+#[derive(Debug)]
+enum Pattern {
+    Any,
+    Arn {
+        segments: Box<[Template; 4]>,
+        tail: Template,
+    },
+}
+
+/// The compiled `Resource` or `NotResource` of a statement.
+#[derive(Debug)]
+pub(super) struct ResourceSet {
+    patterns: Box<[Pattern]>,
+    negated: bool,
+}
+
+/// What is wrong with the pattern at an index.
+pub(super) struct BadPattern {
+    pub index: usize,
+    pub message: &'static str,
+    pub help: &'static str,
+}
+
+impl ResourceSet {
+    pub fn compile<'a>(
+        patterns: impl Iterator<Item = &'a str>,
+        negated: bool,
+        variables: bool,
+    ) -> Result<Self, BadPattern> {
+        let mut compiled = Vec::new();
+        for (index, text) in patterns.enumerate() {
+            compiled.push(
+                compile(text, variables).map_err(|(message, help)| BadPattern {
+                    index,
+                    message,
+                    help,
+                })?,
+            );
+        }
+        Ok(Self {
+            patterns: compiled.into(),
+            negated,
+        })
+    }
+
+    pub fn contains(&self, name: &ResourceName<'_>, context: &dyn ContextSource) -> bool {
+        let hit = self.patterns.iter().any(|pattern| match pattern {
+            Pattern::Any => true,
+            Pattern::Arn { segments, tail } => {
+                segments
+                    .iter()
+                    .zip(name.segments)
+                    .all(|(own, other)| own.matches_plain(other, Case::Exact))
+                    && tail.matches(name.tail, Case::Exact, context)
+            }
+        });
+        hit != self.negated
+    }
+
+    /// Whether a variable in a pattern has neither a value nor a default (C-12).
+    pub fn has_null(&self, context: &dyn ContextSource) -> bool {
+        self.patterns.iter().any(|pattern| match pattern {
+            Pattern::Any => false,
+            Pattern::Arn { tail, .. } => tail.is_null(context),
+        })
+    }
+}
+
+fn compile(text: &str, variables: bool) -> Result<Pattern, (&'static str, &'static str)> {
+    if text == "*" {
+        return Ok(Pattern::Any);
+    }
+    let help =
+        "write `*` or an ARN with its six segments: arn:partition:service:region:account:resource";
+    let wrong = ("a resource is neither `*` nor an ARN", help);
+    let mut parts = text.splitn(6, ':');
+    if parts.next() != Some("arn") {
+        return Err(wrong);
+    }
+    let mut segment = || -> Result<Template, (&'static str, &'static str)> {
+        let text = parts.next().ok_or(wrong)?;
+        if variables && text.contains("${") {
+            // P-11. Replaced nowhere else by AWS either: refused here, so that no Deny is silently void.
+            let message = "a policy variable stands before the resource part of an ARN";
+            return Err((
+                message,
+                "use variables only after the fifth colon; use `*` or the text itself before it",
+            ));
+        }
+        Template::parse(
+            text,
+            Syntax {
+                wildcards: true,
+                variables: false,
+            },
+        )
+        .map_err(|_| wrong)
+    };
+    let segments = Box::new([segment()?, segment()?, segment()?, segment()?]);
+    let tail = parts.next().filter(|tail| !tail.is_empty()).ok_or(wrong)?;
+    let tail = Template::parse(
+        tail,
+        Syntax {
+            wildcards: true,
+            variables,
+        },
+    )
+    .map_err(|Fault { message }| {
+        (
+            message,
+            "close the variable, or write `${$}` for a dollar sign",
+        )
+    })?;
+    Ok(Pattern::Arn { segments, tail })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::context::tests::Context;
+
+    const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    fn matches(pattern: &str, name: &ResourceName<'_>) -> bool {
+        let set = ResourceSet::compile([pattern].into_iter(), false, true)
+            .unwrap_or_else(|_| panic!("{pattern}"));
+        let context = Context::default().one("aws:PrincipalTag/team", "a*");
+        set.contains(name, &context)
+    }
+
+    /// P-11: wildcards stay within a segment, but the last one may hold anything.
+    #[test]
+    fn wildcards_stay_within_their_segment() {
+        let key = ResourceName::arn(KEY).unwrap();
+        for yes in [
+            "*",
+            KEY,
+            "arn:aws:kms:*:111122223333:key/*",
+            "arn:*:kms:eu-*:*:key/1234*",
+            "arn:aws:kms:eu-west-?:111122223333:*",
+            "arn:aws:kms:*:*:*-1234567890ab",
+        ] {
+            assert!(matches(yes, &key), "{yes}");
+        }
+        for no in [
+            "arn:aws:kms:*:111122223333:alias/*",
+            "arn:aws:kms:us-*:111122223333:key/*",
+            "arn:aws:kms:*:444455556666:key/*",
+            "arn:aws:*:*:111122223333:key",
+            "arn:aws:kms:EU-west-1:111122223333:key/*",
+            "arn:aws:s3:::*",
+        ] {
+            assert!(!matches(no, &key), "{no}");
+        }
+        let nested =
+            ResourceName::arn("arn:aws:logs:eu-west-1:111122223333:log-group:a:b").unwrap();
+        assert!(matches("arn:aws:logs:*:*:log-group:*", &nested));
+    }
+
+    /// ID-10: a pattern for aliases names aliases, never their keys.
+    #[test]
+    fn alias_pattern_matches_the_alias_alone() {
+        let alias = ResourceName::arn("arn:aws:kms:eu-west-1:111122223333:alias/app").unwrap();
+        assert!(matches("arn:aws:kms:*:111122223333:alias/*", &alias));
+        assert!(!matches("arn:aws:kms:*:111122223333:key/*", &alias));
+    }
+
+    /// P-12: without a resource, `*` and a pattern of the whole account match, no narrower one.
+    #[test]
+    fn request_without_a_resource_matches_account_patterns_alone() {
+        let none = ResourceName::none("aws", "kms", "eu-west-1", "111122223333");
+        for yes in [
+            "*",
+            "arn:aws:kms:eu-west-1:111122223333:*",
+            "arn:aws:kms:*:*:*",
+        ] {
+            assert!(matches(yes, &none), "{yes}");
+        }
+        for no in [
+            "arn:aws:kms:*:111122223333:key/*",
+            "arn:aws:kms:us-east-1:111122223333:*",
+            "arn:aws:kms:*:444455556666:*",
+        ] {
+            assert!(!matches(no, &none), "{no}");
+        }
+    }
+
+    /// P-11: variables in the resource part; a null one matches nothing; the complement then matches.
+    #[test]
+    fn variable_in_the_resource_part_is_replaced() {
+        let team = ResourceName::arn("arn:aws:kms:eu-west-1:111122223333:alias/a*").unwrap();
+        let other = ResourceName::arn("arn:aws:kms:eu-west-1:111122223333:alias/ab").unwrap();
+        assert!(matches(
+            "arn:aws:kms:*:*:alias/${aws:PrincipalTag/team}",
+            &team
+        ));
+        assert!(!matches(
+            "arn:aws:kms:*:*:alias/${aws:PrincipalTag/team}",
+            &other
+        ));
+        assert!(!matches("arn:aws:kms:*:*:alias/${aws:username}", &other));
+        let set = ResourceSet::compile(
+            ["arn:aws:kms:*:*:alias/${aws:username}"].into_iter(),
+            true,
+            true,
+        );
+        assert!(
+            set.is_ok_and(|set| set.contains(&other, &Context::default())
+                && set.has_null(&Context::default()))
+        );
+    }
+
+    #[test]
+    fn pattern_that_is_no_arn_is_refused() {
+        for text in [
+            "",
+            "key/*",
+            "arn:aws:kms:*",
+            "arn:aws:kms:eu-west-1:111122223333:",
+            "arn:aws:kms:*:${aws:PrincipalAccount}:key/*",
+            "arn:aws:kms:*:*:key/${x",
+        ] {
+            assert!(
+                ResourceSet::compile([text].into_iter(), false, true).is_err(),
+                "{text}"
+            );
+        }
+    }
+}

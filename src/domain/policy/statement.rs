@@ -1,0 +1,269 @@
+//! A validated policy → compiled statements, and the verdict of a statement on a request.
+
+use std::sync::Arc;
+
+use super::action::{Action, ActionSet};
+use super::ast::{self, Effect, Item, Version, malformed, nearest};
+use super::condition::{Condition, Operator, Quantifier};
+use super::context::{ContextKey, ContextSource};
+use super::error::{PolicyError, PolicyErrorKind};
+use super::principal::{Bindings, PolicyPrincipal, PrincipalSet, Ways, Who};
+use super::resource::{ResourceName, ResourceSet};
+use super::validate::{ReadPrincipals, Validated};
+
+/// How a policy variable without a value is taken (C-12).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// It is null: it matches nothing, so negated operators hold.
+    #[default]
+    Current,
+    /// As measured in 2020: the statement that holds it is skipped.
+    Legacy2020,
+}
+
+/// Everything of a request that a statement looks at.
+#[derive(Clone, Copy)]
+pub struct Ask<'a> {
+    /// What is asked.
+    pub action: &'a Action,
+    /// On what.
+    pub resource: ResourceName<'a>,
+    /// By whom.
+    pub who: Who<'a>,
+    /// Whether a permissions boundary is attached to the caller (P-24).
+    pub has_boundary: bool,
+    /// The request's condition keys.
+    pub context: &'a dyn ContextSource,
+    /// How null variables are taken.
+    pub profile: Profile,
+}
+
+/// What a statement says of a request, and why.
+#[derive(Clone, Copy, Debug)]
+pub enum Verdict<'a> {
+    /// It applies: its effect counts.
+    Applies {
+        /// How its principals match the caller.
+        ways: Ways,
+    },
+    /// It is about other actions.
+    ActionMismatch,
+    /// It is about other principals.
+    PrincipalMismatch,
+    /// It is about other resources.
+    ResourceMismatch,
+    /// This condition does not hold.
+    ConditionFailed(&'a Condition),
+    /// It has no effect at all: it lacks an action or a resource (P-4), or holds a null variable (C-12).
+    Void,
+}
+
+/// A compiled statement.
+#[derive(Debug)]
+pub struct Statement {
+    sid: Option<Arc<str>>,
+    effect: Effect,
+    /// `None` in policies without principals.
+    principals: Option<PrincipalSet>,
+    /// `None` if the statement lacks one (P-4).
+    actions: Option<ActionSet>,
+    resources: Option<ResourceSet>,
+    conditions: Box<[Condition]>,
+}
+
+impl Statement {
+    /// The statement's Sid.
+    pub fn sid(&self) -> Option<&Arc<str>> {
+        self.sid.as_ref()
+    }
+
+    /// Whether its effect is `Deny`.
+    pub fn is_deny(&self) -> bool {
+        self.effect == Effect::Deny
+    }
+
+    /// The principals it names; empty in policies without principals.
+    pub fn principals(&self) -> &[PolicyPrincipal] {
+        self.principals.as_ref().map_or(&[], |set| &set.entries)
+    }
+
+    /// What it says of a request. `bindings` are those of the policy's principals (ID-18).
+    pub fn verdict(&self, ask: &Ask<'_>, bindings: Option<&dyn Bindings>) -> Verdict<'_> {
+        let (Some(actions), Some(resources)) = (&self.actions, &self.resources) else {
+            return Verdict::Void;
+        };
+        if !actions.contains(ask.action) {
+            return Verdict::ActionMismatch;
+        }
+        let ways = match &self.principals {
+            None => Ways::ATTACHED,
+            Some(set) => set.ways(&ask.who, self.is_deny(), ask.has_boundary, bindings),
+        };
+        if ways.is_none() {
+            return Verdict::PrincipalMismatch;
+        }
+        if ask.profile == Profile::Legacy2020
+            && (resources.has_null(ask.context)
+                || self.conditions.iter().any(|c| c.has_null(ask.context)))
+        {
+            return Verdict::Void;
+        }
+        if !resources.contains(&ask.resource, ask.context) {
+            return Verdict::ResourceMismatch;
+        }
+        for condition in &self.conditions {
+            if !condition.holds(ask.context) {
+                return Verdict::ConditionFailed(condition);
+            }
+        }
+        Verdict::Applies { ways }
+    }
+}
+
+/// Compiles every statement. What cannot be compared or matched is refused here, with its place.
+pub(super) fn compile(validated: Validated) -> Result<Box<[Statement]>, PolicyError> {
+    let Validated {
+        document,
+        principals,
+    } = validated;
+    let variables = document.version == Version::V2012;
+    document
+        .statements
+        .into_iter()
+        .zip(principals)
+        .map(|(statement, principals)| compile_one(statement, principals, variables))
+        .collect()
+}
+
+fn compile_one(
+    statement: ast::Statement,
+    principals: Option<ReadPrincipals>,
+    variables: bool,
+) -> Result<Statement, PolicyError> {
+    let ast::Statement {
+        place: _,
+        sid,
+        effect,
+        principal: _,
+        action,
+        resource,
+        conditions,
+    } = statement;
+    let principals = principals.map(|ReadPrincipals { negated, entries }| PrincipalSet {
+        negated,
+        entries: entries.into_iter().map(|(entry, _)| entry).collect(),
+    });
+    let actions = action
+        .filter(|texts| !texts.items.is_empty())
+        .map(|texts| {
+            ActionSet::compile(texts.items.iter().map(|item| &*item.text), texts.negated).map_err(
+                |index| {
+                    at(&texts.items, index, |item| {
+                        let message = format!("`{}` is no action", item.text.escape_debug());
+                        let help =
+                            "write `service:Name`, such as kms:Decrypt or kms:Describe*, or `*`";
+                        malformed(item.place, &item.text, message, help)
+                    })
+                },
+            )
+        })
+        .transpose()?;
+    let resources = resource
+        .filter(|texts| !texts.items.is_empty())
+        .map(|texts| {
+            ResourceSet::compile(
+                texts.items.iter().map(|item| &*item.text),
+                texts.negated,
+                variables,
+            )
+            .map_err(|bad| {
+                at(&texts.items, bad.index, |item| {
+                    malformed(item.place, &item.text, bad.message, bad.help)
+                })
+            })
+        })
+        .transpose()?;
+    let conditions = conditions
+        .into_iter()
+        .map(|condition| compile_condition(condition, variables))
+        .collect::<Result<_, _>>()?;
+    Ok(Statement {
+        sid: sid.map(|sid| sid.text.into()),
+        effect,
+        principals,
+        actions,
+        resources,
+        conditions,
+    })
+}
+
+fn compile_condition(condition: ast::Condition, variables: bool) -> Result<Condition, PolicyError> {
+    let ast::Condition {
+        operator: name,
+        key: key_item,
+        values,
+    } = condition;
+    let Some(operator) = Operator::parse(&name.text) else {
+        let message = format!(
+            "the condition operator `{}` is unknown",
+            name.text.escape_debug()
+        );
+        let plain = name.text.rsplit(':').next().unwrap_or_default();
+        let plain = plain.strip_suffix("IfExists").unwrap_or(plain);
+        let help = match nearest(plain, Operator::names()) {
+            Some(near) if near != plain => format!("did you mean `{near}`?"),
+            _ => "operators are such as StringEquals, ForAnyValue:StringLike or BoolIfExists; Null has no other forms".into(),
+        };
+        return Err(malformed(name.place, &name.text, message, help));
+    };
+    if key_item.text.is_empty() || variables && key_item.text.contains("${") {
+        let message = format!("`{}` is no condition key", key_item.text.escape_debug());
+        return Err(malformed(
+            key_item.place,
+            &key_item.text,
+            message,
+            "write a key such as aws:PrincipalArn, without variables",
+        ));
+    }
+    let key = ContextKey::parse(&key_item.text);
+    // P-6: over a single-valued key, ForAllValues holds whenever the key is absent, which nobody means.
+    if operator.quantifier() == Some(Quantifier::All)
+        && matches!(
+            key,
+            ContextKey::EncryptionContext(_) | ContextKey::RequestTag(_)
+        )
+    {
+        let message = format!(
+            "OverlyPermissiveCondition: `{}` is used with the single-valued key `{}`",
+            name.text, key_item.text
+        );
+        let help = "remove `ForAllValues:`; it holds whenever the key is absent";
+        return Err(PolicyError::new(
+            PolicyErrorKind::OverlyPermissiveCondition,
+            key_item.place,
+            &key_item.text,
+            message,
+            help,
+        ));
+    }
+    Condition::compile(
+        operator,
+        key,
+        values.iter().map(|item| &*item.text),
+        variables,
+    )
+    .map_err(|bad| {
+        at(&values, bad.index, |item| {
+            malformed(item.place, &item.text, bad.message, bad.help)
+        })
+    })
+}
+
+/// Builds the error of the item at an index.
+fn at(items: &[Item], index: usize, build: impl Fn(&Item) -> PolicyError) -> PolicyError {
+    let outside = Item {
+        text: "".into(),
+        place: super::error::Place { line: 1, column: 1 },
+    };
+    build(items.get(index).unwrap_or(&outside))
+}

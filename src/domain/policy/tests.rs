@@ -1,0 +1,423 @@
+//! Whole documents: what is refused, where it points, and what statements say (P-1 to P-13).
+
+use super::context::tests::Context;
+use super::*;
+use crate::domain::ids::PrincipalArn;
+use proptest::prelude::*;
+
+const BOB: &str = "arn:aws:iam::111122223333:user/bob";
+const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+fn refused(text: &str, kind: PolicyKind) -> PolicyError {
+    Policy::parse(text, kind).map(|_| ()).expect_err(text)
+}
+
+fn key_policy(statement: &str) -> String {
+    format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#)
+}
+
+fn verdict_of(policy: &Policy, action: &str, context: &Context, profile: Profile) -> String {
+    let (arn, action): (PrincipalArn, _) = (BOB.parse().unwrap(), Action::parse(action));
+    let ask = Ask {
+        action: &action,
+        resource: ResourceName::arn(KEY).unwrap(),
+        who: Who::User {
+            arn: &arn,
+            unique_id: None,
+        },
+        has_boundary: false,
+        context,
+        profile,
+    };
+    match policy.statements()[0].verdict(&ask, None) {
+        Verdict::Applies { ways } => format!("applies {ways:?}"),
+        Verdict::ActionMismatch => "action".into(),
+        Verdict::PrincipalMismatch => "principal".into(),
+        Verdict::ResourceMismatch => "resource".into(),
+        Verdict::ConditionFailed(condition) => {
+            format!("{} {}", condition.operator(), condition.key())
+        }
+        Verdict::Void => "void".into(),
+    }
+}
+
+/// The published policies are read; the one with its faults is refused at the first of them.
+#[test]
+fn published_policy_with_faults_is_refused_at_the_missing_comma() {
+    let text = include_str!("../../../tests/examples/identity-policy-tag-as-published.json");
+    let error = refused(text, PolicyKind::Identity);
+    assert_eq!((error.line(), error.column()), (9, 31));
+    assert_eq!(
+        error.to_string(),
+        "line 9, column 31: a comma is missing after \"kms:GenerateDataKey*\"; \
+         write a `,` at the end of line 9, before \"kms:DescribeKey\""
+    );
+    for (text, kind) in [
+        (
+            include_str!("../../../tests/examples/identity-policy-tag.json"),
+            PolicyKind::Identity,
+        ),
+        (
+            include_str!("../../../tests/examples/identity-policy-alias-deny.json"),
+            PolicyKind::Identity,
+        ),
+        (
+            include_str!("../../../tests/examples/key-consolepolicy-2.json"),
+            PolicyKind::Key,
+        ),
+        (
+            include_str!("../../../tests/examples/key-policy-enable-iam.json"),
+            PolicyKind::Key,
+        ),
+    ] {
+        assert!(Policy::parse(text, kind).is_ok());
+    }
+}
+
+/// P-1: 32,768 bytes are a key policy, one more is too large.
+#[test]
+fn key_policy_of_the_largest_size_is_read() {
+    let policy =
+        key_policy(r#"{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}"#);
+    let fill = |size: usize| format!("{policy}{}", " ".repeat(size - policy.len()));
+    assert!(Policy::parse(&fill(32_768), PolicyKind::Key).is_ok());
+    assert_eq!(
+        refused(&fill(32_769), PolicyKind::Key).kind(),
+        PolicyErrorKind::TooLarge
+    );
+}
+
+/// P-1: characters beyond U+00FF are refused where they stand.
+#[test]
+fn character_outside_the_set_is_refused() {
+    let error = refused("{\n \"Id\": \"€\"}", PolicyKind::Key);
+    assert_eq!(
+        (error.kind(), error.line(), error.column()),
+        (PolicyErrorKind::Syntax, 2, 9)
+    );
+    let latin = key_policy(
+        r#"{"Sid":"für alle","Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}"#,
+    );
+    assert!(Policy::parse(&latin, PolicyKind::Key).is_ok());
+}
+
+/// P-2, P-3: each broken rule of the shape, and where the error points.
+#[test]
+fn malformed_documents_are_refused_with_place_and_help() {
+    for (text, column, part) in [
+        (r#"[]"#, 1, "is a list, not an object"),
+        (r#"{"Version":"2012-10-17"}"#, 1, "no `Statement`"),
+        (
+            r#"{"Version":"2012-10-18","Statement":[]}"#,
+            12,
+            "version `2012-10-18` is unknown",
+        ),
+        (r#"{"Statement":[]}"#, 2, "no statement"),
+        (r#"{"statement":[]}"#, 2, "did you mean `Statement`?"),
+        (r#"{"Statement":[{"Principal":"*"}]}"#, 15, "no `Effect`"),
+        (
+            r#"{"Statement":[{"Effect":"allow","Principal":"*"}]}"#,
+            25,
+            "effect `allow` is unknown",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow"}]}"#,
+            15,
+            "no `Principal`",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Actions":"*"}]}"#,
+            49,
+            "did you mean `Action`?",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":1}]}"#,
+            58,
+            "`Action` is a number",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","NotAction":"*"}]}"#,
+            62,
+            "both `Action` and `NotAction`",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"Decrypt"}]}"#,
+            58,
+            "`Decrypt` is no action",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"key/*"}]}"#,
+            73,
+            "neither `*` nor an ARN",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Condition":{"StringEqual":{"k":"v"}}}]}"#,
+            62,
+            "did you mean `StringEquals`?",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Condition":{"Bool":{"k":"yes"}}}]}"#,
+            74,
+            "compares booleans",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Condition":{"Bool":{"k":[]}}}]}"#,
+            70,
+            "has no values",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Condition":{"Bool":{"k":null}}}]}"#,
+            74,
+            "is null",
+        ),
+        (
+            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Sid":"a","Sid":"b"}]}"#,
+            59,
+            "stands twice",
+        ),
+    ] {
+        let error = refused(text, PolicyKind::Key);
+        assert_eq!(error.column(), column, "{text}: {error}");
+        assert!(error.to_string().contains(part), "{text}: {error}");
+        assert!(!error.help().is_empty(), "{text}: {error}");
+    }
+}
+
+/// P-3: identity policies have no principal, a Sid without spaces, an action and a resource.
+#[test]
+fn identity_policy_with_key_policy_elements_is_refused() {
+    let statement = |rest: &str| key_policy(&format!(r#"{{"Effect":"Allow",{rest}}}"#));
+    for (rest, part) in [
+        (
+            r#""Principal":"*","Action":"*","Resource":"*""#,
+            "has a `Principal`",
+        ),
+        (
+            r#""NotPrincipal":"*","Action":"*","Resource":"*""#,
+            "has a `Principal`",
+        ),
+        (
+            r#""Sid":"a b","Action":"*","Resource":"*""#,
+            "letters and digits",
+        ),
+        (r#""Resource":"*""#, "no `Action`"),
+        (r#""Action":"*""#, "no `Resource`"),
+        (r#""Action":[],"Resource":"*""#, "no `Action`"),
+    ] {
+        for kind in [
+            PolicyKind::Identity,
+            PolicyKind::Boundary,
+            PolicyKind::Session,
+        ] {
+            let error = refused(&statement(rest), kind);
+            assert!(error.to_string().contains(part), "{rest}: {error}");
+        }
+    }
+    assert!(
+        Policy::parse(
+            &statement(r#""Action":"*","Resource":"*""#),
+            PolicyKind::Identity
+        )
+        .is_ok()
+    );
+}
+
+/// P-4: a key policy's statement without action or resource is accepted and has no effect.
+#[test]
+fn key_policy_statement_without_action_or_resource_is_void() {
+    for rest in [
+        r#""Action":"kms:*""#,
+        r#""Resource":"*""#,
+        r#""Action":[],"Resource":"*""#,
+        r#""NotAction":[],"Resource":"*""#,
+    ] {
+        let text = key_policy(&format!(r#"{{"Effect":"Allow","Principal":"*",{rest}}}"#));
+        let policy = Policy::parse(&text, PolicyKind::Key).unwrap();
+        assert_eq!(
+            verdict_of(
+                &policy,
+                "kms:Decrypt",
+                &Context::default(),
+                Profile::Current
+            ),
+            "void"
+        );
+    }
+}
+
+/// P-5, P-21: principals that cannot stand in a policy, in AWS's words.
+#[test]
+fn invalid_principal_is_refused_in_the_words_of_aws() {
+    for principal in [
+        r#"{"AWS":"arn:aws:iam::111122223333:user/*"}"#,
+        r#"{"AWS":"arn:aws:iam::111122223333:group/dev"}"#,
+        r#"{"AWS":"bob"}"#,
+        r#"{"AWS":"1111"}"#,
+        r#"{"AWS":[]}"#,
+        r#"{"Service":"*"}"#,
+        r#"{"CanonicalUser":"79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"}"#,
+        r#"{}"#,
+    ] {
+        let text = key_policy(&format!(
+            r#"{{"Effect":"Allow","Principal":{principal},"Action":"kms:*","Resource":"*"}}"#
+        ));
+        let error = refused(&text, PolicyKind::Key);
+        assert_eq!(
+            error.kind(),
+            PolicyErrorKind::InvalidPrincipal,
+            "{principal}"
+        );
+        assert_eq!(
+            error.message(),
+            "Policy contains a statement with one or more invalid principals."
+        );
+    }
+    let alone = key_policy(&format!(
+        r#"{{"Effect":"Allow","Principal":"{BOB}","Action":"kms:*","Resource":"*"}}"#
+    ));
+    assert_eq!(
+        refused(&alone, PolicyKind::Key).kind(),
+        PolicyErrorKind::InvalidPrincipal
+    );
+}
+
+/// P-6: `ForAllValues` on single-valued keys, in any letter case.
+#[test]
+fn for_all_values_on_a_single_valued_key_is_refused() {
+    for key in [
+        "kms:EncryptionContext:Dept",
+        "KMS:encryptioncontext:x",
+        "aws:RequestTag/team",
+    ] {
+        let condition = format!(r#"{{"ForAllValues:StringEquals":{{"{key}":"v"}}}}"#);
+        let text = key_policy(&format!(
+            r#"{{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{condition}}}"#
+        ));
+        let error = refused(&text, PolicyKind::Key);
+        assert_eq!(error.kind(), PolicyErrorKind::OverlyPermissiveCondition);
+        assert!(error.message().starts_with("OverlyPermissiveCondition: "));
+        assert!(
+            Policy::parse(
+                &text.replace("ForAllValues:", "ForAnyValue:"),
+                PolicyKind::Key
+            )
+            .is_ok()
+        );
+    }
+}
+
+/// P-5: a policy lists whom it names, and where, so that whoever stores it can ask whether they exist.
+#[test]
+fn principals_are_listed_with_their_places() {
+    let text = key_policy(
+        "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":[\"111122223333\",\n\"arn:aws:iam::111122223333:user/bob\"]},\"Action\":\"kms:*\",\"Resource\":\"*\"}",
+    );
+    let policy = Policy::parse(&text, PolicyKind::Key).unwrap();
+    let listed: Vec<_> = policy.principals().collect();
+    assert_eq!(listed.len(), 2);
+    assert_eq!(
+        *listed[0].1,
+        PolicyPrincipal::Account("111122223333".parse().unwrap())
+    );
+    assert_eq!(*listed[1].1, PolicyPrincipal::Arn(BOB.parse().unwrap()));
+    assert_eq!((listed[1].2.line, listed[1].2.column), (2, 1));
+}
+
+/// The verdict says which part of a statement did not fit.
+#[test]
+fn verdict_names_the_part_that_does_not_fit() {
+    let policy = |principal: &str, resource: &str, condition: &str| {
+        let text = key_policy(&format!(
+            r#"{{"Effect":"Deny","Principal":{principal},"Action":"kms:Decrypt","Resource":"{resource}","Condition":{condition}}}"#
+        ));
+        Policy::parse(&text, PolicyKind::Key).unwrap()
+    };
+    let fits = policy(r#""*""#, "*", "{}");
+    let context = Context::default();
+    let says =
+        |policy: &Policy, action: &str| verdict_of(policy, action, &context, Profile::Current);
+    assert_eq!(says(&fits, "KMS:DECRYPT"), "applies {\"everyone\"}");
+    assert_eq!(says(&fits, "kms:Encrypt"), "action");
+    assert_eq!(
+        says(
+            &policy(r#"{"AWS":"444455556666"}"#, "*", "{}"),
+            "kms:Decrypt"
+        ),
+        "principal"
+    );
+    assert_eq!(
+        says(
+            &policy(r#""*""#, "arn:aws:kms:*:*:alias/*", "{}"),
+            "kms:Decrypt"
+        ),
+        "resource"
+    );
+    let conditional = policy(
+        r#""*""#,
+        "*",
+        r#"{"Null":{"kms:viaservice":"false"},"Bool":{"aws:SecureTransport":true}}"#,
+    );
+    assert_eq!(says(&conditional, "kms:Decrypt"), "Null kms:ViaService");
+}
+
+/// C-12: a null variable is null today and voided the statement in 2020.
+#[test]
+fn statement_with_a_null_variable_follows_the_profile() {
+    let text = key_policy(
+        r#"{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"kms:RequestAlias":"alias/${aws:PrincipalTag/Project}"}}}"#,
+    );
+    let policy = Policy::parse(&text, PolicyKind::Key).unwrap();
+    let without = Context::default().one("kms:RequestAlias", "alias/x");
+    let empty = Context::default()
+        .one("kms:RequestAlias", "alias/x")
+        .one("aws:PrincipalTag/Project", "");
+    assert_eq!(
+        verdict_of(&policy, "kms:DescribeKey", &without, Profile::Current),
+        "applies {\"everyone\"}"
+    );
+    assert_eq!(
+        verdict_of(&policy, "kms:DescribeKey", &without, Profile::Legacy2020),
+        "void"
+    );
+    assert_eq!(
+        verdict_of(&policy, "kms:DescribeKey", &empty, Profile::Legacy2020),
+        "applies {\"everyone\"}"
+    );
+}
+
+/// P-2: without a version, and in the version of 2008, `${…}` is literal.
+#[test]
+fn document_without_a_version_knows_no_variables() {
+    let statement = r#"{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"kms:RequestAlias":"${aws:username}"}}}"#;
+    let context = Context::default()
+        .one("kms:RequestAlias", "bob")
+        .one("aws:username", "bob");
+    for (version, applies) in [
+        ("", false),
+        (r#""Version":"2008-10-17","#, false),
+        (r#""Version":"2012-10-17","#, true),
+    ] {
+        let policy = Policy::parse(
+            &format!(r#"{{{version}"Statement":{statement}}}"#),
+            PolicyKind::Key,
+        )
+        .unwrap();
+        let says = verdict_of(&policy, "kms:Decrypt", &context, Profile::Current);
+        assert_eq!(says.starts_with("applies"), applies, "{version}");
+    }
+}
+
+proptest! {
+    /// No text panics; what is read keeps its text.
+    #[test]
+    fn any_mutation_of_a_policy_is_read_or_refused(at in 0usize..900, with in "[\\[\\]{}\",:a-z*0 ]{0,3}", cut in 0usize..4) {
+        let text = include_str!("../../../tests/examples/key-consolepolicy-2.json");
+        let at = at.min(text.len());
+        let end = (at + cut).min(text.len());
+        let mutated = format!("{}{with}{}", &text[..at], &text[end..]);
+        match Policy::parse(&mutated, PolicyKind::Key) {
+            Ok(policy) => prop_assert_eq!(&**policy.text(), mutated.as_str()),
+            Err(error) => prop_assert!(error.line() >= 1 && error.column() >= 1 && !error.message().is_empty()),
+        }
+    }
+}

@@ -1,0 +1,449 @@
+//! Texts with wildcards and policy variables (C-3, C-11 to C-13, P-10, P-11).
+//!
+//! A template is taken apart once, when the policy is stored. Matching allocates only for variables.
+
+use std::borrow::Cow;
+
+use super::context::{ContextKey, ContextSource, ContextValue};
+
+/// What a text may hold besides itself.
+#[derive(Clone, Copy)]
+pub(super) struct Syntax {
+    /// `*` and `?` are wildcards.
+    pub wildcards: bool,
+    /// `${…}` is a variable or an escape; false in documents of the 2008 version (P-2).
+    pub variables: bool,
+}
+
+/// How letters compare.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Case {
+    Exact,
+    Folded,
+}
+
+/// A `${` that is no variable: what is wrong.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub message: &'static str,
+}
+
+#[derive(Debug)]
+enum Piece {
+    Literal(Box<str>),
+    /// `*`
+    Run,
+    /// `?`
+    One,
+    Variable {
+        key: ContextKey,
+        default: Option<Box<str>>,
+    },
+}
+
+/// A text taken apart into literals, wildcards and variables.
+#[derive(Debug)]
+pub(super) struct Template {
+    pieces: Box<[Piece]>,
+    has_variables: bool,
+}
+
+impl Template {
+    pub fn parse(text: &str, syntax: Syntax) -> Result<Self, Fault> {
+        let mut pieces = Vec::new();
+        let mut literal = String::new();
+        let mut rest = text;
+        fn flush(literal: &mut String, pieces: &mut Vec<Piece>) {
+            if !literal.is_empty() {
+                pieces.push(Piece::Literal(std::mem::take(literal).into()));
+            }
+        }
+        while let Some(c) = rest.chars().next() {
+            let after = rest.get(c.len_utf8()..).unwrap_or_default();
+            match c {
+                '$' if syntax.variables && after.starts_with('{') => {
+                    let (inner, tail) = close(after.get(1..).unwrap_or_default())?;
+                    match inner {
+                        // C-11: the escapes.
+                        "*" | "?" | "$" => literal.push_str(inner),
+                        _ => {
+                            flush(&mut literal, &mut pieces);
+                            pieces.push(variable(inner)?);
+                        }
+                    }
+                    rest = tail;
+                    continue;
+                }
+                '*' if syntax.wildcards => {
+                    flush(&mut literal, &mut pieces);
+                    if !matches!(pieces.last(), Some(Piece::Run)) {
+                        pieces.push(Piece::Run);
+                    }
+                }
+                '?' if syntax.wildcards => {
+                    flush(&mut literal, &mut pieces);
+                    pieces.push(Piece::One);
+                }
+                _ => literal.push(c),
+            }
+            rest = after;
+        }
+        flush(&mut literal, &mut pieces);
+        let has_variables = pieces.iter().any(|p| matches!(p, Piece::Variable { .. }));
+        Ok(Self {
+            pieces: pieces.into(),
+            has_variables,
+        })
+    }
+
+    /// Whether it is one plain text without wildcards or variables.
+    pub fn is_literal(&self) -> bool {
+        matches!(&*self.pieces, [] | [Piece::Literal(_)])
+    }
+
+    /// Whether a variable in it has neither a value nor a default (C-12).
+    pub fn is_null(&self, context: &dyn ContextSource) -> bool {
+        self.has_variables
+            && self.pieces.iter().any(|piece| match piece {
+                Piece::Variable { key, default: None } => value_of(key, context).is_none(),
+                _ => false,
+            })
+    }
+
+    /// Whether the subject matches; a template with a null variable matches nothing (C-12).
+    pub fn matches(&self, subject: &str, case: Case, context: &dyn ContextSource) -> bool {
+        if !self.has_variables {
+            return self.matches_plain(subject, case);
+        }
+        // C-13: a value stands for itself; wildcards in it are literal.
+        let mut tokens = Vec::with_capacity(self.pieces.len());
+        for piece in &self.pieces {
+            tokens.push(match piece {
+                Piece::Literal(text) => Token::Literal(Cow::Borrowed(&**text)),
+                Piece::Run => Token::Run,
+                Piece::One => Token::One,
+                Piece::Variable { key, default } => match (value_of(key, context), default) {
+                    (Some(value), _) => Token::Literal(value),
+                    (None, Some(default)) => Token::Literal(Cow::Borrowed(&**default)),
+                    (None, None) => return false,
+                },
+            });
+        }
+        let view = |at: usize| {
+            tokens.get(at).map(|token| match token {
+                Token::Literal(text) => Step::Literal(text.as_ref()),
+                Token::Run => Step::Run,
+                Token::One => Step::One,
+            })
+        };
+        glob(view, subject, case)
+    }
+
+    /// [`Self::matches`] for a template that cannot hold variables; one that does matches nothing.
+    pub fn matches_plain(&self, subject: &str, case: Case) -> bool {
+        match (&*self.pieces, case) {
+            ([], _) => subject.is_empty(),
+            ([Piece::Run], _) => true,
+            ([Piece::Literal(text)], Case::Exact) => **text == *subject,
+            ([Piece::Literal(text), Piece::Run], Case::Exact) => subject.starts_with(&**text),
+            (pieces, case) => {
+                if self.has_variables {
+                    return false;
+                }
+                let view = |at: usize| {
+                    pieces.get(at).map(|piece| match piece {
+                        Piece::Literal(text) => Step::Literal(text),
+                        Piece::Run => Step::Run,
+                        Piece::One => Step::One,
+                        Piece::Variable { .. } => Step::Never,
+                    })
+                };
+                glob(view, subject, case)
+            }
+        }
+    }
+}
+
+enum Token<'a> {
+    Literal(Cow<'a, str>),
+    Run,
+    One,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Literal(&'a str),
+    Run,
+    One,
+    Never,
+}
+
+/// Splits `key}rest` or `key, 'default'}rest` after `${` at its closing brace. A quoted default may hold a brace.
+fn close(text: &str) -> Result<(&str, &str), Fault> {
+    let mut quoted = false;
+    for (at, c) in text.char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            '}' if !quoted => {
+                return Ok((
+                    text.get(..at).unwrap_or_default(),
+                    text.get(at + 1..).unwrap_or_default(),
+                ));
+            }
+            _ => {}
+        }
+    }
+    Err(Fault {
+        message: "a policy variable that begins with `${` is not closed with `}`",
+    })
+}
+
+fn variable(inner: &str) -> Result<Piece, Fault> {
+    let (key, default) = match inner.split_once(',') {
+        None => (inner.trim(), None),
+        Some((key, default)) => {
+            let quoted = default
+                .trim()
+                .strip_prefix('\'')
+                .and_then(|d| d.strip_suffix('\''));
+            let message = "the default of a policy variable stands in single quotes, as in `${aws:PrincipalTag/team, 'none'}`";
+            (key.trim(), Some(quoted.ok_or(Fault { message })?.into()))
+        }
+    };
+    if key.is_empty() || key.contains(['*', '?', '$', '{', '\'']) {
+        return Err(Fault {
+            message: "a policy variable names one condition key, as in `${aws:username}`",
+        });
+    }
+    Ok(Piece::Variable {
+        key: ContextKey::parse(key),
+        default,
+    })
+}
+
+/// The value of a variable: only single-valued keys have one (C-11).
+fn value_of<'a>(key: &ContextKey, context: &'a dyn ContextSource) -> Option<Cow<'a, str>> {
+    match context.get(key)? {
+        ContextValue::One(scalar) => Some(scalar.into_text()),
+        ContextValue::Many(_) => None,
+    }
+}
+
+/// Matches greedily and goes back to the last `*`: enough, because all that follows a later `*` is independent of an earlier one.
+fn glob<'a>(step: impl Fn(usize) -> Option<Step<'a>>, subject: &str, case: Case) -> bool {
+    let mut at = 0;
+    let mut rest = subject;
+    let mut back: Option<(usize, &str)> = None;
+    loop {
+        let next = match step(at) {
+            None if rest.is_empty() => return true,
+            None | Some(Step::Never) => None,
+            Some(Step::Run) => {
+                at += 1;
+                back = Some((at, rest));
+                continue;
+            }
+            Some(Step::One) => {
+                let mut chars = rest.chars();
+                chars.next().map(|_| chars.as_str())
+            }
+            Some(Step::Literal(text)) => strip(rest, text, case),
+        };
+        if let Some(next) = next {
+            at += 1;
+            rest = next;
+            continue;
+        }
+        let Some((resume, from)) = back else {
+            return false;
+        };
+        let mut chars = from.chars();
+        if chars.next().is_none() {
+            return false;
+        }
+        back = Some((resume, chars.as_str()));
+        at = resume;
+        rest = chars.as_str();
+    }
+}
+
+/// What is left of `text` after `prefix`.
+fn strip<'t>(text: &'t str, prefix: &str, case: Case) -> Option<&'t str> {
+    match case {
+        Case::Exact => text.strip_prefix(prefix),
+        Case::Folded => {
+            let mut rest = text.chars();
+            for expected in prefix.chars() {
+                if !same_letter(rest.next()?, expected) {
+                    return None;
+                }
+            }
+            Some(rest.as_str())
+        }
+    }
+}
+
+fn same_letter(one: char, other: char) -> bool {
+    one == other
+        || one.eq_ignore_ascii_case(&other)
+        || (!one.is_ascii() && one.to_lowercase().eq(other.to_lowercase()))
+}
+
+/// Whether two texts are equal but for letter case.
+pub(super) fn eq_folded(one: &str, other: &str) -> bool {
+    strip(one, other, Case::Folded).is_some_and(str::is_empty)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::policy::context::tests::Context;
+    use proptest::prelude::*;
+
+    const LIKE: Syntax = Syntax {
+        wildcards: true,
+        variables: true,
+    };
+
+    fn like(pattern: &str, subject: &str) -> bool {
+        Template::parse(pattern, LIKE)
+            .unwrap()
+            .matches(subject, Case::Exact, &Context::default())
+    }
+
+    /// C-3: `*` is any run, the empty one included; `?` is one character.
+    #[test]
+    fn wildcards_match_runs_and_single_characters() {
+        for (pattern, subject) in [
+            ("", ""),
+            ("*", ""),
+            ("*", "abc"),
+            ("a*", "a"),
+            ("a*c", "abbc"),
+            ("a?c", "abc"),
+            ("*b*", "abc"),
+            ("a*b*c", "a-b-b-c"),
+            ("?", "ä"),
+            ("**a", "bca"),
+            ("*ab", "aab"),
+            ("a*a", "aa"),
+            ("*?", "x"),
+            ("alias/test*", "alias/test"),
+        ] {
+            assert!(like(pattern, subject), "{pattern} {subject}");
+        }
+        for (pattern, subject) in [
+            ("", "a"),
+            ("?", ""),
+            ("a*c", "abd"),
+            ("a?c", "ac"),
+            ("A", "a"),
+            ("a*a", "a"),
+            ("?", "ab"),
+            ("*?", ""),
+        ] {
+            assert!(!like(pattern, subject), "{pattern} {subject}");
+        }
+    }
+
+    /// C-11: variables, defaults, escapes.
+    #[test]
+    fn variables_defaults_and_escapes_are_replaced() {
+        let context = Context::default()
+            .one("aws:username", "bob")
+            .many("aws:TagKeys", &["x"]);
+        let matches = |pattern: &str, subject: &str| {
+            Template::parse(pattern, LIKE)
+                .unwrap()
+                .matches(subject, Case::Exact, &context)
+        };
+        assert!(matches("home/${aws:username}/*", "home/bob/x"));
+        assert!(matches("${AWS:UserName}", "bob"));
+        assert!(matches(
+            "${aws:PrincipalTag/team, 'company-wide'}",
+            "company-wide"
+        ));
+        assert!(matches("${aws:PrincipalTag/team,'a}b'}", "a}b"));
+        assert!(matches("${aws:username, 'nobody'}", "bob"));
+        assert!(matches("${*}${?}${$}{x}", "*?${x}"));
+        assert!(!matches("${*}", "x"));
+        assert!(!matches("${aws:PrincipalTag/team}", ""));
+        assert!(
+            !matches("${aws:TagKeys}", "x"),
+            "C-11: a multivalued key has no value here"
+        );
+        assert!(matches("${aws:TagKeys, 'd'}", "d"));
+        assert!(matches("$x{", "$x{"));
+    }
+
+    /// C-13, U-17: wildcards in a value are literal.
+    #[test]
+    fn wildcard_inside_a_value_is_literal() {
+        let context = Context::default().one("aws:username", "b*");
+        let template = Template::parse("${aws:username}", LIKE).unwrap();
+        assert!(template.matches("b*", Case::Exact, &context));
+        assert!(!template.matches("bob", Case::Exact, &context));
+    }
+
+    /// C-12: null means neither a value nor a default.
+    #[test]
+    fn variable_without_value_and_default_is_null() {
+        let context = Context::default().one("aws:PrincipalTag/empty", "");
+        let null = |text: &str| Template::parse(text, LIKE).unwrap().is_null(&context);
+        assert!(null("a${aws:username}"));
+        assert!(!null("a${aws:username, ''}"));
+        assert!(!null("${aws:PrincipalTag/empty}"));
+        assert!(!null("${*}"));
+    }
+
+    /// P-2: in the 2008 version `${…}` is literal text.
+    #[test]
+    fn variable_in_the_old_version_is_literal() {
+        let old = Syntax {
+            wildcards: true,
+            variables: false,
+        };
+        let template = Template::parse("${aws:username}", old).unwrap();
+        assert!(template.matches(
+            "${aws:username}",
+            Case::Exact,
+            &Context::default().one("aws:username", "bob")
+        ));
+    }
+
+    #[test]
+    fn malformed_variable_is_refused() {
+        for text in [
+            "${aws:username",
+            "${}",
+            "${aws:username, none}",
+            "${a*}",
+            "${, 'x'}",
+            "${aws:${x}}",
+        ] {
+            assert!(Template::parse(text, LIKE).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn glob_agrees_with_the_definition(pattern in "[ab*?]{0,8}", subject in "[ab]{0,8}") {
+            fn naive(p: &[u8], s: &[u8]) -> bool {
+                match p.split_first() {
+                    None => s.is_empty(),
+                    Some((b'*', p)) => (0..=s.len()).any(|n| naive(p, &s[n..])),
+                    Some((b'?', p)) => !s.is_empty() && naive(p, &s[1..]),
+                    Some((c, p)) => s.first() == Some(c) && naive(p, &s[1..]),
+                }
+            }
+            prop_assert_eq!(like(&pattern, &subject), naive(pattern.as_bytes(), subject.as_bytes()));
+        }
+
+        #[test]
+        fn any_text_is_taken_apart_without_panic(text in "\\PC{0,40}", subject in "\\PC{0,10}") {
+            if let Ok(template) = Template::parse(&text, LIKE) {
+                let _ = template.matches(&subject, Case::Folded, &Context::default());
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The shape of a policy → a policy that its kind allows (P-1 to P-6).
+
+use super::ast::{self, Document, PrincipalType, malformed};
+use super::error::{Place, PolicyError, PolicyErrorKind};
+use super::principal::PolicyPrincipal;
+use crate::domain::ids::PrincipalArn;
+use crate::domain::limits;
+
+/// What a policy is attached to; it decides which elements it must and may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum PolicyKind {
+    /// The one policy of a key.
+    Key,
+    /// A policy of a user, group or role.
+    Identity,
+    /// A permissions boundary of a user or role.
+    Boundary,
+    /// A policy passed when a session was made.
+    Session,
+    /// A service control policy of an organization.
+    ServiceControl,
+    /// A resource control policy of an organization.
+    ResourceControl,
+    /// The policy of a VPC endpoint.
+    VpcEndpoint,
+}
+
+impl PolicyKind {
+    /// The name in a sentence, with its article.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Key => "a key policy",
+            Self::Identity => "an identity policy",
+            Self::Boundary => "a permissions boundary",
+            Self::Session => "a session policy",
+            Self::ServiceControl => "a service control policy",
+            Self::ResourceControl => "a resource control policy",
+            Self::VpcEndpoint => "a VPC endpoint policy",
+        }
+    }
+
+    /// Whether its statements name principals.
+    pub const fn has_principals(self) -> bool {
+        match self {
+            Self::Key | Self::ResourceControl | Self::VpcEndpoint => true,
+            Self::Identity | Self::Boundary | Self::Session | Self::ServiceControl => false,
+        }
+    }
+
+    /// The longest text, in bytes for a key policy and in characters without white space for the others.
+    const fn size_max(self) -> usize {
+        match self {
+            Self::Key => limits::KEY_POLICY_MAX,
+            Self::Identity => limits::IDENTITY_POLICY_MAX,
+            Self::Boundary => limits::BOUNDARY_POLICY_MAX,
+            Self::Session => limits::SESSION_POLICY_MAX,
+            Self::ServiceControl => limits::SERVICE_CONTROL_POLICY_MAX,
+            Self::ResourceControl => limits::RESOURCE_CONTROL_POLICY_MAX,
+            Self::VpcEndpoint => limits::VPC_ENDPOINT_POLICY_MAX,
+        }
+    }
+}
+
+/// A document that keeps the rules of its kind, its principals read.
+#[derive(Debug)]
+pub(super) struct Validated {
+    pub document: Document,
+    /// The principals of each statement, in order; `None` where the kind has none.
+    pub principals: Vec<Option<ReadPrincipals>>,
+}
+
+#[derive(Debug)]
+pub(super) struct ReadPrincipals {
+    pub negated: bool,
+    pub entries: Vec<(PolicyPrincipal, Place)>,
+}
+
+/// Size and character set, before anything is read (P-1).
+pub(super) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError> {
+    let start = Place { line: 1, column: 1 };
+    let size = match kind {
+        PolicyKind::Key => text.len(),
+        _ => text.chars().filter(|c| !c.is_ascii_whitespace()).count(),
+    };
+    let max = kind.size_max();
+    // The second bound keeps white space from being free.
+    if size > max || text.len() > limits::POLICY_TEXT_MAX {
+        let message = format!(
+            "{} may have at most {max} characters, this one has {size}",
+            kind.name()
+        );
+        let help = "join statements with the same effect, use wildcards, or move permissions to another policy";
+        return Err(PolicyError::new(
+            PolicyErrorKind::TooLarge,
+            start,
+            "",
+            message,
+            help,
+        ));
+    }
+    let mut place = start;
+    for c in text.chars() {
+        match c {
+            '\t' | '\r' | ' '..='\u{ff}' => place.column += 1,
+            '\n' => {
+                place = Place {
+                    line: place.line + 1,
+                    column: 1,
+                }
+            }
+            _ => {
+                let message = format!(
+                    "the character `{}` may not stand in a policy",
+                    c.escape_default()
+                );
+                let help = "policies hold tab, line feed, carriage return and U+0020 to U+00FF; write others as \\u escapes";
+                return Err(PolicyError::new(
+                    PolicyErrorKind::Syntax,
+                    place,
+                    &c.to_string(),
+                    message,
+                    help,
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn validate(document: Document, kind: PolicyKind) -> Result<Validated, PolicyError> {
+    let principals = document
+        .statements
+        .iter()
+        .map(|statement| check(statement, kind))
+        .collect::<Result<_, _>>()?;
+    Ok(Validated {
+        document,
+        principals,
+    })
+}
+
+fn check(
+    statement: &ast::Statement,
+    kind: PolicyKind,
+) -> Result<Option<ReadPrincipals>, PolicyError> {
+    if let Some(sid) = &statement.sid {
+        // P-3: spaces and more in key policies, letters and digits in IAM's.
+        let plain = sid.text.bytes().all(|b| b.is_ascii_alphanumeric());
+        if !plain && !kind.has_principals() && kind != PolicyKind::ServiceControl {
+            let message = format!(
+                "the Sid `{}` has other characters than letters and digits",
+                sid.text.escape_debug()
+            );
+            return Err(malformed(
+                sid.place,
+                &sid.text,
+                message,
+                format!("in {} a Sid has A-Z, a-z and 0-9 only", kind.name()),
+            ));
+        }
+    }
+    let principals = match (&statement.principal, kind.has_principals()) {
+        (None, true) => {
+            let help = "add a `Principal`, such as {\"AWS\": \"arn:aws:iam::111122223333:root\"}";
+            return Err(malformed(
+                statement.place,
+                "",
+                format!("a statement of {} has no `Principal`", kind.name()),
+                help,
+            ));
+        }
+        (Some(principals), false) => {
+            let message = format!("{} has a `Principal`", kind.name());
+            let help = "remove it: the policy is about whoever it is attached to";
+            return Err(malformed(principals.place, "Principal", message, help));
+        }
+        (None, false) => None,
+        (Some(principals), true) => Some(read_principals(principals, kind)?),
+    };
+    // P-4: a key policy may lack them; such a statement has no effect.
+    if kind != PolicyKind::Key {
+        for (element, name) in [
+            (&statement.action, "Action"),
+            (&statement.resource, "Resource"),
+        ] {
+            if element.as_ref().is_none_or(|texts| texts.items.is_empty()) {
+                let message = format!("a statement of {} has no `{name}`", kind.name());
+                return Err(malformed(
+                    statement.place,
+                    "",
+                    message,
+                    format!("add `{name}` or `Not{name}` with at least one entry"),
+                ));
+            }
+        }
+    }
+    if kind == PolicyKind::ResourceControl
+        && let Some(principals) = &principals
+        && (principals.negated
+            || principals
+                .entries
+                .iter()
+                .any(|(entry, _)| *entry != PolicyPrincipal::Everyone))
+    {
+        let message = "a statement of a resource control policy names principals";
+        let help =
+            "write \"Principal\": \"*\" and choose principals with a condition on aws:PrincipalArn";
+        return Err(malformed(statement.place, "Principal", message, help));
+    }
+    Ok(principals)
+}
+
+fn read_principals(
+    principals: &ast::Principals,
+    kind: PolicyKind,
+) -> Result<ReadPrincipals, PolicyError> {
+    if principals.entries.is_empty() {
+        return Err(invalid(
+            principals.place,
+            "",
+            "the statement names no principal: write at least one",
+        ));
+    }
+    let mut entries = Vec::with_capacity(principals.entries.len());
+    for (kind_of, item) in &principals.entries {
+        let text = &*item.text;
+        let entry = match kind_of {
+            PrincipalType::Everyone => PolicyPrincipal::Everyone,
+            PrincipalType::Aws => read_aws(text).map_err(|help| invalid(item.place, text, help))?,
+            PrincipalType::Service => {
+                let help = "a service principal is a name such as ec2.amazonaws.com";
+                PolicyPrincipal::Service(text.parse().map_err(|_| invalid(item.place, text, help))?)
+            }
+            PrincipalType::Federated => PolicyPrincipal::Federated(text.into()),
+            PrincipalType::CanonicalUser => {
+                let help = format!(
+                    "canonical users belong to S3; {} names AWS principals by ARN",
+                    kind.name()
+                );
+                return Err(invalid(item.place, text, &help));
+            }
+        };
+        entries.push((entry, item.place));
+    }
+    Ok(ReadPrincipals {
+        negated: principals.negated,
+        entries,
+    })
+}
+
+fn read_aws(text: &str) -> Result<PolicyPrincipal, &'static str> {
+    if let Ok(account) = text.parse() {
+        return Ok(PolicyPrincipal::Account(account));
+    }
+    let help = if text.contains('*') || text.contains('?') {
+        "wildcards do not work inside a principal: name the principal, or use \"*\" with a condition on aws:PrincipalArn"
+    } else if text.contains(":group/") {
+        "a group is no principal: name its users, or a role"
+    } else {
+        "write twelve digits or the ARN of an account root, user, role, assumed role or federated user"
+    };
+    let arn: PrincipalArn = text.parse().map_err(|_| help)?;
+    Ok(if arn.is_root() {
+        PolicyPrincipal::Account(arn.account())
+    } else {
+        PolicyPrincipal::Arn(arn)
+    })
+}
+
+/// P-5, in AWS's words.
+fn invalid(place: Place, offending: &str, help: &str) -> PolicyError {
+    let message = "Policy contains a statement with one or more invalid principals.";
+    PolicyError::new(
+        PolicyErrorKind::InvalidPrincipal,
+        place,
+        offending,
+        message,
+        help,
+    )
+}

@@ -1,0 +1,220 @@
+//! The stored forms of the commands. A command's number is never changed and never used again.
+//!
+//! Imports domain's op.
+
+use super::facts::SettingsRow;
+use super::row::{Blob, Members, Pairs, Str, Text, numbered, row};
+use crate::domain::ids::{KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId};
+use crate::domain::op::create_key::MultiRegion;
+use crate::domain::op::{self, Command, DryRun, LockoutCheck};
+use crate::domain::state::grant::GrantOperation;
+use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage};
+
+numbered! {
+    CommandRow: Command {
+        1 = Bootstrap(command: BootstrapRow),
+        2 = RotateTokenEpoch(command: RotateTokenEpochRow),
+        3 = CreateAccount(command: CreateAccountRow),
+        4 = CreatePrincipal(command: CreatePrincipalRow),
+        5 = DeletePrincipal(command: DeletePrincipalRow),
+        6 = TagPrincipal(command: TagPrincipalRow),
+        7 = UntagPrincipal(command: UntagPrincipalRow),
+        8 = PutPrincipalPolicy(command: PutPrincipalPolicyRow),
+        9 = DeletePrincipalPolicy(command: DeletePrincipalPolicyRow),
+        10 = CreateKey(command: CreateKeyRow),
+        11 = PutKeyPolicy(command: PutKeyPolicyRow),
+        12 = EnableKey(command: EnableKeyRow),
+        13 = DisableKey(command: DisableKeyRow),
+        14 = CreateAlias(command: CreateAliasRow),
+        15 = DeleteAlias(command: DeleteAliasRow),
+        16 = TagResource(command: TagResourceRow),
+        17 = UntagResource(command: UntagResourceRow),
+        18 = CreateGrant(command: CreateGrantRow),
+        19 = RetireGrant(command: RetireGrantRow),
+        20 = RevokeGrant(command: RevokeGrantRow),
+    }
+}
+
+row! {
+    BootstrapRow: op::bootstrap::Bootstrap {
+        incarnation: [u8; 16],
+        settings: SettingsRow,
+        sealed_epoch_secret: Blob,
+    }
+}
+
+row! {
+    RotateTokenEpochRow: op::rotate_token_epoch::RotateTokenEpoch {
+        sealed_epoch_secret: Blob,
+    }
+}
+
+row! {
+    CreateAccountRow: op::create_account::CreateAccount {
+        account: u64,
+        name: Str,
+    }
+}
+
+row! {
+    CreatePrincipalRow: op::create_principal::CreatePrincipal {
+        arn: Text<PrincipalArn>,
+        unique_id: Text<UniqueId>,
+        tags: Pairs<Str, Str>,
+    }
+}
+
+row! {
+    DeletePrincipalRow: op::delete_principal::DeletePrincipal {
+        arn: Text<PrincipalArn>,
+    }
+}
+
+row! {
+    TagPrincipalRow: op::tag_principal::TagPrincipal {
+        arn: Text<PrincipalArn>,
+        tags: Pairs<Str, Str>,
+    }
+}
+
+row! {
+    UntagPrincipalRow: op::untag_principal::UntagPrincipal {
+        arn: Text<PrincipalArn>,
+        tag_keys: Members<Str>,
+    }
+}
+
+row! {
+    PutPrincipalPolicyRow: op::put_principal_policy::PutPrincipalPolicy {
+        arn: Text<PrincipalArn>,
+        name: Str,
+        policy: Str,
+    }
+}
+
+row! {
+    DeletePrincipalPolicyRow: op::delete_principal_policy::DeletePrincipalPolicy {
+        arn: Text<PrincipalArn>,
+        name: Str,
+    }
+}
+
+row! {
+    CreateKeyRow: op::create_key::CreateKey {
+        account: u64,
+        partition: Text<Partition>,
+        region: Text<Region>,
+        key_id: Text<KeyId>,
+        description: Str,
+        spec: Text<KeySpec>,
+        usage: Option<Text<KeyUsage>>,
+        origin: Text<KeyOrigin>,
+        multi_region: MultiRegionRow,
+        policy: Option<Str>,
+        lockout_check: LockoutCheckRow,
+        tags: Pairs<Str, Str>,
+    }
+}
+
+numbered! {
+    MultiRegionRow: MultiRegion {
+        1 = No,
+        2 = Primary,
+    }
+}
+
+numbered! {
+    LockoutCheckRow: LockoutCheck {
+        1 = Unset,
+        2 = Run,
+        3 = Bypass,
+    }
+}
+
+row! {
+    PutKeyPolicyRow: op::put_key_policy::PutKeyPolicy {
+        key: Text<KeyRef>,
+        policy_name: Option<Str>,
+        policy: Str,
+        lockout_check: LockoutCheckRow,
+    }
+}
+
+row! {
+    EnableKeyRow: op::enable_key::EnableKey {
+        key: Text<KeyRef>,
+    }
+}
+
+row! {
+    DisableKeyRow: op::disable_key::DisableKey {
+        key: Text<KeyRef>,
+    }
+}
+
+row! {
+    CreateAliasRow: op::create_alias::CreateAlias {
+        alias: Str,
+        target: Text<KeyRef>,
+    }
+}
+
+row! {
+    DeleteAliasRow: op::delete_alias::DeleteAlias {
+        alias: Str,
+    }
+}
+
+row! {
+    TagResourceRow: op::tag_resource::TagResource {
+        key: Text<KeyRef>,
+        tags: Vec<(Str, Str)>,
+    }
+}
+
+row! {
+    UntagResourceRow: op::untag_resource::UntagResource {
+        key: Text<KeyRef>,
+        tag_keys: Vec<Str>,
+    }
+}
+
+row! {
+    CreateGrantRow: op::create_grant::CreateGrant {
+        key: Text<KeyRef>,
+        grant_id: [u8; 32],
+        grantee: Option<Str>,
+        grantee_service: Option<Str>,
+        retiring: Option<Str>,
+        retiring_service: Option<Str>,
+        operations: Vec<Text<GrantOperation>>,
+        context_equals: Pairs<Str, Str>,
+        context_subset: Pairs<Str, Str>,
+        source_arn: Option<Str>,
+        name: Option<Str>,
+        dry_run: DryRunRow,
+    }
+}
+
+numbered! {
+    DryRunRow: DryRun {
+        1 = No,
+        2 = Yes,
+    }
+}
+
+row! {
+    RetireGrantRow: op::retire_grant::RetireGrant {
+        key: Text<KeyRef>,
+        grant_id: Str,
+        dry_run: DryRunRow,
+    }
+}
+
+row! {
+    RevokeGrantRow: op::revoke_grant::RevokeGrant {
+        key: Text<KeyRef>,
+        grant_id: Str,
+        dry_run: DryRunRow,
+    }
+}

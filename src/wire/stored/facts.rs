@@ -1,0 +1,197 @@
+//! The stored forms of what the state holds: settings, accounts, users and roles, keys, aliases, grants, token epochs,
+//! idempotency records. A fact's number is never changed and never used again.
+//!
+//! Imports domain's state.
+
+use serde::{Deserialize, Serialize};
+
+use super::error::Malformed;
+use super::policy::{IdentityPolicyText, KeyPolicyText};
+use super::row::{Blob, Pairs, Shared, Stored, Str, Text, numbered, row};
+use crate::domain::ids::{AliasArn, Arn, KeyArn, PrincipalArn, ServicePrincipal, UniqueId};
+use crate::domain::state::alias::Alias;
+use crate::domain::state::fact::Fact;
+use crate::domain::state::grant::{
+    ContextConstraint, Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
+};
+use crate::domain::state::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::key::{
+    Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
+};
+use crate::domain::state::principal::{Account, Principal, PrincipalType};
+use crate::domain::state::settings::Settings;
+use crate::domain::state::token_epoch::TokenEpoch;
+
+numbered! {
+    FactRow: Fact {
+        1 = TokenEpoch(epoch: Shared<TokenEpochRow>),
+        2 = Account(account: Shared<AccountRow>),
+        3 = Principal(principal: Shared<PrincipalRow>),
+        4 = Key(key: Shared<KeyRow>),
+        5 = Alias(alias: Shared<AliasRow>),
+        6 = Grant(grant: Shared<GrantRow>),
+        7 = Idempotency(record: Shared<IdempotencyRecordRow>),
+    }
+}
+
+row! {
+    SettingsRow: Settings {
+        max_staleness_ms: u64,
+        clock_rate_permille: u32,
+        grants_per_key_max: u32,
+    }
+}
+
+row! {
+    AccountRow: Account {
+        id: u64,
+        name: Str,
+        created_at: u64,
+        born: u64,
+    }
+}
+
+row! {
+    PrincipalRow: Principal {
+        arn: Text<PrincipalArn>,
+        unique_id: Text<UniqueId>,
+        kind: Text<PrincipalType>,
+        created_at: u64,
+        born: u64,
+        tags: Pairs<Str, Str>,
+        policies: Pairs<Str, IdentityPolicyText>,
+    }
+}
+
+row! {
+    KeyRow: Key {
+        arn: Text<KeyArn>,
+        born: u64,
+        created_at: u64,
+        description: Str,
+        spec: Text<KeySpec>,
+        usage: Text<KeyUsage>,
+        origin: Text<KeyOrigin>,
+        state: Text<KeyState>,
+        multi_region: Option<Text<MultiRegionKeyType>>,
+        manager: Text<KeyManager>,
+        tags: Pairs<Str, Str>,
+        policy: KeyPolicyText,
+        bindings: Pairs<Text<PrincipalArn>, Text<UniqueId>>,
+    }
+}
+
+row! {
+    AliasRow: Alias {
+        arn: Text<AliasArn>,
+        target: Text<KeyArn>,
+        created_at: u64,
+        updated_at: u64,
+    }
+}
+
+row! {
+    GrantRow: Grant {
+        id: [u8; 32],
+        key: Text<KeyArn>,
+        grantee: GrantPrincipalRow,
+        retiring: Option<GrantPrincipalRow>,
+        operations: OperationNames,
+        constraints: GrantConstraintsRow,
+        name: Option<Str>,
+        issuing_account: u64,
+        created_at: u64,
+        born: u64,
+    }
+}
+
+numbered! {
+    GrantPrincipalRow: GrantPrincipal {
+        1 = Arn {
+            arn: Text<PrincipalArn>,
+            unique_id: Text<UniqueId>,
+        },
+        2 = Service(service: Text<ServicePrincipal>),
+    }
+}
+
+/// The operations of a grant by name, in the order of the closed list, each once (G-6).
+#[derive(Serialize, Deserialize)]
+pub(super) struct OperationNames(Vec<Text<GrantOperation>>);
+
+impl Stored<GrantOperations> for OperationNames {
+    fn store(value: &GrantOperations) -> Self {
+        Self(
+            value
+                .iter()
+                .map(|operation| Text::store(&operation))
+                .collect(),
+        )
+    }
+
+    fn load(self) -> Result<GrantOperations, Malformed> {
+        let mut operations = GrantOperations::EMPTY;
+        let mut last = None;
+        for name in self.0 {
+            let operation = name.load()?;
+            if last >= Some(operation) {
+                return Err(Malformed::new("operations stand twice or out of order"));
+            }
+            last = Some(operation);
+            operations.insert(operation);
+        }
+        Ok(operations)
+    }
+}
+
+row! {
+    GrantConstraintsRow: GrantConstraints {
+        context: Option<ContextConstraintRow>,
+        source_arn: Option<Text<Arn>>,
+    }
+}
+
+numbered! {
+    ContextConstraintRow: ContextConstraint {
+        1 = Equals(pairs: Pairs<Str, Str>),
+        2 = Subset(pairs: Pairs<Str, Str>),
+    }
+}
+
+row! {
+    TokenEpochRow: TokenEpoch {
+        number: u32,
+        sealed_secret: Blob,
+        born: u64,
+        revoked: Option<u64>,
+    }
+}
+
+row! {
+    IdempotencyRecordRow: IdempotencyRecord {
+        key: IdempotencyKeyRow,
+        request_hash: [u8; 32],
+        at: u64,
+        effect: EffectRow,
+    }
+}
+
+row! {
+    IdempotencyKeyRow: IdempotencyKey {
+        caller: Str,
+        key: Str,
+    }
+}
+
+numbered! {
+    EffectRow: Effect {
+        1 = Done,
+        2 = Account(account: Shared<AccountRow>),
+        3 = Principal(principal: Shared<PrincipalRow>),
+        4 = Key(key: Shared<KeyRow>),
+        5 = Grant {
+            id: [u8; 32],
+            depends_on: u64,
+        },
+    }
+}

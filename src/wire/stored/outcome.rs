@@ -1,0 +1,50 @@
+//! The stored form of what an entry led to: the answer of a leader to the node that forwarded the draft.
+//!
+//! Imports domain's op.
+
+use super::decision::DecisionRow;
+use super::facts::{AccountRow, GrantRow, KeyRow, PrincipalRow};
+use super::row::{Str, Text, numbered, row};
+use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
+
+/// A rejection is an outcome too: every replica reaches the same one.
+type Outcome = Result<Output, Rejection>;
+
+numbered! {
+    OutcomeRow: Outcome {
+        1 = Ok(output: OutputRow),
+        2 = Err(rejection: RejectionRow),
+    }
+}
+
+numbered! {
+    OutputRow: Output {
+        1 = Done,
+        2 = Account(account: AccountRow),
+        3 = Principal(principal: PrincipalRow),
+        4 = Key(key: KeyDescriptionRow),
+        5 = Grant(grant: CreatedGrantRow),
+    }
+}
+
+row! {
+    KeyDescriptionRow: KeyDescription {
+        key: KeyRow,
+    }
+}
+
+row! {
+    CreatedGrantRow: CreatedGrant {
+        grant: Option<GrantRow>,
+        id: [u8; 32],
+        depends_on: u64,
+    }
+}
+
+row! {
+    RejectionRow: Rejection {
+        code: Text<ErrorCode>,
+        message: Str,
+        decision: Option<Box<DecisionRow>>,
+    }
+}

@@ -1,0 +1,7 @@
+//! Tests of the persisted forms: golden bytes, round trips, hostile bytes.
+
+mod golden;
+mod hostile;
+mod round_trip;
+mod samples;
+mod snapshot;

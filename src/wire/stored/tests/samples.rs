@@ -1,0 +1,464 @@
+//! One value of each kind, filled so that every field and option shows in its bytes. Golden files hold them:
+//! a sample is never changed, a new one is added.
+
+use std::sync::Arc;
+
+use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
+use crate::domain::ids::{GrantId, KeyId, Partition, RequestId, UniqueId};
+use crate::domain::op::create_key::MultiRegion;
+use crate::domain::op::{self, Command, DryRun, LockoutCheck};
+use crate::domain::op::{
+    CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output, Rejection, Scope,
+    Semantics,
+};
+use crate::domain::policy::{Policy, PolicyKind};
+use crate::domain::state::alias::Alias;
+use crate::domain::state::fact::{Fact, Header};
+use crate::domain::state::grant::{
+    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
+};
+use crate::domain::state::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::key::{
+    Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
+};
+use crate::domain::state::principal::{Account, Principal, PrincipalType};
+use crate::domain::state::settings::Settings;
+use crate::domain::state::token_epoch::TokenEpoch;
+use crate::domain::state::{State, Tags};
+use crate::domain::time::{Incarnation, Revision, Timestamp};
+
+const ACCOUNT: u64 = 111_122_223_333;
+const KEY_ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+const USER: &str = "arn:aws:iam::111122223333:user/eng/alice";
+const ROLE: &str = "arn:aws:iam::111122223333:role/app/backend";
+const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/backend/blue";
+const KEY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"root","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}]}"#;
+const IDENTITY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}}"#;
+
+fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
+    text.parse().unwrap()
+}
+
+fn account() -> crate::domain::ids::AccountId {
+    crate::domain::ids::AccountId::from_number(ACCOUNT).unwrap()
+}
+
+fn tags() -> Tags {
+    [("project", "blue"), ("stage", "")]
+        .map(|(key, value)| (key.into(), value.into()))
+        .into()
+}
+
+fn context(pairs: &[(&str, &str)]) -> Arc<EncryptionContext> {
+    let pairs = pairs.iter().map(|&(key, value)| (key.into(), value.into()));
+    Arc::new(pairs.collect())
+}
+
+fn policy(text: &str, kind: PolicyKind) -> Arc<Policy> {
+    Policy::parse(text, kind).unwrap()
+}
+
+fn user_id() -> UniqueId {
+    UniqueId::of_new_user(&[7; 16])
+}
+
+fn role_id() -> UniqueId {
+    UniqueId::of_new_role(&[8; 16])
+}
+
+fn settings() -> Settings {
+    Settings {
+        max_staleness_ms: 1_000,
+        clock_rate_permille: 10,
+        grants_per_key_max: 50_000,
+    }
+}
+
+/// Every command, with its name in the golden files.
+pub(super) fn commands() -> Vec<(&'static str, Command)> {
+    vec![
+        (
+            "bootstrap",
+            Command::Bootstrap(op::bootstrap::Bootstrap {
+                incarnation: Incarnation([0xab; 16]),
+                settings: settings(),
+                sealed_epoch_secret: [1, 2, 3, 4].into(),
+            }),
+        ),
+        (
+            "rotate-token-epoch",
+            Command::RotateTokenEpoch(op::rotate_token_epoch::RotateTokenEpoch {
+                sealed_epoch_secret: [5, 6, 7].into(),
+            }),
+        ),
+        (
+            "create-account",
+            Command::CreateAccount(op::create_account::CreateAccount {
+                account: account(),
+                name: "Example".into(),
+            }),
+        ),
+        (
+            "create-principal",
+            Command::CreatePrincipal(op::create_principal::CreatePrincipal {
+                arn: id(USER),
+                unique_id: user_id(),
+                tags: tags(),
+            }),
+        ),
+        (
+            "delete-principal",
+            Command::DeletePrincipal(op::delete_principal::DeletePrincipal { arn: id(ROLE) }),
+        ),
+        (
+            "tag-principal",
+            Command::TagPrincipal(op::tag_principal::TagPrincipal {
+                arn: id(USER),
+                tags: tags(),
+            }),
+        ),
+        (
+            "untag-principal",
+            Command::UntagPrincipal(op::untag_principal::UntagPrincipal {
+                arn: id(USER),
+                tag_keys: ["project".into(), "stage".into()].into(),
+            }),
+        ),
+        (
+            "put-principal-policy",
+            Command::PutPrincipalPolicy(op::put_principal_policy::PutPrincipalPolicy {
+                arn: id(ROLE),
+                name: "decrypt".into(),
+                policy: IDENTITY_POLICY.into(),
+            }),
+        ),
+        (
+            "delete-principal-policy",
+            Command::DeletePrincipalPolicy(op::delete_principal_policy::DeletePrincipalPolicy {
+                arn: id(ROLE),
+                name: "decrypt".into(),
+            }),
+        ),
+        (
+            "create-key",
+            Command::CreateKey(op::create_key::CreateKey {
+                account: account(),
+                partition: Partition::Aws,
+                region: id("eu-central-1"),
+                key_id: KeyId::MultiRegion([0x12; 16]),
+                description: "the key of the orders".into(),
+                spec: KeySpec::Rsa2048,
+                usage: Some(KeyUsage::SignVerify),
+                origin: KeyOrigin::AwsKms,
+                multi_region: MultiRegion::Primary,
+                policy: Some(KEY_POLICY.into()),
+                lockout_check: LockoutCheck::Bypass,
+                tags: tags(),
+            }),
+        ),
+        (
+            "put-key-policy",
+            Command::PutKeyPolicy(op::put_key_policy::PutKeyPolicy {
+                key: id(KEY),
+                policy_name: Some("default".into()),
+                policy: KEY_POLICY.into(),
+                lockout_check: LockoutCheck::Run,
+            }),
+        ),
+        (
+            "enable-key",
+            Command::EnableKey(op::enable_key::EnableKey { key: id(KEY_ID) }),
+        ),
+        (
+            "disable-key",
+            Command::DisableKey(op::disable_key::DisableKey { key: id(KEY) }),
+        ),
+        (
+            "create-alias",
+            Command::CreateAlias(op::create_alias::CreateAlias {
+                alias: "alias/orders".into(),
+                target: id(KEY_ID),
+            }),
+        ),
+        (
+            "delete-alias",
+            Command::DeleteAlias(op::delete_alias::DeleteAlias {
+                alias: "alias/orders".into(),
+            }),
+        ),
+        (
+            "tag-resource",
+            Command::TagResource(op::tag_resource::TagResource {
+                key: id(KEY),
+                tags: vec![("b".into(), "2".into()), ("a".into(), "1".into())],
+            }),
+        ),
+        (
+            "untag-resource",
+            Command::UntagResource(op::untag_resource::UntagResource {
+                key: id(KEY),
+                tag_keys: vec!["b".into(), "a".into()],
+            }),
+        ),
+        (
+            "create-grant",
+            Command::CreateGrant(op::create_grant::CreateGrant {
+                key: id("alias/orders"),
+                grant_id: GrantId([0xcd; 32]),
+                grantee: Some(ROLE.into()),
+                grantee_service: Some("ec2.amazonaws.com".into()),
+                retiring: Some(USER.into()),
+                retiring_service: Some("rds.amazonaws.com".into()),
+                operations: vec![GrantOperation::Encrypt, GrantOperation::Decrypt],
+                context_equals: context(&[("tenant", "1")]),
+                context_subset: context(&[("order", "2"), ("tenant", "1")]),
+                source_arn: Some("arn:aws:s3:::111122223333:bucket".into()),
+                name: Some("orders".into()),
+                dry_run: DryRun::No,
+            }),
+        ),
+        (
+            "retire-grant",
+            Command::RetireGrant(op::retire_grant::RetireGrant {
+                key: id(KEY),
+                grant_id: "cd".repeat(32).into(),
+                dry_run: DryRun::Yes,
+            }),
+        ),
+        (
+            "revoke-grant",
+            Command::RevokeGrant(op::revoke_grant::RevokeGrant {
+                key: id("arn:aws:kms:eu-central-1:111122223333:alias/orders"),
+                grant_id: "cd".repeat(32).into(),
+                dry_run: DryRun::No,
+            }),
+        ),
+    ]
+}
+
+/// Every identity, with its name in the golden files.
+pub(super) fn identities() -> Vec<(&'static str, Identity)> {
+    let session_policy = || Some(policy(IDENTITY_POLICY, PolicyKind::Session));
+    vec![
+        ("operator", Identity::Operator),
+        ("system", Identity::System),
+        ("root", Identity::Root { account: account() }),
+        (
+            "user",
+            Identity::User {
+                arn: id(USER),
+                unique_id: user_id(),
+            },
+        ),
+        (
+            "role-session",
+            Identity::RoleSession {
+                arn: id(SESSION),
+                role: id(ROLE),
+                unique_id: role_id(),
+                session_policy: session_policy(),
+                session_tags: tags(),
+            },
+        ),
+        (
+            "federated-user",
+            Identity::FederatedUser {
+                arn: id("arn:aws:sts::111122223333:federated-user/bob"),
+                federated_by: id(USER),
+                unique_id: user_id(),
+                session_policy: session_policy(),
+                session_tags: tags(),
+            },
+        ),
+        ("service", Identity::Service(id("ec2.amazonaws.com"))),
+    ]
+}
+
+/// An entry of this caller and command, everything else filled.
+pub(super) fn entry(identity: Identity, command: Command) -> Entry {
+    let keys: [Arc<str>; 2] = ["aws".into(), "kms".into()];
+    Entry {
+        proposed_at: Timestamp::from_millis(1_795_313_425_123),
+        semantics: Semantics::CURRENT,
+        caller: Caller {
+            identity,
+            facts: RequestFacts {
+                via_service: Some("s3.eu-central-1.amazonaws.com".into()),
+                context: [
+                    (
+                        "aws:sourceip".into(),
+                        ContextEntry::Single("192.0.2.7".into()),
+                    ),
+                    ("aws:tagkeys".into(), ContextEntry::Multi(keys.into())),
+                ]
+                .into(),
+            },
+        },
+        scope: Scope {
+            partition: Partition::Aws,
+            region: id("eu-central-1"),
+        },
+        request_id: RequestId([0x0f; 16]),
+        idempotency: Some(Idempotency {
+            key: "retry-1".into(),
+            birth: Revision(41),
+            request_hash: [0x11; 32],
+        }),
+        command,
+    }
+}
+
+/// A grant with all its options.
+pub(super) fn grant() -> Grant {
+    Grant {
+        id: GrantId([0xcd; 32]),
+        key: id(KEY),
+        grantee: GrantPrincipal::Arn {
+            arn: id(ROLE),
+            unique_id: role_id(),
+        },
+        retiring: Some(GrantPrincipal::Service(id("rds.amazonaws.com"))),
+        operations: [GrantOperation::Decrypt, GrantOperation::Decapsulate]
+            .into_iter()
+            .collect(),
+        constraints: GrantConstraints {
+            context: Some(ContextConstraint::Subset(context(&[("tenant", "1")]))),
+            source_arn: Some(id("arn:aws:s3:eu-central-1:111122223333:bucket")),
+        },
+        name: Some("orders".into()),
+        issuing_account: account(),
+        created_at: Timestamp::from_millis(1_795_313_425_123),
+        born: Revision(42),
+    }
+}
+
+/// A multi-Region key with tags.
+pub(super) fn key() -> Key {
+    Key {
+        arn: id(KEY),
+        born: Revision(7),
+        created_at: Timestamp::from_millis(1_795_313_000_000),
+        description: "the key of the orders".into(),
+        spec: KeySpec::SymmetricDefault,
+        usage: KeyUsage::EncryptDecrypt,
+        origin: KeyOrigin::AwsKms,
+        state: KeyState::Enabled,
+        multi_region: Some(MultiRegionKeyType::Primary),
+        manager: KeyManager::Customer,
+        tags: tags(),
+        policy: policy(KEY_POLICY, PolicyKind::Key),
+        bindings: Arc::new([(id(ROLE), role_id()), (id(USER), user_id())].into()),
+    }
+}
+
+/// A role with a tag and a policy.
+pub(super) fn principal() -> Principal {
+    Principal {
+        arn: id(ROLE),
+        unique_id: role_id(),
+        kind: PrincipalType::Role,
+        created_at: Timestamp::from_millis(1_795_312_000_000),
+        born: Revision(5),
+        tags: tags(),
+        policies: [(
+            "decrypt".into(),
+            policy(IDENTITY_POLICY, PolicyKind::Identity),
+        )]
+        .into(),
+    }
+}
+
+/// An account.
+pub(super) fn account_fact() -> Account {
+    Account {
+        id: account(),
+        name: "Example".into(),
+        created_at: Timestamp::from_millis(1_795_311_000_000),
+        born: Revision(2),
+    }
+}
+
+/// Every output, and rejections, with their names in the golden files.
+pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
+    let created = |grant| CreatedGrant {
+        grant,
+        id: GrantId([0xcd; 32]),
+        depends_on: Revision(7),
+    };
+    vec![
+        ("done", Ok(Output::Done)),
+        ("account", Ok(Output::Account(account_fact()))),
+        ("principal", Ok(Output::Principal(principal()))),
+        ("key", Ok(Output::Key(KeyDescription { key: key() }))),
+        ("grant", Ok(Output::Grant(created(Some(grant()))))),
+        ("grant-gone", Ok(Output::Grant(created(None)))),
+        (
+            "rejection",
+            Err(Rejection {
+                code: ErrorCode::NotFound,
+                message: "Alias arn:aws:kms:eu-central-1:111122223333:alias/x is not found.".into(),
+                decision: None,
+            }),
+        ),
+    ]
+}
+
+/// Every kind of fact, in canonical order, each with all its options; together they make a state.
+pub(super) fn facts() -> Vec<Fact> {
+    let epoch = |number, sealed_secret: &[u8], revoked| {
+        Fact::TokenEpoch(Arc::new(TokenEpoch {
+            number,
+            sealed_secret: sealed_secret.into(),
+            born: Revision(u64::from(number)),
+            revoked,
+        }))
+    };
+    let record = |at, effect| {
+        Fact::Idempotency(Arc::new(IdempotencyRecord {
+            key: IdempotencyKey {
+                caller: USER.into(),
+                key: format!("retry-{at}").into(),
+            },
+            request_hash: [0x11; 32],
+            at: Revision(at),
+            effect,
+        }))
+    };
+    vec![
+        epoch(1, &[], Some(Revision(2))),
+        epoch(2, &[1, 2, 3], None),
+        Fact::Account(Arc::new(account_fact())),
+        Fact::Principal(Arc::new(principal())),
+        Fact::Key(Arc::new(key())),
+        Fact::Alias(Arc::new(Alias {
+            arn: id("arn:aws:kms:eu-central-1:111122223333:alias/orders"),
+            target: id(KEY),
+            created_at: Timestamp::from_millis(1_795_313_100_000),
+            updated_at: Timestamp::from_millis(1_795_313_200_000),
+        })),
+        Fact::Grant(Arc::new(grant())),
+        record(40, Effect::Done),
+        record(41, Effect::Account(Arc::new(account_fact()))),
+        record(42, Effect::Principal(Arc::new(principal()))),
+        record(43, Effect::Key(Arc::new(key()))),
+        record(
+            44,
+            Effect::Grant {
+                id: GrantId([0xcd; 32]),
+                depends_on: Revision(7),
+            },
+        ),
+    ]
+}
+
+/// The state of [`facts`].
+pub(super) fn state() -> State {
+    let header = Header {
+        incarnation: Incarnation([0xab; 16]),
+        revision: Revision(99),
+        clock: Timestamp::from_millis(1_795_313_425_123),
+        settings: settings(),
+    };
+    State::import(header, facts()).unwrap()
+}
