@@ -16,6 +16,7 @@ mod identity;
 mod input;
 mod key;
 mod output;
+mod policy;
 mod settings;
 
 use std::process::ExitCode;
@@ -85,6 +86,9 @@ pub enum Command {
     /// Grants.
     #[command(subcommand)]
     Grant(grant::GrantCommand),
+    /// Policies as texts, without a cluster.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// May this principal do this to this key now? Exit code 0: yes, 1: no, 2: error.
     Authorize(authorize::AuthorizeArgs),
     /// The settings of a node.
@@ -119,6 +123,7 @@ async fn run(cli: &Cli) -> Exit {
         Command::Key(command) => key::run(common, command).await,
         Command::Alias(command) => alias::run(common, command).await,
         Command::Grant(command) => grant::run(common, command).await,
+        Command::Policy(command) => policy::run(command),
         Command::Authorize(args) => authorize::run(common, args).await,
         Command::Config(command) => settings::run(command),
         Command::Completions(args) => completions::run(args),

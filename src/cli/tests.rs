@@ -42,6 +42,7 @@ fn every_command_of_the_documentation_parses() {
         "grant revoke k g --dry-run",
         "authorize --action kms:Decrypt --key k --principal p --max-staleness 200ms",
         "authorize --action kms:Decrypt --key k --at-least x.5 --encryption-context a=b --context aws:SourceIp=1.2.3.4",
+        "policy check f --kind identity",
         "config sample",
         "config check node.toml",
         "completions zsh",

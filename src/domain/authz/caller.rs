@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::domain::ids::{AccountId, PrincipalArn, ServicePrincipal, UniqueId};
+use crate::domain::ids::{AccountId, Partition, PrincipalArn, ServicePrincipal, UniqueId};
 use crate::domain::policy::Policy;
-use crate::domain::state::Tags;
+use crate::domain::state::principal::Principal;
+use crate::domain::state::{State, Tags};
 
 /// The effective identity of a caller (ID-20), with the immutable id that it had when it was verified.
 #[derive(Clone, Debug)]
@@ -84,4 +85,94 @@ pub struct Caller {
     pub identity: Identity,
     /// What the front that took the request adds.
     pub facts: RequestFacts,
+}
+
+/// Why a verified identity stands for nobody any more (Q-10, ID-18).
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Vanished {
+    /// Its account is not there.
+    #[error("the account {0} does not exist")]
+    Account(AccountId),
+    /// Its user or role is not there.
+    #[error("the principal {0} does not exist")]
+    Principal(PrincipalArn),
+    /// Its user or role was deleted and made again under the same name.
+    #[error(
+        "the principal {0} was deleted and re-created after these credentials were given: sign in again"
+    )]
+    Recreated(PrincipalArn),
+}
+
+impl Identity {
+    /// The account it belongs to; operator, system and services belong to none.
+    pub fn account(&self) -> Option<AccountId> {
+        match self {
+            Self::Operator | Self::System | Self::Service(_) => None,
+            Self::Root { account } => Some(*account),
+            Self::User { arn, .. }
+            | Self::RoleSession { arn, .. }
+            | Self::FederatedUser { arn, .. } => Some(arn.account()),
+        }
+    }
+
+    /// The user or role behind it, whose identity policies speak for it, with the immutable id it had when verified.
+    pub const fn stored(&self) -> Option<(&PrincipalArn, &UniqueId)> {
+        match self {
+            Self::Operator | Self::System | Self::Root { .. } | Self::Service(_) => None,
+            Self::User { arn, unique_id } => Some((arn, unique_id)),
+            Self::RoleSession {
+                role, unique_id, ..
+            } => Some((role, unique_id)),
+            Self::FederatedUser {
+                federated_by,
+                unique_id,
+                ..
+            } => Some((federated_by, unique_id)),
+        }
+    }
+
+    /// The user or role behind it as the state has it now; an error if it is not the same any more.
+    pub fn check<'s>(&self, state: &'s State) -> Result<Option<&'s Arc<Principal>>, Vanished> {
+        if let Some(account) = self.account()
+            && state.account(account).is_none()
+        {
+            return Err(Vanished::Account(account));
+        }
+        let Some((arn, unique_id)) = self.stored() else {
+            return Ok(None);
+        };
+        match state.principal(arn) {
+            None => Err(Vanished::Principal(arn.clone())),
+            Some(principal) if principal.unique_id != *unique_id => {
+                Err(Vanished::Recreated(arn.clone()))
+            }
+            Some(principal) => Ok(Some(principal)),
+        }
+    }
+
+    /// A text that no other identity has, for what is kept for one caller.
+    pub fn unique_text(&self) -> Arc<str> {
+        match self {
+            Self::Operator => "operator".into(),
+            Self::System => "system".into(),
+            Self::Root { account } => format!("root {account}").into(),
+            Self::Service(service) => format!("service {service}").into(),
+            Self::User { arn, unique_id }
+            | Self::RoleSession { arn, unique_id, .. }
+            | Self::FederatedUser { arn, unique_id, .. } => format!("{unique_id} {arn}").into(),
+        }
+    }
+
+    /// How AWS names it in a message (M-1).
+    pub fn shown(&self, partition: Partition) -> Arc<str> {
+        match self {
+            Self::Operator => "operator".into(),
+            Self::System => "system".into(),
+            Self::Root { account } => PrincipalArn::root_of(partition, *account).as_str().into(),
+            Self::Service(service) => service.as_str().into(),
+            Self::User { arn, .. }
+            | Self::RoleSession { arn, .. }
+            | Self::FederatedUser { arn, .. } => arn.as_str().into(),
+        }
+    }
 }

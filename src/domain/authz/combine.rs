@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::decision::{DecidedBy, Decision, Denial, Missing, Source, StatementRef};
 use crate::domain::ids::{AccountId, PrincipalArn, PrincipalKind};
 use crate::domain::policy::{
-    Action, Ask, Bindings, ContextKey, ContextValue, KmsAction, KnownKey, Policy, Statement, Ways,
-    Who,
+    Action, Ask, Bindings, ContextKey, ContextSource, ContextValue, KmsAction, KnownKey, Policy,
+    Statement, Ways, Who,
 };
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations,
@@ -362,8 +362,9 @@ where
         return Err(no);
     };
     for grant in evidence.grants.clone() {
+        let offer = (evidence.encryption_context, evidence.ask.context);
         if !grant.operations.contains(operation)
-            || !is_satisfied(&grant.constraints, *action, evidence)
+            || !admits(grant, *action, offer, &evidence.subject)
         {
             continue;
         }
@@ -372,9 +373,6 @@ where
             Grantee::Caller => false,
             Grantee::Account => true,
         };
-        if operation == GrantOperation::CreateGrant && !covers(grant, &evidence.subject) {
-            continue;
-        }
         // U-3: a grant to an account delegates to it: its identity policies must allow.
         let statement = if by_account {
             match identity_allow(evidence) {
@@ -533,16 +531,28 @@ fn grantee_match(named: &GrantPrincipal, who: &Who<'_>) -> Grantee {
     }
 }
 
+/// Whether a grant admits an action with this encryption context and these condition keys: its constraints are
+/// satisfied, and for CreateGrant it covers the grant to be made.
+pub(super) fn admits(
+    grant: &Grant,
+    action: KmsAction,
+    offer: (&EncryptionContext, &dyn ContextSource),
+    subject: &Subject<'_>,
+) -> bool {
+    is_satisfied(&grant.constraints, action, offer)
+        && (action != KmsAction::CreateGrant || covers(grant, subject))
+}
+
 /// G-25 to G-28: whether the request satisfies a grant's constraints.
-fn is_satisfied<P, G>(
+fn is_satisfied(
     constraints: &GrantConstraints,
     action: KmsAction,
-    evidence: &Evidence<'_, P, G>,
+    (encryption_context, keys): (&EncryptionContext, &dyn ContextSource),
 ) -> bool {
     let context = match &constraints.context {
         Some(constraint) if action.has_encryption_context() => match constraint {
-            ContextConstraint::Equals(pairs) => **pairs == *evidence.encryption_context,
-            ContextConstraint::Subset(pairs) => contains(evidence.encryption_context, pairs),
+            ContextConstraint::Equals(pairs) => **pairs == *encryption_context,
+            ContextConstraint::Subset(pairs) => contains(encryption_context, pairs),
         },
         _ => true,
     };
@@ -552,7 +562,7 @@ fn is_satisfied<P, G>(
         && match &constraints.source_arn {
             Some(wanted) if is_limited => {
                 let key = ContextKey::Known(KnownKey::SourceArn);
-                match evidence.ask.context.get(&key) {
+                match keys.get(&key) {
                     Some(ContextValue::One(value)) => *value.into_text() == *wanted.as_str(),
                     Some(ContextValue::Many(_)) | None => false,
                 }
@@ -604,7 +614,7 @@ fn statement_ref(policy: Option<&Arc<str>>, index: usize, statement: &Statement)
 }
 
 /// The grant operation that stands for an action (G-6).
-const fn operation_of(action: KmsAction) -> Option<GrantOperation> {
+pub(super) const fn operation_of(action: KmsAction) -> Option<GrantOperation> {
     Some(match action {
         KmsAction::CreateGrant => GrantOperation::CreateGrant,
         KmsAction::Decapsulate => GrantOperation::Decapsulate,

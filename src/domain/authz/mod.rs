@@ -1,5 +1,78 @@
 //! The decision: request, gather, combine, explain.
+//!
+//! [`authorize`] answers with a [`Decision`], a value like any other. An operation that changes or tells something asks
+//! through [`require`], whose [`Allowed`] cannot be made in any other way.
+//! Imports ids, limits, time, policy, state. Never: a clock, I/O; the time of a decision is given.
 
 pub mod caller;
 pub mod combine;
+mod context;
 pub mod decision;
+mod gather;
+pub mod request;
+pub mod resolve;
+
+use std::sync::Arc;
+
+use self::caller::{Caller, Identity};
+use self::decision::Decision;
+use self::request::Request;
+use crate::domain::state::State;
+
+pub use self::gather::authorize;
+
+/// Proof that a decision allowed something: without one, nothing can be planned or told.
+#[derive(Debug)]
+pub struct Allowed {
+    _private: (),
+}
+
+/// Why somebody may not do something.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Denied {
+    /// The decision; absent where policies are not asked: commands of the operator and of the leader.
+    pub decision: Option<Box<Decision>>,
+    /// AWS's sentence (M-1).
+    pub message: Arc<str>,
+}
+
+/// The proof that `request` is allowed, or the denial.
+pub fn require(state: &State, request: &Request<'_>) -> Result<Allowed, Denied> {
+    let decision = authorize(state, request);
+    if decision.is_allow() {
+        return Ok(Allowed { _private: () });
+    }
+    let message = decision.message().into();
+    Err(Denied {
+        decision: Some(Box::new(decision)),
+        message,
+    })
+}
+
+/// The proof that the caller is the operator of the cluster, who alone may do `action`.
+pub fn require_operator(caller: &Caller, action: &str) -> Result<Allowed, Denied> {
+    require_that(
+        matches!(caller.identity, Identity::Operator),
+        action,
+        "the operator of the cluster",
+    )
+}
+
+/// The proof that the leader itself proposed `action`.
+pub fn require_system(caller: &Caller, action: &str) -> Result<Allowed, Denied> {
+    require_that(
+        matches!(caller.identity, Identity::System),
+        action,
+        "the cluster itself",
+    )
+}
+
+fn require_that(holds: bool, action: &str, who: &str) -> Result<Allowed, Denied> {
+    if holds {
+        return Ok(Allowed { _private: () });
+    }
+    Err(Denied {
+        decision: None,
+        message: format!("{action} is for {who} alone").into(),
+    })
+}

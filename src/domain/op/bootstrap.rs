@@ -1,9 +1,16 @@
 //! `Bootstrap`: the first command of an incarnation: its settings and its first token epoch.
 
-use std::sync::Arc;
-
+use super::context::{Change, Context};
+use super::refusal::{Said, refusals, said};
+use super::{ErrorCode, Event, Output};
+use crate::domain::authz::{Allowed, Denied, require_system};
+use crate::domain::limits::SEALED_SECRET_MAX;
+use crate::domain::state::State;
 use crate::domain::state::settings::Settings;
+use crate::domain::state::token_epoch::TokenEpoch;
 use crate::domain::time::Incarnation;
+use crate::domain::time::Revision;
+use std::sync::Arc;
 
 /// The first command of an incarnation; proposed by the node that initializes the cluster, refused ever after.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -14,4 +21,71 @@ pub struct Bootstrap {
     pub settings: Settings,
     /// The first token epoch's secret, sealed under the cluster's seal key.
     pub sealed_epoch_secret: Arc<[u8]>,
+}
+
+refusals! {
+    /// Why Bootstrap is refused, in the order of its checks.
+    Refusal {
+        /// It is for the cluster itself.
+        Denied(Denied),
+        /// It was done before.
+        Again(Said),
+        /// Settings or secret that cannot be.
+        Unfit(Said),
+    }
+}
+
+/// What Bootstrap writes.
+pub struct Plan {
+    command: Bootstrap,
+    at: Revision,
+}
+
+impl Change for Bootstrap {
+    type Refusal = Refusal;
+    type Plan = Plan;
+
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Plan), Refusal> {
+        let allowed = require_system(cx.caller, "grantd:Bootstrap")?;
+        if cx.state.is_bootstrapped() {
+            return Err(Refusal::Again(said(
+                ErrorCode::AlreadyExists,
+                format_args!(
+                    "the cluster was bootstrapped before, as incarnation {}",
+                    cx.state.incarnation()
+                ),
+            )));
+        }
+        let unfit = |what: &str| Refusal::Unfit(said(ErrorCode::Validation, what));
+        if self.incarnation == Incarnation::default() {
+            return Err(unfit("the incarnation is all zeros: draw it at random"));
+        }
+        if self.settings.max_staleness_ms == 0 {
+            return Err(unfit("max_staleness_ms is 0: no node could ever answer"));
+        }
+        if self.settings.clock_rate_permille >= 1_000 {
+            return Err(unfit("clock_rate_permille must be below 1000"));
+        }
+        if self.sealed_epoch_secret.is_empty() || self.sealed_epoch_secret.len() > SEALED_SECRET_MAX
+        {
+            return Err(unfit("the sealed epoch secret is empty or too long"));
+        }
+        let plan = Plan {
+            command: self.clone(),
+            at: cx.at,
+        };
+        Ok((allowed, plan))
+    }
+
+    fn enact(plan: Plan, state: &mut State) -> (Output, Vec<Event>) {
+        let Plan { command, at } = plan;
+        state.begin(command.incarnation, command.settings);
+        state.put_token_epoch(Arc::new(TokenEpoch {
+            number: 1,
+            sealed_secret: command.sealed_epoch_secret,
+            born: at,
+            revoked: None,
+        }));
+        (Output::Done, vec![Event::Bootstrapped])
+    }
 }

@@ -1,6 +1,17 @@
 //! `CreateAlias`: makes an alias of a key.
 
+use super::context::{Change, Context};
+use super::key_rules::{self, BadState, StateRule};
+use super::refusal::{Said, refusals, said};
+use super::{Change as What, ErrorCode, Event, Output, aliases};
+use crate::domain::authz::request::Parameters;
+use crate::domain::authz::resolve::{Unresolved, alias_arn};
+use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::KeyRef;
+use crate::domain::limits::ALIASES_PER_KEY_MAX;
+use crate::domain::policy::KmsAction;
+use crate::domain::state::State;
+use crate::domain::state::alias::Alias;
 use std::sync::Arc;
 
 /// Makes an alias of a key.
@@ -10,4 +21,67 @@ pub struct CreateAlias {
     pub alias: Arc<str>,
     /// Key id or key ARN, same account and Region (ID-6).
     pub target: KeyRef,
+}
+
+refusals! {
+    /// Why CreateAlias is refused, in the order of its checks.
+    Refusal {
+        /// A name that no alias can have, or that is reserved (ID-5, U-1).
+        Name(Said),
+        /// No such key.
+        Key(Unresolved),
+        /// Not permitted on the key or on the alias (D-14).
+        Denied(Denied),
+        /// A key of AWS's (ST-5), or of another account than the caller's (ID-6).
+        NotOurs(Said),
+        /// The key's state stands in the way (ST-2).
+        State(BadState),
+        /// The alias is there.
+        Exists(Said),
+        /// The key has as many aliases as it can have.
+        TooMany(Said),
+    }
+}
+
+impl Change for CreateAlias {
+    type Refusal = Refusal;
+    type Plan = Alias;
+
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Alias), Refusal> {
+        let name = aliases::read_name(&self.alias).map_err(Refusal::Name)?;
+        let key = cx.key_without_alias(&self.target)?;
+        let allowed = cx.allow_key(KmsAction::CreateAlias, key, Parameters::NONE)?;
+        let arn = alias_arn(cx.scope, key.arn.account, &name);
+        cx.allow_alias(KmsAction::CreateAlias, &arn)?;
+        key_rules::check_customer_managed(key).map_err(Refusal::NotOurs)?;
+        key_rules::check_state(StateRule::Edit, key)?;
+        if cx.state.alias(&arn).is_some() {
+            return Err(Refusal::Exists(said(
+                ErrorCode::AlreadyExists,
+                format_args!("An alias with the name {arn} already exists"),
+            )));
+        }
+        if cx.state.aliases_of_key(&key.arn).len() >= ALIASES_PER_KEY_MAX {
+            return Err(Refusal::TooMany(said(
+                ErrorCode::LimitExceeded,
+                format_args!(
+                    "the key {} has {ALIASES_PER_KEY_MAX} aliases, as many as it can have",
+                    key.arn
+                ),
+            )));
+        }
+        let alias = Alias {
+            arn,
+            target: key.arn.clone(),
+            created_at: cx.now,
+            updated_at: cx.now,
+        };
+        Ok((allowed, alias))
+    }
+
+    fn enact(alias: Alias, state: &mut State) -> (Output, Vec<Event>) {
+        let events = vec![Event::AliasChanged(alias.arn.clone(), What::Created)];
+        state.put_alias(Arc::new(alias));
+        (Output::Done, events)
+    }
 }

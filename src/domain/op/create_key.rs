@@ -1,8 +1,20 @@
 //! `CreateKey`: makes a KMS key.
 
 use super::LockoutCheck;
+use super::context::{Change, Context};
+use super::key_rules::usage_for;
+use super::refusal::{BadPolicy, Said, bad_member, refusals, said};
+use super::{ErrorCode, Event, KeyChange, KeyDescription, Output, policies, tags};
+use crate::domain::authz::request::{Parameter, Parameters, RequestTags};
+use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{AccountId, KeyId, Partition, Region};
+use crate::domain::ids::{KeyArn, PrincipalArn};
+use crate::domain::limits::{DESCRIPTION_CHARS_MAX, KEYS_PER_ACCOUNT_MAX};
+use crate::domain::policy::{KmsAction, KnownKey, PolicyKind};
+use crate::domain::state::Bindings;
+use crate::domain::state::State;
 use crate::domain::state::Tags;
+use crate::domain::state::key::{Key, KeyManager, KeyState, MultiRegionKeyType};
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage};
 use std::sync::Arc;
 
@@ -43,4 +55,154 @@ pub enum MultiRegion {
     No,
     /// The primary key of a multi-Region set.
     Primary,
+}
+
+refusals! {
+    /// Why CreateKey is refused, in the order of its checks.
+    Refusal {
+        /// A description, tags, spec or usage that cannot be.
+        Shape(Said),
+        /// Not permitted.
+        Denied(Denied),
+        /// What this store does not make.
+        Unsupported(Said),
+        /// The text is no key policy.
+        Policy(BadPolicy),
+        /// The policy names a principal that does not exist.
+        Principal(Said),
+        /// The policy would lock the caller out.
+        Lockout(Said),
+        /// The account has as many keys as it can have.
+        TooMany(Said),
+        /// The key id is taken.
+        Taken(Said),
+    }
+}
+
+impl CreateKey {
+    /// What is wrong with the request by itself.
+    fn usage(&self, cx: &Context<'_>) -> Result<KeyUsage, Said> {
+        if self.description.chars().count() > DESCRIPTION_CHARS_MAX {
+            let must = format!("have length less than or equal to {DESCRIPTION_CHARS_MAX}");
+            return Err(bad_member(&self.description, "description", must));
+        }
+        tags::read(self.tags.iter())?;
+        let multi_region_id = matches!(self.key_id, KeyId::MultiRegion(_));
+        if multi_region_id != (self.multi_region == MultiRegion::Primary) {
+            let why = "the key id is not of the kind that `MultiRegion` asks for";
+            return Err(said(ErrorCode::Validation, why));
+        }
+        if self.partition != cx.scope.partition || self.region != cx.scope.region {
+            let why = "the key's partition and Region are not those of the endpoint";
+            return Err(said(ErrorCode::Validation, why));
+        }
+        usage_for(self.spec, self.usage)
+    }
+
+    /// The request's parameters as condition keys (CK-1, CK-15 to CK-21, CK-37, CK-38).
+    fn parameters(&self, usage: KeyUsage) -> Parameters<'_> {
+        let multi_region = self.multi_region == MultiRegion::Primary;
+        let mut known = vec![
+            (KnownKey::KeySpec, Parameter::Text(self.spec.as_str())),
+            (KnownKey::KeyUsage, Parameter::Text(usage.as_str())),
+            (KnownKey::KeyOrigin, Parameter::Text(self.origin.as_str())),
+            (KnownKey::MultiRegion, Parameter::Bool(multi_region)),
+        ];
+        if multi_region {
+            let primary = MultiRegionKeyType::Primary.as_str();
+            known.push((KnownKey::MultiRegionKeyType, Parameter::Text(primary)));
+        }
+        known.extend(policies::lockout_parameter(self.lockout_check));
+        let tags = if self.tags.is_empty() {
+            RequestTags::Absent
+        } else {
+            RequestTags::Set(&self.tags)
+        };
+        Parameters::Known(known, tags)
+    }
+}
+
+impl Change for CreateKey {
+    type Refusal = Refusal;
+    type Plan = Arc<Key>;
+
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
+        let usage = self.usage(cx).map_err(Refusal::Shape)?;
+        let parameters = self.parameters(usage);
+        let allowed = cx.allow_account(KmsAction::CreateKey, self.account, parameters.clone())?;
+        if !self.tags.is_empty() {
+            // D-15
+            cx.allow_account(KmsAction::TagResource, self.account, parameters)?;
+        }
+        let state = match self.origin {
+            KeyOrigin::AwsKms => KeyState::Enabled,
+            KeyOrigin::External => KeyState::PendingImport,
+            KeyOrigin::AwsCloudHsm | KeyOrigin::ExternalKeyStore => {
+                return Err(Refusal::Unsupported(said(
+                    ErrorCode::UnsupportedOperation,
+                    format_args!(
+                        "keys of origin {} live in custom key stores, which this store does not have",
+                        self.origin
+                    ),
+                )));
+            }
+        };
+        let text = self.policy.clone().unwrap_or_else(|| {
+            policies::default_text(&PrincipalArn::root_of(self.partition, self.account))
+        });
+        let policy = policies::read(&text, PolicyKind::Key)?;
+        let bindings: Arc<Bindings> = policies::bind(cx, &policy).map_err(Refusal::Principal)?;
+        let key = Arc::new(Key {
+            arn: KeyArn {
+                partition: self.partition,
+                region: self.region.clone(),
+                account: self.account,
+                key_id: self.key_id,
+            },
+            born: cx.at,
+            created_at: cx.now,
+            description: Arc::clone(&self.description),
+            spec: self.spec,
+            usage,
+            origin: self.origin,
+            state,
+            multi_region: match self.multi_region {
+                MultiRegion::No => None,
+                MultiRegion::Primary => Some(MultiRegionKeyType::Primary),
+            },
+            manager: KeyManager::Customer,
+            tags: self.tags.clone(),
+            policy,
+            bindings,
+        });
+        policies::check_lockout(cx, &key, self.lockout_check).map_err(Refusal::Lockout)?;
+        let count = cx
+            .state
+            .key_count(self.partition, &self.region, self.account);
+        if count >= KEYS_PER_ACCOUNT_MAX {
+            return Err(Refusal::TooMany(said(
+                ErrorCode::LimitExceeded,
+                format_args!(
+                    "the account {} has {KEYS_PER_ACCOUNT_MAX} keys in {}, as many as it can have",
+                    self.account, self.region
+                ),
+            )));
+        }
+        if cx.state.key(&key.arn).is_some() {
+            return Err(Refusal::Taken(said(
+                ErrorCode::AlreadyExists,
+                format_args!("the key {} already exists: send the request again", key.arn),
+            )));
+        }
+        Ok((allowed, key))
+    }
+
+    fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
+        let events = vec![Event::KeyChanged(key.arn.clone(), KeyChange::Created)];
+        let described = KeyDescription {
+            key: (*key).clone(),
+        };
+        state.put_key(key);
+        (Output::Key(described), events)
+    }
 }

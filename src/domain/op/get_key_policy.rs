@@ -1,6 +1,12 @@
 //! `GetKeyPolicy`: tells the key policy as it was put.
 
+use super::context::{Context, Question};
+use super::refusal::{Said, refusals};
+use super::{Answer, policies};
+use crate::domain::authz::Denied;
+use crate::domain::authz::resolve::Unresolved;
 use crate::domain::ids::KeyRef;
+use crate::domain::policy::KmsAction;
 use std::sync::Arc;
 
 /// Tells the key policy as it was put.
@@ -10,4 +16,31 @@ pub struct GetKeyPolicy {
     pub key: KeyRef,
     /// `default` or absent (P-1).
     pub policy_name: Option<Arc<str>>,
+}
+
+refusals! {
+    /// Why GetKeyPolicy is refused, in the order of its checks.
+    Refusal {
+        /// No such key.
+        Key(Unresolved),
+        /// Not permitted.
+        Denied(Denied),
+        /// No such policy.
+        Name(Said),
+    }
+}
+
+impl Question for GetKeyPolicy {
+    type Refusal = Refusal;
+
+    fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
+        let key = cx.key_without_alias(&self.key)?;
+        let parameters = policies::name_parameter(self.policy_name.as_deref());
+        cx.allow_key(KmsAction::GetKeyPolicy, key, parameters)?;
+        policies::check_name(self.policy_name.as_deref()).map_err(Refusal::Name)?;
+        Ok(Answer::Policy {
+            name: policies::KEY_POLICY_NAME.into(),
+            text: Arc::clone(key.policy.text()),
+        })
+    }
 }

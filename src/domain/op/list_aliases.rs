@@ -1,7 +1,18 @@
 //! `ListAliases`: lists the aliases of the caller's account and Region.
 
 use super::Page;
+use super::context::{Context, Question};
+use super::page::{Cursor, Sizes};
+use super::refusal::{Said, refusals, said};
+use super::{AliasEntry, Answer, ErrorCode};
+use crate::domain::authz::Denied;
+use crate::domain::authz::request::Parameters;
+use crate::domain::authz::resolve::Unresolved;
+use crate::domain::ids::AliasName;
 use crate::domain::ids::KeyRef;
+use crate::domain::policy::KmsAction;
+use crate::domain::state::alias::Alias;
+use std::sync::Arc;
 
 /// Lists the aliases of the caller's account and Region.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,4 +21,67 @@ pub struct ListAliases {
     pub key: Option<KeyRef>,
     /// Which page (G-32).
     pub page: Page,
+}
+
+refusals! {
+    /// Why ListAliases is refused, in the order of its checks.
+    Refusal {
+        /// The caller is in no account.
+        NoAccount(Said),
+        /// A limit or marker that cannot be.
+        Page(Said),
+        /// Not permitted.
+        Denied(Denied),
+        /// No such key, or one of another account.
+        Key(Unresolved),
+    }
+}
+
+impl Question for ListAliases {
+    type Refusal = Refusal;
+
+    fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
+        let account = cx.caller.identity.account().ok_or_else(|| {
+            let why = "the caller is in no account: call as a principal of the one to list";
+            Refusal::NoAccount(said(ErrorCode::Validation, why))
+        })?;
+        let (partition, region) = (cx.scope.partition, &cx.scope.region);
+        let of = self
+            .key
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        let listing = format!("aliases of {account} in {partition} {region} {of}");
+        let cursor: Cursor<AliasName> =
+            Cursor::read(&self.page, Sizes::ALIASES, &listing).map_err(Refusal::Page)?;
+        cx.allow_account(KmsAction::ListAliases, account, Parameters::NONE)?;
+        let key = match &self.key {
+            None => None,
+            Some(named) => {
+                let key = cx.key_without_alias(named)?;
+                if key.arn.account != account {
+                    return Err(Unresolved::NoSuchKey(Box::new(key.arn.clone())).into());
+                }
+                Some(&key.arn)
+            }
+        };
+        let after = cursor.after.clone();
+        let position = |alias: &&Arc<Alias>| alias.arn.name.clone();
+        let keep = |alias: &&Arc<Alias>| {
+            let Alias {
+                arn,
+                target,
+                created_at,
+                updated_at,
+            } = &***alias;
+            key.is_none_or(|key| key == target).then(|| AliasEntry {
+                alias: arn.clone(),
+                target: target.clone(),
+                created_at: *created_at,
+                updated_at: *updated_at,
+            })
+        };
+        let aliases = cx.state.aliases(partition, region, account, after.as_ref());
+        Ok(Answer::Aliases(cursor.page(aliases, position, keep)))
+    }
 }

@@ -1,7 +1,15 @@
 //! `ListPrincipalPolicies`: lists the names of the identity policies of a user or a role (`iam:ListUserPolicies`, `iam:ListRolePolicies`).
 
 use super::Page;
+use super::context::{Context, Question};
+use super::page::{Cursor, Sizes};
+use super::refusal::{Said, refusals};
+use super::table::Operation;
+use super::{Answer, identity};
+use crate::domain::authz::Denied;
+use crate::domain::authz::request::Parameters;
 use crate::domain::ids::PrincipalArn;
+use std::sync::Arc;
 
 /// Lists the names of the identity policies of a user or a role (`iam:ListUserPolicies`, `iam:ListRolePolicies`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,4 +18,44 @@ pub struct ListPrincipalPolicies {
     pub arn: PrincipalArn,
     /// Which page (G-32).
     pub page: Page,
+}
+
+refusals! {
+    /// Why ListPrincipalPolicies is refused, in the order of its checks.
+    Refusal {
+        /// No user or role, or a limit or marker that cannot be.
+        Shape(Said),
+        /// Not permitted.
+        Denied(Denied),
+        /// It is not there.
+        NotThere(Said),
+    }
+}
+
+impl Question for ListPrincipalPolicies {
+    type Refusal = Refusal;
+
+    fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
+        let kind = identity::kind_of(&self.arn).map_err(Refusal::Shape)?;
+        let listing = format!("policies of {}", self.arn);
+        let cursor: Cursor<String> =
+            Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Shape)?;
+        identity::allow(
+            cx,
+            Operation::ListPrincipalPolicies,
+            kind,
+            &self.arn,
+            Parameters::NONE,
+        )?;
+        let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
+        let after = cursor.after.clone();
+        let names = principal.policies.keys();
+        let names = names.filter(|name| after.as_deref().is_none_or(|after| &***name > after));
+        let paged = cursor.page(
+            names,
+            |name| name.to_string(),
+            |name| Some(Arc::clone(name)),
+        );
+        Ok(Answer::PolicyNames(paged))
+    }
 }

@@ -1,6 +1,14 @@
 //! `ListPrincipals`: lists the users or the roles of the caller's account (`iam:ListUsers`, `iam:ListRoles`).
 
 use super::Page;
+use super::context::{Context, Question};
+use super::page::{Cursor, Sizes};
+use super::refusal::{Said, refusals, said};
+use super::table::Operation;
+use super::{Answer, ErrorCode};
+use crate::domain::authz::Denied;
+use crate::domain::authz::request::Parameters;
+use crate::domain::ids::PrincipalArn;
 use crate::domain::state::principal::PrincipalType;
 
 /// Lists the users or the roles of the caller's account (`iam:ListUsers`, `iam:ListRoles`).
@@ -10,4 +18,36 @@ pub struct ListPrincipals {
     pub kind: PrincipalType,
     /// Which page (G-32).
     pub page: Page,
+}
+
+refusals! {
+    /// Why ListPrincipals is refused, in the order of its checks.
+    Refusal {
+        /// A limit or marker that cannot be.
+        Page(Said),
+        /// The caller is in no account.
+        NoAccount(Said),
+        /// Not permitted.
+        Denied(Denied),
+    }
+}
+
+impl Question for ListPrincipals {
+    type Refusal = Refusal;
+
+    fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
+        let account = cx.caller.identity.account().ok_or_else(|| {
+            let why = "the caller is in no account: name one by calling as a principal of it";
+            Refusal::NoAccount(said(ErrorCode::Validation, why))
+        })?;
+        let listing = format!("{} of {account}", self.kind);
+        let cursor: Cursor<PrincipalArn> =
+            Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Page)?;
+        let action = Operation::ListPrincipals.action(self.kind);
+        cx.allow_account(action, account, Parameters::NONE)?;
+        let after = cursor.after.clone();
+        let principals = cx.state.principals(account, self.kind, after.as_ref());
+        let paged = cursor.page(principals, |p| p.arn.clone(), |p| Some((***p).clone()));
+        Ok(Answer::Principals(paged))
+    }
 }

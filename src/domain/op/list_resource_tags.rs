@@ -1,7 +1,16 @@
 //! `ListResourceTags`: lists the tags of a key.
 
+use super::Answer;
 use super::Page;
+use super::context::{Context, Question};
+use super::page::{Cursor, Sizes};
+use super::refusal::{Said, refusals};
+use crate::domain::authz::Denied;
+use crate::domain::authz::request::Parameters;
+use crate::domain::authz::resolve::Unresolved;
 use crate::domain::ids::KeyRef;
+use crate::domain::policy::KmsAction;
+use std::sync::Arc;
 
 /// Lists the tags of a key.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,4 +19,35 @@ pub struct ListResourceTags {
     pub key: KeyRef,
     /// Which page (G-32).
     pub page: Page,
+}
+
+refusals! {
+    /// Why ListResourceTags is refused, in the order of its checks.
+    Refusal {
+        /// No such key.
+        Key(Unresolved),
+        /// A limit or marker that cannot be.
+        Page(Said),
+        /// Not permitted.
+        Denied(Denied),
+    }
+}
+
+impl Question for ListResourceTags {
+    type Refusal = Refusal;
+
+    fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
+        let key = cx.key_without_alias(&self.key)?;
+        let listing = format!("tags of {}", key.arn);
+        let cursor: Cursor<String> =
+            Cursor::read(&self.page, Sizes::TAGS, &listing).map_err(Refusal::Page)?;
+        cx.allow_key(KmsAction::ListResourceTags, key, Parameters::NONE)?;
+        let after = cursor.after.clone();
+        let tags = key.tags.iter();
+        let tags = tags.filter(|(name, _)| after.as_deref().is_none_or(|after| &***name > after));
+        let position = |(name, _): &(&Arc<str>, &Arc<str>)| name.to_string();
+        let keep =
+            |(name, value): &(&Arc<str>, &Arc<str>)| Some((Arc::clone(name), Arc::clone(value)));
+        Ok(Answer::Tags(cursor.page(tags, position, keep)))
+    }
 }

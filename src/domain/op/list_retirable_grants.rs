@@ -1,6 +1,20 @@
 //! `ListRetirableGrants`: lists the grants that a principal may retire (G-34).
 
 use super::Page;
+use super::context::{Context, Question};
+use super::page::{Cursor, Sizes};
+use super::principals::immutable_id;
+use super::refusal::{Said, refusals, said};
+use super::{Answer, ErrorCode};
+use crate::domain::authz::Denied;
+use crate::domain::authz::caller::Identity;
+use crate::domain::authz::request::{Parameters, Scope};
+use crate::domain::ids::{GrantId, KeyArn, PrincipalArn, ServicePrincipal};
+use crate::domain::policy::KmsAction;
+use crate::domain::state::grant::{Grant, GrantPrincipal};
+use crate::domain::state::grant_index::Holder;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 /// Lists the grants that a principal may retire (G-34).
@@ -12,4 +26,102 @@ pub struct ListRetirableGrants {
     pub retiring_service: Option<Arc<str>>,
     /// Which page (G-32).
     pub page: Page,
+}
+
+refusals! {
+    /// Why ListRetirableGrants is refused, in the order of its checks.
+    Refusal {
+        /// Not exactly one retiring principal, or one that cannot be (G-34).
+        Shape(Said),
+        /// A limit or marker that cannot be.
+        Page(Said),
+        /// Not permitted on the retiring principal.
+        Denied(Denied),
+        /// It does not exist.
+        NotThere(Said),
+    }
+}
+
+/// The retiring principal that is asked about.
+enum Retiring {
+    Arn(PrincipalArn),
+    Service(ServicePrincipal),
+}
+
+/// The last grant of a page: its key and its id.
+#[derive(Clone)]
+struct Position(KeyArn, GrantId);
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.1, self.0)
+    }
+}
+
+impl FromStr for Position {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (id, key) = text.split_once(' ').ok_or(())?;
+        Ok(Self(key.parse().map_err(drop)?, id.parse().map_err(drop)?))
+    }
+}
+
+impl ListRetirableGrants {
+    fn retiring(&self) -> Result<Retiring, Said> {
+        match (&self.retiring, &self.retiring_service) {
+            (Some(arn), None) => match arn.parse() {
+                Ok(arn) => Ok(Retiring::Arn(arn)),
+                Err(error) => Err(said(ErrorCode::InvalidArn, error)),
+            },
+            (None, Some(service)) => match service.parse() {
+                Ok(service) => Ok(Retiring::Service(service)),
+                Err(error) => Err(said(ErrorCode::Validation, error)),
+            },
+            (None, None) | (Some(_), Some(_)) => Err(said(
+                ErrorCode::Validation,
+                "give exactly one of RetiringPrincipal and RetiringServicePrincipal",
+            )),
+        }
+    }
+}
+
+impl Question for ListRetirableGrants {
+    type Refusal = Refusal;
+
+    fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
+        let retiring = self.retiring().map_err(Refusal::Shape)?;
+        let shown = match &retiring {
+            Retiring::Arn(arn) => arn.to_string(),
+            Retiring::Service(service) => service.to_string(),
+        };
+        let listing = format!("grants retirable by {shown} in {}", cx.scope.region);
+        let cursor: Cursor<Position> =
+            Cursor::read(&self.page, Sizes::GRANTS, &listing).map_err(Refusal::Page)?;
+        let holder = match retiring {
+            Retiring::Service(service) => {
+                // A service may ask about itself alone; it has no identity policies.
+                if !matches!(&cx.caller.identity, Identity::Service(own) if *own == service) {
+                    let why = "RetiringServicePrincipal can only be used by that service";
+                    return Err(Refusal::Shape(said(ErrorCode::Validation, why)));
+                }
+                Holder::Service(service)
+            }
+            Retiring::Arn(arn) => {
+                cx.allow_principal(KmsAction::ListRetirableGrants, &arn, Parameters::NONE)?;
+                let unique_id = immutable_id(cx.state, &arn).ok_or_else(|| {
+                    let why = format!("the principal `{arn}` does not exist in this cluster");
+                    Refusal::NotThere(said(ErrorCode::InvalidArn, why))
+                })?;
+                Holder::from(&GrantPrincipal::Arn { arn, unique_id })
+            }
+        };
+        let grants = cx.state.grants();
+        let after = cursor.after.clone().map(|Position(key, id)| (key, id));
+        let Scope { partition, region } = cx.scope;
+        let retirable = grants.retirable_by(&holder, *partition, region, after);
+        let position = |grant: &&Arc<Grant>| Position(grant.key.clone(), grant.id);
+        let keep = |grant: &&Arc<Grant>| Some((***grant).clone());
+        Ok(Answer::Grants(cursor.page(retirable, position, keep)))
+    }
 }

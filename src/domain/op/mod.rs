@@ -4,6 +4,19 @@
 //! `apply` is the only way in which a `State` changes. Imports the rest of `domain`. Never: a clock, randomness, I/O;
 //! times, ids and nonces are fixed before the log.
 
+mod aliases;
+mod apply;
+mod context;
+mod grants;
+mod identity;
+pub mod key_rules;
+mod page;
+mod policies;
+mod principals;
+mod refusal;
+pub mod table;
+mod tags;
+
 pub mod bootstrap;
 pub mod create_account;
 pub mod create_alias;
@@ -41,10 +54,8 @@ use std::sync::Arc;
 
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::decision::Decision;
-use crate::domain::ids::{
-    AccountId, AliasArn, GrantId, KeyArn, Partition, PrincipalArn, Region, RequestId,
-};
-use crate::domain::state::Tags;
+pub use crate::domain::authz::request::Scope;
+use crate::domain::ids::{AccountId, AliasArn, GrantId, KeyArn, PrincipalArn, RequestId};
 use crate::domain::state::grant::Grant;
 use crate::domain::state::key::{Key, KeyState};
 use crate::domain::state::principal::{Account, Principal};
@@ -57,15 +68,6 @@ pub struct Semantics(pub u32);
 impl Semantics {
     /// The only version that this binary knows.
     pub const CURRENT: Self = Self(1);
-}
-
-/// The partition and Region of the endpoint that a request names: bare key ids and aliases resolve here (ID-4).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Scope {
-    /// `aws`, `aws-cn`, …
-    pub partition: Partition,
-    /// The endpoint's Region.
-    pub region: Region,
 }
 
 /// An idempotency key of a client, bound to the caller and the request's hash.
@@ -404,13 +406,4 @@ pub enum GrantChange {
     Revoked,
 }
 
-/// Tags from pairs, refusing duplicates; the key that stands twice is the error.
-pub fn tags_without_duplicates(pairs: &[(Arc<str>, Arc<str>)]) -> Result<Tags, Arc<str>> {
-    let mut tags = Tags::new();
-    for (key, value) in pairs {
-        if tags.insert(key.clone(), value.clone()).is_some() {
-            return Err(key.clone());
-        }
-    }
-    Ok(tags)
-}
+pub use self::apply::{apply, query};

@@ -1,6 +1,16 @@
 //! `PutPrincipalPolicy`: stores an identity policy of a user or a role (`iam:PutUserPolicy`, `iam:PutRolePolicy`).
 
+use super::context::{Change, Context};
+use super::refusal::{BadPolicy, Said, refusals, said};
+use super::table::Operation;
+use super::{Change as What, ErrorCode, Event, Output, identity, policies};
+use crate::domain::authz::request::Parameters;
+use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
+use crate::domain::limits::POLICIES_PER_PRINCIPAL_MAX;
+use crate::domain::policy::PolicyKind;
+use crate::domain::state::State;
+use crate::domain::state::principal::Principal;
 use std::sync::Arc;
 
 /// Stores an identity policy of a user or a role (`iam:PutUserPolicy`, `iam:PutRolePolicy`).
@@ -12,4 +22,55 @@ pub struct PutPrincipalPolicy {
     pub name: Arc<str>,
     /// The JSON text; validated and compiled by `plan`.
     pub policy: Arc<str>,
+}
+
+refusals! {
+    /// Why PutPrincipalPolicy is refused, in the order of its checks.
+    Refusal {
+        /// No user or role, or a policy name that cannot be.
+        Shape(Said),
+        /// Not permitted.
+        Denied(Denied),
+        /// It is not there.
+        NotThere(Said),
+        /// The text is no identity policy.
+        Policy(BadPolicy),
+        /// It has as many policies as it can have.
+        TooMany(Said),
+    }
+}
+
+impl Change for PutPrincipalPolicy {
+    type Refusal = Refusal;
+    type Plan = Principal;
+
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Principal), Refusal> {
+        let kind = identity::kind_of(&self.arn).map_err(Refusal::Shape)?;
+        identity::check_policy_name(&self.name).map_err(Refusal::Shape)?;
+        let operation = Operation::PutPrincipalPolicy;
+        let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
+        let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
+        let policy = policies::read(&self.policy, PolicyKind::Identity)?;
+        let mut principal = (**principal).clone();
+        principal.policies.insert(Arc::clone(&self.name), policy);
+        if principal.policies.len() > POLICIES_PER_PRINCIPAL_MAX {
+            return Err(Refusal::TooMany(said(
+                ErrorCode::LimitExceeded,
+                format_args!(
+                    "`{}` has {POLICIES_PER_PRINCIPAL_MAX} policies, as many as it can have",
+                    self.arn
+                ),
+            )));
+        }
+        Ok((allowed, principal))
+    }
+
+    fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
+        let events = vec![Event::PrincipalChanged(
+            principal.arn.clone(),
+            What::Updated,
+        )];
+        state.put_principal(Arc::new(principal));
+        (Output::Done, events)
+    }
 }

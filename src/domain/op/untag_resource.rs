@@ -1,6 +1,16 @@
 //! `UntagResource`: removes tags of a key (E-1).
 
+use super::context::{Change, Context};
+use super::key_rules::{self, BadState, StateRule};
+use super::refusal::{Said, refusals};
+use super::{Event, KeyChange, Output, tags};
+use crate::domain::authz::request::{Parameters, RequestTags};
+use crate::domain::authz::resolve::Unresolved;
+use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::KeyRef;
+use crate::domain::policy::KmsAction;
+use crate::domain::state::State;
+use crate::domain::state::key::Key;
 use std::sync::Arc;
 
 /// Removes tags of a key (E-1).
@@ -10,4 +20,48 @@ pub struct UntagResource {
     pub key: KeyRef,
     /// Keys as sent; an absent key is no fault.
     pub tag_keys: Vec<Arc<str>>,
+}
+
+refusals! {
+    /// Why UntagResource is refused, in the order of its checks.
+    Refusal {
+        /// Tags that cannot be (E-1).
+        Shape(Said),
+        /// No such key.
+        Key(Unresolved),
+        /// Not permitted.
+        Denied(Denied),
+        /// A key of AWS's (ST-5).
+        Managed(Said),
+        /// The key's state stands in the way (ST-2).
+        State(BadState),
+    }
+}
+
+impl Change for UntagResource {
+    type Refusal = Refusal;
+    type Plan = Arc<Key>;
+
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
+        tags::check_removed(self.tag_keys.iter()).map_err(Refusal::Shape)?;
+        let key = cx.key_without_alias(&self.key)?;
+        let parameters = Parameters::Known(Vec::new(), RequestTags::Removed(&self.tag_keys));
+        let allowed = cx.allow_key(KmsAction::UntagResource, key, parameters)?;
+        key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
+        key_rules::check_state(StateRule::Edit, key)?;
+        let tags = tags::without(&key.tags, self.tag_keys.iter());
+        Ok((
+            allowed,
+            Arc::new(Key {
+                tags,
+                ..(**key).clone()
+            }),
+        ))
+    }
+
+    fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
+        let events = vec![Event::KeyChanged(key.arn.clone(), KeyChange::Tagged)];
+        state.put_key(key);
+        (Output::Done, events)
+    }
 }

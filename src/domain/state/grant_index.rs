@@ -18,7 +18,7 @@ use super::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantOperations, GrantPrincipal,
 };
 use crate::domain::ids::{
-    AccountId, GrantId, KeyArn, PrincipalArn, Region, ServicePrincipal, UniqueId,
+    AccountId, GrantId, KeyArn, KeyId, Partition, PrincipalArn, Region, ServicePrincipal, UniqueId,
 };
 
 /// A lot up to this size is a sorted array, looked through whole; beyond it, an ordered map that is searched.
@@ -106,6 +106,12 @@ impl Default for Lot {
         Self::Few(Vec::new())
     }
 }
+
+/// No account has a smaller number.
+const FIRST_ACCOUNT: AccountId = match AccountId::from_number(0) {
+    Some(account) => account,
+    None => unreachable!(),
+};
 
 const ID_MIN: GrantId = GrantId([0; 32]);
 const ID_MAX: GrantId = GrantId([0xff; 32]);
@@ -200,7 +206,7 @@ pub struct GrantIndex {
     /// The number of grants of a key (G-19).
     counts: CowMap<KeyArn, u32>,
     of_key: OrdSet<(KeyArn, GrantId)>,
-    by_retiring: OrdSet<(Holder, Region, GrantId)>,
+    by_retiring: OrdSet<(Holder, KeyArn, GrantId)>,
     /// Named grants by key and the hash of all that a retry must repeat (G-17).
     by_name: CowMap<(KeyArn, u64), Vec<GrantId>>,
 }
@@ -295,20 +301,41 @@ impl GrantIndex {
             .filter_map(|(_, id)| self.by_id.get(id))
     }
 
-    /// The grants of a Region that `holder` may retire as their retiring principal, in the order of their ids (G-34).
+    /// The grants of a Region that `holder` may retire as their retiring principal (G-34), in the order of their keys
+    /// and ids, from after `after`.
     pub fn retirable_by(
         &self,
         holder: &Holder,
+        partition: Partition,
         region: &Region,
-        after: Option<GrantId>,
+        after: Option<(KeyArn, GrantId)>,
     ) -> impl Iterator<Item = &Arc<Grant>> {
-        let from = (holder.clone(), region.clone(), after.unwrap_or(ID_MIN));
+        let (first_key, first_id) = after.clone().unwrap_or_else(|| {
+            let first = KeyArn {
+                partition,
+                region: region.clone(),
+                account: FIRST_ACCOUNT,
+                key_id: KeyId::Uuid([0; 16]),
+            };
+            (first, ID_MIN)
+        });
         let (holder, region) = (holder.clone(), region.clone());
         self.by_retiring
-            .range(from..)
-            .take_while(move |(h, r, _)| *h == holder && *r == region)
-            .filter(move |(_, _, id)| Some(*id) != after)
+            .range((holder.clone(), first_key, first_id)..)
+            .take_while(move |(h, key, _)| {
+                *h == holder && key.partition == partition && key.region == region
+            })
+            .filter(move |(_, key, id)| after.as_ref().is_none_or(|(k, i)| (k, i) != (key, id)))
             .filter_map(|(_, _, id)| self.by_id.get(id))
+    }
+
+    /// The grant with the smallest id on `key` that `holder` may retire as its retiring principal.
+    pub fn retirable_on(&self, holder: &Holder, key: &KeyArn) -> Option<&Arc<Grant>> {
+        let from = (holder.clone(), key.clone(), ID_MIN);
+        let (h, k, id) = self.by_retiring.range(from..).next()?;
+        (h == holder && k == key)
+            .then(|| self.by_id.get(id))
+            .flatten()
     }
 
     /// Every grant, in the order of keys and ids.
@@ -331,7 +358,7 @@ impl GrantIndex {
         self.of_key.insert((key.clone(), grant.id));
         if let Some(retiring) = &grant.retiring {
             self.by_retiring
-                .insert((Holder::from(retiring), key.region.clone(), grant.id));
+                .insert((Holder::from(retiring), key.clone(), grant.id));
         }
         if grant.name.is_some() {
             let name_key = (key.clone(), retry_hash(&grant));
@@ -365,7 +392,7 @@ impl GrantIndex {
         self.of_key.remove(&(key.clone(), grant.id));
         if let Some(retiring) = &grant.retiring {
             self.by_retiring
-                .remove(&(Holder::from(retiring), key.region.clone(), grant.id));
+                .remove(&(Holder::from(retiring), key.clone(), grant.id));
         }
         if grant.name.is_some() {
             let name_key = (key.clone(), retry_hash(&grant));

@@ -87,6 +87,48 @@ closed_set! {
     }
 }
 
+/// Specs that behave alike (W-4, G-7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyFamily {
+    /// SYMMETRIC_DEFAULT.
+    Symmetric,
+    /// RSA_*.
+    Rsa,
+    /// ECC_NIST_P256, P384, P521.
+    EccNist,
+    /// ECC_SECG_P256K1, ECC_NIST_EDWARDS25519: no key agreement.
+    EccOther,
+    /// HMAC_*.
+    Hmac,
+    /// SM2.
+    Sm2,
+    /// ML_DSA_*.
+    MlDsa,
+    /// ML_KEM_*.
+    MlKem,
+}
+
+impl KeySpec {
+    /// The family it belongs to.
+    pub const fn family(self) -> KeyFamily {
+        match self {
+            Self::SymmetricDefault => KeyFamily::Symmetric,
+            Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096 => KeyFamily::Rsa,
+            Self::EccNistP256 | Self::EccNistP384 | Self::EccNistP521 => KeyFamily::EccNist,
+            Self::EccSecgP256k1 | Self::EccNistEdwards25519 => KeyFamily::EccOther,
+            Self::Hmac224 | Self::Hmac256 | Self::Hmac384 | Self::Hmac512 => KeyFamily::Hmac,
+            Self::Sm2 => KeyFamily::Sm2,
+            Self::MlDsa44 | Self::MlDsa65 | Self::MlDsa87 => KeyFamily::MlDsa,
+            Self::MlKem512 | Self::MlKem768 | Self::MlKem1024 => KeyFamily::MlKem,
+        }
+    }
+
+    /// Whether it is the one symmetric encryption spec: the only one with an encryption context (G-23).
+    pub const fn is_symmetric(self) -> bool {
+        matches!(self, Self::SymmetricDefault)
+    }
+}
+
 /// A KMS key (SPEC A.1, B.8).
 #[derive(Clone, Debug)]
 pub struct Key {

@@ -33,8 +33,8 @@ use self::principal::{Account, Principal, PrincipalType};
 use self::settings::Settings;
 use self::token_epoch::TokenEpoch;
 use crate::domain::ids::{
-    AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, Partition, PrincipalArn, Region,
-    UniqueId,
+    AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, Partition, PrincipalArn, PrincipalKind,
+    Region, UniqueId,
 };
 use crate::domain::time::{Incarnation, Position, Revision, Timestamp};
 
@@ -43,6 +43,12 @@ pub type Tags = BTreeMap<Arc<str>, Arc<str>>;
 
 /// The immutable ids that principals had when a policy that names them was stored (ID-18).
 pub type Bindings = BTreeMap<PrincipalArn, UniqueId>;
+
+impl crate::domain::policy::Bindings for Bindings {
+    fn is_bound(&self, named: &PrincipalArn, unique_id: &UniqueId) -> bool {
+        self.get(named).is_none_or(|bound| bound == unique_id)
+    }
+}
 
 /// Everything the cluster knows at one revision.
 #[derive(Clone, Debug, Default)]
@@ -54,6 +60,8 @@ pub struct State {
     /// The last member is always present: its absence sorts first and makes the lower bound of a range.
     principals_in_order: OrdSet<(AccountId, PrincipalType, Option<PrincipalArn>)>,
     principal_counts: CowMap<AccountId, usize>,
+    /// By account, kind and lower-cased name: a name is unique there whatever its path and letter case (IAM).
+    principals_by_name: CowMap<(AccountId, PrincipalType, String), PrincipalArn>,
     keys: CowMap<KeyArn, Arc<Key>>,
     keys_in_order: OrdSet<KeyArn>,
     key_counts: CowMap<(Partition, Region, AccountId), usize>,
@@ -142,6 +150,17 @@ impl State {
     /// The user or role with this ARN.
     pub fn principal(&self, arn: &PrincipalArn) -> Option<&Arc<Principal>> {
         self.principals.get(arn)
+    }
+
+    /// The user or role of an account with this name, in any letter case and under any path.
+    pub fn principal_named(
+        &self,
+        account: AccountId,
+        kind: PrincipalType,
+        name: &str,
+    ) -> Option<&Arc<Principal>> {
+        let place = (account, kind, name.to_lowercase());
+        self.principals.get(self.principals_by_name.get(&place)?)
     }
 
     /// How many users and roles an account has.
@@ -301,6 +320,8 @@ impl State {
             self.principal_counts
                 .insert(account, self.principal_count(account).saturating_add(1));
         }
+        let place = (arn.account(), principal.kind, name_of(&arn));
+        self.principals_by_name.insert(place, arn.clone());
         self.principals_in_order
             .insert((arn.account(), principal.kind, Some(arn)));
         self.count(old.map(Fact::Principal), Some(Fact::Principal(principal)));
@@ -316,6 +337,8 @@ impl State {
             .insert(account, self.principal_count(account).saturating_sub(1));
         self.principals_in_order
             .remove(&(account, old.kind, Some(arn.clone())));
+        self.principals_by_name
+            .remove(&(account, old.kind, name_of(arn)));
         self.count(Some(Fact::Principal(old)), None);
     }
 
@@ -529,6 +552,16 @@ impl State {
             }
         }
         Ok(())
+    }
+}
+
+/// The lower-cased name of a user or role.
+fn name_of(arn: &PrincipalArn) -> String {
+    match arn.kind() {
+        PrincipalKind::User { name, .. } | PrincipalKind::Role { name, .. } => name.to_lowercase(),
+        PrincipalKind::Root
+        | PrincipalKind::AssumedRole { .. }
+        | PrincipalKind::FederatedUser { .. } => String::new(),
     }
 }
 

@@ -1,0 +1,407 @@
+//! The condition keys of one request (CK-0 to CK-38), computed when a policy asks for them.
+//!
+//! What the server knows itself is never taken from anybody else: only a key that the server cannot know is looked up
+//! in what the front adds. Imports ids, policy, state.
+
+use std::cell::OnceCell;
+use std::sync::Arc;
+
+use super::caller::{ContextEntry, Identity};
+use super::request::{Parameter, Parameters, Request, RequestTags, Target};
+use crate::domain::ids::{AliasName, PrincipalArn, PrincipalKind};
+use crate::domain::policy::{Action, KmsAction};
+use crate::domain::policy::{
+    ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values,
+};
+use crate::domain::state::State;
+use crate::domain::state::key::{Key, KeyUsage};
+use crate::domain::state::principal::Principal;
+
+/// The condition keys of one request.
+pub struct RequestContext<'a> {
+    request: &'a Request<'a>,
+    /// The user or role behind the caller.
+    principal: Option<&'a Principal>,
+    key: Option<&'a Key>,
+    aliases: Names<'a>,
+    context_keys: Vec<&'a str>,
+    tag_keys: Vec<&'a str>,
+    called_via: Vec<&'a str>,
+    /// What the front adds, by parsed key.
+    facts: Vec<(ContextKey, Fact<'a>)>,
+    user_id: OnceCell<String>,
+    root: OnceCell<PrincipalArn>,
+}
+
+/// A value that the front adds.
+enum Fact<'a> {
+    One(&'a str),
+    Many(&'a Arc<[Arc<str>]>),
+}
+
+/// Alias names as the values of a key.
+struct Names<'a>(&'a [AliasName]);
+
+impl Values for Names<'_> {
+    fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn any(&self, test: &mut dyn FnMut(&str) -> bool) -> bool {
+        self.0.iter().any(|name| test(name.as_str()))
+    }
+}
+
+impl<'a> RequestContext<'a> {
+    /// The context of `request`, whose caller is backed by `principal`.
+    pub fn new(
+        state: &'a State,
+        request: &'a Request<'a>,
+        principal: Option<&'a Principal>,
+    ) -> Self {
+        let key = match request.target {
+            Target::Key { key, .. } => Some(&**key),
+            Target::Alias(_) | Target::Principal(_) | Target::Account(_) => None,
+        };
+        let tag_keys = match &request.parameters {
+            Parameters::Known(_, RequestTags::Set(tags)) => tags.keys().map(|k| &**k).collect(),
+            Parameters::Known(_, RequestTags::Removed(keys)) => keys.iter().map(|k| &**k).collect(),
+            Parameters::Known(_, RequestTags::Absent) | Parameters::FromFront => Vec::new(),
+        };
+        let entries = &request.caller.facts.context;
+        let facts = entries.iter().map(|(name, entry)| {
+            let value = match entry {
+                ContextEntry::Single(text) => Fact::One(text),
+                ContextEntry::Multi(texts) => Fact::Many(texts),
+            };
+            (ContextKey::parse(name), value)
+        });
+        Self {
+            request,
+            principal,
+            key,
+            aliases: Names(key.map_or(&[], |key| state.aliases_of_key(&key.arn))),
+            context_keys: request.encryption_context.keys().map(|k| &**k).collect(),
+            tag_keys,
+            called_via: request
+                .caller
+                .facts
+                .via_service
+                .iter()
+                .map(|s| &**s)
+                .collect(),
+            facts: facts.collect(),
+            user_id: OnceCell::new(),
+            root: OnceCell::new(),
+        }
+    }
+
+    fn identity(&self) -> &'a Identity {
+        &self.request.caller.identity
+    }
+
+    /// The ARN of `aws:PrincipalArn`: the user's, the role's, or the account's own (ID-21).
+    fn principal_arn(&self) -> Option<&str> {
+        match self.identity() {
+            Identity::Operator | Identity::System | Identity::Service(_) => None,
+            Identity::Root { account } => {
+                let partition = self.request.scope.partition;
+                let root = self
+                    .root
+                    .get_or_init(|| PrincipalArn::root_of(partition, *account));
+                Some(root.as_str())
+            }
+            Identity::User { arn, .. } | Identity::FederatedUser { arn, .. } => Some(arn.as_str()),
+            Identity::RoleSession { role, .. } => Some(role.as_str()),
+        }
+    }
+
+    /// `aws:userid` (CK-0).
+    fn user_id(&self) -> Option<&str> {
+        let make = |text: String| Some(&**self.user_id.get_or_init(|| text));
+        match self.identity() {
+            Identity::Operator | Identity::System | Identity::Service(_) => None,
+            Identity::Root { account } => make(account.to_string()),
+            Identity::User { unique_id, .. } => Some(unique_id.as_str()),
+            Identity::RoleSession { arn, unique_id, .. } => match arn.kind() {
+                PrincipalKind::AssumedRole { session, .. } => {
+                    make(format!("{unique_id}:{session}"))
+                }
+                _ => Some(unique_id.as_str()),
+            },
+            Identity::FederatedUser { arn, .. } => match arn.kind() {
+                PrincipalKind::FederatedUser { name } => make(format!("{}:{name}", arn.account())),
+                _ => None,
+            },
+        }
+    }
+
+    /// `aws:PrincipalTag/<k>`: the session's tags over the role's (CK-0).
+    fn principal_tag(&self, name: &Folded) -> Option<&str> {
+        let own = self.principal.map(|principal| &principal.tags);
+        let find = |tags: &'a crate::domain::state::Tags| {
+            tags.iter()
+                .find(|(k, _)| name.matches(k))
+                .map(|(_, v)| &**v)
+        };
+        match self.identity() {
+            Identity::RoleSession { session_tags, .. } => {
+                find(session_tags).or_else(|| own.and_then(find))
+            }
+            Identity::FederatedUser { session_tags, .. } => find(session_tags),
+            Identity::User { .. } => own.and_then(find),
+            Identity::Operator
+            | Identity::System
+            | Identity::Root { .. }
+            | Identity::Service(_) => None,
+        }
+    }
+
+    fn kms(&self) -> Option<KmsAction> {
+        match &self.request.action {
+            Action::Kms(action) => Some(*action),
+            Action::Other(_) => None,
+        }
+    }
+
+    /// Whether the encryption context is part of this action's context (CK-7, CK-8).
+    fn has_encryption_context(&self) -> bool {
+        self.kms().is_some_and(|action| {
+            action.has_encryption_context() || action == KmsAction::CreateGrant
+        })
+    }
+
+    fn parameter(&self, key: KnownKey) -> Option<ContextValue<'_>> {
+        match &self.request.parameters {
+            Parameters::Known(list, _) => {
+                list.iter()
+                    .find(|(k, _)| *k == key)
+                    .map(|(_, value)| match value {
+                        Parameter::Text(text) => ContextValue::text(text),
+                        Parameter::Bool(on) => ContextValue::One(Scalar::Bool(*on)),
+                        Parameter::Many(texts) => ContextValue::Many(texts),
+                    })
+            }
+            Parameters::FromFront => self.fact(&ContextKey::Known(key)),
+        }
+    }
+
+    fn fact(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+        let (_, value) = self.facts.iter().find(|(k, _)| k == key)?;
+        Some(match value {
+            Fact::One(text) => ContextValue::text(text),
+            Fact::Many(texts) => ContextValue::Many(*texts),
+        })
+    }
+
+    /// A property of the key; of a key that is only being made, a parameter (CK-15 to CK-21).
+    fn key_property(
+        &self,
+        known: KnownKey,
+        of_key: impl FnOnce(&'a Key) -> Option<ContextValue<'a>>,
+    ) -> Option<ContextValue<'_>> {
+        match self.key {
+            Some(key) => of_key(key),
+            None if self.kms() == Some(KmsAction::CreateKey) => self.parameter(known),
+            None => None,
+        }
+    }
+
+    fn known(&self, known: KnownKey) -> Option<ContextValue<'_>> {
+        use KnownKey as K;
+        let text = |text: Option<&'a str>| text.map(ContextValue::text);
+        let flag = |on: bool| Some(ContextValue::One(Scalar::Bool(on)));
+        let identity = self.identity();
+        let via_service = self.request.caller.facts.via_service.as_deref();
+        match known {
+            K::PrincipalArn => self.principal_arn().map(ContextValue::text),
+            K::PrincipalAccount => identity
+                .account()
+                .map(|account| ContextValue::One(Scalar::Account(account))),
+            K::PrincipalType => text(match identity {
+                Identity::Root { .. } => Some("Account"),
+                Identity::User { .. } => Some("User"),
+                Identity::RoleSession { .. } => Some("AssumedRole"),
+                Identity::FederatedUser { .. } => Some("FederatedUser"),
+                Identity::Operator | Identity::System | Identity::Service(_) => None,
+            }),
+            K::UserId => self.user_id().map(ContextValue::text),
+            K::UserName => match identity {
+                Identity::User { arn, .. } => match arn.kind() {
+                    PrincipalKind::User { name, .. } => Some(ContextValue::text(name)),
+                    _ => None,
+                },
+                _ => None,
+            },
+            K::PrincipalIsAwsService => flag(matches!(identity, Identity::Service(_))),
+            K::PrincipalServiceName => match identity {
+                Identity::Service(service) => Some(ContextValue::text(service.as_str())),
+                _ => None,
+            },
+            K::CurrentTime => {
+                let at = i64::try_from(self.request.now.as_millis()).unwrap_or(i64::MAX);
+                Some(ContextValue::One(Scalar::Time(at)))
+            }
+            K::EpochTime => {
+                let at = i64::try_from(self.request.now.as_secs()).unwrap_or(i64::MAX);
+                Some(ContextValue::One(Scalar::Integer(at)))
+            }
+            K::RequestedRegion => text(Some(self.request.scope.region.as_str())),
+            K::ResourceAccount => Some(ContextValue::One(Scalar::Account(
+                self.request.target.account(),
+            ))),
+            K::ViaAwsService => flag(via_service.is_some()),
+            K::CalledVia => {
+                (!self.called_via.is_empty()).then_some(ContextValue::Many(&self.called_via))
+            }
+            K::CalledViaFirst | K::CalledViaLast | K::ViaService => text(via_service),
+            K::TagKeys => match &self.request.parameters {
+                Parameters::Known(_, RequestTags::Absent) => None,
+                Parameters::Known(_, RequestTags::Set(_) | RequestTags::Removed(_)) => {
+                    Some(ContextValue::Many(&self.tag_keys))
+                }
+                Parameters::FromFront => self.fact(&ContextKey::Known(known)),
+            },
+            K::CallerAccount => identity
+                .account()
+                .filter(|_| self.kms().is_some())
+                .map(|account| ContextValue::One(Scalar::Account(account))),
+            K::EncryptionContextKeys => (self.has_encryption_context()
+                && !self.context_keys.is_empty())
+            .then_some(ContextValue::Many(&self.context_keys)),
+            K::GrantIsForAwsResource => match self.kms()? {
+                KmsAction::CreateGrant | KmsAction::ListGrants | KmsAction::RevokeGrant => {
+                    flag(via_service.is_some())
+                }
+                _ => None,
+            },
+            K::KeySpec | K::CustomerMasterKeySpec => {
+                self.key_property(K::KeySpec, |key| text(Some(key.spec.as_str())))
+            }
+            K::KeyUsage | K::CustomerMasterKeyUsage => {
+                self.key_property(K::KeyUsage, |key| text(Some(key.usage.as_str())))
+            }
+            K::KeyOrigin => self.key_property(known, |key| text(Some(key.origin.as_str()))),
+            K::MultiRegion => self.key_property(known, |key| flag(key.multi_region.is_some())),
+            K::MultiRegionKeyType => self.key_property(known, |key| {
+                text(key.multi_region.map(|kind| kind.as_str()))
+            }),
+            K::RequestAlias => match self.request.target {
+                Target::Key { alias, .. } => alias.map(|name| ContextValue::text(name.as_str())),
+                Target::Alias(_) | Target::Principal(_) | Target::Account(_) => None,
+            },
+            // CK-28: a key with more aliases than the quota matches nothing; the quota is kept, so there is none.
+            K::ResourceAliases => {
+                (!self.aliases.0.is_empty()).then_some(ContextValue::Many(&self.aliases))
+            }
+            // The default that is really used counts, and for a symmetric key there is only one (CK-6).
+            K::EncryptionAlgorithm => self.parameter(known).or_else(|| {
+                let action = self.kms()?;
+                let key = self.key?;
+                let symmetric = key.spec.is_symmetric() && key.usage == KeyUsage::EncryptDecrypt;
+                (symmetric && action.has_encryption_context())
+                    .then_some(ContextValue::text("SYMMETRIC_DEFAULT"))
+            }),
+            K::PolicyName => self.parameter(known).or_else(|| match self.kms()? {
+                KmsAction::GetKeyPolicy | KmsAction::PutKeyPolicy => text(Some("default")),
+                _ => None,
+            }),
+            K::MessageType => self.parameter(known).or_else(|| match self.kms()? {
+                KmsAction::Sign | KmsAction::Verify => text(Some("RAW")),
+                _ => None,
+            }),
+            // Parameters of an operation.
+            K::BypassPolicyLockoutSafetyCheck
+            | K::DataKeyPairSpec
+            | K::EncapsulationAlgorithm
+            | K::ExpirationModel
+            | K::GrantConstraintSourceArn
+            | K::GrantConstraintType
+            | K::GrantOperations
+            | K::GranteePrincipal
+            | K::GranteeServicePrincipal
+            | K::KeyAgreementAlgorithm
+            | K::MacAlgorithm
+            | K::PrimaryRegion
+            | K::ReEncryptOnSameKey
+            | K::RecipientAttestationImageSha384
+            | K::ReplicaRegion
+            | K::RetiringPrincipal
+            | K::RetiringServicePrincipal
+            | K::RotationPeriodInDays
+            | K::ScheduleKeyDeletionPendingWindowInDays
+            | K::SigningAlgorithm
+            | K::ValidTo
+            | K::WrappingAlgorithm
+            | K::WrappingKeySpec => self.parameter(known),
+            // What only the front can have seen.
+            K::MultiFactorAuthAge
+            | K::MultiFactorAuthPresent
+            | K::PrincipalOrgId
+            | K::PrincipalOrgPaths
+            | K::PrincipalServiceNamesList
+            | K::Referer
+            | K::ResourceOrgId
+            | K::ResourceOrgPaths
+            | K::SecureTransport
+            | K::SourceAccount
+            | K::SourceArn
+            | K::SourceIdentity
+            | K::SourceIp
+            | K::SourceOrgId
+            | K::SourceOrgPaths
+            | K::SourceVpc
+            | K::SourceVpce
+            | K::TokenIssueTime
+            | K::UserAgent
+            | K::VpcSourceIp => self.fact(&ContextKey::Known(known)),
+        }
+    }
+
+    /// The request's `aws:SourceArn`, which a grant's constraint looks at (G-28).
+    pub fn source_arn(&self) -> Option<&str> {
+        let key = ContextKey::Known(KnownKey::SourceArn);
+        match &self.facts.iter().find(|(k, _)| *k == key)?.1 {
+            Fact::One(text) => Some(text),
+            Fact::Many(_) => None,
+        }
+    }
+}
+
+impl ContextSource for RequestContext<'_> {
+    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+        match key {
+            ContextKey::Known(known) => self.known(*known),
+            ContextKey::PrincipalTag(name) => self.principal_tag(name).map(ContextValue::text),
+            ContextKey::ResourceTag(name) => {
+                let tags = &self.key?.tags;
+                let (_, value) = tags.iter().find(|(k, _)| name.matches(k))?;
+                Some(ContextValue::text(value))
+            }
+            ContextKey::RequestTag(name) => match &self.request.parameters {
+                Parameters::Known(_, RequestTags::Set(tags)) => {
+                    let (_, value) = tags.iter().find(|(k, _)| name.matches(k))?;
+                    Some(ContextValue::text(value))
+                }
+                Parameters::Known(_, RequestTags::Absent | RequestTags::Removed(_)) => None,
+                Parameters::FromFront => self.fact(key),
+            },
+            ContextKey::EncryptionContext(name) => {
+                if !self.has_encryption_context() {
+                    return None;
+                }
+                let pairs = self.request.encryption_context;
+                let (_, value) = pairs.iter().find(|(k, _)| name.matches(k))?;
+                Some(ContextValue::text(value))
+            }
+            // Nobody but the server speaks for KMS: a `kms:` key that it does not know is absent (CK-40).
+            ContextKey::Other(name) if name.as_str().starts_with("kms:") => {
+                match &self.request.parameters {
+                    Parameters::Known(..) => None,
+                    Parameters::FromFront => self.fact(key),
+                }
+            }
+            ContextKey::Other(_) => self.fact(key),
+        }
+    }
+}

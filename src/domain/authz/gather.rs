@@ -1,0 +1,247 @@
+//! From a question and a state to a decision: looks up what the question names, and lets `combine` judge it.
+//!
+//! Everything is borrowed from the state. Condition keys and grants are computed only when the rules ask for them:
+//! a question that a key policy settles looks at no grant.
+
+use std::sync::Arc;
+
+use super::caller::Identity;
+use super::combine::{self, Evidence, NamedPolicy, Object, Subject, combine};
+use super::context::RequestContext;
+use super::decision::{Decision, Denial, Missing};
+use super::request::{About, Request, Target};
+use crate::domain::ids::UniqueId;
+use crate::domain::policy::{Action, Ask, Bindings, Policy, Profile, ResourceName, Who};
+use crate::domain::state::State;
+use crate::domain::state::grant::{Grant, GrantOperation};
+use crate::domain::state::grant_index::{Holder, Offer};
+use crate::domain::state::key::KeyManager;
+
+/// Decides a request by a state.
+///
+/// Total: a caller that does not exist any more, or stands in no account, is denied like any other (Q-10, ID-18).
+pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
+    let identity = &request.caller.identity;
+    let resource = resource_text(request);
+    let deny_caller = || {
+        let denial = Denial {
+            caller: identity.shown(request.scope.partition),
+            action: request.action.clone(),
+            resource: resource.as_deref().map(Into::into),
+        };
+        Decision::implicit_deny(Missing::Caller, denial)
+    };
+    let Ok(principal) = identity.check(state) else {
+        return deny_caller();
+    };
+    let Some(who) = who(identity) else {
+        return deny_caller();
+    };
+    let context = RequestContext::new(state, request, principal.map(|principal| &**principal));
+    let account = request.target.account().to_string();
+    let name = resource
+        .as_deref()
+        .and_then(ResourceName::arn)
+        .unwrap_or_else(|| {
+            ResourceName::none(
+                request.scope.partition.as_str(),
+                service(&request.action),
+                request.scope.region.as_str(),
+                &account,
+            )
+        });
+    let session: &[Arc<Policy>] = match identity {
+        Identity::RoleSession { session_policy, .. }
+        | Identity::FederatedUser { session_policy, .. } => session_policy.as_slice(),
+        Identity::Operator
+        | Identity::System
+        | Identity::Root { .. }
+        | Identity::User { .. }
+        | Identity::Service(_) => &[],
+    };
+    let subject = match request.about {
+        About::Nothing => Subject::Nothing,
+        About::NewGrant(operations, constraints) => Subject::NewGrant {
+            operations: *operations,
+            constraints,
+        },
+        About::Retired(grant) => Subject::Retired(grant),
+    };
+    let owner = request.target.account();
+    let object = match request.target {
+        Target::Key { key, .. } => Object::Key {
+            owner,
+            policy: Some(&key.policy),
+            bindings: Some(&*key.bindings as &dyn Bindings),
+            is_aws_managed: key.manager == KeyManager::Aws,
+        },
+        Target::Alias(_) | Target::Principal(_) | Target::Account(_) => Object::Other { owner },
+    };
+    let identity_policies = principal.into_iter().flat_map(|principal| {
+        let named = |(name, policy)| NamedPolicy {
+            name: Some(name),
+            policy,
+        };
+        principal
+            .policies
+            .iter()
+            .map(|(name, policy)| (name, &**policy))
+            .map(named)
+    });
+    combine(&Evidence {
+        ask: Ask {
+            action: &request.action,
+            resource: name,
+            who,
+            has_boundary: false,
+            context: &context,
+            profile: Profile::Current,
+        },
+        resource: resource.as_deref(),
+        object,
+        identity: identity_policies,
+        boundary: None,
+        session,
+        service_control: &[],
+        resource_control: &[],
+        endpoint: None,
+        grants: candidates(state, request, &context, &subject),
+        encryption_context: request.encryption_context,
+        subject,
+    })
+}
+
+/// The caller as policies see it.
+fn who(identity: &Identity) -> Option<Who<'_>> {
+    match identity {
+        Identity::Operator | Identity::System => None,
+        Identity::Root { account } => Some(Who::Root { account: *account }),
+        Identity::User { arn, unique_id } => Some(Who::User {
+            arn,
+            unique_id: Some(unique_id),
+        }),
+        Identity::RoleSession {
+            arn,
+            role,
+            unique_id,
+            ..
+        } => Some(Who::RoleSession {
+            session: arn,
+            role,
+            unique_id: Some(unique_id),
+        }),
+        Identity::FederatedUser {
+            arn,
+            federated_by,
+            unique_id,
+            ..
+        } => Some(Who::FederatedUser {
+            arn,
+            federated_by: Some(federated_by),
+            unique_id: Some(unique_id),
+        }),
+        Identity::Service(name) => Some(Who::Service { name }),
+    }
+}
+
+/// The text of the resource; absent where there is none (P-12).
+fn resource_text(request: &Request<'_>) -> Option<String> {
+    match request.target {
+        Target::Key { key, .. } => Some(key.arn.to_string()),
+        Target::Alias(arn) => Some(arn.to_string()),
+        Target::Principal(arn) => Some(arn.to_string()),
+        Target::Account(_) => None,
+    }
+}
+
+fn service(action: &Action) -> &str {
+    match action {
+        Action::Kms(_) => "kms",
+        Action::Other(text) => text.split_once(':').map_or("", |(service, _)| service),
+    }
+}
+
+/// Every name under which a grant can hold for the caller (G-4), each with the immutable id behind it (ID-18).
+fn holders(identity: &Identity) -> Vec<Holder> {
+    let mut holders = Vec::with_capacity(3);
+    match identity {
+        Identity::Operator | Identity::System | Identity::Root { .. } => {}
+        Identity::User { arn, unique_id } => {
+            holders.push(Holder::Arn(arn.clone(), unique_id.clone()));
+        }
+        Identity::RoleSession {
+            arn,
+            role,
+            unique_id,
+            ..
+        } => {
+            holders.push(Holder::Arn(role.clone(), unique_id.clone()));
+            holders.push(Holder::Arn(arn.clone(), unique_id.clone()));
+        }
+        // Of a federated user nothing but the name is kept: it is bound to its account.
+        Identity::FederatedUser { arn, .. } => {
+            let unique_id = UniqueId::of_account(arn.account());
+            holders.push(Holder::Arn(arn.clone(), unique_id));
+        }
+        Identity::Service(service) => holders.push(Holder::Service(service.clone())),
+    }
+    holders.extend(identity.account().map(Holder::Account));
+    holders
+}
+
+/// The grants that may decide: of each name of the caller the first that admits the action, then those that tokens
+/// bring. Nothing is looked up before the first is asked for.
+fn candidates<'a>(
+    state: &'a State,
+    request: &'a Request<'a>,
+    context: &'a RequestContext<'a>,
+    subject: &'a Subject<'a>,
+) -> impl Iterator<Item = &'a Grant> + Clone {
+    let wanted = match (request.target, &request.action) {
+        (Target::Key { key, .. }, Action::Kms(action)) => {
+            combine::operation_of(*action).map(|operation| (&key.arn, *action, operation))
+        }
+        _ => None,
+    };
+    wanted
+        .into_iter()
+        .flat_map(move |(key, action, operation)| {
+            let source_arn = match request.about {
+                About::NewGrant(_, constraints) => {
+                    constraints.source_arn.as_ref().map(|arn| arn.as_str())
+                }
+                About::Nothing | About::Retired(_) => context.source_arn(),
+            };
+            let offer = Offer {
+                operation,
+                context: request.encryption_context,
+                source_arn,
+            };
+            let accept = move |grant: &Grant| {
+                combine::admits(
+                    grant,
+                    action,
+                    (request.encryption_context, context),
+                    subject,
+                )
+            };
+            let stored = holders(&request.caller.identity)
+                .into_iter()
+                .flat_map(move |holder| {
+                    let held = state.grants().find(key, &holder, &offer, &accept);
+                    // A question whether the caller could retire any grant is about those that it retires, too (G-50).
+                    let retired = matches!(
+                        (operation, request.about),
+                        (GrantOperation::RetireGrant, About::Nothing)
+                    )
+                    .then(|| state.grants().retirable_on(&holder, key))
+                    .flatten();
+                    held.into_iter().chain(retired)
+                });
+            let brought = request
+                .token_grants
+                .iter()
+                .filter(move |grant| grant.key == *key);
+            stored.chain(brought).map(|grant| &**grant)
+        })
+}

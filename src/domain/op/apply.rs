@@ -1,0 +1,286 @@
+//! The one way in which a state changes, and the one way in which it is asked.
+//!
+//! `apply` is total: every entry has an outcome, and the same entry on the same state the same one on every replica.
+//! An entry of semantics that this binary does not know must not come here: the replica stops first.
+
+use std::sync::Arc;
+
+use super::context::{Change, Context, Question};
+use super::refusal::{Said, said};
+use super::{
+    Answer, Applied, Command, CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output,
+    Query, Rejection, Semantics,
+};
+use crate::domain::authz::caller::Caller;
+use crate::domain::authz::request::Scope;
+use crate::domain::limits::{
+    IDEMPOTENCY_DROPS_PER_ENTRY, IDEMPOTENCY_HORIZON, IDEMPOTENCY_KEY_MAX,
+};
+use crate::domain::state::State;
+use crate::domain::state::grant::Grant;
+use crate::domain::state::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
+use crate::domain::time::{Revision, Timestamp};
+
+/// Applies the entry at log position `at`.
+pub fn apply(state: &mut State, at: Revision, entry: &Entry) -> Applied {
+    state.advance(at, entry.proposed_at);
+    drop_old_idempotency(state, at);
+    let applied = judge(state, at, entry);
+    match applied {
+        Ok(applied) => applied,
+        Err(rejection) => Applied {
+            outcome: Err(rejection),
+            events: Vec::new(),
+        },
+    }
+}
+
+/// Answers a question about a state, as of `now`, which must be the later of the state's clock and the node's.
+/// `token_grants` are those of verified tokens that the state has not reached.
+pub fn query(
+    state: &State,
+    caller: &Caller,
+    scope: &Scope,
+    now: Timestamp,
+    token_grants: &[Arc<Grant>],
+    query: &Query,
+) -> Result<Answer, Rejection> {
+    check_caller(state, caller)?;
+    let cx = Context {
+        state,
+        caller,
+        scope,
+        now: now.max(state.clock()),
+        at: state.revision(),
+        token_grants,
+    };
+    match query {
+        Query::ListAccounts(q) => answer(q, &cx),
+        Query::GetPrincipal(q) => answer(q, &cx),
+        Query::ListPrincipals(q) => answer(q, &cx),
+        Query::GetPrincipalPolicy(q) => answer(q, &cx),
+        Query::ListPrincipalPolicies(q) => answer(q, &cx),
+        Query::DescribeKey(q) => answer(q, &cx),
+        Query::GetKeyPolicy(q) => answer(q, &cx),
+        Query::ListKeys(q) => answer(q, &cx),
+        Query::ListAliases(q) => answer(q, &cx),
+        Query::ListResourceTags(q) => answer(q, &cx),
+        Query::ListGrants(q) => answer(q, &cx),
+        Query::ListRetirableGrants(q) => answer(q, &cx),
+    }
+}
+
+fn answer<Q: Question>(question: &Q, cx: &Context<'_>) -> Result<Answer, Rejection> {
+    question.answer(cx).map_err(Into::into)
+}
+
+fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Rejection> {
+    let Entry {
+        proposed_at: _,
+        semantics,
+        caller,
+        scope,
+        request_id: _,
+        idempotency,
+        command,
+    } = entry;
+    if *semantics != Semantics::CURRENT {
+        return Err(said(
+            ErrorCode::UnsupportedOperation,
+            format_args!("this cluster does not know semantics {}", semantics.0),
+        )
+        .into());
+    }
+    if !state.is_bootstrapped() && !matches!(command, Command::Bootstrap(_)) {
+        let why = "the cluster is not initialized yet: nothing can be changed before";
+        return Err(said(ErrorCode::UnsupportedOperation, why).into());
+    }
+    check_caller(state, caller)?;
+    let key = match idempotency {
+        None => None,
+        Some(idempotency) => match check_idempotency(state, at, caller, idempotency)? {
+            Seen::Never(key) => Some((key, idempotency.request_hash)),
+            Seen::Before(record) => {
+                return Ok(Applied {
+                    outcome: Ok(replay(state, &record.effect)),
+                    events: Vec::new(),
+                });
+            }
+        },
+    };
+    let applied = run(state, at, caller, scope, command)?;
+    if let (Some((key, request_hash)), Ok(output)) = (key, &applied.outcome) {
+        state.put_idempotency(Arc::new(IdempotencyRecord {
+            key,
+            request_hash,
+            at,
+            effect: effect_of(output),
+        }));
+    }
+    Ok(applied)
+}
+
+fn run(
+    state: &mut State,
+    at: Revision,
+    caller: &Caller,
+    scope: &Scope,
+    command: &Command,
+) -> Result<Applied, Rejection> {
+    match command {
+        Command::Bootstrap(c) => change(c, state, at, caller, scope),
+        Command::RotateTokenEpoch(c) => change(c, state, at, caller, scope),
+        Command::CreateAccount(c) => change(c, state, at, caller, scope),
+        Command::CreatePrincipal(c) => change(c, state, at, caller, scope),
+        Command::DeletePrincipal(c) => change(c, state, at, caller, scope),
+        Command::TagPrincipal(c) => change(c, state, at, caller, scope),
+        Command::UntagPrincipal(c) => change(c, state, at, caller, scope),
+        Command::PutPrincipalPolicy(c) => change(c, state, at, caller, scope),
+        Command::DeletePrincipalPolicy(c) => change(c, state, at, caller, scope),
+        Command::CreateKey(c) => change(c, state, at, caller, scope),
+        Command::PutKeyPolicy(c) => change(c, state, at, caller, scope),
+        Command::EnableKey(c) => change(c, state, at, caller, scope),
+        Command::DisableKey(c) => change(c, state, at, caller, scope),
+        Command::CreateAlias(c) => change(c, state, at, caller, scope),
+        Command::DeleteAlias(c) => change(c, state, at, caller, scope),
+        Command::TagResource(c) => change(c, state, at, caller, scope),
+        Command::UntagResource(c) => change(c, state, at, caller, scope),
+        Command::CreateGrant(c) => change(c, state, at, caller, scope),
+        Command::RetireGrant(c) => change(c, state, at, caller, scope),
+        Command::RevokeGrant(c) => change(c, state, at, caller, scope),
+    }
+}
+
+fn change<C: Change>(
+    command: &C,
+    state: &mut State,
+    at: Revision,
+    caller: &Caller,
+    scope: &Scope,
+) -> Result<Applied, Rejection> {
+    let cx = Context {
+        state,
+        caller,
+        scope,
+        now: state.clock(),
+        at,
+        // a token is never evidence inside `apply`; the state here knows.
+        token_grants: &[],
+    };
+    let (_allowed, plan) = command.plan(&cx).map_err(Into::into)?;
+    let (output, events) = C::enact(plan, state);
+    Ok(Applied {
+        outcome: Ok(output),
+        events,
+    })
+}
+
+/// the principal behind the caller must still be the one that was verified.
+fn check_caller(state: &State, caller: &Caller) -> Result<(), Rejection> {
+    match caller.identity.check(state) {
+        Ok(_) => Ok(()),
+        Err(vanished) => Err(said(ErrorCode::CallerInvalid, vanished).into()),
+    }
+}
+
+/// What is known of an idempotency key.
+enum Seen {
+    Never(IdempotencyKey),
+    Before(Arc<IdempotencyRecord>),
+}
+
+fn check_idempotency(
+    state: &State,
+    at: Revision,
+    caller: &Caller,
+    idempotency: &Idempotency,
+) -> Result<Seen, Said> {
+    let Idempotency {
+        key,
+        birth,
+        request_hash,
+    } = idempotency;
+    if key.is_empty() || key.len() > IDEMPOTENCY_KEY_MAX {
+        return Err(said(
+            ErrorCode::Validation,
+            format_args!("an idempotency key has 1 to {IDEMPOTENCY_KEY_MAX} bytes"),
+        ));
+    }
+    if *birth > at {
+        return Err(said(
+            ErrorCode::Validation,
+            format_args!(
+                "the idempotency key is said to be born at revision {birth}, which is yet to come"
+            ),
+        ));
+    }
+    if at.0.saturating_sub(birth.0) > IDEMPOTENCY_HORIZON {
+        return Err(said(
+            ErrorCode::IdempotencyExpired,
+            format_args!(
+                "the idempotency key was born at revision {birth}, more than {IDEMPOTENCY_HORIZON} revisions ago: whether it took effect is not known any more; read the state, then use a new key"
+            ),
+        ));
+    }
+    let key = IdempotencyKey {
+        caller: caller.identity.unique_text(),
+        key: Arc::clone(key),
+    };
+    match state.idempotency(&key) {
+        None => Ok(Seen::Never(key)),
+        Some(record) if record.request_hash == *request_hash => {
+            Ok(Seen::Before(Arc::clone(record)))
+        }
+        Some(_) => Err(said(
+            ErrorCode::IdempotencyMismatch,
+            "the idempotency key was used before for another request",
+        )),
+    }
+}
+
+/// The answer to a retry: as first told, but of a grant what the state has now, so that no token revives it.
+fn replay(state: &State, effect: &Effect) -> Output {
+    match effect {
+        Effect::Done => Output::Done,
+        Effect::Account(account) => Output::Account((**account).clone()),
+        Effect::Principal(principal) => Output::Principal((**principal).clone()),
+        Effect::Key(key) => Output::Key(KeyDescription {
+            key: (**key).clone(),
+        }),
+        Effect::Grant { id, depends_on } => Output::Grant(CreatedGrant {
+            grant: state.grants().get(id).map(|grant| (**grant).clone()),
+            id: *id,
+            depends_on: *depends_on,
+        }),
+    }
+}
+
+fn effect_of(output: &Output) -> Effect {
+    match output {
+        Output::Done => Effect::Done,
+        Output::Account(account) => Effect::Account(Arc::new(account.clone())),
+        Output::Principal(principal) => Effect::Principal(Arc::new(principal.clone())),
+        Output::Key(KeyDescription { key }) => Effect::Key(Arc::new(key.clone())),
+        Output::Grant(CreatedGrant {
+            grant: _,
+            id,
+            depends_on,
+        }) => Effect::Grant {
+            id: *id,
+            depends_on: *depends_on,
+        },
+    }
+}
+
+/// A record outlives every key that a client may still bring: keys born at its revision or before are refused by then.
+fn drop_old_idempotency(state: &mut State, at: Revision) {
+    for _ in 0..IDEMPOTENCY_DROPS_PER_ENTRY {
+        match state.oldest_idempotency() {
+            Some(record) if at.0.saturating_sub(record.at.0) > IDEMPOTENCY_HORIZON => {
+                let key = record.key.clone();
+                state.take_idempotency(&key);
+            }
+            _ => return,
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! What a key's state and kind allow, as tables (ST-2, ST-3, W-4, G-7).
+
+use super::ErrorCode;
+use super::refusal::{Said, said};
+use crate::domain::ids::KeyArn;
+use crate::domain::policy::KmsAction;
+use crate::domain::state::grant::{GrantOperation, GrantOperations};
+use crate::domain::state::key::{
+    Key, KeyFamily, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage,
+};
+
+/// A row of the table of key states (ST-2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StateRule {
+    /// DescribeKey, listings, policies, RetireGrant, RevokeGrant, DeleteAlias: in every state.
+    Always,
+    /// CreateGrant.
+    Grant,
+    /// Cryptographic operations and GetPublicKey.
+    Use,
+    /// CreateAlias, TagResource, UntagResource.
+    Edit,
+    /// EnableKey, DisableKey.
+    Toggle,
+}
+
+/// What the state of a key stands in the way with. The numbers are those of ST-2.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Obstacle {
+    /// 1
+    Disabled,
+    /// 3
+    PendingDeletion,
+    /// 5
+    PendingImport,
+    /// 11
+    Unavailable,
+    /// 14
+    Creating,
+    /// 15
+    Updating,
+}
+
+impl StateRule {
+    /// The rule of an action of KMS.
+    pub const fn of(action: KmsAction) -> Self {
+        match action {
+            KmsAction::CreateGrant => Self::Grant,
+            KmsAction::GetPublicKey => Self::Use,
+            KmsAction::CreateAlias | KmsAction::TagResource | KmsAction::UntagResource => {
+                Self::Edit
+            }
+            KmsAction::EnableKey | KmsAction::DisableKey => Self::Toggle,
+            other if other.is_cryptographic() => Self::Use,
+            _ => Self::Always,
+        }
+    }
+
+    const fn obstacle(self, state: KeyState) -> Option<Obstacle> {
+        use Obstacle as O;
+        match (self, state) {
+            (Self::Always, _) | (_, KeyState::Enabled) => None,
+            (Self::Edit | Self::Toggle, KeyState::Disabled) => None,
+            (Self::Grant | Self::Use, KeyState::Disabled) => Some(O::Disabled),
+            (
+                Self::Grant | Self::Use | Self::Edit | Self::Toggle,
+                KeyState::PendingDeletion | KeyState::PendingReplicaDeletion,
+            ) => Some(O::PendingDeletion),
+            (Self::Edit, KeyState::PendingImport) => None,
+            (Self::Grant | Self::Use | Self::Toggle, KeyState::PendingImport) => {
+                Some(O::PendingImport)
+            }
+            (Self::Use, KeyState::Unavailable) => Some(O::Unavailable),
+            (Self::Grant | Self::Edit | Self::Toggle, KeyState::Unavailable) => None,
+            (Self::Edit, KeyState::Creating) => None,
+            (Self::Grant | Self::Use | Self::Toggle, KeyState::Creating) => Some(O::Creating),
+            (Self::Grant | Self::Use | Self::Edit, KeyState::Updating) => None,
+            (Self::Toggle, KeyState::Updating) => Some(O::Updating),
+        }
+    }
+}
+
+/// A key in a state in which the operation does not work (ST-2).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct BadState {
+    key: KeyArn,
+    obstacle: Obstacle,
+}
+
+impl From<BadState> for super::Rejection {
+    fn from(BadState { key, obstacle }: BadState) -> Self {
+        let invalid = ErrorCode::KmsInvalidState;
+        match obstacle {
+            Obstacle::Disabled => said(ErrorCode::Disabled, format_args!("{key} is disabled.")),
+            Obstacle::PendingDeletion => said(invalid, format_args!("{key} is pending deletion.")),
+            Obstacle::PendingImport => said(invalid, format_args!("{key} is pending import.")),
+            Obstacle::Unavailable => said(invalid, format_args!("{key} is unavailable.")),
+            Obstacle::Creating => said(invalid, format_args!("{key} is creating.")),
+            Obstacle::Updating => said(invalid, format_args!("{key} is updating.")),
+        }
+        .into()
+    }
+}
+
+/// Whether the key's state lets an operation of this rule work.
+pub fn check_state(rule: StateRule, key: &Key) -> Result<(), BadState> {
+    match rule.obstacle(key.state) {
+        None => Ok(()),
+        Some(obstacle) => Err(BadState {
+            key: key.arn.clone(),
+            obstacle,
+        }),
+    }
+}
+
+/// Refuses a key that a customer does not manage (ST-5).
+pub fn check_customer_managed(key: &Key) -> Result<(), Said> {
+    match key.manager {
+        KeyManager::Customer => Ok(()),
+        KeyManager::Aws => Err(said(
+            ErrorCode::NotAuthorized,
+            format_args!(
+                "{} is an AWS managed key: customers cannot change it",
+                key.arn
+            ),
+        )),
+    }
+}
+
+/// The state of a key that is enabled or disabled: one whose store is disconnected stays Unavailable (ST-2).
+pub const fn toggled(now: KeyState, wanted: KeyState) -> KeyState {
+    match now {
+        KeyState::Unavailable => KeyState::Unavailable,
+        _ => wanted,
+    }
+}
+
+/// Whether a key could be used for a permitted action now: its state, then its usage (ST-2, ST-3).
+pub fn check_usable(action: KmsAction, key: &Key) -> Result<(), super::Rejection> {
+    check_state(StateRule::of(action), key)?;
+    let Some(operation) = GrantOperation::ALL
+        .iter()
+        .find(|op| op.as_str() == action.name())
+    else {
+        return Ok(());
+    };
+    let usages = usages_of(*operation);
+    if usages.is_empty() || usages.contains(&key.usage) {
+        return Ok(());
+    }
+    let Key { arn, usage, .. } = key;
+    let name = match action {
+        KmsAction::ReEncryptFrom | KmsAction::ReEncryptTo => "ReEncrypt",
+        other => other.name(),
+    };
+    Err(said(
+        ErrorCode::InvalidKeyUsage,
+        format_args!("{arn} key usage is {usage} which is not valid for {name}."),
+    )
+    .into())
+}
+
+/// The usages that an operation works with; empty: any (G-7).
+const fn usages_of(operation: GrantOperation) -> &'static [KeyUsage] {
+    match operation {
+        GrantOperation::Encrypt
+        | GrantOperation::Decrypt
+        | GrantOperation::ReEncryptFrom
+        | GrantOperation::ReEncryptTo
+        | GrantOperation::GenerateDataKey
+        | GrantOperation::GenerateDataKeyWithoutPlaintext
+        | GrantOperation::GenerateDataKeyPair
+        | GrantOperation::GenerateDataKeyPairWithoutPlaintext => &[KeyUsage::EncryptDecrypt],
+        GrantOperation::Sign | GrantOperation::Verify => &[KeyUsage::SignVerify],
+        GrantOperation::GenerateMac | GrantOperation::VerifyMac => &[KeyUsage::GenerateVerifyMac],
+        GrantOperation::DeriveSharedSecret => &[KeyUsage::KeyAgreement],
+        GrantOperation::Encapsulate | GrantOperation::Decapsulate => {
+            &[KeyUsage::EncapsulateDecapsulate]
+        }
+        GrantOperation::GetPublicKey
+        | GrantOperation::DescribeKey
+        | GrantOperation::CreateGrant
+        | GrantOperation::RetireGrant => &[],
+    }
+}
+
+/// What a key of this spec may be for (W-4).
+pub const fn usages_of_spec(spec: KeySpec) -> &'static [KeyUsage] {
+    match spec.family() {
+        KeyFamily::Symmetric => &[KeyUsage::EncryptDecrypt],
+        KeyFamily::Hmac => &[KeyUsage::GenerateVerifyMac],
+        KeyFamily::Rsa => &[KeyUsage::EncryptDecrypt, KeyUsage::SignVerify],
+        KeyFamily::EccNist => &[KeyUsage::SignVerify, KeyUsage::KeyAgreement],
+        KeyFamily::EccOther | KeyFamily::MlDsa => &[KeyUsage::SignVerify],
+        KeyFamily::MlKem => &[KeyUsage::EncapsulateDecapsulate],
+        KeyFamily::Sm2 => &[
+            KeyUsage::EncryptDecrypt,
+            KeyUsage::SignVerify,
+            KeyUsage::KeyAgreement,
+        ],
+    }
+}
+
+/// The operations that a grant on this key may hold (G-7).
+pub fn grantable(key: &Key) -> GrantOperations {
+    let symmetric = key.spec.is_symmetric();
+    let in_store = matches!(
+        key.origin,
+        KeyOrigin::AwsCloudHsm | KeyOrigin::ExternalKeyStore
+    );
+    let supported = |operation: GrantOperation| match operation {
+        // U-4: not in custom key stores.
+        GrantOperation::GenerateDataKeyPair
+        | GrantOperation::GenerateDataKeyPairWithoutPlaintext => symmetric && !in_store,
+        GrantOperation::GenerateDataKey | GrantOperation::GenerateDataKeyWithoutPlaintext => {
+            symmetric
+        }
+        GrantOperation::GetPublicKey => !symmetric && key.spec.family() != KeyFamily::Hmac,
+        GrantOperation::DescribeKey | GrantOperation::CreateGrant | GrantOperation::RetireGrant => {
+            true
+        }
+        GrantOperation::Encrypt
+        | GrantOperation::Decrypt
+        | GrantOperation::ReEncryptFrom
+        | GrantOperation::ReEncryptTo
+        | GrantOperation::Sign
+        | GrantOperation::Verify
+        | GrantOperation::GenerateMac
+        | GrantOperation::VerifyMac
+        | GrantOperation::DeriveSharedSecret
+        | GrantOperation::Encapsulate
+        | GrantOperation::Decapsulate => usages_of(operation).contains(&key.usage),
+    };
+    GrantOperation::ALL
+        .iter()
+        .copied()
+        .filter(|operation| supported(*operation))
+        .collect()
+}
+
+/// The usage of a key to be made (W-4): as asked for, or the only one that needs no asking.
+pub fn usage_for(spec: KeySpec, usage: Option<KeyUsage>) -> Result<KeyUsage, Said> {
+    let usage = match usage {
+        Some(usage) => usage,
+        None if spec.is_symmetric() => KeyUsage::EncryptDecrypt,
+        None => {
+            return Err(said(
+                ErrorCode::Validation,
+                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+            ));
+        }
+    };
+    if usages_of_spec(spec).contains(&usage) {
+        Ok(usage)
+    } else {
+        Err(said(
+            ErrorCode::Validation,
+            format_args!("KeyUsage {usage} is not compatible with KeySpec {spec}"),
+        ))
+    }
+}

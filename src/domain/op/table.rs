@@ -1,0 +1,200 @@
+//! The operations in one table: name, action, target, who may, whether it writes.
+//!
+//! Metric labels, audit kinds, the command line's names and the tests' coverage read it. A row's action is what its
+//! operation asks the engine for; an operation that asks for more (D-14, D-15) says so in its own file.
+
+use super::{Command, Query};
+use crate::domain::policy::{Action, KmsAction};
+use crate::domain::state::principal::PrincipalType;
+
+/// What an operation asks the engine for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Asks {
+    /// Nothing of policies: it is for the operator, or for the cluster itself.
+    Office(&'static str),
+    /// An action of KMS.
+    Kms(KmsAction),
+    /// An action of IAM, named after what the principal is.
+    Iam {
+        /// For a user.
+        user: &'static str,
+        /// For a role.
+        role: &'static str,
+    },
+}
+
+/// What an operation is done to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum On {
+    /// The cluster.
+    Cluster,
+    /// A user or role.
+    Principal,
+    /// A key.
+    Key,
+    /// A key and an alias (D-14).
+    KeyAndAlias,
+    /// A grant (G-50).
+    Grant,
+    /// What the caller's account holds (P-12).
+    Account,
+}
+
+/// Who may ask for it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// The leader itself.
+    System,
+    /// The operator of the cluster.
+    Operator,
+    /// Whom policies or grants allow it.
+    Policies,
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// The operation's name.
+    pub name: &'static str,
+    /// What it asks for.
+    pub asks: Asks,
+    /// What it is done to.
+    pub on: On,
+    /// Who may.
+    pub access: Access,
+    /// Whether it goes through the log.
+    pub writes: bool,
+}
+
+macro_rules! operations {
+    ($($kind:ident { $($name:ident: $asks:expr, $on:ident, $access:ident;)+ })+) => {
+        /// An operation.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+        #[allow(missing_docs, reason = "each has a file of its own that says what it does")]
+        pub enum Operation { $($($name,)+)+ }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &'static [Self] = &[$($(Self::$name,)+)+];
+
+            /// Its row.
+            pub const fn row(self) -> Row {
+                match self {
+                    $($(Self::$name => Row {
+                        name: stringify!($name),
+                        asks: $asks,
+                        on: On::$on,
+                        access: Access::$access,
+                        writes: operations!(@writes $kind),
+                    },)+)+
+                }
+            }
+        }
+
+        $(operations!(@of $kind $($name)+);)+
+    };
+    (@writes Command) => { true };
+    (@writes Query) => { false };
+    (@of $kind:ident $($name:ident)+) => {
+        impl $kind {
+            /// The operation that it is one of.
+            pub const fn operation(&self) -> Operation {
+                match self { $(Self::$name(_) => Operation::$name,)+ }
+            }
+        }
+    };
+}
+
+const fn kms(action: KmsAction) -> Asks {
+    Asks::Kms(action)
+}
+
+const fn iam(user: &'static str, role: &'static str) -> Asks {
+    Asks::Iam { user, role }
+}
+
+operations! {
+    Command {
+        Bootstrap: Asks::Office("grantd:Bootstrap"), Cluster, System;
+        RotateTokenEpoch: Asks::Office("grantd:RotateTokenEpoch"), Cluster, Operator;
+        CreateAccount: Asks::Office("grantd:CreateAccount"), Cluster, Operator;
+        CreatePrincipal: iam("iam:CreateUser", "iam:CreateRole"), Principal, Policies;
+        DeletePrincipal: iam("iam:DeleteUser", "iam:DeleteRole"), Principal, Policies;
+        TagPrincipal: iam("iam:TagUser", "iam:TagRole"), Principal, Policies;
+        UntagPrincipal: iam("iam:UntagUser", "iam:UntagRole"), Principal, Policies;
+        PutPrincipalPolicy: iam("iam:PutUserPolicy", "iam:PutRolePolicy"), Principal, Policies;
+        DeletePrincipalPolicy: iam("iam:DeleteUserPolicy", "iam:DeleteRolePolicy"), Principal, Policies;
+        CreateKey: kms(KmsAction::CreateKey), Account, Policies;
+        PutKeyPolicy: kms(KmsAction::PutKeyPolicy), Key, Policies;
+        EnableKey: kms(KmsAction::EnableKey), Key, Policies;
+        DisableKey: kms(KmsAction::DisableKey), Key, Policies;
+        CreateAlias: kms(KmsAction::CreateAlias), KeyAndAlias, Policies;
+        DeleteAlias: kms(KmsAction::DeleteAlias), KeyAndAlias, Policies;
+        TagResource: kms(KmsAction::TagResource), Key, Policies;
+        UntagResource: kms(KmsAction::UntagResource), Key, Policies;
+        CreateGrant: kms(KmsAction::CreateGrant), Key, Policies;
+        RetireGrant: kms(KmsAction::RetireGrant), Grant, Policies;
+        RevokeGrant: kms(KmsAction::RevokeGrant), Key, Policies;
+    }
+    Query {
+        ListAccounts: Asks::Office("grantd:ListAccounts"), Cluster, Operator;
+        GetPrincipal: iam("iam:GetUser", "iam:GetRole"), Principal, Policies;
+        ListPrincipals: iam("iam:ListUsers", "iam:ListRoles"), Account, Policies;
+        GetPrincipalPolicy: iam("iam:GetUserPolicy", "iam:GetRolePolicy"), Principal, Policies;
+        ListPrincipalPolicies: iam("iam:ListUserPolicies", "iam:ListRolePolicies"), Principal, Policies;
+        DescribeKey: kms(KmsAction::DescribeKey), Key, Policies;
+        GetKeyPolicy: kms(KmsAction::GetKeyPolicy), Key, Policies;
+        ListKeys: kms(KmsAction::ListKeys), Account, Policies;
+        ListAliases: kms(KmsAction::ListAliases), Account, Policies;
+        ListResourceTags: kms(KmsAction::ListResourceTags), Key, Policies;
+        ListGrants: kms(KmsAction::ListGrants), Key, Policies;
+        ListRetirableGrants: kms(KmsAction::ListRetirableGrants), Principal, Policies;
+    }
+}
+
+impl Operation {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// The action that it asks for when done to a user, or to a role.
+    pub fn action(self, kind: PrincipalType) -> Action {
+        match (self.row().asks, kind) {
+            (Asks::Kms(action), _) => action.into(),
+            (Asks::Office(action), _) => Action::parse(action),
+            (Asks::Iam { user, .. }, PrincipalType::User) => Action::parse(user),
+            (Asks::Iam { role, .. }, PrincipalType::Role) => Action::parse(role),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// STYLE: the table is the one place; a row that is not consistent with itself misleads all that read it.
+    #[test]
+    fn rows_are_consistent() {
+        for operation in Operation::ALL {
+            let row = operation.row();
+            match row.asks {
+                Asks::Office(action) => {
+                    assert_eq!(action.strip_prefix("grantd:"), Some(row.name));
+                    assert!(row.on == On::Cluster && row.access != Access::Policies);
+                }
+                Asks::Kms(action) => {
+                    assert_eq!(action.name(), row.name);
+                    assert_eq!(row.access, Access::Policies);
+                }
+                Asks::Iam { user, role } => {
+                    assert_eq!(user.replace("User", "Role"), role);
+                    assert_eq!(
+                        user.replace("User", "Principal").strip_prefix("iam:"),
+                        Some(row.name)
+                    );
+                }
+            }
+        }
+    }
+}
