@@ -11,6 +11,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // `bytes` fields become `Bytes`, which share one buffer with the message they came in.
     tonic_prost_build::configure()
         .bytes(".")
+        // Ordered maps, so that equal messages have equal bytes: an idempotency key is bound to them.
+        .btree_map(".")
         .compile_fds(descriptors)?;
     println!("cargo:rerun-if-changed=proto");
     Ok(())

@@ -75,6 +75,8 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
             policy_name,
             sid,
             grant_id,
+            statement,
+            enabled_by,
         } = by;
         let kind = if policy_type.is_empty() {
             Value::Null
@@ -85,6 +87,8 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
             ("PolicyType", kind),
             ("PolicyName", json!(policy_name)),
             ("Sid", json!(sid)),
+            ("Statement", json!(statement)),
+            ("EnabledBy", json!(enabled_by)),
             ("GrantId", json!(grant_id)),
         ]);
         if shown == json!({}) {
@@ -97,10 +101,17 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
         [] => Value::Null,
         ids => json!(ids),
     };
+    // AWS's text of a denial; an allow has none.
+    let message = if decision.message.is_empty() {
+        Value::Null
+    } else {
+        json!(decision.message)
+    };
     let value = object([
         ("Decision", json!(name)),
         ("DecidedBy", by),
-        ("Reason", json!(decision.message)),
+        ("Reason", json!(decision.why)),
+        ("Message", message),
         ("KeyArn", json!(answer.key_arn)),
         ("TokenGrantIds", tokens),
     ]);

@@ -9,6 +9,7 @@ mod authorize;
 mod cluster;
 mod common;
 mod completions;
+pub mod decide;
 mod error;
 mod excerpt;
 mod grant;

@@ -69,6 +69,102 @@ pub const GRANT_TOKEN_CHARS_MAX: usize = 8_192;
 /// Grant tokens that one request may carry (ID-12).
 pub const GRANT_TOKENS_MAX: usize = 10;
 
+/// Longest name of a condition key in a request: the longest of AWS are `kms:EncryptionContext:` and a context key.
+pub const CONTEXT_KEY_CHARS_MAX: usize = 512;
+
+/// Longest value of a condition key in a request: an ARN, with room.
+pub const CONTEXT_VALUE_CHARS_MAX: usize = 4_096;
+
+/// Condition keys that a request may bring: far more than AWS defines for KMS.
+pub const CONTEXT_KEYS_MAX: usize = 128;
+
+/// Values of one multivalued condition key of a request.
+pub const CONTEXT_VALUES_MAX: usize = 64;
+
+/// Bytes of a whole encryption context, keys and values together, as in the KMS guide.
+pub const ENCRYPTION_CONTEXT_BYTES_MAX: usize = 8_192;
+
+/// Session tags of one session (STS: 50).
+pub const SESSION_TAGS_MAX: usize = 50;
+
+/// Tags in one request: as many as a key may have (E-1), and as many again, so that the refusal of too many tags is
+/// `apply`'s to word.
+pub const REQUEST_TAGS_MAX: usize = 100;
+
+/// Operations that one CreateGrant may name: the closed list (G-6) has 19; duplicates carry no meaning (G-5).
+pub const REQUEST_OPERATIONS_MAX: usize = 64;
+
+/// Pairs of one constraint map as sent; how many a grant may hold is CreateGrant's own rule (G-24).
+pub const REQUEST_CONSTRAINT_PAIRS_MAX: usize = 64;
+
+/// Longest address of a node, `host:port`: a DNS name has 253 characters, a port five.
+pub const ADDRESS_CHARS_MAX: usize = 260;
+
+/// Questions of one BatchAuthorize: all are decided on one view, which must not be held for long; 1,000 take about a
+/// millisecond.
+pub const BATCH_QUESTIONS_MAX: usize = 1_000;
+
+/// Violations that one ValidationException tells: an answer must not grow with what is wrong.
+pub const VIOLATIONS_MAX: usize = 10;
+
+/// Characters of a wrong value that a ValidationException repeats.
+pub const VIOLATION_ECHO_CHARS_MAX: usize = 512;
+
+/// Bytes of an error's message: it travels twice in HTTP/2 trailers, which clients cut at 16 KiB.
+pub const ERROR_MESSAGE_BYTES_MAX: usize = 3_072;
+
+/// Bytes of one message of a client: a policy of 128 KiB characters of two bytes each, and room for the rest.
+pub const REQUEST_BYTES_MAX: usize = 1024 * 1024;
+
+/// How long a node works on a request that names no deadline, in milliseconds.
+pub const REQUEST_DEADLINE_MS: u64 = 10_000;
+
+/// The longest deadline a request may name, in milliseconds: what waits holds memory.
+pub const REQUEST_DEADLINE_MS_MAX: u64 = 60_000;
+
+
+/// Bytes of log entries read, and sent to a follower, at once: several largest entries, yet a fraction of a second on
+/// a slow link. A request never exceeds it by more than one entry.
+pub const LOG_READ_BYTES_MAX: usize = 1024 * 1024;
+
+/// Most entries in one request to a follower: group commit of 256 callers goes in one.
+pub const APPEND_ENTRIES_MAX: u64 = 256;
+
+/// Largest message between nodes: `LOG_READ_BYTES_MAX`, one record of 1 MiB beyond it and 64 bytes of frame an entry
+/// make 2.1 MiB; rounded up. A snapshot travels in chunks.
+pub const PEER_MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// One chunk of a snapshot on its way to a follower.
+pub const SNAPSHOT_CHUNK_BYTES: usize = 1024 * 1024;
+
+/// Largest snapshot taken from a peer: a hundred million records of 188 bytes; beyond it the state would not fit.
+pub const SNAPSHOT_BYTES_MAX: u64 = 20_000_000_000;
+
+/// Entries applied before they are published together: readers see at most this many late, and pay for one swap.
+pub const APPLY_BATCH_MAX: usize = 256;
+
+/// Entries between two snapshots. sled gives back little and purges slowly (900,000 entries: 8.9 s), so early and often.
+pub const SNAPSHOT_EVERY_ENTRIES: u64 = 5_000;
+
+/// Entries kept behind the newest snapshot, so that a follower that was away for a moment needs no snapshot.
+pub const LOG_KEPT_ENTRIES: u64 = 1_000;
+
+/// Entries purged in one step.
+pub const PURGE_STEP_ENTRIES: u64 = 256;
+
+/// Proposals that one node has in flight: beyond it a new one is refused without effect. 4,096 durable writes take
+/// about two seconds on one disk; a longer queue would only time out.
+pub const PROPOSALS_IN_FLIGHT_MAX: usize = 4_096;
+
+/// (node, boot id) pairs that a leader remembers having given a read index: the members of a large cluster, each
+/// restarted a few times within one bound.
+pub const READERS_MAX: usize = 4_096;
+
+/// Longest address of a peer: a DNS name of 253 characters, a colon and a port.
+pub const PEER_ADDRESS_MAX: usize = 260;
+
+/// Most members that a cluster may have. Raft is sane for a handful of voters; the rest are read replicas.
+pub const MEMBERS_MAX: usize = 1_024;
 /// Grants on a customer managed key, unless the settings say less (G-19: AWS's quota).
 pub const GRANTS_PER_KEY_MAX: u32 = 50_000;
 
@@ -141,7 +237,19 @@ pub const TOKEN_EPOCHS_MAX: usize = 64;
 /// Longest sealed secret of a token epoch: 32 bytes of secret and the sealing's frame, with room for another cipher.
 pub const SEALED_SECRET_MAX: usize = 1_024;
 
+
+/// Bytes of one BatchAuthorize: a thousand questions with an encryption context and a token each, and room.
+pub const BATCH_REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Longest payload of one stored record. The largest records are a command with a policy document of 131,072 characters
 /// (the model's string limit, before P-1 refuses it) of at most 4 bytes, 512 KiB, and a role with all its policies,
 /// 20 of at most 32 KiB; everything else of either takes less than 256 KiB.
 pub const STORED_RECORD_MAX: usize = 1024 * 1024;
+
+/// Least maximum staleness that a cluster may be made with, in milliseconds: four freshness rounds, or a node would
+/// refuse whenever one of them is late.
+pub const MAX_STALENESS_MS_MIN: u64 = 200;
+
+/// Greatest maximum staleness that a cluster may be made with, in milliseconds: a minute is a long time to go on with a
+/// permission that was taken away.
+pub const MAX_STALENESS_MS_MAX: u64 = 60_000;

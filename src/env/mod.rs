@@ -5,9 +5,11 @@
 
 pub mod clock;
 pub mod net;
+pub mod offload;
 pub mod real;
 pub mod rng;
 
 pub use clock::{BootTime, Clock, WallTime, timeout};
 pub use net::{BoxedIo, Io, Listener, Net};
+pub use offload::{Offload, offload};
 pub use rng::Rng;

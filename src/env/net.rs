@@ -3,6 +3,7 @@
 //! Never: a protocol. What is spoken on a stream is `replica`'s and `grpc`'s affair.
 
 use std::io;
+use std::net::SocketAddr;
 
 use async_trait::async_trait;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -28,8 +29,8 @@ pub trait Net: Send + Sync + 'static {
 /// A bound listener.
 #[async_trait]
 pub trait Listener: Send + Sync + 'static {
-    /// The next connection.
-    async fn accept(&self) -> io::Result<BoxedIo>;
+    /// The next connection, and who has made it.
+    async fn accept(&self) -> io::Result<(BoxedIo, SocketAddr)>;
 
     /// The address that it listens on, with the port that it got.
     fn local_address(&self) -> io::Result<String>;

@@ -1,13 +1,14 @@
 //! The real clocks, the operating system's randomness and TCP: the only home of `now()`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{BootTime, BoxedIo, Clock, Listener, Net, Rng, WallTime};
+use super::{BootTime, BoxedIo, Clock, Listener, Net, Offload, Rng, WallTime};
 
 /// The clocks of this machine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -49,6 +50,18 @@ impl Rng for OsRng {
     }
 }
 
+/// The runtime's pool of threads for blocking work.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Threads;
+
+#[async_trait]
+impl Offload for Threads {
+    async fn run(&self, work: Box<dyn FnOnce() + Send>) {
+        // A panic of the work shows as its missing value.
+        let _ = tokio::task::spawn_blocking(work).await;
+    }
+}
+
 /// TCP, with `TCP_NODELAY` on every stream.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tcp;
@@ -70,10 +83,10 @@ struct TcpAcceptor(TcpListener);
 
 #[async_trait]
 impl Listener for TcpAcceptor {
-    async fn accept(&self) -> io::Result<BoxedIo> {
-        let (stream, _) = self.0.accept().await?;
+    async fn accept(&self) -> io::Result<(BoxedIo, SocketAddr)> {
+        let (stream, peer) = self.0.accept().await?;
         stream.set_nodelay(true)?;
-        Ok(Box::new(stream))
+        Ok((Box::new(stream), peer))
     }
 
     fn local_address(&self) -> io::Result<String> {

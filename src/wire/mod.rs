@@ -3,6 +3,8 @@
 //! Imports `domain` alone. Generated types and rows never leave through a public function of `domain`; conversions go
 //! inward through the validating constructors, outward by full destructuring.
 
+pub mod api;
+
 #[allow(missing_docs, clippy::all)]
 pub mod peer {
     //! What nodes say to each other: `proto/grantd/peer/v1/peer.proto`.

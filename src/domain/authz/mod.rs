@@ -5,6 +5,7 @@
 //! Imports ids, limits, time, policy, state. Never: a clock, I/O; the time of a decision is given.
 
 pub mod caller;
+pub mod claim;
 pub mod combine;
 mod context;
 pub mod decision;

@@ -16,6 +16,8 @@ mod principals;
 mod refusal;
 pub mod table;
 mod tags;
+#[cfg(test)]
+mod testing;
 
 pub mod bootstrap;
 pub mod create_account;

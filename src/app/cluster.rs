@@ -1,0 +1,186 @@
+//! What the operator does to the cluster itself.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{App, AppError, Arrival, Terms};
+use crate::authn;
+use crate::domain::authz::claim::Claim;
+use crate::domain::op::Scope;
+use crate::domain::time::{Incarnation, Revision};
+
+/// What a node can do to its cluster; the node itself implements it.
+#[async_trait]
+pub trait ClusterControl: Send + Sync + 'static {
+    /// What the node knows now.
+    async fn status(&self) -> ClusterStatus;
+
+    /// Makes a new cluster with this node as its only member.
+    async fn initialize(
+        &self,
+        scope: Scope,
+        max_staleness: Option<Duration>,
+        deadline: Duration,
+    ) -> Result<Incarnation, ClusterError>;
+
+    /// Makes this node a member of the cluster that the node at `via` belongs to.
+    async fn join(&self, via: &str, deadline: Duration) -> Result<Incarnation, ClusterError>;
+
+    /// Takes a member out.
+    async fn remove(&self, node: u64, deadline: Duration) -> Result<(), ClusterError>;
+}
+
+/// What a node knows of itself and its cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ClusterStatus {
+    /// Its part.
+    pub role: Role,
+    /// Who leads, as far as it knows.
+    pub leader: Option<u64>,
+    /// The term.
+    pub term: u64,
+    /// The life of the cluster; `None`: it belongs to none.
+    pub incarnation: Option<Incarnation>,
+    /// What it has applied.
+    pub applied: Revision,
+    /// How old its state may be; `None`: it has not proven itself fresh since it started.
+    pub staleness: Option<Duration>,
+    /// The cluster's bound.
+    pub max_staleness: Option<Duration>,
+    /// Voters and learners, in the order of their ids.
+    pub members: Vec<Member>,
+    /// The digest of its state.
+    pub fingerprint: String,
+}
+
+/// A node's part in its cluster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Role {
+    /// It belongs to no cluster.
+    Uninitialized,
+    /// It follows without a vote.
+    Learner,
+    /// It follows.
+    Follower,
+    /// It leads.
+    Leader,
+    /// It was taken out.
+    Removed,
+}
+
+impl Role {
+    /// One word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Uninitialized => "uninitialized",
+            Self::Learner => "learner",
+            Self::Follower => "follower",
+            Self::Leader => "leader",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+/// A member of a cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Its id.
+    pub node: u64,
+    /// Where the others reach it.
+    pub address: String,
+    /// Whether it votes.
+    pub voter: bool,
+}
+
+/// Why the cluster could not be changed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ClusterError {
+    /// It is not possible as things are; nothing was done.
+    #[error("{0}")]
+    Refused(String),
+    /// It cannot be done now; nothing was done.
+    #[error("{0}")]
+    Unavailable(String),
+    /// It may or may not have been done.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl App {
+    /// What the node knows of itself and its cluster; answered even by a node that cannot decide.
+    ///
+    /// # Errors
+    /// [`AppError::Refused`] or [`AppError::NotOperator`].
+    pub async fn status(
+        &self,
+        arrival: &Arrival,
+        claim: &Claim,
+    ) -> Result<ClusterStatus, AppError> {
+        self.operator(arrival, claim)?;
+        Ok(self.cluster.status().await)
+    }
+
+    /// Makes a new cluster with this node as its only member.
+    ///
+    /// # Errors
+    /// As [`App::status`], and [`AppError::Cluster`].
+    pub async fn initialize(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        max_staleness: Option<Duration>,
+    ) -> Result<Incarnation, AppError> {
+        self.operator(arrival, &terms.claim)?;
+        self.cluster
+            .initialize(
+                terms.scope.clone(),
+                max_staleness,
+                self.remaining(arrival, terms),
+            )
+            .await
+            .map_err(AppError::Cluster)
+    }
+
+    /// Makes this node a member of the cluster that the node at `via` belongs to.
+    ///
+    /// # Errors
+    /// As [`App::status`], and [`AppError::Cluster`].
+    pub async fn join(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        via: &str,
+    ) -> Result<Incarnation, AppError> {
+        self.operator(arrival, &terms.claim)?;
+        self.cluster
+            .join(via, self.remaining(arrival, terms))
+            .await
+            .map_err(AppError::Cluster)
+    }
+
+    /// Takes a member out.
+    ///
+    /// # Errors
+    /// As [`App::status`], and [`AppError::Cluster`].
+    pub async fn remove(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        node: u64,
+    ) -> Result<(), AppError> {
+        self.operator(arrival, &terms.claim)?;
+        self.cluster
+            .remove(node, self.remaining(arrival, terms))
+            .await
+            .map_err(AppError::Cluster)
+    }
+
+    fn operator(&self, arrival: &Arrival, claim: &Claim) -> Result<(), AppError> {
+        authn::admit(arrival.peer).map_err(AppError::Refused)?;
+        match claim {
+            Claim::Operator => Ok(()),
+            Claim::Front { .. } | Claim::Principal(_) => Err(AppError::NotOperator),
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! May this subject do this to this key now?
+
+use std::sync::Arc;
+
+use super::tokens::Opened;
+use super::{Answered, App, AppError, Arrival, Consistency, Terms, millis_rounded_up};
+use crate::audit::DecisionRecord;
+use crate::authn::{self, Trusted};
+use crate::domain::authz::caller::{Caller, Identity};
+use crate::domain::authz::claim::{Claim, Question, TokenText};
+use crate::domain::authz::decision::Decision;
+use crate::domain::authz::request::{About, Parameters, Request, Target};
+use crate::domain::authz::resolve::{AliasUse, resolve};
+use crate::domain::authz::{self};
+use crate::domain::ids::{AccountId, GrantId, KeyArn};
+use crate::domain::policy::{Action, ActionTarget};
+use crate::domain::time::{Position, Revision};
+use crate::gate::read::{Staleness, TooStale, View};
+
+/// A question's answer.
+#[derive(Clone, Debug)]
+pub struct Decided {
+    /// Whom it is about.
+    pub subject: Identity,
+    /// The decision.
+    pub decision: Decision,
+    /// The key that was decided on.
+    pub key: Option<KeyArn>,
+    /// Grants that the state did not know yet and that the decision took into account, by token.
+    pub token_grants: Vec<GrantId>,
+}
+
+/// The answers to a batch, all of one view.
+pub type DecidedAll = Vec<Result<Decided, AppError>>;
+
+impl App {
+    /// Decides one question.
+    ///
+    /// # Errors
+    /// [`AppError`]: a deny is not one of them.
+    pub async fn decide(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        question: Question,
+    ) -> Result<(Decided, Answered), AppError> {
+        let (mut decided, answered) = self.decide_all(arrival, terms, &[question]).await?;
+        let one = decided
+            .pop()
+            .ok_or(AppError::Internal("a question got no answer"))??;
+        Ok((one, answered))
+    }
+
+    /// Decides many questions at one revision. A question that cannot be decided spoils no other.
+    ///
+    /// # Errors
+    /// [`AppError`], if none of them can be decided: caller not believed, node not fresh enough.
+    pub async fn decide_all(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        questions: &[Question],
+    ) -> Result<(DecidedAll, Answered), AppError> {
+        let trusted = self.admit(arrival)?;
+        let view = self.view(arrival, terms, terms.consistency).await?;
+        let (view, opened) = self.reach(arrival, terms, view, questions).await?;
+        let decided: DecidedAll = questions
+            .iter()
+            .zip(opened)
+            .map(|(question, opened)| self.decide_on(trusted, terms, &view, question, &opened?))
+            .collect();
+        let position = view.position();
+        let Staleness(age) = view.finish().map_err(AppError::Stale)?;
+        let answered = Answered {
+            position,
+            staleness_ms: Some(millis_rounded_up(age)),
+        };
+        self.record(arrival, terms, questions, &decided, answered);
+        Ok((decided, answered))
+    }
+
+    /// The tokens of each question, opened on a view that has reached what they need.
+    async fn reach(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        view: View,
+        questions: &[Question],
+    ) -> Result<(View, Vec<Result<Opened, AppError>>), AppError> {
+        let open = |view: &View| -> Vec<Result<Opened, AppError>> {
+            questions
+                .iter()
+                .map(|question| {
+                    self.vault
+                        .open(
+                            view.state(),
+                            view.position().revision,
+                            &question.grant_tokens,
+                            arrival.at,
+                        )
+                        .map_err(AppError::Token)
+                })
+                .collect()
+        };
+        self.unmask(arrival, &view);
+        let opened = open(&view);
+        let Some(wait_for) = furthest(&opened) else {
+            return Ok((view, opened));
+        };
+        match self.catch_up(arrival, terms, &view, wait_for).await {
+            Ok(later) => {
+                let opened = open(&later);
+                Ok((later, opened))
+            }
+            // Those that need no wait are answered on the view there is.
+            Err(error) => {
+                for question in questions {
+                    self.unmask_beyond(arrival, &view, &question.grant_tokens, &error);
+                }
+                let opened = opened
+                    .into_iter()
+                    .map(|opened| match opened {
+                        Ok(Opened {
+                            wait_for: Some(_), ..
+                        }) => Err(error.clone()),
+                        other => other,
+                    })
+                    .collect();
+                Ok((view, opened))
+            }
+        }
+    }
+
+    /// A view that has applied `revision` of the same life of the cluster.
+    pub(super) async fn catch_up(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        view: &View,
+        revision: Revision,
+    ) -> Result<View, AppError> {
+        let position = Position {
+            incarnation: view.position().incarnation,
+            revision,
+        };
+        self.view(arrival, terms, Consistency::AtLeast(position))
+            .await
+    }
+
+    /// Distrusts the epochs of tokens that claim more than a read index asked for after they came.
+    fn unmask_beyond(
+        &self,
+        arrival: &Arrival,
+        view: &View,
+        tokens: &[TokenText],
+        error: &AppError,
+    ) {
+        let AppError::Stale(TooStale::BeyondCommitted { read_index, .. }) = error else {
+            return;
+        };
+        if let Some(forged) = self
+            .vault
+            .distrust_beyond(view.state(), tokens, *read_index)
+        {
+            self.alarm(arrival, forged, view.state());
+        }
+    }
+
+    fn decide_on(
+        &self,
+        trusted: Trusted,
+        terms: &Terms,
+        view: &View,
+        question: &Question,
+        opened: &Opened,
+    ) -> Result<Decided, AppError> {
+        let state = view.state();
+        let caller = authn::verify_question(trusted, &terms.claim, question, state)
+            .map_err(AppError::Refused)?;
+        let action = Action::parse(&question.action);
+        let kms = action
+            .kms()
+            .ok_or_else(|| AppError::UnknownAction(question.action.as_ref().into()))?;
+        let account = account_of(&caller, question)?;
+        let key = question
+            .key
+            .as_ref()
+            .filter(|_| kms.target() != ActionTarget::None)
+            .map(|key| {
+                let alias_use = if kms.accepts_alias() {
+                    AliasUse::Accepted
+                } else {
+                    AliasUse::Refused
+                };
+                resolve(state, &terms.scope, account, key, alias_use)
+            })
+            .transpose()
+            .map_err(AppError::Unresolved)?;
+        let target = match (key, question.key.as_ref()) {
+            (Some(key), Some(named)) => Target::Key {
+                key,
+                alias: named.alias(),
+            },
+            _ => Target::Account(account),
+        };
+        let token_grants: Vec<_> = opened
+            .ahead
+            .iter()
+            .filter(|grant| key.is_some_and(|key| key.arn == grant.key))
+            .map(Arc::clone)
+            .collect();
+        let request = Request {
+            caller: &caller,
+            scope: &terms.scope,
+            action,
+            target,
+            encryption_context: &question.encryption_context,
+            about: About::Nothing,
+            token_grants: &token_grants,
+            parameters: Parameters::FromFront,
+            now: self.now(state),
+        };
+        let decision = authz::authorize(state, &request);
+        Ok(Decided {
+            subject: caller.identity,
+            decision,
+            key: key.map(|key| key.arn.clone()),
+            token_grants: token_grants.iter().map(|grant| grant.id).collect(),
+        })
+    }
+
+    fn record(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        questions: &[Question],
+        decided: &DecidedAll,
+        answered: Answered,
+    ) {
+        let front = match &terms.claim {
+            Claim::Front { name, .. } => Some(name.as_ref()),
+            Claim::Operator | Claim::Principal(_) => None,
+        };
+        for (question, decided) in questions.iter().zip(decided) {
+            if let Ok(decided) = decided {
+                self.audit.decided(&DecisionRecord {
+                    request_id: arrival.request_id,
+                    front,
+                    subject: &decided.subject,
+                    action: &question.action,
+                    key: decided.key.as_ref(),
+                    decision: &decided.decision,
+                    position: answered.position,
+                    staleness_ms: answered.staleness_ms.unwrap_or_default(),
+                    grant_tokens: question.grant_tokens.len(),
+                });
+            }
+        }
+    }
+}
+
+fn furthest(opened: &[Result<Opened, AppError>]) -> Option<Revision> {
+    opened
+        .iter()
+        .filter_map(|opened| opened.as_ref().ok()?.wait_for)
+        .max()
+}
+
+/// Where a bare key id or alias of the question resolves (ID-4). A service has no account: it names the key by ARN.
+fn account_of(caller: &Caller, question: &Question) -> Result<AccountId, AppError> {
+    use crate::domain::ids::KeyRef;
+    match (caller.identity.account(), &question.key) {
+        (Some(account), _) => Ok(account),
+        (None, Some(KeyRef::KeyArn(arn))) => Ok(arn.account),
+        (None, Some(KeyRef::AliasArn(arn))) => Ok(arn.account),
+        (None, Some(KeyRef::Id(_) | KeyRef::Alias(_)) | None) => {
+            Err(AppError::Refused(authn::Refusal::NeedsKeyArn))
+        }
+    }
+}

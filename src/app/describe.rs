@@ -1,0 +1,63 @@
+//! What the state says, to those who may know it.
+
+use super::tokens::Opened;
+use super::{Answered, App, AppError, Arrival, Terms, millis_rounded_up};
+use crate::authn;
+use crate::domain::authz::claim::TokenText;
+use crate::domain::op::{self, Answer, Query};
+use crate::gate::read::{Staleness, View};
+
+impl App {
+    /// Answers a question about the state.
+    ///
+    /// # Errors
+    /// [`AppError`]; a denial is [`AppError::Rejected`].
+    pub async fn describe(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        query: &Query,
+        tokens: &[TokenText],
+    ) -> Result<(Answer, Answered), AppError> {
+        let trusted = self.admit(arrival)?;
+        let mut view = self.view(arrival, terms, terms.consistency).await?;
+        self.unmask(arrival, &view);
+        let mut opened = self.opened(arrival, &view, tokens)?;
+        if let Some(revision) = opened.wait_for {
+            view = self.catch_up(arrival, terms, &view, revision).await?;
+            opened = self.opened(arrival, &view, tokens)?;
+        }
+        let state = view.state();
+        let caller = authn::verify(trusted, &terms.claim, state).map_err(AppError::Refused)?;
+        let position = view.position();
+        let answer = op::query(
+            state,
+            &caller,
+            &terms.scope,
+            self.now(state),
+            &opened.ahead,
+            query,
+        )
+        .map_err(|rejection| AppError::Rejected {
+            rejection,
+            position,
+        })?;
+        let Staleness(age) = view.finish().map_err(AppError::Stale)?;
+        let answered = Answered {
+            position,
+            staleness_ms: Some(millis_rounded_up(age)),
+        };
+        Ok((answer, answered))
+    }
+
+    fn opened(
+        &self,
+        arrival: &Arrival,
+        view: &View,
+        tokens: &[TokenText],
+    ) -> Result<Opened, AppError> {
+        self.vault
+            .open(view.state(), view.position().revision, tokens, arrival.at)
+            .map_err(AppError::Token)
+    }
+}

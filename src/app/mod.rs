@@ -1,0 +1,159 @@
+//! The use cases: decide, mutate, describe, and the cluster itself. The only layer that sequences the others.
+//!
+//! A question: gate → view → claim verified → tokens opened → decided → second clock check → audit → answer.
+//! A change: view → claim verified → command built whole, ids drawn → gate → outcome → token minted.
+//! Imports gate, authn, audit, crypto, env, domain. Never: a transport, a second way to write.
+
+pub mod cluster;
+pub mod decide;
+pub mod describe;
+pub mod error;
+pub mod mutate;
+pub mod tokens;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::audit::DecisionSink;
+use crate::authn::{self, Trusted};
+use crate::domain::authz::claim::Claim;
+use crate::domain::ids::RequestId;
+use crate::domain::limits;
+use crate::domain::op::Scope;
+use crate::domain::state::State;
+use crate::domain::time::{Position, Timestamp};
+use crate::env::{BootTime, Clock, Rng};
+pub use crate::gate::read::Consistency;
+use crate::gate::read::{Demand, ReadGate, View};
+use crate::gate::write::WriteGate;
+use cluster::ClusterControl;
+pub use error::AppError;
+use tokens::{Forged, TokenVault};
+
+/// What the use cases work with; one a node.
+pub struct App {
+    /// The node's id, told in every answer.
+    pub node_id: u64,
+    /// The door of reads.
+    pub reads: Arc<ReadGate>,
+    /// The door of writes.
+    pub writes: Arc<WriteGate>,
+    /// The node's clocks.
+    pub clock: Arc<dyn Clock>,
+    /// Where ids, nonces and salts come from.
+    pub rng: Arc<dyn Rng>,
+    /// Where decisions are told.
+    pub audit: Arc<dyn DecisionSink>,
+    /// The keys of the grant tokens.
+    pub vault: TokenVault,
+    /// What the node can do to its cluster.
+    pub cluster: Arc<dyn ClusterControl>,
+}
+
+/// A request as it came in.
+#[derive(Clone, Copy, Debug)]
+pub struct Arrival {
+    /// Drawn for this request.
+    pub request_id: RequestId,
+    /// When it arrived.
+    pub at: BootTime,
+    /// The address of the connection's other end.
+    pub peer: Option<IpAddr>,
+}
+
+/// What a request says of itself.
+#[derive(Clone, Debug)]
+pub struct Terms {
+    /// Who calls; not yet believed.
+    pub claim: Claim,
+    /// Where bare names resolve.
+    pub scope: Scope,
+    /// How fresh the answer must be.
+    pub consistency: Consistency,
+    /// A bound smaller than the cluster's, if the caller wants one.
+    pub max_staleness: Option<Duration>,
+    /// How long the node may wait to be fresh enough; `None`: until the deadline.
+    pub wait: Option<Duration>,
+    /// How long the node may take; `None`: [`limits::REQUEST_DEADLINE_MS`].
+    pub deadline: Option<Duration>,
+}
+
+/// What an answer says of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Answered {
+    /// What it was answered at; of a write, where it took effect.
+    pub position: Position,
+    /// An upper bound of its age, rounded up to milliseconds; `None` of a write.
+    pub staleness_ms: Option<u64>,
+}
+
+impl App {
+    /// Takes note of a request, before anything of it is read.
+    pub fn arrive(&self, peer: Option<IpAddr>) -> Arrival {
+        Arrival {
+            request_id: RequestId(self.rng.bytes16()),
+            at: self.clock.boot(),
+            peer,
+        }
+    }
+
+    fn admit(&self, arrival: &Arrival) -> Result<Trusted, AppError> {
+        authn::admit(arrival.peer).map_err(AppError::Refused)
+    }
+
+    /// What is left of the request's time.
+    fn remaining(&self, arrival: &Arrival, terms: &Terms) -> Duration {
+        let whole = terms
+            .deadline
+            .unwrap_or(Duration::from_millis(limits::REQUEST_DEADLINE_MS))
+            .min(Duration::from_millis(limits::REQUEST_DEADLINE_MS_MAX));
+        whole.saturating_sub(self.clock.boot().since(arrival.at))
+    }
+
+    async fn view(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        consistency: Consistency,
+    ) -> Result<View, AppError> {
+        let left = self.remaining(arrival, terms);
+        let demand = Demand {
+            consistency,
+            max_staleness: terms.max_staleness,
+            deadline: terms.wait.map_or(left, |wait| wait.min(left)),
+        };
+        self.reads.view(&demand).await.map_err(AppError::Stale)
+    }
+
+    /// The time of a decision: what expires has expired when either clock says so.
+    fn now(&self, state: &State) -> Timestamp {
+        state
+            .clock()
+            .max(Timestamp::from_millis(self.clock.wall().0))
+    }
+
+    /// Looks whether an earlier token has turned out to be forged, now that the view knows more.
+    fn unmask(&self, arrival: &Arrival, view: &View) {
+        if let Some(forged) =
+            self.vault
+                .unmask(view.state(), view.position().revision, view.as_of())
+        {
+            self.alarm(arrival, forged, view.state());
+        }
+    }
+
+    fn alarm(&self, arrival: &Arrival, forged: Forged, state: &State) {
+        self.audit.token_forged(
+            arrival.request_id,
+            forged.epoch.0,
+            forged.claimed.0,
+            state.revision().0,
+        );
+    }
+}
+
+/// An age as answers tell it: milliseconds, rounded up, so that it stays an upper bound.
+fn millis_rounded_up(age: Duration) -> u64 {
+    u64::try_from(age.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}

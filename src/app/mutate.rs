@@ -1,0 +1,219 @@
+//! A change: claim verified on a view, command built whole, proposed, told.
+
+use std::sync::Arc;
+
+use super::{Answered, App, AppError, Arrival, Terms};
+use crate::authn;
+use crate::domain::authz::claim::TokenText;
+use crate::domain::ids::{AccountId, KeyRef};
+use crate::domain::op::retire_grant::RetireGrant;
+use crate::domain::op::rotate_token_epoch::RotateTokenEpoch;
+use crate::domain::op::{Command, CreatedGrant, DryRun, Idempotency, Output, Semantics};
+use crate::domain::time::Position;
+use crate::gate::read::View;
+use crate::gate::write::Draft;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum Change {
+    /// A command, whole.
+    Command {
+        /// The command.
+        command: Command,
+        /// Grant tokens that came with it: checked, never evidence.
+        grant_tokens: Vec<TokenText>,
+    },
+    /// RetireGrant by token (G-41).
+    RetireByToken {
+        /// The token.
+        token: TokenText,
+        /// Whether only to authorize and validate (G-20).
+        dry_run: DryRun,
+    },
+    /// A new token epoch.
+    RotateTokenEpoch,
+}
+
+/// An idempotency key with the hash of its request.
+#[derive(Clone, Debug)]
+pub struct IdempotencyTerms {
+    /// Chosen by the client.
+    pub key: Arc<str>,
+    /// What the client had seen when it first sent the request; `None`: what this node has applied now.
+    pub birth: Option<Position>,
+    /// Of the request as sent.
+    pub request_hash: [u8; 32],
+}
+
+/// What was done.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// What the operation tells.
+    pub output: Output,
+    /// CreateGrant's token; `None` of all else, and of a replay whose grant is gone.
+    pub grant_token: Option<String>,
+    /// Where it took effect.
+    pub answered: Answered,
+}
+
+/// What a change is built with: the caller's account, and randomness for its one new id.
+#[derive(Clone, Copy, Debug)]
+pub struct Material {
+    /// The account of the caller, if it has one.
+    pub account: Option<AccountId>,
+    /// Drawn for this change alone.
+    pub entropy: [u8; 32],
+}
+
+impl App {
+    /// Carries out what `build` makes. `build` runs once the caller is verified: nothing of a request is looked at for
+    /// one who is not.
+    ///
+    /// # Errors
+    /// [`AppError`], or the error of `build`.
+    pub async fn mutate<E: From<AppError>>(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        idempotency: Option<IdempotencyTerms>,
+        build: impl FnOnce(&Material) -> Result<Change, E> + Send,
+    ) -> Result<Done, E> {
+        let trusted = self.admit(arrival)?;
+        let view = self.view(arrival, terms, terms.consistency).await?;
+        let caller =
+            authn::verify(trusted, &terms.claim, view.state()).map_err(AppError::Refused)?;
+        let mut entropy = [0; 32];
+        self.rng.fill(&mut entropy);
+        let change = build(&Material {
+            account: caller.identity.account(),
+            entropy,
+        })?;
+        let command = self.command(arrival, terms, &view, change).await?;
+        if matches!(command, Command::CreateGrant(_)) && view.state().minting_epoch().is_none() {
+            return Err(AppError::NoMintingEpoch.into());
+        }
+        let idempotency = idempotency
+            .map(|terms| born(terms, view.position()))
+            .transpose()?;
+        // The claim was verified in time.
+        view.finish().map_err(AppError::Stale)?;
+        let draft = Draft {
+            semantics: Semantics::CURRENT,
+            caller,
+            scope: terms.scope.clone(),
+            request_id: arrival.request_id,
+            idempotency,
+            command,
+        };
+        let committed = self
+            .writes
+            .propose(draft, self.remaining(arrival, terms))
+            .await
+            .map_err(AppError::Write)?;
+        let output = committed.outcome.map_err(|rejection| AppError::Rejected {
+            rejection,
+            position: committed.position,
+        })?;
+        Ok(Done {
+            grant_token: self.token_of(&view, &output)?,
+            output,
+            answered: Answered {
+                position: committed.position,
+                staleness_ms: None,
+            },
+        })
+    }
+
+    async fn command(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        view: &View,
+        change: Change,
+    ) -> Result<Command, AppError> {
+        match change {
+            Change::Command {
+                command,
+                grant_tokens,
+            } => {
+                for token in &grant_tokens {
+                    self.vault
+                        .examine(view.state(), token)
+                        .map_err(AppError::Token)?;
+                }
+                Ok(command)
+            }
+            Change::RetireByToken { token, dry_run } => {
+                let located = self
+                    .vault
+                    .locate(view.state(), &token)
+                    .map_err(AppError::Token)?;
+                let (key, grant_id) = match located {
+                    Ok(found) => found,
+                    Err(revision) => {
+                        let later = self.catch_up(arrival, terms, view, revision).await?;
+                        self.vault
+                            .locate(later.state(), &token)
+                            .map_err(AppError::Token)?
+                            .map_err(|_| AppError::Internal("a token stayed unknown"))?
+                    }
+                };
+                Ok(Command::RetireGrant(RetireGrant {
+                    key: KeyRef::KeyArn(key),
+                    grant_id: grant_id.to_string().into(),
+                    dry_run,
+                }))
+            }
+            Change::RotateTokenEpoch => {
+                let (mut secret, mut nonce) = ([0; 32], [0; 24]);
+                self.rng.fill(&mut secret);
+                self.rng.fill(&mut nonce);
+                let sealed = self
+                    .vault
+                    .seal(view.position().incarnation, nonce, secret)
+                    .map_err(|_| AppError::Internal("the new epoch's secret cannot be sealed"))?;
+                Ok(Command::RotateTokenEpoch(RotateTokenEpoch {
+                    sealed_epoch_secret: sealed.into(),
+                }))
+            }
+        }
+    }
+
+    /// The token of a grant that was just created or found again: minted only after apply, with the revision at which
+    /// the grant came to be, never a retry's.
+    fn token_of(&self, view: &View, output: &Output) -> Result<Option<String>, AppError> {
+        let Output::Grant(CreatedGrant {
+            grant: Some(grant),
+            id: _,
+            depends_on,
+        }) = output
+        else {
+            return Ok(None);
+        };
+        let salt = self.rng.bytes16();
+        let token = self
+            .vault
+            .mint(view.state(), grant, *depends_on, salt)
+            .map_err(AppError::Token)?;
+        Ok(token.map(crate::crypto::token::GrantToken::into_text))
+    }
+}
+
+/// The idempotency of an entry: the birth must be of this life of the cluster.
+fn born(terms: IdempotencyTerms, now: Position) -> Result<Idempotency, AppError> {
+    let IdempotencyTerms {
+        key,
+        birth,
+        request_hash,
+    } = terms;
+    let birth = birth.unwrap_or(now);
+    if birth.incarnation != now.incarnation {
+        return Err(AppError::ForeignBirth);
+    }
+    Ok(Idempotency {
+        key,
+        birth: birth.revision,
+        request_hash,
+    })
+}

@@ -1,0 +1,662 @@
+//! `grantd decide`: decides JSON lines offline, without a cluster.
+//!
+//! One line in, one line out, in order. A line that cannot be read is answered with its error, and the next one is
+//! taken. Imports domain. Never: an input beyond its bound, a condition key that the line does not give.
+
+use std::collections::BTreeMap;
+use std::io::{self, BufRead, Read, Write};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Exit;
+use crate::domain::authz::combine::{Evidence, NamedPolicy, Object, Subject, combine};
+use crate::domain::authz::decision::{Decision, Outcome};
+use crate::domain::ids::{
+    AccountId, AliasArn, GrantId, KeyArn, KeyId, Partition, PrincipalArn, PrincipalKind,
+    ServicePrincipal, UniqueId,
+};
+use crate::domain::policy::{
+    Action, ActionTarget, Ask, ContextKey, ContextSource, ContextValue, Policy, PolicyKind,
+    Profile, ResourceName, Who,
+};
+use crate::domain::state::grant::{
+    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
+};
+use crate::domain::time::{Revision, Timestamp};
+
+/// Longest line: the policies of 20 levels at their largest, with room. A longer one is answered with an error.
+const LINE_MAX: usize = 4 * 1024 * 1024;
+
+/// Decides every line of `input`. [`Exit::Error`] if some line could not be read.
+///
+/// # Errors
+/// Reading or writing failed.
+pub fn decide_lines(mut input: impl BufRead, mut output: impl Write) -> io::Result<Exit> {
+    let mut exit = Exit::Success;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let mut bounded = (&mut input).take(LINE_MAX as u64 + 1);
+        if bounded.read_until(b'\n', &mut line)? == 0 {
+            break;
+        }
+        let is_whole = line.ends_with(b"\n");
+        if is_whole {
+            line.pop();
+        } else if line.len() > LINE_MAX {
+            skip_line(&mut input)?;
+        }
+        let answer = if line.len() > LINE_MAX {
+            Answer::refused(
+                Value::Null,
+                format!("the line is longer than {LINE_MAX} bytes"),
+            )
+        } else if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        } else {
+            answer(&line)
+        };
+        if answer.error.is_some() {
+            exit = Exit::Error;
+        }
+        serde_json::to_writer(&mut output, &answer)?;
+        output.write_all(b"\n")?;
+    }
+    output.flush()?;
+    Ok(exit)
+}
+
+fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
+    loop {
+        let buffer = input.fill_buf()?;
+        let (used, done) = match buffer.iter().position(|byte| *byte == b'\n') {
+            Some(at) => (at + 1, true),
+            None => (buffer.len(), buffer.is_empty()),
+        };
+        input.consume(used);
+        if done {
+            return Ok(());
+        }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Answer {
+    id: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decided_by: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+impl Answer {
+    fn refused(id: Value, error: String) -> Self {
+        Self {
+            id,
+            decision: None,
+            decided_by: None,
+            reason: None,
+            error: Some(error),
+        }
+    }
+}
+
+fn answer(line: &[u8]) -> Answer {
+    let value: Value = match serde_json::from_slice(line) {
+        Ok(value) => value,
+        Err(error) => return Answer::refused(Value::Null, format!("the line is no JSON: {error}")),
+    };
+    let id = value.get("id").cloned().unwrap_or(Value::Null);
+    let case: Case = match serde_json::from_value(value) {
+        Ok(case) => case,
+        Err(error) => return Answer::refused(id, format!("the line is no decision case: {error}")),
+    };
+    match decide(&case) {
+        Ok((decision, grant_names)) => {
+            let outcome = match decision.outcome() {
+                Outcome::Allow => "allow",
+                Outcome::ExplicitDeny => "explicitDeny",
+                Outcome::ImplicitDeny => "implicitDeny",
+            };
+            let decided_by = decided_by(&decision, &grant_names);
+            Answer {
+                id,
+                decision: Some(outcome),
+                decided_by: Some(decided_by),
+                reason: Some(decision.to_string()),
+                error: None,
+            }
+        }
+        Err(error) => Answer::refused(id, error),
+    }
+}
+
+fn decided_by(decision: &Decision, grant_names: &BTreeMap<GrantId, String>) -> Value {
+    let Some(by) = decision.decided_by() else {
+        return Value::Null;
+    };
+    let mut members = serde_json::Map::new();
+    members.insert("type".into(), by.source.as_str().into());
+    if let Some(statement) = &by.statement {
+        members.insert("statement".into(), statement.index.into());
+        if let Some(sid) = &statement.sid {
+            members.insert("sid".into(), (**sid).into());
+        }
+        if let Some(policy) = &statement.policy {
+            members.insert("policy".into(), (**policy).into());
+        }
+    }
+    if let Some(name) = by.grant.as_ref().and_then(|grant| grant_names.get(grant)) {
+        members.insert("id".into(), name.as_str().into());
+    }
+    if let Some(statement) = &by.enabled_by {
+        let sid = statement.sid.as_deref().map_or(Value::Null, Into::into);
+        members.insert(
+            "enabledBy".into(),
+            serde_json::json!({"statement": statement.index, "sid": sid}),
+        );
+    }
+    Value::Object(members)
+}
+
+/// A line. Members that it does not know (`expect`, `features`, …) are left alone.
+#[derive(Deserialize)]
+struct Case {
+    request: RequestLine,
+    #[serde(default)]
+    policies: PoliciesLine,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestLine {
+    principal: String,
+    principal_entity: Option<String>,
+    action: String,
+    resource: String,
+    resource_account: Option<String>,
+    #[serde(default)]
+    wildcard_only: bool,
+    #[serde(default)]
+    encryption_context: BTreeMap<String, String>,
+    #[serde(default)]
+    context: BTreeMap<String, ValueLine>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ValueLine {
+    One(ScalarLine),
+    Many(Vec<ScalarLine>),
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ScalarLine {
+    Text(String),
+    Bool(bool),
+    Number(serde_json::Number),
+}
+
+impl ScalarLine {
+    fn text(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Bool(truth) => truth.to_string(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PoliciesLine {
+    identity: Vec<IdentityLine>,
+    key: Option<Value>,
+    boundary: Option<Value>,
+    session: Option<Value>,
+    scps: Vec<Vec<Value>>,
+    rcps: Vec<Vec<Value>>,
+    grants: Vec<GrantLine>,
+}
+
+#[derive(Deserialize)]
+struct IdentityLine {
+    name: Option<String>,
+    policy: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GrantLine {
+    grant_id: String,
+    grantee_principal: String,
+    retiring_principal: Option<String>,
+    operations: Vec<String>,
+    #[serde(default)]
+    constraints: Option<ConstraintsLine>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ConstraintsLine {
+    encryption_context_equals: BTreeMap<String, String>,
+    encryption_context_subset: BTreeMap<String, String>,
+    source_arn: Option<String>,
+}
+
+/// The condition keys of a line, and no others.
+struct LineContext(BTreeMap<ContextKey, LineValue>);
+
+enum LineValue {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl ContextSource for LineContext {
+    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+        Some(match self.0.get(key)? {
+            LineValue::One(text) => ContextValue::text(text),
+            LineValue::Many(texts) => ContextValue::Many(texts),
+        })
+    }
+}
+
+/// The caller of a line, owned.
+enum Principal {
+    Root(AccountId),
+    User(PrincipalArn),
+    Session {
+        session: PrincipalArn,
+        role: PrincipalArn,
+    },
+    Federated {
+        arn: PrincipalArn,
+        by: Option<PrincipalArn>,
+    },
+    Service(ServicePrincipal),
+}
+
+impl Principal {
+    fn read(request: &RequestLine) -> Result<Self, String> {
+        let text = &request.principal;
+        if !text.starts_with("arn:") {
+            return text
+                .parse()
+                .map(Self::Service)
+                .map_err(|error| format!("request.principal: {error}"));
+        }
+        let arn: PrincipalArn = text
+            .parse()
+            .map_err(|error| format!("request.principal: {error}"))?;
+        let entity = match &request.principal_entity {
+            Some(text) => Some(
+                text.parse::<PrincipalArn>()
+                    .map_err(|error| format!("request.principalEntity: {error}"))?,
+            ),
+            None => None,
+        };
+        Ok(match arn.kind() {
+            PrincipalKind::Root => Self::Root(arn.account()),
+            PrincipalKind::User { .. } => Self::User(arn),
+            // A role by itself: any session of it.
+            PrincipalKind::Role { .. } => Self::Session {
+                session: arn.clone(),
+                role: arn,
+            },
+            PrincipalKind::AssumedRole { .. } => {
+                // ID-19: a session's ARN has lost the role's path, so the role cannot be made up from it.
+                let role =
+                    entity.filter(|entity| matches!(entity.kind(), PrincipalKind::Role { .. }));
+                let role =
+                    role.ok_or("request.principalEntity: a session needs the ARN of its role")?;
+                Self::Session { session: arn, role }
+            }
+            PrincipalKind::FederatedUser { .. } => {
+                let by =
+                    entity.filter(|entity| matches!(entity.kind(), PrincipalKind::User { .. }));
+                Self::Federated { arn, by }
+            }
+        })
+    }
+
+    fn who(&self) -> Who<'_> {
+        match self {
+            Self::Root(account) => Who::Root { account: *account },
+            Self::User(arn) => Who::User {
+                arn,
+                unique_id: None,
+            },
+            Self::Session { session, role } => Who::RoleSession {
+                session,
+                role,
+                unique_id: None,
+            },
+            Self::Federated { arn, by } => Who::FederatedUser {
+                arn,
+                federated_by: by.as_ref(),
+                unique_id: None,
+            },
+            Self::Service(name) => Who::Service { name },
+        }
+    }
+}
+
+fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> {
+    let Case { request, policies } = case;
+    let principal = Principal::read(request)?;
+    let who = principal.who();
+    let action = Action::parse(&request.action);
+    let context = read_context(&request.context);
+
+    let owner = owner(request, &who)?;
+    let account_text = owner.to_string();
+    let region = match context.get(&ContextKey::parse("aws:RequestedRegion")) {
+        Some(ContextValue::One(value)) => value.into_text().into_owned(),
+        Some(ContextValue::Many(_)) | None => "*".to_string(),
+    };
+    let service = request.action.split(':').next().unwrap_or_default();
+    let has_no_resource = request.wildcard_only || request.resource == "*";
+    let resource = if has_no_resource {
+        ResourceName::none(Partition::Aws.as_str(), service, &region, &account_text)
+    } else {
+        ResourceName::arn(&request.resource).ok_or_else(|| {
+            format!(
+                "request.resource: `{}` is neither an ARN nor `*`",
+                request.resource
+            )
+        })?
+    };
+
+    let key_policy = policies
+        .key
+        .as_ref()
+        .map(|value| read_policy(value, PolicyKind::Key, "policies.key"))
+        .transpose()?;
+    let boundary = policies
+        .boundary
+        .as_ref()
+        .map(|value| read_policy(value, PolicyKind::Boundary, "policies.boundary"))
+        .transpose()?;
+    let session = match &policies.session {
+        None => Vec::new(),
+        Some(Value::Array(values)) => {
+            read_policies(values, PolicyKind::Session, "policies.session")?
+        }
+        Some(value) => vec![read_policy(value, PolicyKind::Session, "policies.session")?],
+    };
+    let mut identity = Vec::with_capacity(policies.identity.len());
+    for (index, line) in policies.identity.iter().enumerate() {
+        let place = format!("policies.identity[{index}]");
+        let name: Option<Arc<str>> = line.name.as_deref().map(Into::into);
+        identity.push((
+            name,
+            read_policy(&line.policy, PolicyKind::Identity, &place)?,
+        ));
+    }
+    let service_control = read_levels(&policies.scps, PolicyKind::ServiceControl, "policies.scps")?;
+    let resource_control =
+        read_levels(&policies.rcps, PolicyKind::ResourceControl, "policies.rcps")?;
+
+    let is_on_key = !has_no_resource
+        && resource.tail().starts_with("key/")
+        && action
+            .kms()
+            .is_some_and(|action| action.target() != ActionTarget::None);
+    let object = if is_on_key {
+        Object::Key {
+            owner,
+            policy: key_policy.as_deref(),
+            bindings: None,
+            is_aws_managed: false,
+        }
+    } else {
+        Object::Other { owner }
+    };
+    let (grants, grant_names) = read_grants(&policies.grants, owner, request)?;
+    let encryption_context = pairs(&request.encryption_context);
+
+    let decision = combine(&Evidence {
+        ask: Ask {
+            action: &action,
+            resource,
+            who,
+            has_boundary: boundary.is_some(),
+            context: &context,
+            profile: Profile::Current,
+        },
+        resource: (!has_no_resource).then_some(&*request.resource),
+        object,
+        identity: identity.iter().map(|(name, policy)| NamedPolicy {
+            name: name.as_ref(),
+            policy,
+        }),
+        boundary: boundary.as_deref(),
+        session: &session,
+        service_control: &service_control,
+        resource_control: &resource_control,
+        endpoint: None,
+        grants: grants.iter(),
+        encryption_context: &encryption_context,
+        subject: Subject::Nothing,
+    });
+    Ok((decision, grant_names))
+}
+
+fn owner(request: &RequestLine, who: &Who<'_>) -> Result<AccountId, String> {
+    if let Some(text) = &request.resource_account {
+        return text
+            .parse()
+            .map_err(|error| format!("request.resourceAccount: {error}"));
+    }
+    ResourceName::arn(&request.resource)
+        .and_then(|name| name.account().parse().ok())
+        .or_else(|| who.account())
+        .ok_or_else(|| {
+            "request.resourceAccount: it is missing, and the resource's ARN has no account"
+                .to_string()
+        })
+}
+
+fn read_context(lines: &BTreeMap<String, ValueLine>) -> LineContext {
+    let value = |line: &ValueLine| match line {
+        ValueLine::One(scalar) => LineValue::One(scalar.text()),
+        ValueLine::Many(scalars) => LineValue::Many(scalars.iter().map(ScalarLine::text).collect()),
+    };
+    LineContext(
+        lines
+            .iter()
+            .map(|(key, line)| (ContextKey::parse(key), value(line)))
+            .collect(),
+    )
+}
+
+fn read_policy(value: &Value, kind: PolicyKind, place: &str) -> Result<Arc<Policy>, String> {
+    Policy::parse(&value.to_string(), kind).map_err(|error| format!("{place}: {error}"))
+}
+
+fn read_policies(
+    values: &[Value],
+    kind: PolicyKind,
+    place: &str,
+) -> Result<Vec<Arc<Policy>>, String> {
+    let read = |(index, value)| read_policy(value, kind, &format!("{place}[{index}]"));
+    values.iter().enumerate().map(read).collect()
+}
+
+fn read_levels(
+    levels: &[Vec<Value>],
+    kind: PolicyKind,
+    place: &str,
+) -> Result<Vec<Vec<Arc<Policy>>>, String> {
+    let read = |(index, level): (usize, &Vec<Value>)| {
+        read_policies(level, kind, &format!("{place}[{index}]"))
+    };
+    levels.iter().enumerate().map(read).collect()
+}
+
+type NamedGrants = (Vec<Grant>, BTreeMap<GrantId, String>);
+
+fn read_grants(
+    lines: &[GrantLine],
+    owner: AccountId,
+    request: &RequestLine,
+) -> Result<NamedGrants, String> {
+    let key: KeyArn = match request.resource.parse() {
+        Ok(key) => key,
+        Err(_) => {
+            // Grants count on keys alone; one on anything else is harmless, but must name some key.
+            let alias: Option<AliasArn> = request.resource.parse().ok();
+            let region = alias.map(|alias| alias.region);
+            let region = region.map_or_else(|| "us-east-1".parse(), Ok);
+            let region = region.map_err(|error| format!("request.resource: {error}"))?;
+            KeyArn {
+                partition: Partition::Aws,
+                region,
+                account: owner,
+                key_id: KeyId::Uuid([0; 16]),
+            }
+        }
+    };
+    let mut grants = Vec::with_capacity(lines.len());
+    let mut names = BTreeMap::new();
+    for (index, line) in lines.iter().enumerate() {
+        let within = |error: String| format!("policies.grants[{index}]: {error}");
+        let mut id = [0u8; 32];
+        for (slot, byte) in id.iter_mut().rev().zip(index.to_le_bytes()) {
+            *slot = byte;
+        }
+        names.insert(GrantId(id), line.grant_id.clone());
+        let operations = line
+            .operations
+            .iter()
+            .map(|text| {
+                text.parse::<GrantOperation>()
+                    .map_err(|_| within(format!("`{text}` is no operation that a grant may hold")))
+            })
+            .collect::<Result<_, _>>()?;
+        grants.push(Grant {
+            id: GrantId(id),
+            key: key.clone(),
+            grantee: read_grant_principal(&line.grantee_principal).map_err(within)?,
+            retiring: line
+                .retiring_principal
+                .as_deref()
+                .map(read_grant_principal)
+                .transpose()
+                .map_err(within)?,
+            operations,
+            constraints: read_constraints(line.constraints.as_ref()).map_err(within)?,
+            name: None,
+            issuing_account: owner,
+            created_at: Timestamp::from_millis(0),
+            born: Revision(0),
+        });
+    }
+    Ok((grants, names))
+}
+
+fn read_grant_principal(text: &str) -> Result<GrantPrincipal, String> {
+    if !text.starts_with("arn:") {
+        return text
+            .parse()
+            .map(GrantPrincipal::Service)
+            .map_err(|error| error.to_string());
+    }
+    let arn: PrincipalArn = text
+        .parse()
+        .map_err(|error: crate::domain::ids::ParseIdError| error.to_string())?;
+    // A line knows no immutable ids, and its callers carry none: names alone are compared.
+    let unique_id = UniqueId::of_account(arn.account());
+    Ok(GrantPrincipal::Arn { arn, unique_id })
+}
+
+fn read_constraints(line: Option<&ConstraintsLine>) -> Result<GrantConstraints, String> {
+    let Some(ConstraintsLine {
+        encryption_context_equals: equals,
+        encryption_context_subset: subset,
+        source_arn,
+    }) = line
+    else {
+        return Ok(GrantConstraints::default());
+    };
+    // U-21: an empty map counts as absent.
+    let context = match (equals.is_empty(), subset.is_empty()) {
+        (true, true) => None,
+        (false, true) => Some(ContextConstraint::Equals(pairs(equals).into())),
+        (true, false) => Some(ContextConstraint::Subset(pairs(subset).into())),
+        (false, false) => {
+            return Err("more than one constraint on the encryption context".to_string());
+        }
+    };
+    let source_arn = source_arn.as_deref().map(str::parse).transpose();
+    Ok(GrantConstraints {
+        context,
+        source_arn: source_arn.map_err(|error| format!("sourceArn: {error}"))?,
+    })
+}
+
+fn pairs(map: &BTreeMap<String, String>) -> EncryptionContext {
+    map.iter()
+        .map(|(key, value)| (key.as_str().into(), value.as_str().into()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(input: &str) -> (Exit, Vec<Value>) {
+        let mut output = Vec::new();
+        let exit = decide_lines(input.as_bytes(), &mut output).unwrap();
+        let lines = String::from_utf8(output).unwrap();
+        (
+            exit,
+            lines
+                .lines()
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect(),
+        )
+    }
+
+    const GOOD: &str = r#"{"id":"a","expect":"allow","features":[],"request":{"principal":"arn:aws:iam::111122223333:root","action":"kms:Decrypt","resource":"arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"},"policies":{"key":{"Version":"2012-10-17","Statement":{"Sid":"S","Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"kms:*","Resource":"*"}}}}"#;
+
+    #[test]
+    fn good_lines_are_decided_and_bad_ones_answered_with_their_error() {
+        let bad_policy = GOOD.replace("\"a\"", "\"b\"").replace("Allow", "Perhaps");
+        let (exit, lines) = run(&format!(
+            "{GOOD}\nnot json\n\n{bad_policy}\n{{\"id\":7}}\n{GOOD}"
+        ));
+        assert_eq!(exit, Exit::Error);
+        assert_eq!(lines.len(), 5);
+        assert_eq!(lines[0]["decision"], "allow");
+        assert_eq!(lines[0]["decidedBy"]["sid"], "S");
+        assert!(lines[1]["error"].as_str().unwrap().contains("no JSON"));
+        assert_eq!(lines[2]["id"], "b");
+        assert!(
+            lines[2]["error"]
+                .as_str()
+                .unwrap()
+                .contains("policies.key: line 1, column")
+        );
+        assert_eq!(lines[3]["id"], 7);
+        assert_eq!(lines[4]["decision"], "allow");
+        assert_eq!(run(GOOD).0, Exit::Success);
+    }
+
+    #[test]
+    fn line_beyond_the_bound_is_refused_and_the_next_one_taken() {
+        let long = " ".repeat(LINE_MAX + 10);
+        let (exit, lines) = run(&format!("{long}\n{GOOD}\n"));
+        assert_eq!(exit, Exit::Error);
+        assert!(lines[0]["error"].as_str().unwrap().contains("longer than"));
+        assert_eq!(lines[1]["decision"], "allow");
+    }
+}

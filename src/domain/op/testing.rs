@@ -1,0 +1,302 @@
+//! A small cluster for the tests of operations: two accounts, an administrator, users without rights, a key.
+
+use std::sync::Arc;
+
+use super::{Answer, Command, Entry, Event, Idempotency, Output, Page, Paged, Query, Rejection, Scope, Semantics};
+use super::{apply, query};
+use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
+use crate::domain::ids::{GrantId, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, RequestId, UniqueId};
+use crate::domain::op::{
+    bootstrap, create_account, create_grant, create_key, create_principal, put_key_policy,
+    put_principal_policy,
+};
+use crate::domain::state::State;
+use crate::domain::state::grant::GrantOperation;
+use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState};
+use crate::domain::state::settings::Settings;
+use crate::domain::time::{Incarnation, Revision, Timestamp};
+
+pub const OWNER: &str = "111122223333";
+pub const OTHER: &str = "444455556666";
+pub const ADMIN: &str = "arn:aws:iam::111122223333:user/admin";
+pub const BOB: &str = "arn:aws:iam::111122223333:user/bob";
+pub const CAROL: &str = "arn:aws:iam::111122223333:user/team/carol";
+pub const APP: &str = "arn:aws:iam::111122223333:role/app";
+pub const EXT: &str = "arn:aws:iam::444455556666:user/ext";
+pub const ALLOW_ALL: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Sid":"All","Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+
+/// Code and message of a refusal.
+pub type Refused = (&'static str, String);
+
+pub struct Cluster {
+    pub state: State,
+    pub at: u64,
+    pub now: u64,
+    pub events: Vec<Event>,
+}
+
+pub fn arn(text: &str) -> PrincipalArn {
+    text.parse().unwrap()
+}
+
+pub fn scope() -> Scope {
+    Scope { partition: Partition::Aws, region: "eu-west-1".parse().unwrap() }
+}
+
+/// A caller by its ARN; `operator` and `system` by these words.
+pub fn caller(text: &str) -> Caller {
+    let identity = match text {
+        "operator" => Identity::Operator,
+        "system" => Identity::System,
+        _ if text.ends_with(".amazonaws.com") => Identity::Service(text.parse().unwrap()),
+        _ => {
+            let arn = arn(text);
+            if arn.is_root() {
+                Identity::Root { account: arn.account() }
+            } else {
+                let unique_id = unique_id(&arn, 0);
+                Identity::User { arn, unique_id }
+            }
+        }
+    };
+    Caller { identity, facts: RequestFacts::default() }
+}
+
+/// A session of [`APP`].
+pub fn session(name: &str) -> Caller {
+    let role = arn(APP);
+    let identity = Identity::RoleSession {
+        arn: arn(&format!("arn:aws:sts::{OWNER}:assumed-role/app/{name}")),
+        unique_id: unique_id(&role, 0),
+        role,
+        session_policy: None,
+        session_tags: Default::default(),
+    };
+    Caller { identity, facts: RequestFacts::default() }
+}
+
+/// The id of the `n`th principal of this name.
+pub fn unique_id(arn: &PrincipalArn, n: u8) -> UniqueId {
+    let mut bytes: [u8; 16] = blake3::hash(arn.as_str().as_bytes()).as_bytes()[..16].try_into().unwrap();
+    bytes[15] ^= n;
+    if arn.as_str().contains(":role/") {
+        UniqueId::of_new_role(&bytes)
+    } else {
+        UniqueId::of_new_user(&bytes)
+    }
+}
+
+pub fn key_id(n: u8) -> KeyId {
+    KeyId::Uuid([n; 16])
+}
+
+pub fn key_arn(n: u8) -> KeyArn {
+    KeyArn {
+        partition: Partition::Aws,
+        region: scope().region,
+        account: OWNER.parse().unwrap(),
+        key_id: key_id(n),
+    }
+}
+
+pub fn key(n: u8) -> KeyRef {
+    KeyRef::Id(key_id(n))
+}
+
+pub fn create_key(n: u8) -> create_key::CreateKey {
+    create_key::CreateKey {
+        account: OWNER.parse().unwrap(),
+        partition: Partition::Aws,
+        region: scope().region,
+        key_id: key_id(n),
+        description: "".into(),
+        spec: KeySpec::SymmetricDefault,
+        usage: None,
+        origin: KeyOrigin::AwsKms,
+        multi_region: create_key::MultiRegion::No,
+        policy: None,
+        lockout_check: Default::default(),
+        tags: Default::default(),
+    }
+}
+
+/// A grant of Decrypt to `grantee` on key 1.
+pub fn create_grant(n: u8, grantee: &str) -> create_grant::CreateGrant {
+    create_grant::CreateGrant {
+        key: key(1),
+        grant_id: GrantId([n; 32]),
+        grantee: Some(grantee.into()),
+        grantee_service: None,
+        retiring: None,
+        retiring_service: None,
+        operations: vec![GrantOperation::Decrypt],
+        context_equals: Default::default(),
+        context_subset: Default::default(),
+        source_arn: None,
+        name: None,
+        dry_run: Default::default(),
+    }
+}
+
+pub fn page(limit: u32, marker: Option<Arc<str>>) -> Page {
+    Page { limit: Some(limit), marker }
+}
+
+impl Cluster {
+    /// Not even bootstrapped.
+    pub fn empty() -> Self {
+        Self { state: State::default(), at: 0, now: 1_000, events: Vec::new() }
+    }
+
+    /// Accounts, principals and key 1.
+    pub fn new() -> Self {
+        let mut cluster = Self::empty();
+        cluster.done("system", Command::Bootstrap(bootstrap::Bootstrap {
+            incarnation: Incarnation([7; 16]),
+            settings: Settings::default(),
+            sealed_epoch_secret: Arc::new([1, 2, 3]),
+        }));
+        for account in [OWNER, OTHER] {
+            cluster.done("operator", Command::CreateAccount(create_account::CreateAccount {
+                account: account.parse().unwrap(),
+                name: "".into(),
+            }));
+        }
+        for principal in [ADMIN, BOB, CAROL, APP, EXT] {
+            cluster.make_principal(principal, 0);
+        }
+        cluster.put_policy(ADMIN, ALLOW_ALL);
+        cluster.done(ADMIN, Command::CreateKey(create_key(1)));
+        cluster
+    }
+
+    pub fn make_principal(&mut self, text: &str, n: u8) {
+        let arn = arn(text);
+        let root = PrincipalArn::root_of(Partition::Aws, arn.account());
+        let unique_id = unique_id(&arn, n);
+        self.done(root.as_str(), Command::CreatePrincipal(create_principal::CreatePrincipal {
+            arn,
+            unique_id,
+            tags: Default::default(),
+        }));
+    }
+
+    /// Gives a user or role this identity policy.
+    pub fn put_policy(&mut self, text: &str, policy: &str) {
+        let arn = arn(text);
+        let root = PrincipalArn::root_of(Partition::Aws, arn.account());
+        self.done(root.as_str(), Command::PutPrincipalPolicy(put_principal_policy::PutPrincipalPolicy {
+            arn,
+            name: "test".into(),
+            policy: policy.into(),
+        }));
+    }
+
+    /// Puts the policy of key 1.
+    pub fn put_key_policy(&mut self, policy: &str) {
+        self.done(ADMIN, Command::PutKeyPolicy(put_key_policy::PutKeyPolicy {
+            key: key(1),
+            policy_name: None,
+            policy: policy.into(),
+            lockout_check: super::LockoutCheck::Bypass,
+        }));
+    }
+
+    /// Puts key 1 into this state, as operations that are not built yet would.
+    pub fn set_key(&mut self, change: impl FnOnce(&mut Key)) {
+        let mut key = (**self.state.key(&key_arn(1)).unwrap()).clone();
+        change(&mut key);
+        self.state.put_key(Arc::new(key));
+    }
+
+    pub fn set_key_state(&mut self, state: KeyState) {
+        self.set_key(|key| key.state = state);
+    }
+
+    pub fn entry(&self, who: &Caller, idempotency: Option<Idempotency>, command: Command) -> Entry {
+        Entry {
+            proposed_at: Timestamp::from_millis(self.now),
+            semantics: Semantics::CURRENT,
+            caller: who.clone(),
+            scope: scope(),
+            request_id: RequestId([0; 16]),
+            idempotency,
+            command,
+        }
+    }
+
+    /// Applies an entry; the state of a refused command must be as it was.
+    pub fn apply(&mut self, entry: &Entry) -> Result<Output, Rejection> {
+        self.at += 1;
+        let mut expected = self.state.clone();
+        expected.advance(Revision(self.at), entry.proposed_at);
+        let applied = apply(&mut self.state, Revision(self.at), entry);
+        if applied.outcome.is_err() {
+            assert_eq!(self.state.fingerprint(), expected.fingerprint(), "a refusal wrote");
+            assert!(applied.events.is_empty());
+        }
+        self.events = applied.events;
+        applied.outcome
+    }
+
+    pub fn run_as(&mut self, who: &Caller, command: Command) -> Result<Output, Refused> {
+        let entry = self.entry(who, None, command);
+        self.apply(&entry).map_err(refused)
+    }
+
+    pub fn run(&mut self, who: &str, command: Command) -> Result<Output, Refused> {
+        self.run_as(&caller(who), command)
+    }
+
+    /// Runs a command that must succeed.
+    pub fn done(&mut self, who: &str, command: Command) -> Output {
+        self.run(who, command).unwrap_or_else(|(code, why)| panic!("{code}: {why}"))
+    }
+
+    /// Runs a command on a copy that must refuse it; code and message.
+    pub fn refusal(&self, who: &str, command: Command) -> Refused {
+        let mut copy = self.copy();
+        copy.run(who, command).err().unwrap_or_else(|| panic!("not refused"))
+    }
+
+    pub fn copy(&self) -> Self {
+        Self { state: self.state.clone(), at: self.at, now: self.now, events: Vec::new() }
+    }
+
+    pub fn ask_as(&self, who: &Caller, question: Query) -> Result<Answer, Refused> {
+        let now = Timestamp::from_millis(self.now);
+        query(&self.state, who, &scope(), now, &[], &question).map_err(refused)
+    }
+
+    pub fn ask(&self, who: &str, question: Query) -> Result<Answer, Refused> {
+        self.ask_as(&caller(who), question)
+    }
+}
+
+fn refused(rejection: Rejection) -> Refused {
+    (rejection.code.as_str(), rejection.message.to_string())
+}
+
+/// Every entry of a listing, page by page, and the number of pages.
+pub fn all_pages<T>(mut next: impl FnMut(Page) -> Paged<T>, limit: u32) -> (Vec<T>, usize) {
+    let (mut all, mut pages, mut marker) = (Vec::new(), 0, None);
+    loop {
+        let paged = next(page(limit, marker));
+        assert!(paged.items.len() <= limit as usize);
+        all.extend(paged.items);
+        pages += 1;
+        match paged.next {
+            Some(next) => marker = Some(next),
+            None => return (all, pages),
+        }
+    }
+}
+
+/// A row of a table of refusals: what is refused, the code, and a part of the message.
+pub fn check_rows(rows: Vec<(&str, Refused, &str, &str)>) {
+    for (what, (code, message), wanted, part) in rows {
+        assert_eq!(code, wanted, "{what}: {message}");
+        assert!(message.contains(part), "{what}: `{message}` does not contain `{part}`");
+    }
+}

@@ -1,0 +1,46 @@
+//! Work that blocks, kept off the threads that serve.
+
+use std::io;
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+/// Where blocking work runs: a pool of threads in production, in place in a simulator, which has no threads.
+#[async_trait]
+pub trait Offload: Send + Sync + 'static {
+    /// Runs `work` and returns once it has ended.
+    async fn run(&self, work: Box<dyn FnOnce() + Send>);
+}
+
+/// Runs `work` on `offload` and returns its value.
+///
+/// # Errors
+/// `work` panicked, or the runtime is shutting down.
+pub async fn offload<T: Send + 'static>(
+    offload: &dyn Offload,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<T> {
+    let (send, receive) = oneshot::channel();
+    offload
+        .run(Box::new(move || {
+            // The receiver is gone only when nobody waits for the value any more.
+            let _ = send.send(work());
+        }))
+        .await;
+    receive
+        .await
+        .map_err(|_| io::Error::other("blocking work was cut short"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::real::Threads;
+    use super::*;
+
+    #[tokio::test]
+    async fn value_of_the_work_comes_back_and_a_panic_is_an_error() {
+        assert_eq!(offload(&Threads, || 6 * 7).await.unwrap(), 42);
+        let fail = || -> u8 { panic!("on purpose") };
+        assert!(offload(&Threads, fail).await.is_err());
+    }
+}

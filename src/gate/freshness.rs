@@ -1,0 +1,106 @@
+//! What this node has proven about how old its state is.
+//!
+//! The as-of is an instant of the node's own boot clock such that everything acknowledged anywhere before it is in the
+//! published state. Never: a proof by another clock, or by "I am the leader".
+
+use std::time::Duration;
+
+use crate::domain::time::Revision;
+use crate::env::{BootTime, Clock, WallTime};
+use crate::replica::NoReadIndex;
+
+/// How far CLOCK_REALTIME minus CLOCK_BOOTTIME may move within the life of one proof, in milliseconds.
+///
+/// A hypervisor that freezes a guest's clocks and sets its wall clock right afterwards shows as a jump. Slewing by ntpd
+/// moves it by half a millisecond a second, and a proof lives a second; a step by hand costs one round, which is fine.
+const CLOCK_JUMP_MS: u64 = 250;
+
+/// One proof of freshness.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Proof {
+    /// Read before the leader was asked.
+    pub as_of: BootTime,
+    /// What the leader answered, and the published state has reached.
+    pub read_index: Revision,
+    /// CLOCK_REALTIME minus CLOCK_BOOTTIME when it was read.
+    pub offset: ClockOffset,
+}
+
+impl Proof {
+    /// True when the clocks have moved against each other since the proof was begun: the boot clock may have stood still.
+    pub fn jumped(&self, now: ClockOffset) -> bool {
+        self.offset.0.abs_diff(now.0) > CLOCK_JUMP_MS
+    }
+}
+
+/// CLOCK_REALTIME minus CLOCK_BOOTTIME, in milliseconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ClockOffset(i64);
+
+/// Both clocks at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Instant {
+    /// The clock that freshness goes by.
+    pub boot: BootTime,
+    /// Whether the two clocks still move together.
+    pub offset: ClockOffset,
+}
+
+impl Instant {
+    /// Reads both clocks.
+    pub fn read(clock: &dyn Clock) -> Self {
+        let boot = clock.boot();
+        let WallTime(wall_ms) = clock.wall();
+        let boot_ms = i64::try_from(boot.since_boot().as_millis()).unwrap_or(i64::MAX);
+        let wall_ms = i64::try_from(wall_ms).unwrap_or(i64::MAX);
+        Self {
+            boot,
+            offset: ClockOffset(wall_ms.saturating_sub(boot_ms)),
+        }
+    }
+}
+
+/// Why the last round proved nothing.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum WhyNotFresh {
+    /// No round has ended since the node started.
+    #[error("the node has just started")]
+    JustStarted,
+    /// The leader gave no read index.
+    #[error(transparent)]
+    NoReadIndex(#[from] NoReadIndex),
+    /// The state has not reached the read index in time.
+    #[error("the state is at revision {applied} and has not reached {read_index} within {} ms", within.as_millis())]
+    Lagging {
+        /// Where the state is.
+        applied: Revision,
+        /// What the leader has committed.
+        read_index: Revision,
+        /// How long the round waited.
+        within: Duration,
+    },
+    /// CLOCK_REALTIME and CLOCK_BOOTTIME have moved against each other.
+    #[error("the clocks of this machine have jumped, so it may have been paused")]
+    ClockJump,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proof(offset: i64) -> Proof {
+        Proof {
+            as_of: BootTime::from_boot(Duration::from_secs(1)),
+            read_index: Revision(1),
+            offset: ClockOffset(offset),
+        }
+    }
+
+    #[test]
+    fn proof_is_void_when_the_wall_clock_jumps_either_way() {
+        assert!(!proof(1_000).jumped(ClockOffset(1_250)));
+        assert!(!proof(1_000).jumped(ClockOffset(750)));
+        assert!(proof(1_000).jumped(ClockOffset(1_251)));
+        assert!(proof(1_000).jumped(ClockOffset(749)));
+    }
+}

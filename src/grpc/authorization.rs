@@ -1,0 +1,123 @@
+//! Questions and decisions.
+
+use tonic::{Request, Response, Status};
+
+use super::{Api, Call, Fault, refuse_idempotency};
+use crate::app::AppError;
+use crate::app::decide::Decided;
+use crate::domain::authz::claim::Question;
+use crate::domain::ids::KeyArn;
+use crate::wire::api::authorization::{decision_out, read_batch};
+use crate::wire::v1;
+use crate::wire::v1::authorization_server::Authorization;
+use crate::wire::v1::batch_authorize_response::{Answered as AnsweredItem, Item, item};
+
+#[tonic::async_trait]
+impl Authorization for Api {
+    async fn authorize(
+        &self,
+        request: Request<v1::AuthorizeRequest>,
+    ) -> Result<Response<v1::AuthorizeResponse>, Status> {
+        let arrival = self.arrive(&request);
+        let decided = async {
+            let Call {
+                arrival,
+                header,
+                terms,
+                request,
+            } = self.read(arrival, request)?;
+            refuse_idempotency(&header)?;
+            let v1::AuthorizeRequest {
+                header: _,
+                question,
+            } = request;
+            let question = Question::try_from(question.unwrap_or_default())?;
+            let (decided, answered) = self.0.decide(&arrival, &terms, question).await?;
+            let (decision, key_arn) = out(decided);
+            Ok::<_, Fault>(Response::new(v1::AuthorizeResponse {
+                header: Some(self.answer_header(&arrival, answered)),
+                decision: Some(decision),
+                key_arn,
+            }))
+        };
+        decided
+            .await
+            .map_err(|fault| self.failed(&arrival, fault, || None))
+    }
+
+    async fn batch_authorize(
+        &self,
+        request: Request<v1::BatchAuthorizeRequest>,
+    ) -> Result<Response<v1::BatchAuthorizeResponse>, Status> {
+        let arrival = self.arrive(&request);
+        let decided = async {
+            let Call {
+                arrival,
+                header,
+                terms,
+                request,
+            } = self.read(arrival, request)?;
+            refuse_idempotency(&header)?;
+            let v1::BatchAuthorizeRequest {
+                header: _,
+                questions,
+            } = request;
+            let read = read_batch(questions)?;
+            // What was refused for its form is told in its place among the answers.
+            let asked: Vec<Question> = read
+                .iter()
+                .filter_map(|read| read.as_ref().ok())
+                .cloned()
+                .collect();
+            let (decided, answered) = self.0.decide_all(&arrival, &terms, &asked).await?;
+            let mut decided = decided.into_iter();
+            let items = read
+                .into_iter()
+                .map(|read| match read {
+                    Err(invalid) => Err(Fault::Invalid(invalid)),
+                    Ok(_) => decided
+                        .next()
+                        .unwrap_or(Err(AppError::Internal("a question got no answer")))
+                        .map_err(Fault::App),
+                })
+                .map(|result| self.item(result))
+                .collect();
+            Ok::<_, Fault>(Response::new(v1::BatchAuthorizeResponse {
+                header: Some(self.answer_header(&arrival, answered)),
+                items,
+            }))
+        };
+        decided
+            .await
+            .map_err(|fault| self.failed(&arrival, fault, || None))
+    }
+}
+
+impl Api {
+    fn item(&self, result: Result<Decided, Fault>) -> Item {
+        let result = match result {
+            Ok(decided) => {
+                let (decision, key_arn) = out(decided);
+                item::Result::Answered(AnsweredItem {
+                    decision: Some(decision),
+                    key_arn,
+                })
+            }
+            Err(fault) => item::Result::Error(self.detail(fault)),
+        };
+        Item {
+            result: Some(result),
+        }
+    }
+}
+
+fn out(decided: Decided) -> (v1::Decision, Option<String>) {
+    let Decided {
+        subject: _,
+        decision,
+        key,
+        token_grants,
+    } = decided;
+    let decision = decision_out(&decision, &token_grants);
+    (decision, key.map(|arn: KeyArn| arn.to_string()))
+}

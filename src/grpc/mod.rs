@@ -1,0 +1,289 @@
+//! The services of `proto/grantd/v1`, thin: bytes in, the claim taken but not believed, the use case, bytes out.
+//!
+//! Imports app, wire, domain. Never: an order of checks of its own, a decision.
+
+mod authorization;
+mod cluster;
+mod identity;
+mod kms;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prost::Message;
+use tonic::service::Routes;
+use tonic::{Request, Response, Status};
+
+use crate::app::mutate::{Change, Done, IdempotencyTerms, Material};
+use crate::app::{Answered, App, AppError, Arrival, Consistency, Terms};
+use crate::domain::limits;
+use crate::domain::policy::{Policy, PolicyError};
+use crate::wire::api::header::{Headed, request_hash};
+use crate::wire::api::{
+    self, Asked, Drawn, FromAnswer, FromOutput, Header, IntoChange, IntoQuery, Invalid,
+};
+use crate::wire::v1;
+use crate::wire::v1::authorization_server::AuthorizationServer;
+use crate::wire::v1::cluster_server::ClusterServer;
+use crate::wire::v1::identity_server::IdentityServer;
+use crate::wire::v1::kms_server::KmsServer;
+
+/// Left of the call's own deadline for the way back, so that a caller hears why rather than of a timeout.
+const WAY_BACK: Duration = Duration::from_millis(20);
+
+/// All services of the API on one node.
+pub fn routes(app: Arc<App>) -> Routes {
+    let api = Api(app);
+    Routes::default()
+        .add_service(
+            KmsServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
+        )
+        .add_service(
+            IdentityServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
+        )
+        .add_service(
+            AuthorizationServer::new(api.clone())
+                .max_decoding_message_size(limits::BATCH_REQUEST_BYTES_MAX),
+        )
+        .add_service(ClusterServer::new(api).max_decoding_message_size(limits::REQUEST_BYTES_MAX))
+}
+
+/// The services; all are one value, for they differ in nothing but their methods.
+#[derive(Clone)]
+struct Api(Arc<App>);
+
+/// Why a call ends in an error: its form, or the use case.
+#[derive(Debug)]
+enum Fault {
+    Invalid(Invalid),
+    App(AppError),
+}
+
+impl From<Invalid> for Fault {
+    fn from(invalid: Invalid) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<AppError> for Fault {
+    fn from(error: AppError) -> Self {
+        Self::App(error)
+    }
+}
+
+impl From<api::Lacking> for Fault {
+    fn from(_: api::Lacking) -> Self {
+        Self::App(AppError::Internal(
+            "the outcome is of another kind than its operation promises",
+        ))
+    }
+}
+
+/// A call as it arrived, its header read.
+struct Call<R> {
+    arrival: Arrival,
+    header: Header,
+    terms: Terms,
+    request: R,
+}
+
+impl Api {
+    fn arrive<R>(&self, request: &Request<R>) -> Arrival {
+        self.0.arrive(request.remote_addr().map(|peer| peer.ip()))
+    }
+
+    /// Reads the header; the request is left without it.
+    fn read<R: Headed>(&self, arrival: Arrival, request: Request<R>) -> Result<Call<R>, Fault> {
+        let of_call = call_deadline(&request);
+        let mut request = request.into_inner();
+        let header = Header::try_from(request.take_header())?;
+        let deadline = match (header.deadline, of_call) {
+            (Some(asked), Some(call)) => Some(asked.min(call)),
+            (asked, call) => asked.or(call),
+        };
+        let (consistency, max_staleness) = match header.consistency {
+            api::Consistency::Bounded(bound) => (Consistency::Bounded, bound),
+            api::Consistency::AtLeast(position) => (Consistency::AtLeast(position), None),
+            api::Consistency::Linearizable => (Consistency::Linearizable, None),
+        };
+        let terms = Terms {
+            claim: header.claim.clone(),
+            scope: header.scope.clone(),
+            consistency,
+            max_staleness,
+            wait: header.wait,
+            deadline,
+        };
+        Ok(Call {
+            arrival,
+            header,
+            terms,
+            request,
+        })
+    }
+
+    fn answer_header(&self, arrival: &Arrival, answered: Answered) -> v1::ResponseHeader {
+        let Answered {
+            position,
+            staleness_ms,
+        } = answered;
+        v1::ResponseHeader {
+            position: position.to_string(),
+            revision: position.revision.0,
+            staleness_ms,
+            node_id: self.0.node_id,
+            request_id: arrival.request_id.to_string(),
+        }
+    }
+
+    /// A write.
+    async fn change<R, A>(&self, request: Request<R>) -> Result<Response<A>, Status>
+    where
+        R: Headed + IntoChange + Message + Send,
+        A: FromOutput,
+    {
+        let arrival = self.arrive(&request);
+        let policy = request
+            .get_ref()
+            .policy()
+            .map(|(text, kind)| (text.to_owned(), kind));
+        let done = async {
+            let call = self.read(arrival, request)?;
+            let done = self.mutate(call).await?;
+            let Done {
+                output,
+                grant_token,
+                answered,
+            } = done;
+            let header = self.answer_header(&arrival, answered);
+            Ok(Response::new(A::from_output(header, output, grant_token)?))
+        };
+        done.await.map_err(|fault| {
+            // Parsed again only to show where the fault stands: `apply` has already said no.
+            let fault_in_policy = || -> Option<PolicyError> {
+                let (text, kind) = policy?;
+                Policy::parse(&text, kind).err()
+            };
+            self.failed(&arrival, fault, fault_in_policy)
+        })
+    }
+
+    async fn mutate<R>(&self, call: Call<R>) -> Result<Done, Fault>
+    where
+        R: Headed + IntoChange + Message + Send,
+    {
+        let Call {
+            arrival,
+            header,
+            terms,
+            request,
+        } = call;
+        let idempotency = header.idempotency.as_ref().map(|sent| IdempotencyTerms {
+            key: sent.key.clone(),
+            birth: sent.birth,
+            request_hash: request_hash(R::OPERATION, &header.scope, &request),
+        });
+        let build = |material: &Material| -> Result<Change, Fault> {
+            let Material { account, entropy } = *material;
+            let change = request.into_change(&header, &Drawn { account, entropy })?;
+            Ok(match change {
+                api::Change::Command {
+                    command,
+                    grant_tokens,
+                } => Change::Command {
+                    command,
+                    grant_tokens,
+                },
+                api::Change::RetireByToken { token, dry_run } => {
+                    Change::RetireByToken { token, dry_run }
+                }
+            })
+        };
+        self.0.mutate(&arrival, &terms, idempotency, build).await
+    }
+
+    /// A read.
+    async fn describe<R, A>(&self, request: Request<R>) -> Result<Response<A>, Status>
+    where
+        R: Headed + IntoQuery + Send,
+        A: FromAnswer,
+    {
+        let arrival = self.arrive(&request);
+        let described = async {
+            let Call {
+                arrival,
+                header,
+                terms,
+                request,
+            } = self.read(arrival, request)?;
+            refuse_idempotency(&header)?;
+            let Asked {
+                query,
+                grant_tokens,
+            } = request.into_query()?;
+            let (answer, answered) = self
+                .0
+                .describe(&arrival, &terms, &query, &grant_tokens)
+                .await?;
+            let header = self.answer_header(&arrival, answered);
+            Ok(Response::new(A::from_answer(header, answer)?))
+        };
+        described
+            .await
+            .map_err(|fault| self.failed(&arrival, fault, || None))
+    }
+}
+
+/// A read has no effect to repeat: an idempotency key on it is a misunderstanding that must not pass in silence.
+fn refuse_idempotency(header: &Header) -> Result<(), Invalid> {
+    match header.idempotency {
+        None => Ok(()),
+        Some(_) => Err(Invalid::validation(
+            "an idempotency key is for writes; leave it out of a read",
+        )),
+    }
+}
+
+/// What the caller waits for at most, by `grpc-timeout`, less the way back.
+fn call_deadline<R>(request: &Request<R>) -> Option<Duration> {
+    let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    let number: u64 = digits.parse().ok()?;
+    let whole = match unit {
+        "H" => Duration::from_secs(number.saturating_mul(3600)),
+        "M" => Duration::from_secs(number.saturating_mul(60)),
+        "S" => Duration::from_secs(number),
+        "m" => Duration::from_millis(number),
+        "u" => Duration::from_micros(number),
+        "n" => Duration::from_nanos(number),
+        _ => return None,
+    };
+    Some(whole.saturating_sub(WAY_BACK))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn call_deadline_is_read_in_each_unit_and_leaves_time_for_the_way_back() {
+        let deadline = |text: &'static str| {
+            let mut request = Request::new(());
+            request.metadata_mut().insert(
+                "grpc-timeout",
+                tonic::metadata::MetadataValue::from_static(text),
+            );
+            call_deadline(&request)
+        };
+        assert_eq!(deadline("1S"), Some(Duration::from_millis(980)));
+        assert_eq!(deadline("250m"), Some(Duration::from_millis(230)));
+        assert_eq!(deadline("5m"), Some(Duration::ZERO));
+        assert_eq!(deadline("30000u"), Some(Duration::from_millis(10)));
+        assert_eq!(deadline("1H"), Some(Duration::from_secs(3600) - WAY_BACK));
+        for junk in ["", "m", "1", "1x", "-1S"] {
+            assert_eq!(deadline(junk), None, "{junk}");
+        }
+        assert_eq!(call_deadline(&Request::new(())), None);
+    }
+}

@@ -1,0 +1,14 @@
+//! One node, put together: the same start for production, `dev`, tests and the simulator.
+//!
+//! The world comes in as arguments ([`NodeParts`]): clock, randomness, network, threads and storage are components, the
+//! numbers an operator may change are [`NodeSettings`]. Never: a rule of the product.
+
+mod cluster;
+mod front;
+mod serve;
+mod start;
+
+pub use cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
+pub use front::{api, app};
+pub use serve::DateHeader;
+pub use start::{Doors, Front, Node, NodeParts, NodeSettings, StartError, start};

@@ -1,0 +1,373 @@
+//! Starting a node and stopping it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tonic::service::Routes;
+
+use super::cluster::Cluster;
+use super::serve::{DateHeader, serve};
+use crate::audit::Sink;
+use crate::crypto::seal::SealKey;
+use crate::env::{Clock, Net, Offload, Rng, timeout};
+use crate::gate::{ReadGate, WriteGate};
+use crate::replica::{
+    BootId, Condensing, NodeId, PeerService, Replica, ReplicaError, ReplicaParts, Timings, seeded,
+};
+use crate::storage::{Identity, Storage, StorageError};
+use crate::wire::peer::peer_server::PeerServer;
+
+/// How long a stopping node lets open calls end.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What an operator may change.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeSettings {
+    /// The node's id when its folder is empty; `None`: a random one. A folder that belongs to a node keeps its id.
+    pub node_id: Option<NodeId>,
+    /// Where to listen: `host:port`, port 0 for a free one.
+    pub listen: String,
+    /// Where the other nodes reach this one, if that is not where it listens.
+    pub advertised: Option<String>,
+    /// How fast Raft acts.
+    pub timings: Timings,
+    /// How often the log is condensed.
+    pub condensing: Condensing,
+    /// Between two proofs of freshness.
+    pub freshness_every: Duration,
+    /// The `date` header of answers.
+    pub date: DateHeader,
+}
+
+impl NodeSettings {
+    /// The defaults, listening at `listen`.
+    pub fn new(listen: impl Into<String>) -> Self {
+        Self {
+            node_id: None,
+            listen: listen.into(),
+            advertised: None,
+            timings: Timings::default(),
+            condensing: Condensing::default(),
+            freshness_every: Duration::from_millis(50),
+            date: DateHeader::Real,
+        }
+    }
+}
+
+/// What a node serves its clients with; made once the doors are there.
+pub type Front = Box<dyn FnOnce(&Doors) -> Routes + Send>;
+
+/// Everything that a node is made of.
+pub struct NodeParts {
+    /// What an operator may change.
+    pub settings: NodeSettings,
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// Its randomness.
+    pub rng: Arc<dyn Rng>,
+    /// Its network.
+    pub net: Arc<dyn Net>,
+    /// Where its blocking work runs.
+    pub threads: Arc<dyn Offload>,
+    /// Its disk.
+    pub storage: Arc<dyn Storage>,
+    /// Seals the secrets that are replicated; the same on every node.
+    pub seal_key: Arc<SealKey>,
+    /// Where it tells what it has applied.
+    pub sink: Arc<dyn Sink>,
+    /// What it serves its clients with.
+    pub front: Front,
+}
+
+/// What a front works with.
+#[derive(Clone)]
+pub struct Doors {
+    /// This node.
+    pub node_id: NodeId,
+    /// Reading.
+    pub read: Arc<ReadGate>,
+    /// Writing.
+    pub write: Arc<WriteGate>,
+    /// Making, joining and showing the cluster.
+    pub cluster: Arc<Cluster>,
+    /// The node's clock.
+    pub clock: Arc<dyn Clock>,
+    /// The node's randomness.
+    pub rng: Arc<dyn Rng>,
+    /// Opens the secrets that are replicated.
+    pub seal_key: Arc<SealKey>,
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The disk refused.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// The listener could not be opened.
+    #[error("cannot listen at {address}: {source}; is another process there already?")]
+    Listen {
+        /// Where.
+        address: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The replica could not start.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
+}
+
+/// A running node. Dropping it does not stop it cleanly: await [`Node::shutdown`].
+pub struct Node {
+    doors: Doors,
+    address: String,
+    replica: Arc<Replica>,
+    stop: watch::Sender<Stop>,
+    failure: watch::Receiver<Option<String>>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    Run,
+    Now,
+}
+
+/// Starts a node: the one start of production, `dev`, tests and simulator.
+///
+/// # Errors
+/// As [`StartError`] says; nothing runs then.
+pub async fn start(parts: NodeParts) -> Result<Node, StartError> {
+    let seed = parts.rng.u64();
+    // Boxed: the future is large, and is awaited once.
+    Box::pin(seeded(seed, start_seeded(parts))).await
+}
+
+async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
+    let NodeParts {
+        settings,
+        clock,
+        rng,
+        net,
+        threads,
+        storage,
+        seal_key,
+        sink,
+        front,
+    } = parts;
+    let node_id = identify(&settings, &*storage, &*rng).await?;
+    let listener = net
+        .bind(&settings.listen)
+        .await
+        .map_err(|source| StartError::Listen {
+            address: settings.listen.clone(),
+            source,
+        })?;
+    let address = listener
+        .local_address()
+        .map_err(|source| StartError::Listen {
+            address: settings.listen.clone(),
+            source,
+        })?;
+    let replica = Replica::start(ReplicaParts {
+        node_id,
+        boot_id: BootId(rng.bytes16()),
+        timings: settings.timings,
+        condensing: settings.condensing,
+        storage: storage.clone(),
+        net,
+        clock: clock.clone(),
+        threads,
+        sink,
+    })
+    .await?;
+    let read = Arc::new(ReadGate::new(
+        replica.clone(),
+        clock.clone(),
+        settings.freshness_every,
+    ));
+    let write = Arc::new(WriteGate::new(replica.clone(), clock.clone()));
+    let cluster = Arc::new(Cluster {
+        replica: replica.clone(),
+        storage,
+        read: read.clone(),
+        write: write.clone(),
+        clock: clock.clone(),
+        rng: rng.clone(),
+        seal_key: seal_key.clone(),
+        advertised: settings.advertised.unwrap_or_else(|| address.clone()),
+    });
+    let doors = Doors {
+        node_id,
+        read,
+        write: write.clone(),
+        cluster,
+        clock: clock.clone(),
+        rng,
+        seal_key,
+    };
+    let peer_service = PeerServer::new(PeerService::new(replica.clone(), write))
+        .max_decoding_message_size(crate::domain::limits::PEER_MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(crate::domain::limits::PEER_MESSAGE_BYTES_MAX);
+    let routes = front(&doors).add_service(peer_service);
+
+    let stop = watch::Sender::new(Stop::Run);
+    let (failed, failure) = watch::channel(None);
+    let tasks = vec![
+        tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
+        tokio::spawn(watch_for_failure(replica.clone(), failed, stop.clone())),
+        tokio::spawn(serve_until(
+            listener,
+            clock,
+            routes,
+            settings.date,
+            stop.subscribe(),
+        )),
+    ];
+    Ok(Node {
+        doors,
+        address,
+        replica,
+        stop,
+        failure,
+        tasks,
+    })
+}
+
+/// The node's id: what its folder says, or the configured one, or a random one; durable when it returns.
+async fn identify(
+    settings: &NodeSettings,
+    storage: &dyn Storage,
+    rng: &dyn Rng,
+) -> Result<NodeId, StartError> {
+    if let Some(identity) = storage.identity() {
+        return Ok(identity.node_id);
+    }
+    let node_id = settings.node_id.unwrap_or_else(|| {
+        // 53 bits: such an id is a number in JSON too. Zero means "any node" in a route.
+        (rng.u64() >> 11).max(1)
+    });
+    storage
+        .save_identity(Identity {
+            node_id,
+            incarnation: None,
+        })
+        .await?;
+    Ok(node_id)
+}
+
+async fn stopped(mut stop: watch::Receiver<Stop>) {
+    // The sender is gone only with the node itself.
+    let _ = stop.wait_for(|stop| *stop == Stop::Now).await;
+}
+
+async fn rounds(read: Arc<ReadGate>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = read.run() => {}
+    }
+}
+
+/// A fault of the disk or of Raft stops the whole node: what cannot write must not go on answering.
+async fn watch_for_failure(
+    replica: Arc<Replica>,
+    failed: watch::Sender<Option<String>>,
+    stop: watch::Sender<Stop>,
+) {
+    tokio::select! {
+        biased;
+        () = stopped(stop.subscribe()) => {}
+        why = replica.failed() => {
+            tracing::error!(%why, "the node stops");
+            failed.send_replace(Some(why));
+            stop.send_replace(Stop::Now);
+        }
+    }
+}
+
+async fn serve_until(
+    listener: Box<dyn crate::env::Listener>,
+    clock: Arc<dyn Clock>,
+    routes: Routes,
+    date: DateHeader,
+    stop: watch::Receiver<Stop>,
+) {
+    let serving = serve(listener, clock.clone(), routes, date, stopped(stop.clone()));
+    let drained = async {
+        stopped(stop).await;
+        // Open connections that do not end by themselves are cut.
+        clock.sleep(DRAIN).await;
+    };
+    tokio::select! {
+        biased;
+        served = serving => if let Err(error) = served {
+            tracing::error!(%error, "serving ended");
+        },
+        () = drained => {}
+    }
+}
+
+impl Node {
+    /// This node's id.
+    pub fn node_id(&self) -> NodeId {
+        self.doors.node_id
+    }
+
+    /// Where it listens, with the port that it got.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// Its doors.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// Making, joining and showing the cluster.
+    pub fn cluster(&self) -> &Cluster {
+        &self.doors.cluster
+    }
+
+    /// The replica, for what looks on from outside: checkers and benchmarks.
+    pub fn replica(&self) -> &Arc<Replica> {
+        &self.replica
+    }
+
+    /// Returns the reason once the node has stopped by itself; never while it runs or when it is shut down.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.failure.clone();
+        loop {
+            if let Some(why) = failure.borrow_and_update().clone() {
+                return why;
+            }
+            if failure.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Stops the node and returns once all of it has stopped.
+    pub async fn shutdown(self) {
+        let Self {
+            doors,
+            address: _,
+            replica,
+            stop,
+            failure: _,
+            tasks,
+        } = self;
+        stop.send_replace(Stop::Now);
+        if let Err(error) = replica.shutdown().await {
+            tracing::error!(%error, "Raft did not stop cleanly");
+        }
+        for task in tasks {
+            let abort = task.abort_handle();
+            if timeout(&*doors.clock, DRAIN * 2, task).await.is_none() {
+                abort.abort();
+            }
+        }
+    }
+}

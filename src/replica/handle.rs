@@ -1,0 +1,371 @@
+//! The replica of one node: openraft with its storage, its network and its state, started and stopped as one.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use openraft::async_runtime::WatchReceiver;
+use openraft::{Config, RaftMetrics, SnapshotPolicy};
+
+use super::log_store::LogStore;
+use super::network::Network;
+use super::peers::Peers;
+use super::readers::{BootId, Readers};
+use super::snapshot::Workshop;
+use super::state_machine::{Board, StateMachine};
+use super::types::{Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig};
+use crate::audit::Sink;
+use crate::domain::limits;
+use crate::domain::time::{Incarnation, Revision};
+use crate::env::{Clock, Net, Offload};
+use crate::storage::Storage;
+
+/// How fast Raft notices and acts, in milliseconds. One set of numbers for a whole cluster.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Timings {
+    /// Between two heartbeats of a leader.
+    pub heartbeat_ms: u64,
+    /// Least silence after which a follower stands for election; at least three heartbeats.
+    pub election_ms_min: u64,
+    /// Most.
+    pub election_ms_max: u64,
+    /// Between two tries to reach a node that could not be reached.
+    pub backoff_ms: u64,
+}
+
+impl Default for Timings {
+    /// A dead leader is noticed and replaced within about 0.6 s, so that a bound of 1 s is seldom felt.
+    fn default() -> Self {
+        Self {
+            heartbeat_ms: 80,
+            election_ms_min: 300,
+            election_ms_max: 600,
+            backoff_ms: 100,
+        }
+    }
+}
+
+/// How often the log is condensed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Condensing {
+    /// Entries between two snapshots.
+    pub snapshot_every: u64,
+    /// Entries kept behind the newest one.
+    pub kept: u64,
+}
+
+impl Default for Condensing {
+    fn default() -> Self {
+        Self {
+            snapshot_every: limits::SNAPSHOT_EVERY_ENTRIES,
+            kept: limits::LOG_KEPT_ENTRIES,
+        }
+    }
+}
+
+/// What a replica is made of.
+pub struct ReplicaParts {
+    /// This node.
+    pub node_id: NodeId,
+    /// This start of it.
+    pub boot_id: BootId,
+    /// How fast.
+    pub timings: Timings,
+    /// How often the log is condensed.
+    pub condensing: Condensing,
+    /// Where its log is.
+    pub storage: Arc<dyn Storage>,
+    /// How it reaches the others.
+    pub net: Arc<dyn Net>,
+    /// Its clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where blocking work runs.
+    pub threads: Arc<dyn Offload>,
+    /// Where it tells what it applied.
+    pub sink: Arc<dyn Sink>,
+}
+
+/// Why a replica does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplicaError {
+    /// A timing that cannot work.
+    #[error("the timings of Raft cannot work: {0}")]
+    Timings(String),
+    /// The state cannot be read from the disk.
+    #[error("the state cannot be loaded: {0}")]
+    Load(#[source] io::Error),
+    /// openraft refused what it found.
+    #[error("Raft cannot start on what the disk holds: {0}")]
+    Raft(String),
+}
+
+/// The replica of one node.
+pub struct Replica {
+    node_id: NodeId,
+    boot_id: BootId,
+    raft: Raft,
+    board: Arc<Board>,
+    peers: Arc<Peers>,
+    readers: Readers,
+    clock: Arc<dyn Clock>,
+    workshop: Workshop,
+}
+
+/// What a replica knows of itself and its cluster.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ReplicaStatus {
+    /// This node.
+    pub node_id: NodeId,
+    /// The life of the cluster; `None`: it belongs to none yet.
+    pub incarnation: Option<Incarnation>,
+    /// Raft's term.
+    pub term: u64,
+    /// Who leads, if known.
+    pub leader: Option<NodeId>,
+    /// The last entry that is applied and published.
+    pub applied: Revision,
+    /// The last entry known to be committed.
+    pub committed: Revision,
+    /// The last entry in the log.
+    pub last_logged: Revision,
+    /// What the newest snapshot holds.
+    pub snapshot: Option<Revision>,
+    /// Everything up to here has left the log.
+    pub purged: Option<Revision>,
+    /// Voters, in the order of their ids.
+    pub voters: Vec<NodeId>,
+    /// All members with their addresses.
+    pub members: BTreeMap<NodeId, Member>,
+}
+
+/// Runs a node's future, and all that it spawns through openraft, with election timeouts drawn from `seed`.
+pub fn seeded<F: Future>(seed: u64, future: F) -> impl Future<Output = F::Output> {
+    Runtime::scope(seed, future)
+}
+
+impl Replica {
+    /// Loads the state and starts Raft. Call it inside [`seeded`].
+    ///
+    /// # Errors
+    /// As [`ReplicaError`] says.
+    pub async fn start(parts: ReplicaParts) -> Result<Arc<Self>, ReplicaError> {
+        let ReplicaParts {
+            node_id,
+            boot_id,
+            timings,
+            condensing,
+            storage,
+            net,
+            clock,
+            threads,
+            sink,
+        } = parts;
+        let config = raft_config(timings, condensing)?;
+        let peers = Arc::new(Peers::new(node_id, net, clock.clone()));
+        if let Some(incarnation) = storage.identity().and_then(|identity| identity.incarnation) {
+            peers.set_incarnation(Incarnation(incarnation));
+        }
+        let workshop = Workshop {
+            storage: storage.clone(),
+            threads: threads.clone(),
+        };
+        let (machine, board) = StateMachine::open(workshop.clone(), sink)
+            .await
+            .map_err(ReplicaError::Load)?;
+        let network = Network {
+            peers: peers.clone(),
+            threads,
+        };
+        let raft = Raft::new(
+            node_id,
+            Arc::new(config),
+            network,
+            LogStore::new(storage),
+            machine,
+        )
+        .await
+        .map_err(|fatal| ReplicaError::Raft(fatal.to_string()))?;
+        Ok(Arc::new(Self {
+            node_id,
+            boot_id,
+            raft,
+            board,
+            peers,
+            readers: Readers::default(),
+            clock,
+            workshop,
+        }))
+    }
+
+    /// This node.
+    pub fn node_id(&self) -> NodeId {
+        self.node_id
+    }
+
+    /// This start of it.
+    pub fn boot_id(&self) -> BootId {
+        self.boot_id
+    }
+
+    /// The published state.
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// To whom this node gave a read index.
+    pub fn readers(&self) -> &Readers {
+        &self.readers
+    }
+
+    /// The life of the cluster that this node belongs to, once it does.
+    pub fn incarnation(&self) -> Option<Incarnation> {
+        self.peers.incarnation()
+    }
+
+    /// Takes on an incarnation. ORDER: it must be durable before.
+    pub fn set_incarnation(&self, incarnation: Incarnation) {
+        self.peers.set_incarnation(incarnation);
+    }
+
+    /// Who leads as far as this node knows, and where to reach it.
+    pub fn leader(&self) -> Option<(NodeId, Member)> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let leader = metrics.current_leader?;
+        let member = metrics.membership_config.get_node(&leader)?.clone();
+        Some((leader, member))
+    }
+
+    /// Returns once this node takes another node, or none, for the leader than `seen`.
+    pub async fn leader_other_than(&self, seen: Option<NodeId>) {
+        self.when(|metrics| (metrics.current_leader != seen).then_some(()))
+            .await;
+    }
+
+    /// Returns once this node's log says that it is a voter.
+    pub async fn votes(&self) {
+        let me = self.node_id;
+        self.when(|metrics| {
+            metrics
+                .membership_config
+                .voter_ids()
+                .any(|voter| voter == me)
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until `look` finds something in what Raft shows; for ever once Raft has stopped.
+    async fn when<T>(&self, look: impl Fn(&RaftMetrics<TypeConfig>) -> Option<T>) -> T {
+        let mut metrics = self.raft.metrics();
+        loop {
+            let found = look(&metrics.borrow_watched());
+            if let Some(found) = found {
+                return found;
+            }
+            if metrics.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// Who belongs to the cluster as far as this node's log says.
+    pub fn membership(&self) -> Arc<StoredMembership> {
+        self.raft
+            .metrics()
+            .borrow_watched()
+            .membership_config
+            .clone()
+    }
+
+    /// Returns once the published state has reached `revision`.
+    pub async fn applied(&self, revision: Revision) {
+        let mut revisions = self.board.revisions();
+        // The sender lives in the board, which lives in `self`.
+        let _ = revisions.wait_for(|applied| *applied >= revision).await;
+    }
+
+    /// Returns the reason once Raft has stopped by itself; never if it is stopped by [`Replica::shutdown`].
+    pub async fn failed(&self) -> String {
+        self.when(|metrics| match &metrics.running_state {
+            Ok(()) | Err(Fatal::Stopped) => None,
+            Err(fatal @ (Fatal::StorageError(_) | Fatal::Panicked)) => Some(fatal.to_string()),
+        })
+        .await
+    }
+
+    /// What it knows of itself and its cluster.
+    pub fn status(&self) -> ReplicaStatus {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let membership = &metrics.membership_config;
+        ReplicaStatus {
+            node_id: self.node_id,
+            incarnation: self.incarnation(),
+            term: metrics.current_term,
+            leader: metrics.current_leader,
+            applied: self.board.load().revision(),
+            committed: Revision(metrics.local_committed.map_or(0, |id| id.index)),
+            last_logged: Revision(metrics.last_log_index.unwrap_or(0)),
+            snapshot: metrics.snapshot.map(|id| Revision(id.index)),
+            purged: metrics.purged.map(|id| Revision(id.index)),
+            voters: membership.voter_ids().collect(),
+            members: membership
+                .nodes()
+                .map(|(id, member)| (*id, member.clone()))
+                .collect(),
+        }
+    }
+
+    /// Stops Raft and returns once it has stopped.
+    ///
+    /// # Errors
+    /// A sentence, when a task of Raft had panicked.
+    pub async fn shutdown(&self) -> Result<(), String> {
+        self.raft
+            .shutdown()
+            .await
+            .map_err(|error| error.to_string())
+    }
+
+    pub(super) fn raft(&self) -> &Raft {
+        &self.raft
+    }
+
+    pub(super) fn peers(&self) -> &Peers {
+        &self.peers
+    }
+
+    pub(super) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    pub(super) fn workshop(&self) -> &Workshop {
+        &self.workshop
+    }
+}
+
+fn raft_config(timings: Timings, condensing: Condensing) -> Result<Config, ReplicaError> {
+    let config = Config {
+        cluster_name: "grantd".to_owned(),
+        heartbeat_interval: timings.heartbeat_ms,
+        election_timeout_min: timings.election_ms_min,
+        election_timeout_max: timings.election_ms_max,
+        backoff: format!("{}ms", timings.backoff_ms),
+        // A node that was cut off must not depose the leader when it comes back.
+        enable_pre_vote: Some(true),
+        snapshot_policy: SnapshotPolicy::LogsSinceLast(condensing.snapshot_every),
+        max_in_snapshot_log_to_keep: condensing.kept,
+        purge_batch_size: limits::PURGE_STEP_ENTRIES.min(condensing.kept.max(1)),
+        max_payload_entries: limits::APPEND_ENTRIES_MAX,
+        // The deadline of a snapshot goes by its size; this one only must not cut it short.
+        install_snapshot_timeout: u64::try_from(Duration::from_secs(3_600).as_millis())
+            .unwrap_or(u64::MAX),
+        ..Config::default()
+    };
+    config
+        .validate()
+        .map_err(|error| ReplicaError::Timings(error.to_string()))
+}

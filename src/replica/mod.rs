@@ -1,0 +1,33 @@
+//! The replicated log and the state that it makes: openraft here and nowhere else.
+//!
+//! Imports storage, wire, env, audit (the sink), domain. Never: an answer from the state without the gate, a proposal
+//! that the gate did not make.
+//!
+//! Reading order: `handle` (the replica as the gate and the node see it), `read_index`, `propose`, `membership`; then
+//! `state_machine` and `snapshot`, `log_store` and `log_record`; then `network`, `peers`, `peer_service`, `convert`.
+
+mod convert;
+mod draft;
+mod handle;
+mod log_record;
+mod log_store;
+mod membership;
+mod network;
+mod peer_service;
+mod peers;
+mod propose;
+mod read_index;
+mod readers;
+mod snapshot;
+mod state_machine;
+mod types;
+
+pub use draft::Draft;
+pub use handle::{Condensing, Replica, ReplicaError, ReplicaParts, ReplicaStatus, Timings, seeded};
+pub use membership::{ClusterInfo, History};
+pub use peer_service::{ForwardedWrites, PeerService};
+pub use propose::{NotProposed, Proposed};
+pub use read_index::NoReadIndex;
+pub use readers::{BootId, Reader, Readers};
+pub use state_machine::{Board, Published};
+pub use types::{Member, NodeId};

@@ -1,0 +1,271 @@
+//! openraft's calls to the other nodes.
+//!
+//! Never: a retry of its own (openraft retries), a call without a deadline.
+
+use std::future::Future;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use openraft::alias::VoteOf;
+use openraft::errors::{NetworkError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+
+use super::convert::{
+    BadMessage, append_out, appended_in, ask_vote_out, snapshot_meta_out, transfer_out,
+    transferred_in, vote_in, vote_out, voted_in,
+};
+use super::peers::{CallError, Lane, Peers};
+use super::snapshot::SnapshotData;
+use super::types::{
+    AppendEntriesRequest, AppendEntriesResponse, Member, NodeId, RpcError, Snapshot,
+    SnapshotResponse, TransferLeaderError, TransferLeaderRequest, TypeConfig, VoteRequest,
+    VoteResponse,
+};
+use crate::domain::limits::SNAPSHOT_CHUNK_BYTES;
+use crate::env::{Offload, offload};
+use crate::wire::peer;
+
+/// How long an append that carries entries may take: the follower's disk has to sync them.
+const APPEND_DEADLINE: Duration = Duration::from_secs(1);
+
+/// How long a snapshot may take: a while for the peer to sync and load it, and its bytes over a slow link. A dead link
+/// is noticed when this runs out.
+fn snapshot_deadline(bytes: u64) -> Duration {
+    const BASE: Duration = Duration::from_secs(10);
+    const BYTES_PER_SEC_MIN: u64 = 5_000_000;
+    BASE + Duration::from_secs(bytes / BYTES_PER_SEC_MIN)
+}
+
+/// Makes a client for each peer and purpose; all share the node's channels.
+pub struct Network {
+    pub peers: Arc<Peers>,
+    pub threads: Arc<dyn Offload>,
+}
+
+impl RaftNetworkFactory<TypeConfig> for Network {
+    type Network = PeerNetwork;
+
+    async fn new_client(&mut self, target: NodeId, node: &Member) -> PeerNetwork {
+        PeerNetwork {
+            to: target,
+            address: node.peer_address.clone(),
+            peers: self.peers.clone(),
+            threads: self.threads.clone(),
+        }
+    }
+}
+
+/// Calls to one peer.
+pub struct PeerNetwork {
+    to: NodeId,
+    address: String,
+    peers: Arc<Peers>,
+    threads: Arc<dyn Offload>,
+}
+
+fn rpc_error(error: CallError) -> RpcError {
+    // openraft waits for its backoff before it calls an unreachable node again.
+    RpcError::Unreachable(Unreachable::new(&error))
+}
+
+fn bad_answer(error: BadMessage) -> RpcError {
+    RpcError::Network(NetworkError::new(&error))
+}
+
+impl PeerNetwork {
+    fn route(&self) -> peer::Route {
+        self.peers.route(self.to)
+    }
+}
+
+impl RaftNetworkV2<TypeConfig> for PeerNetwork {
+    type SnapshotData = SnapshotData;
+
+    async fn append_entries(
+        &mut self,
+        request: AppendEntriesRequest,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse, RpcError> {
+        let deadline = if request.entries.is_empty() {
+            option.soft_ttl()
+        } else {
+            APPEND_DEADLINE
+        };
+        let previous = request.prev_log_id;
+        let last = request
+            .entries
+            .last()
+            .map(|entry| entry.log_id)
+            .or(previous);
+        let message = append_out(self.route(), request);
+        let answer = self
+            .peers
+            .call(
+                Lane::Control,
+                self.to,
+                &self.address,
+                deadline,
+                |mut client| async move { client.append(message).await },
+            )
+            .await
+            .map_err(rpc_error)?;
+        appended_in(answer, previous, last).map_err(bad_answer)
+    }
+
+    async fn vote(
+        &mut self,
+        request: VoteRequest,
+        option: RPCOption,
+    ) -> Result<VoteResponse, RpcError> {
+        let message = ask_vote_out(self.route(), request);
+        let answer = self
+            .peers
+            .call(
+                Lane::Control,
+                self.to,
+                &self.address,
+                option.soft_ttl(),
+                |mut client| async move { client.vote(message).await },
+            )
+            .await
+            .map_err(rpc_error)?;
+        voted_in(answer).map_err(bad_answer)
+    }
+
+    async fn pre_vote(
+        &mut self,
+        request: VoteRequest,
+        option: RPCOption,
+    ) -> Result<VoteResponse, RpcError> {
+        let message = ask_vote_out(self.route(), request);
+        let answer = self
+            .peers
+            .call(
+                Lane::Control,
+                self.to,
+                &self.address,
+                option.soft_ttl(),
+                |mut client| async move { client.pre_vote(message).await },
+            )
+            .await
+            .map_err(rpc_error)?;
+        voted_in(answer).map_err(bad_answer)
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        vote: VoteOf<TypeConfig>,
+        snapshot: Snapshot,
+        cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse, StreamingError<TypeConfig>> {
+        let Snapshot { meta, snapshot } = snapshot;
+        let source = match snapshot {
+            SnapshotData::Held(source) => source,
+            SnapshotData::Received(_) => {
+                let error = io::Error::other("a snapshot that is being received cannot be sent on");
+                return Err(StreamingError::Network(NetworkError::new(&error)));
+            }
+        };
+        let head = peer::SnapshotHead {
+            route: Some(self.route()),
+            vote: Some(vote_out(vote)),
+            meta: Some(snapshot_meta_out(&meta)),
+        };
+        // Two chunks under way: one is read while the other is sent.
+        let (send, receive) = mpsc::channel(2);
+        let deadline = snapshot_deadline(source.bytes);
+        let feed = feed(head, source.content, send, self.threads.clone());
+        let parts = ReceiverStream::new(receive);
+        let call = self.peers.call(
+            Lane::Bulk,
+            self.to,
+            &self.address,
+            deadline,
+            |mut client| async move { client.install_snapshot(parts).await },
+        );
+        let answer = tokio::select! {
+            biased;
+            closed = cancel => return Err(StreamingError::Closed(closed)),
+            // A read that failed ends the stream without an end part, so the peer installs nothing.
+            (answer, fed) = async { tokio::join!(call, feed) } => {
+                fed.map_err(|error| StreamingError::Network(NetworkError::new(&error)))?;
+                answer.map_err(rpc_error)?
+            }
+        };
+        let peer::SnapshotResponse { vote } = answer;
+        let vote = vote_in(vote).map_err(bad_answer)?;
+        Ok(SnapshotResponse::new(vote))
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        request: TransferLeaderRequest,
+        option: RPCOption,
+    ) -> Result<Result<(), TransferLeaderError>, RpcError> {
+        let message = transfer_out(self.route(), &request);
+        let answer = self
+            .peers
+            .call(
+                Lane::Control,
+                self.to,
+                &self.address,
+                option.soft_ttl(),
+                |mut client| async move { client.transfer_leader(message).await },
+            )
+            .await
+            .map_err(rpc_error)?;
+        transferred_in(answer).map_err(bad_answer)
+    }
+}
+
+/// Reads a snapshot chunk by chunk into the stream that is being sent, and ends it with its length and checksum.
+async fn feed(
+    head: peer::SnapshotHead,
+    content: Box<dyn Read + Send>,
+    send: mpsc::Sender<peer::SnapshotPart>,
+    threads: Arc<dyn Offload>,
+) -> io::Result<()> {
+    use peer::snapshot_part::Part;
+    let part = |part| peer::SnapshotPart { part: Some(part) };
+    let mut content = content;
+    let mut length = 0u64;
+    let mut crc = crc32fast::Hasher::new();
+    // When the receiving end is gone the call has ended, and its answer says why.
+    if send.send(part(Part::Head(head))).await.is_err() {
+        return Ok(());
+    }
+    loop {
+        let (rest, chunk) = offload(&*threads, move || {
+            let mut chunk = Vec::with_capacity(SNAPSHOT_CHUNK_BYTES);
+            let read = (&mut content)
+                .take(SNAPSHOT_CHUNK_BYTES as u64)
+                .read_to_end(&mut chunk);
+            read.map(|_| (content, chunk))
+        })
+        .await??;
+        content = rest;
+        if chunk.is_empty() {
+            break;
+        }
+        length += chunk.len() as u64;
+        crc.update(&chunk);
+        if send
+            .send(part(Part::Chunk(Bytes::from(chunk))))
+            .await
+            .is_err()
+        {
+            return Ok(());
+        }
+    }
+    let end = peer::SnapshotEnd {
+        length,
+        crc32: crc.finalize(),
+    };
+    let _ = send.send(part(Part::End(end))).await;
+    Ok(())
+}

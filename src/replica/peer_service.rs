@@ -1,0 +1,384 @@
+//! What this node answers the others.
+//!
+//! A route that is not ours is refused before anything else: it was meant for another node, or another life of the
+//! cluster. Never: a decision about freshness or about a write; those are the gate's, behind [`ForwardedWrites`].
+
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tonic::{Request, Response, Status, Streaming};
+
+use super::convert::{
+    BadMessage, append_in, appended_out, ask_vote_in, member_in, member_out, membership_out,
+    snapshot_meta_in, transfer_in, transferred_out, vote_in, vote_out, voted_out,
+};
+use super::draft::Draft;
+use super::handle::Replica;
+use super::propose::{NotProposed, Proposed};
+use super::read_index::Denied;
+use super::readers::{BootId, Reader};
+use super::snapshot::{SnapshotData, stored_meta};
+use super::types::{Fatal, Member, NodeId, Snapshot, SnapshotMeta, Vote};
+use crate::domain::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
+use crate::domain::time::Revision;
+use crate::env::{offload, timeout};
+use crate::storage::SnapshotSink;
+use crate::wire::peer::peer_server::Peer;
+use crate::wire::{peer, stored};
+
+/// How long a snapshot that is being received may stand still.
+const SNAPSHOT_IDLE: Duration = Duration::from_secs(10);
+
+/// Takes the writes that other nodes forward to this one: the gate, which is the only proposer.
+#[async_trait]
+pub trait ForwardedWrites: Send + Sync + 'static {
+    /// Stamps and proposes `draft` here; never forwards it again.
+    ///
+    /// # Errors
+    /// As [`NotProposed`] says.
+    async fn propose_here(&self, draft: Draft, deadline: Duration)
+    -> Result<Proposed, NotProposed>;
+}
+
+/// The peer service of one node.
+pub struct PeerService {
+    replica: Arc<Replica>,
+    writes: Arc<dyn ForwardedWrites>,
+}
+
+impl PeerService {
+    /// Answers for `replica`; forwarded writes go through `writes`.
+    pub fn new(replica: Arc<Replica>, writes: Arc<dyn ForwardedWrites>) -> Self {
+        Self { replica, writes }
+    }
+
+    fn check(&self, route: Option<&peer::Route>) -> Result<NodeId, Status> {
+        let Some(peer::Route {
+            incarnation,
+            from,
+            to,
+        }) = route
+        else {
+            return Err(Status::invalid_argument("the message has no route"));
+        };
+        let me = self.replica.node_id();
+        if *to != me {
+            return Err(Status::failed_precondition(format!(
+                "the message is for node {to}, this is node {me}: an address was given to another node"
+            )));
+        }
+        match self.replica.incarnation() {
+            Some(ours) if incarnation[..] == ours.0[..] => Ok(*from),
+            Some(_) => Err(Status::failed_precondition(
+                "the message is of another incarnation of the cluster",
+            )),
+            None => Err(Status::failed_precondition(
+                "this node belongs to no cluster yet",
+            )),
+        }
+    }
+
+    async fn receive(
+        &self,
+        mut parts: Streaming<peer::SnapshotPart>,
+    ) -> Result<(Vote, Snapshot), Status> {
+        use peer::snapshot_part::Part;
+        let Part::Head(peer::SnapshotHead { route, vote, meta }) =
+            self.next_part(&mut parts).await?
+        else {
+            return Err(Status::invalid_argument("a snapshot begins with its head"));
+        };
+        self.check(route.as_ref())?;
+        let vote = vote_in(vote).map_err(bad)?;
+        let meta = snapshot_meta_in(meta).map_err(bad)?;
+        // openraft takes it for given that a snapshot comes from a leader and holds nothing later than it.
+        let later = meta
+            .last_log_id
+            .is_none_or(|last| last.leader_id > vote.leader_id);
+        if !vote.committed || later {
+            return Err(bad(BadMessage::Bad("vote")));
+        }
+        let sink = self.receive_content(&mut parts, &meta).await?;
+        let snapshot = SnapshotData::Received(sink);
+        Ok((vote, Snapshot { meta, snapshot }))
+    }
+
+    async fn receive_content(
+        &self,
+        parts: &mut Streaming<peer::SnapshotPart>,
+        meta: &SnapshotMeta,
+    ) -> Result<Box<dyn SnapshotSink>, Status> {
+        use peer::snapshot_part::Part;
+        let workshop = self.replica.workshop();
+        let mut sink = workshop
+            .storage
+            .create_snapshot(stored_meta(meta))
+            .await
+            .map_err(|error| Status::unavailable(error.to_string()))?;
+        let mut received = 0u64;
+        let mut crc = crc32fast::Hasher::new();
+        loop {
+            match self.next_part(parts).await? {
+                Part::Head(_) => return Err(Status::invalid_argument("a snapshot has one head")),
+                Part::Chunk(chunk) => {
+                    received = received.saturating_add(chunk.len() as u64);
+                    if chunk.len() > SNAPSHOT_CHUNK_BYTES || received > SNAPSHOT_BYTES_MAX {
+                        return Err(Status::resource_exhausted(
+                            "the snapshot is larger than any may be",
+                        ));
+                    }
+                    crc.update(&chunk);
+                    sink = offload(&*workshop.threads, move || {
+                        sink.write_all(&chunk).map(|()| sink)
+                    })
+                    .await
+                    .and_then(|written| written)
+                    .map_err(unavailable)?;
+                }
+                Part::End(peer::SnapshotEnd { length, crc32 }) => {
+                    if length != received || crc32 != crc.finalize() {
+                        return Err(Status::data_loss("the snapshot was damaged on its way"));
+                    }
+                    return Ok(sink);
+                }
+            }
+        }
+    }
+
+    async fn next_part(
+        &self,
+        parts: &mut Streaming<peer::SnapshotPart>,
+    ) -> Result<peer::snapshot_part::Part, Status> {
+        let part = timeout(&**self.replica.clock(), SNAPSHOT_IDLE, parts.message())
+            .await
+            .ok_or_else(|| Status::deadline_exceeded("the snapshot stands still"))??;
+        part.and_then(|peer::SnapshotPart { part }| part)
+            .ok_or_else(|| Status::invalid_argument("the snapshot has no end"))
+    }
+}
+
+fn bad(error: BadMessage) -> Status {
+    Status::invalid_argument(error.to_string())
+}
+
+fn unavailable(error: io::Error) -> Status {
+    Status::unavailable(error.to_string())
+}
+
+fn stopped(error: &Fatal) -> Status {
+    Status::unavailable(format!("this node has stopped: {error}"))
+}
+
+fn not_leader(leader: Option<(NodeId, Member)>) -> peer::NotLeader {
+    peer::NotLeader {
+        leader: leader.map(|(id, member)| member_out(id, &member)),
+    }
+}
+
+fn changed(result: Result<Revision, NotProposed>) -> peer::MembershipResponse {
+    use peer::membership_response::Result as Wire;
+    let result = match result {
+        Ok(Revision(revision)) => Wire::Revision(revision),
+        Err(NotProposed::NotLeader { leader }) => Wire::NotLeader(not_leader(leader)),
+        Err(NotProposed::Refused(why)) => Wire::Refused(why),
+        Err(NotProposed::Unknown(why)) => Wire::Unknown(why),
+    };
+    peer::MembershipResponse {
+        result: Some(result),
+    }
+}
+
+/// How long a membership change may take: a new node may first have to take in a snapshot.
+pub const MEMBERSHIP_DEADLINE: Duration = Duration::from_secs(60);
+
+#[async_trait]
+impl Peer for PeerService {
+    async fn append(
+        &self,
+        request: Request<peer::AppendRequest>,
+    ) -> Result<Response<peer::AppendResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.route.as_ref())?;
+        let request = append_in(request).map_err(bad)?;
+        let answer = self.replica.raft().append_entries(request).await;
+        let answer = answer.map_err(|error| stopped(&error.unwrap_fatal()))?;
+        Ok(Response::new(appended_out(answer)))
+    }
+
+    async fn vote(
+        &self,
+        request: Request<peer::VoteRequest>,
+    ) -> Result<Response<peer::VoteResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.route.as_ref())?;
+        let request = ask_vote_in(request).map_err(bad)?;
+        let answer = self.replica.raft().vote(request).await;
+        let answer = answer.map_err(|error| stopped(&error.unwrap_fatal()))?;
+        Ok(Response::new(voted_out(answer)))
+    }
+
+    async fn pre_vote(
+        &self,
+        request: Request<peer::VoteRequest>,
+    ) -> Result<Response<peer::VoteResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.route.as_ref())?;
+        let request = ask_vote_in(request).map_err(bad)?;
+        let answer = self.replica.raft().pre_vote(request).await;
+        let answer = answer.map_err(|error| stopped(&error.unwrap_fatal()))?;
+        Ok(Response::new(voted_out(answer)))
+    }
+
+    async fn install_snapshot(
+        &self,
+        request: Request<Streaming<peer::SnapshotPart>>,
+    ) -> Result<Response<peer::SnapshotResponse>, Status> {
+        let (vote, snapshot) = self.receive(request.into_inner()).await?;
+        let answer = self
+            .replica
+            .raft()
+            .install_full_snapshot(vote, snapshot)
+            .await;
+        let answer = answer.map_err(|error| stopped(&error))?;
+        Ok(Response::new(peer::SnapshotResponse {
+            vote: Some(vote_out(answer.vote)),
+        }))
+    }
+
+    async fn transfer_leader(
+        &self,
+        request: Request<peer::TransferLeaderRequest>,
+    ) -> Result<Response<peer::TransferLeaderResponse>, Status> {
+        let request = request.into_inner();
+        self.check(request.route.as_ref())?;
+        let request = transfer_in(request).map_err(bad)?;
+        let answer = self.replica.raft().handle_transfer_leader(request).await;
+        let answer = answer.map_err(|error| stopped(&error))?;
+        Ok(Response::new(transferred_out(answer)))
+    }
+
+    async fn read_index(
+        &self,
+        request: Request<peer::ReadIndexRequest>,
+    ) -> Result<Response<peer::ReadIndexResponse>, Status> {
+        use peer::read_index_response::Result as Wire;
+        let peer::ReadIndexRequest {
+            route,
+            boot_id,
+            applied,
+        } = request.into_inner();
+        let node = self.check(route.as_ref())?;
+        let boot =
+            <[u8; 16]>::try_from(&boot_id[..]).map_err(|_| bad(BadMessage::Bad("boot_id")))?;
+        let reader = Reader {
+            node,
+            boot: BootId(boot),
+            asked_at: self.replica.clock().boot(),
+            applied: Revision(applied),
+        };
+        let result = match self.replica.give_read_index(reader).await {
+            Ok(Revision(index)) => Wire::Index(index),
+            Err(Denied::NotLeader { leader }) => Wire::NotLeader(not_leader(leader)),
+            Err(Denied::NotAMember) => Wire::NotAMember(peer::Blank {}),
+            Err(Denied::NoQuorum(why)) => Wire::NoQuorum(why),
+            Err(Denied::Stopped(why)) => return Err(Status::unavailable(why)),
+        };
+        Ok(Response::new(peer::ReadIndexResponse {
+            result: Some(result),
+        }))
+    }
+
+    async fn propose(
+        &self,
+        request: Request<peer::ProposeRequest>,
+    ) -> Result<Response<peer::ProposeResponse>, Status> {
+        use peer::propose_response::Result as Wire;
+        let peer::ProposeRequest {
+            route,
+            draft,
+            deadline_ms,
+        } = request.into_inner();
+        self.check(route.as_ref())?;
+        let draft = stored::decode_draft(&draft)
+            .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let deadline = Duration::from_millis(deadline_ms);
+        let result = match self.writes.propose_here(Draft::from(draft), deadline).await {
+            Ok(Proposed { revision, outcome }) => {
+                // The entry is committed whatever becomes of its answer.
+                match stored::encode_outcome(&outcome) {
+                    Ok(outcome) => Wire::Committed(peer::Committed {
+                        revision: revision.0,
+                        outcome,
+                    }),
+                    Err(error) => Wire::Unknown(format!(
+                        "the write is committed at revision {revision}, but its answer cannot be sent: {error}"
+                    )),
+                }
+            }
+            Err(NotProposed::NotLeader { leader }) => Wire::NotLeader(not_leader(leader)),
+            Err(NotProposed::Refused(why)) => Wire::Refused(why),
+            Err(NotProposed::Unknown(why)) => Wire::Unknown(why),
+        };
+        Ok(Response::new(peer::ProposeResponse {
+            result: Some(result),
+        }))
+    }
+
+    async fn cluster_info(
+        &self,
+        _request: Request<peer::ClusterInfoRequest>,
+    ) -> Result<Response<peer::ClusterInfoResponse>, Status> {
+        let incarnation = self
+            .replica
+            .incarnation()
+            .map(|incarnation| incarnation.0.to_vec());
+        Ok(Response::new(peer::ClusterInfoResponse {
+            incarnation: incarnation.unwrap_or_default().into(),
+            node: self.replica.node_id(),
+            leader: self
+                .replica
+                .leader()
+                .map(|(id, member)| member_out(id, &member)),
+            membership: Some(membership_out(self.replica.membership().membership())),
+        }))
+    }
+
+    async fn join(
+        &self,
+        request: Request<peer::JoinRequest>,
+    ) -> Result<Response<peer::MembershipResponse>, Status> {
+        let peer::JoinRequest {
+            route,
+            member,
+            first_time,
+        } = request.into_inner();
+        let from = self.check(route.as_ref())?;
+        let (node, member) =
+            member_in(member.ok_or_else(|| bad(BadMessage::Missing("member")))?).map_err(bad)?;
+        if node != from {
+            return Err(bad(BadMessage::Bad("member")));
+        }
+        let history = if first_time {
+            super::membership::History::None
+        } else {
+            super::membership::History::Kept
+        };
+        let result = self
+            .replica
+            .admit(node, member, history, MEMBERSHIP_DEADLINE)
+            .await;
+        Ok(Response::new(changed(result)))
+    }
+
+    async fn remove(
+        &self,
+        request: Request<peer::RemoveRequest>,
+    ) -> Result<Response<peer::MembershipResponse>, Status> {
+        let peer::RemoveRequest { route, node } = request.into_inner();
+        self.check(route.as_ref())?;
+        let result = self.replica.expel(node, MEMBERSHIP_DEADLINE).await;
+        Ok(Response::new(changed(result)))
+    }
+}

@@ -1,0 +1,254 @@
+//! The conversions between the API's messages and the domain: `TryFrom` in spirit inward, `From` outward, every field
+//! named, so that a new member fails to compile at each edge that must think about it.
+//!
+//! Imports domain and the generated code. Never: a decision, a clock, a random id; what must be drawn before the log
+//! comes in as [`Drawn`].
+
+pub mod authorization;
+pub mod error;
+pub mod header;
+pub mod identity;
+pub mod kms;
+pub mod shape;
+
+use std::sync::Arc;
+
+pub use error::{ErrorInfo, Reason};
+pub use header::{Consistency, Header, IdempotencyKey};
+
+use crate::domain::authz::claim::TokenText;
+use crate::domain::ids::{AccountId, KeyRef};
+use crate::domain::limits;
+use crate::domain::op::{Answer, Command, DryRun, ErrorCode, Output, Page, Query};
+use crate::domain::policy::PolicyError;
+use crate::domain::state::Tags;
+use crate::wire::v1;
+use shape::Violations;
+
+/// A request that is refused for its form alone.
+#[derive(Clone, Debug)]
+pub struct Invalid {
+    /// The AWS exception.
+    pub code: ErrorCode,
+    /// The text, exactly as AWS writes it where that is known.
+    pub message: String,
+    /// What is wrong with a policy, if that is the fault.
+    pub policy: Option<Box<PolicyError>>,
+}
+
+impl Invalid {
+    fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            policy: None,
+        }
+    }
+
+    /// A `ValidationException` with this text.
+    pub fn validation(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::Validation, message)
+    }
+
+    fn arn(message: impl Into<String>) -> Self {
+        Self::new(ErrorCode::InvalidArn, message)
+    }
+}
+
+/// What is fixed before the log for a new change: nothing of it is decided inside `apply`.
+#[derive(Clone, Copy, Debug)]
+pub struct Drawn {
+    /// The account of the caller: the owner of a new key. `None` for a caller without a place in any account.
+    pub account: Option<AccountId>,
+    /// 32 random bytes, drawn for this change alone: the source of its one new id.
+    pub entropy: [u8; 32],
+}
+
+impl Drawn {
+    fn entropy16(&self) -> [u8; 16] {
+        let mut half = [0; 16];
+        for (to, from) in half.iter_mut().zip(self.entropy) {
+            *to = from;
+        }
+        half
+    }
+}
+
+/// A change as asked for.
+#[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)]
+pub enum Change {
+    /// A command, whole.
+    Command {
+        /// The command.
+        command: Command,
+        /// Grant tokens that came with it; checked, never evidence.
+        grant_tokens: Vec<TokenText>,
+    },
+    /// RetireGrant by token: which key and grant it names is known once the token is opened (G-41).
+    RetireByToken {
+        /// The token.
+        token: TokenText,
+        /// Whether only to authorize and validate (G-20).
+        dry_run: DryRun,
+    },
+}
+
+impl Change {
+    fn of(command: Command) -> Self {
+        Self::Command {
+            command,
+            grant_tokens: Vec::new(),
+        }
+    }
+}
+
+/// A question about the state as asked.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The question.
+    pub query: Query,
+    /// Grant tokens that came with it.
+    pub grant_tokens: Vec<TokenText>,
+}
+
+impl Asked {
+    fn of(query: Query) -> Self {
+        Self {
+            query,
+            grant_tokens: Vec::new(),
+        }
+    }
+}
+
+/// A request that asks for a change.
+pub trait IntoChange {
+    /// The change, whole.
+    ///
+    /// # Errors
+    /// [`Invalid`], with AWS's code and text (W-3).
+    fn into_change(self, header: &Header, drawn: &Drawn) -> Result<Change, Invalid>;
+}
+
+/// A request that only reads.
+pub trait IntoQuery {
+    /// The question.
+    ///
+    /// # Errors
+    /// [`Invalid`], with AWS's code and text (W-3).
+    fn into_query(self) -> Result<Asked, Invalid>;
+}
+
+/// An outcome that is not of the kind that its operation promises: a fault of ours, never of the caller.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lacking;
+
+/// The answer to a change.
+pub trait FromOutput: Sized {
+    /// The answer; `grant_token` is CreateGrant's alone.
+    ///
+    /// # Errors
+    /// [`Lacking`].
+    fn from_output(
+        header: v1::ResponseHeader,
+        output: Output,
+        grant_token: Option<String>,
+    ) -> Result<Self, Lacking>;
+}
+
+/// The answer to a question about the state.
+pub trait FromAnswer: Sized {
+    /// The answer.
+    ///
+    /// # Errors
+    /// [`Lacking`].
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking>;
+}
+
+impl Violations {
+    /// Nothing, or the `ValidationException` that tells all violations.
+    fn finish(self) -> Result<(), Invalid> {
+        match self.message() {
+            None => Ok(()),
+            Some(message) => Err(Invalid::validation(message)),
+        }
+    }
+
+    fn page(&mut self, page: Option<&v1::Page>) {
+        if let Some(v1::Page { limit, marker }) = page {
+            self.number("limit", *limit, shape::LIMIT);
+            self.optional("marker", marker.as_deref(), shape::MARKER);
+        }
+    }
+
+    fn tags(&mut self, path: &str, tags: &[v1::Tag]) {
+        let keys: Vec<&str> = tags.iter().map(|tag| tag.tag_key.as_str()).collect();
+        self.list(path, &keys, limits::REQUEST_TAGS_MAX);
+        for (at, v1::Tag { tag_key, tag_value }) in tags.iter().enumerate() {
+            let member = format!("{path}.{}.member", at + 1);
+            self.text(&format!("{member}.tagKey"), tag_key, shape::TAG_KEY);
+            self.text(&format!("{member}.tagValue"), tag_value, shape::TAG_VALUE);
+        }
+    }
+
+    fn tag_keys(&mut self, path: &str, keys: &[String]) {
+        self.list(path, keys, limits::REQUEST_TAGS_MAX);
+        for (at, key) in keys.iter().enumerate() {
+            self.text(&format!("{path}.{}.member", at + 1), key, shape::TAG_KEY);
+        }
+    }
+}
+
+fn tokens(sent: Vec<String>) -> Vec<TokenText> {
+    sent.into_iter().map(TokenText).collect()
+}
+
+fn arc(text: String) -> Arc<str> {
+    text.into()
+}
+
+fn page(page: Option<v1::Page>) -> Page {
+    let v1::Page { limit, marker } = page.unwrap_or_default();
+    Page {
+        // Shape has checked that it is positive.
+        limit: limit.and_then(|limit| u32::try_from(limit).ok()),
+        marker: marker.map(arc),
+    }
+}
+
+/// A key as a caller names it. The texts are those of ID-1 and ID-3.
+fn key_ref(text: &str) -> Result<KeyRef, Invalid> {
+    use crate::domain::ids::IdKind;
+    text.parse().map_err(
+        |error: crate::domain::ids::ParseIdError| match error.kind() {
+            IdKind::KeyArn | IdKind::AliasArn => Invalid::arn(format!("Invalid arn {text}")),
+            _ => Invalid::new(ErrorCode::NotFound, format!("Invalid keyId '{text}'")),
+        },
+    )
+}
+
+fn tag_pairs(tags: Vec<v1::Tag>) -> Vec<(Arc<str>, Arc<str>)> {
+    tags.into_iter()
+        .map(|v1::Tag { tag_key, tag_value }| (arc(tag_key), arc(tag_value)))
+        .collect()
+}
+
+/// Tags of which no key stands twice (E-1).
+fn distinct_tags(tags: Vec<v1::Tag>) -> Result<Tags, Invalid> {
+    let mut distinct = Tags::new();
+    for (key, value) in tag_pairs(tags) {
+        if distinct.insert(key, value).is_some() {
+            return Err(Invalid::new(ErrorCode::Tag, "Duplicate tag keys"));
+        }
+    }
+    Ok(distinct)
+}
+
+fn tags_out(tags: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) -> Vec<v1::Tag> {
+    tags.into_iter()
+        .map(|(key, value)| v1::Tag {
+            tag_key: key.to_string(),
+            tag_value: value.to_string(),
+        })
+        .collect()
+}

@@ -1,0 +1,365 @@
+//! A cluster of real nodes in one process: real TCP on loopback, every directed link through a proxy, memory disks.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use grantd::audit::Discard;
+use grantd::crypto::seal::SealKey;
+use grantd::domain::authz::caller::{Caller, Identity, RequestFacts};
+use grantd::domain::ids::{AccountId, RequestId};
+use grantd::domain::op::create_account::CreateAccount;
+use grantd::domain::op::{Command, Scope, Semantics};
+use grantd::domain::state::settings::Settings;
+use grantd::env::real::{OsRng, RealClock, Tcp, Threads};
+use grantd::env::{BoxedIo, Listener, Net, Rng};
+use grantd::gate::{Committed, Consistency, Demand, Draft, TooStale, View, WriteError};
+use grantd::node::{NewCluster, Node, NodeParts, NodeSettings};
+use grantd::storage::{MemoryDisk, SledOptions, SledStorage, Storage};
+use tonic::service::Routes;
+
+use super::proxy::Proxy;
+
+/// Long enough for anything that must happen, so that a test fails instead of hanging.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The proxies of a cluster, one per (from, to), and where the nodes listen.
+#[derive(Default)]
+struct Links {
+    proxies: Mutex<BTreeMap<(usize, String), Proxy>>,
+    cut: Mutex<Vec<(usize, String)>>,
+}
+
+/// One node's network: it reaches every other node through a proxy of its own.
+struct LinkedNet {
+    from: usize,
+    links: Arc<Links>,
+}
+
+#[async_trait]
+impl Net for LinkedNet {
+    async fn bind(&self, address: &str) -> io::Result<Box<dyn Listener>> {
+        Tcp.bind(address).await
+    }
+
+    async fn connect(&self, address: &str) -> io::Result<BoxedIo> {
+        let key = (self.from, address.to_owned());
+        let known = self
+            .links
+            .proxies
+            .lock()
+            .unwrap()
+            .get(&key)
+            .map(Proxy::address);
+        let through = match known {
+            Some(through) => through,
+            None => {
+                let to: SocketAddr = address.parse().map_err(io::Error::other)?;
+                let proxy = Proxy::start(to).await;
+                if self.links.cut.lock().unwrap().contains(&key) {
+                    proxy.cut();
+                }
+                let through = proxy.address();
+                self.links
+                    .proxies
+                    .lock()
+                    .unwrap()
+                    .entry(key)
+                    .or_insert(proxy);
+                through
+            }
+        };
+        Tcp.connect(&through.to_string()).await
+    }
+}
+
+/// What a node's log is kept on.
+pub enum Disk {
+    Memory(MemoryDisk),
+    Folder(tempfile::TempDir),
+}
+
+impl Disk {
+    fn open(&self) -> Arc<dyn Storage> {
+        match self {
+            Self::Memory(disk) => Arc::new(disk.open(None).unwrap()),
+            Self::Folder(folder) => {
+                Arc::new(SledStorage::open(folder.path(), SledOptions::default()).unwrap())
+            }
+        }
+    }
+
+    /// The memory disk, for tests that break it.
+    pub fn memory(&self) -> &MemoryDisk {
+        match self {
+            Self::Memory(disk) => disk,
+            Self::Folder(_) => panic!("this test needs a memory disk"),
+        }
+    }
+}
+
+pub fn memory() -> Disk {
+    Disk::Memory(MemoryDisk::new())
+}
+
+pub fn folder() -> Disk {
+    Disk::Folder(tempfile::tempdir().unwrap())
+}
+
+/// One node of a test cluster, running or not.
+pub struct Member {
+    pub disk: Disk,
+    pub node: Option<Node>,
+    address: Option<String>,
+}
+
+/// A cluster under test.
+pub struct Cluster {
+    pub members: Vec<Member>,
+    links: Arc<Links>,
+    disk: fn() -> Disk,
+    tune: fn(&mut NodeSettings),
+}
+
+impl Cluster {
+    /// `count` nodes, the first of which founded the cluster and the others joined one by one.
+    pub async fn start(count: usize) -> Self {
+        Self::start_with(count, memory, |_| {}).await
+    }
+
+    /// The same on other disks and with other settings.
+    pub async fn start_with(count: usize, disk: fn() -> Disk, tune: fn(&mut NodeSettings)) -> Self {
+        let mut cluster = Self {
+            members: Vec::new(),
+            links: Arc::default(),
+            disk,
+            tune,
+        };
+        cluster.add().await;
+        cluster
+            .node(0)
+            .cluster()
+            .initialize(new_cluster())
+            .await
+            .unwrap();
+        for _ in 1..count {
+            let at = cluster.add().await;
+            let via = cluster.node(0).address().to_owned();
+            cluster
+                .node(at)
+                .cluster()
+                .join(&via, PATIENCE)
+                .await
+                .unwrap();
+        }
+        cluster
+    }
+
+    /// Starts a node that belongs to no cluster yet, and returns its place.
+    pub async fn add(&mut self) -> usize {
+        self.members.push(Member {
+            disk: (self.disk)(),
+            node: None,
+            address: None,
+        });
+        let at = self.members.len() - 1;
+        self.restart(at).await;
+        at
+    }
+
+    /// Starts a node again on its disk and at its address.
+    pub async fn restart(&mut self, at: usize) {
+        let member = &self.members[at];
+        let mut settings = NodeSettings::new(
+            member
+                .address
+                .clone()
+                .unwrap_or_else(|| "127.0.0.1:0".to_owned()),
+        );
+        settings.node_id = Some(at as u64 + 1);
+        (self.tune)(&mut settings);
+        let storage = member.disk.open();
+        let node = grantd::node::start(NodeParts {
+            settings,
+            clock: Arc::new(RealClock),
+            rng: Arc::new(OsRng),
+            net: Arc::new(LinkedNet {
+                from: at,
+                links: self.links.clone(),
+            }),
+            threads: Arc::new(Threads),
+            storage,
+            seal_key: Arc::new(SealKey::from_bytes([7; 32])),
+            sink: Arc::new(Discard),
+            front: Box::new(|_| Routes::default()),
+        })
+        .await
+        .unwrap();
+        let member = &mut self.members[at];
+        member.address = Some(node.address().to_owned());
+        member.node = Some(node);
+    }
+
+    /// Stops a node cleanly.
+    pub async fn stop(&mut self, at: usize) {
+        if let Some(node) = self.members[at].node.take() {
+            node.shutdown().await;
+        }
+    }
+
+    /// The running node at a place.
+    pub fn node(&self, at: usize) -> &Node {
+        self.members[at].node.as_ref().unwrap()
+    }
+
+    /// The places of running nodes.
+    pub fn running(&self) -> impl Iterator<Item = usize> + '_ {
+        (0..self.members.len()).filter(|at| self.members[*at].node.is_some())
+    }
+
+    /// The place of the node that the majority of running nodes takes for the leader.
+    pub async fn leader(&self) -> usize {
+        let found = async {
+            loop {
+                let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
+                for at in self.running() {
+                    if let Some((leader, _)) = self.node(at).replica().leader() {
+                        *votes.entry(leader).or_default() += 1;
+                    }
+                }
+                let leader = votes
+                    .into_iter()
+                    .find(|(_, count)| *count * 2 > self.members.len())
+                    .map(|(leader, _)| leader as usize - 1);
+                if let Some(leader) = leader.filter(|leader| self.members[*leader].node.is_some()) {
+                    return leader;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .expect("a leader is elected")
+    }
+
+    /// Returns the leader once the others have elected one in the place of `old`.
+    pub async fn leader_other_than(&self, old: usize) -> usize {
+        let found = async {
+            loop {
+                let leader = self.leader().await;
+                if leader != old {
+                    return leader;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, found)
+            .await
+            .expect("another leader is elected")
+    }
+
+    /// The place of a running node that does not lead.
+    pub async fn follower(&self) -> usize {
+        let leader = self.leader().await;
+        self.running().find(|at| *at != leader).unwrap()
+    }
+
+    /// Cuts every link between a node and the others, both ways.
+    pub fn cut_off(&self, at: usize) {
+        self.each_link_of(at, |links, key| {
+            links.cut.lock().unwrap().push(key.clone());
+            if let Some(proxy) = links.proxies.lock().unwrap().get(&key) {
+                proxy.cut();
+            }
+        });
+    }
+
+    /// Heals them.
+    pub fn heal(&self, at: usize) {
+        self.each_link_of(at, |links, key| {
+            links.cut.lock().unwrap().retain(|cut| *cut != key);
+            if let Some(proxy) = links.proxies.lock().unwrap().get(&key) {
+                proxy.heal();
+            }
+        });
+    }
+
+    fn each_link_of(&self, at: usize, act: impl Fn(&Links, (usize, String))) {
+        let address = |at: usize| self.members[at].address.clone().unwrap();
+        for other in (0..self.members.len()).filter(|other| *other != at) {
+            act(&self.links, (at, address(other)));
+            act(&self.links, (other, address(at)));
+        }
+    }
+
+    /// Makes account number `number` through the node at `at`.
+    pub async fn write(&self, at: usize, number: u64) -> Result<Committed, WriteError> {
+        self.node(at)
+            .doors()
+            .write
+            .propose(create_account(number), PATIENCE)
+            .await
+    }
+
+    /// A view of the node at `at`.
+    pub async fn view(
+        &self,
+        at: usize,
+        consistency: Consistency,
+        deadline: Duration,
+    ) -> Result<View, TooStale> {
+        let demand = Demand {
+            consistency,
+            max_staleness: None,
+            deadline,
+        };
+        self.node(at).doors().read.view(&demand).await
+    }
+
+    /// Stops every node.
+    pub async fn shutdown(mut self) {
+        for at in 0..self.members.len() {
+            self.stop(at).await;
+        }
+    }
+}
+
+pub fn scope() -> Scope {
+    Scope {
+        partition: "aws".parse().unwrap(),
+        region: "eu-central-1".parse().unwrap(),
+    }
+}
+
+pub fn new_cluster() -> NewCluster {
+    NewCluster {
+        settings: Settings::default(),
+        scope: scope(),
+        deadline: PATIENCE,
+    }
+}
+
+pub fn account(number: u64) -> AccountId {
+    format!("{number:012}").parse().unwrap()
+}
+
+pub fn create_account(number: u64) -> Draft {
+    let rng: &dyn Rng = &OsRng;
+    Draft {
+        semantics: Semantics::CURRENT,
+        caller: Caller {
+            identity: Identity::Operator,
+            facts: RequestFacts::default(),
+        },
+        scope: scope(),
+        request_id: RequestId(rng.bytes16()),
+        idempotency: None,
+        command: Command::CreateAccount(CreateAccount {
+            account: account(number),
+            name: "test".into(),
+        }),
+    }
+}

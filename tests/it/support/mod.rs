@@ -1,0 +1,4 @@
+//! What the integration tests share: clusters in one process over real TCP, and a proxy that cuts links.
+
+pub mod cluster;
+pub mod proxy;

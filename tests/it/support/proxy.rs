@@ -1,0 +1,103 @@
+//! A TCP proxy between two nodes that can cut the link and heal it, as a network does: while it is cut nothing passes
+//! and nothing is refused; once healed, what was under way goes on.
+
+use std::net::SocketAddr;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Link {
+    Open,
+    Cut,
+}
+
+/// One directed link: who connects here talks to `to`, as long as it is not cut.
+pub struct Proxy {
+    address: SocketAddr,
+    link: watch::Sender<Link>,
+    accepting: JoinHandle<()>,
+}
+
+impl Proxy {
+    /// A proxy on a free port of loopback.
+    pub async fn start(to: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (link, seen) = watch::channel(Link::Open);
+        let accepting = tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(carry(near, to, seen.clone()));
+            }
+        });
+        Self {
+            address,
+            link,
+            accepting,
+        }
+    }
+
+    /// Where to connect.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// From now on nothing passes, either way.
+    pub fn cut(&self) {
+        self.link.send_replace(Link::Cut);
+    }
+
+    /// Everything passes again.
+    pub fn heal(&self) {
+        self.link.send_replace(Link::Open);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+/// Returns once the link is open; `Err` when the proxy is gone.
+async fn open(seen: &mut watch::Receiver<Link>) -> Result<(), ()> {
+    seen.wait_for(|link| *link == Link::Open)
+        .await
+        .map(|_| ())
+        .map_err(|_| ())
+}
+
+async fn carry(near: TcpStream, to: SocketAddr, mut seen: watch::Receiver<Link>) {
+    if open(&mut seen).await.is_err() {
+        return;
+    }
+    let Ok(far) = TcpStream::connect(to).await else {
+        return;
+    };
+    near.set_nodelay(true).unwrap();
+    far.set_nodelay(true).unwrap();
+    let (near_read, near_write) = near.into_split();
+    let (far_read, far_write) = far.into_split();
+    tokio::select! {
+        () = pump(near_read, far_write, seen.clone()) => {}
+        () = pump(far_read, near_write, seen) => {}
+    }
+}
+
+async fn pump(
+    mut from: impl AsyncReadExt + Unpin,
+    mut to: impl AsyncWriteExt + Unpin,
+    mut seen: watch::Receiver<Link>,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let Ok(read @ 1..) = from.read(&mut buffer).await else {
+            return;
+        };
+        if open(&mut seen).await.is_err() || to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
