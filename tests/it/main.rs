@@ -1,7 +1,10 @@
 //! All integration tests, in one binary.
 
-mod cluster;
+mod api;
+mod cases;
 mod cases_state;
+mod cli;
+mod cluster;
 mod decisions;
 mod house;
 mod storage_common;

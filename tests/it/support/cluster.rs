@@ -19,7 +19,6 @@ use grantd::env::{BoxedIo, Listener, Net, Rng};
 use grantd::gate::{Committed, Consistency, Demand, Draft, TooStale, View, WriteError};
 use grantd::node::{NewCluster, Node, NodeParts, NodeSettings};
 use grantd::storage::{MemoryDisk, SledOptions, SledStorage, Storage};
-use tonic::service::Routes;
 
 use super::proxy::Proxy;
 
@@ -132,6 +131,22 @@ impl Cluster {
 
     /// The same on other disks and with other settings.
     pub async fn start_with(count: usize, disk: fn() -> Disk, tune: fn(&mut NodeSettings)) -> Self {
+        Self::found(count, disk, tune, new_cluster()).await
+    }
+
+    /// `count` nodes in memory whose state may be `max_staleness_ms` old.
+    pub async fn start_bounded(count: usize, max_staleness_ms: u64) -> Self {
+        let mut new = new_cluster();
+        new.settings.max_staleness_ms = max_staleness_ms;
+        Self::found(count, memory, |_| {}, new).await
+    }
+
+    async fn found(
+        count: usize,
+        disk: fn() -> Disk,
+        tune: fn(&mut NodeSettings),
+        new: NewCluster,
+    ) -> Self {
         let mut cluster = Self {
             members: Vec::new(),
             links: Arc::default(),
@@ -142,7 +157,7 @@ impl Cluster {
         cluster
             .node(0)
             .cluster()
-            .initialize(new_cluster())
+            .initialize(new)
             .await
             .unwrap();
         for _ in 1..count {
@@ -194,7 +209,7 @@ impl Cluster {
             storage,
             seal_key: Arc::new(SealKey::from_bytes([7; 32])),
             sink: Arc::new(Discard),
-            front: Box::new(|_| Routes::default()),
+            front: grantd::node::api(Arc::new(Discard)),
         })
         .await
         .unwrap();
