@@ -128,7 +128,13 @@ fn told_of(error: &ClientError) -> Told {
 }
 
 /// Creates grants with marks of its own, and revokes every third of those it was told of.
-async fn write(client: Client, key: String, first: usize, history: Arc<History>, stop: Arc<AtomicBool>) {
+async fn write(
+    client: Client,
+    key: String,
+    first: usize,
+    history: Arc<History>,
+    stop: Arc<AtomicBool>,
+) {
     let mut n = first;
     while !stop.load(Ordering::Relaxed) {
         history.with(n, |_| ());
@@ -218,7 +224,10 @@ async fn ask(
         // The newest and, in turn, older ones: what was just written is where a lost write would show.
         let picked = {
             let fates = history.fates.lock().unwrap();
-            let told: Vec<_> = fates.iter().filter(|(_, fate)| fate.created.is_some()).collect();
+            let told: Vec<_> = fates
+                .iter()
+                .filter(|(_, fate)| fate.created.is_some())
+                .collect();
             let at = match turn % 3 {
                 0 => told.len().wrapping_sub(1),
                 1 => told.len().wrapping_sub(1 + turn % 20),
@@ -254,7 +263,11 @@ async fn ask(
             api::Outcome::ImplicitDeny | api::Outcome::ExplicitDeny => false,
             api::Outcome::Unspecified => panic!("a decision without an outcome"),
         };
-        let count = if allowed { &answers.allowed } else { &answers.denied };
+        let count = if allowed {
+            &answers.allowed
+        } else {
+            &answers.denied
+        };
         count.fetch_add(1, Ordering::Relaxed);
         let after = history.with(n, |fate| fate.clone());
         let fault = |what: &str| {
@@ -269,15 +282,23 @@ async fn ask(
         }
         revision = header.revision;
         //
-        if header.staleness_ms.is_none_or(|ms| Duration::from_millis(ms) > BOUND) {
+        if header
+            .staleness_ms
+            .is_none_or(|ms| Duration::from_millis(ms) > BOUND)
+        {
             fault("answered from state older than the bound");
         }
         //
         if allowed && before.revoked.is_some_and(|at| began.since(at) > WINDOW) {
-            fault("allowed by a grant whose revocation was acknowledged longer ago than the window");
+            fault(
+                "allowed by a grant whose revocation was acknowledged longer ago than the window",
+            );
         }
         // what was acknowledged before the bound is in every answer.
-        let old = before.created.as_ref().is_some_and(|(_, at)| began.since(*at) > WINDOW);
+        let old = before
+            .created
+            .as_ref()
+            .is_some_and(|(_, at)| began.since(*at) > WINDOW);
         if !allowed && old && after.revoke_sent.is_none() {
             fault("denied though the grant was acknowledged longer ago than the window");
         }
@@ -296,9 +317,14 @@ impl Cluster {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let key = folder.path().join("seal.key");
-        let made = grantd(["cluster", "keygen", key.to_str().unwrap()]).output().unwrap();
+        let made = grantd(["cluster", "keygen", key.to_str().unwrap()])
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{made:?}");
-        let endpoints: Vec<String> = free_ports(3).into_iter().map(|port| format!("127.0.0.1:{port}")).collect();
+        let endpoints: Vec<String> = free_ports(3)
+            .into_iter()
+            .map(|port| format!("127.0.0.1:{port}"))
+            .collect();
         for (at, endpoint) in endpoints.iter().enumerate() {
             let data = folder.path().join(format!("data-{}", at + 1));
             std::fs::write(
@@ -317,7 +343,10 @@ impl Cluster {
         run(&cluster.endpoints[0], ["cluster", "init", "--bound", "1s"]);
         for at in 1..3 {
             let via = cluster.endpoints[0].clone();
-            run(&cluster.endpoints[at], ["cluster", "join", "--via", &via, "--deadline", "30s"]);
+            run(
+                &cluster.endpoints[at],
+                ["cluster", "join", "--via", &via, "--deadline", "30s"],
+            );
         }
         cluster
     }
@@ -348,14 +377,21 @@ impl Cluster {
                 if self.nodes[at].is_none() {
                     continue;
                 }
-                let asked = client(std::slice::from_ref(endpoint), options(operator(), Duration::from_secs(2)));
+                let asked = client(
+                    std::slice::from_ref(endpoint),
+                    options(operator(), Duration::from_secs(2)),
+                );
                 if let Ok(reply) = asked.call(api::StatusRequest::default()).await
                     && reply.answer.role == "leader"
                 {
                     return at;
                 }
             }
-            assert!(now().since(began) < PATIENCE, "no node leads: {}", self.tails());
+            assert!(
+                now().since(began) < PATIENCE,
+                "no node leads: {}",
+                self.tails()
+            );
             tokio::task::yield_now().await;
         }
     }
@@ -378,7 +414,11 @@ impl Cluster {
 async fn until(what: &str, cluster: &Cluster, mut done: impl FnMut() -> bool) {
     let began = now();
     while !done() {
-        assert!(now().since(began) < PATIENCE, "{what}: not within {PATIENCE:?}\n{}", cluster.tails());
+        assert!(
+            now().since(began) < PATIENCE,
+            "{what}: not within {PATIENCE:?}\n{}",
+            cluster.tails()
+        );
         RealClock.sleep(Duration::from_millis(5)).await;
     }
 }
@@ -395,7 +435,9 @@ impl Watch {
         let answered: Vec<_> = self.answers.iter().map(|a| a.answered()).collect();
         until(what, cluster, || {
             self.history.acknowledged.load(Ordering::Relaxed) >= acknowledged + PROGRESS
-                && nodes.iter().all(|at| self.answers[*at].answered() >= answered[*at] + PROGRESS)
+                && nodes
+                    .iter()
+                    .all(|at| self.answers[*at].answered() >= answered[*at] + PROGRESS)
         })
         .await;
     }
@@ -430,8 +472,14 @@ async fn listed(endpoint: &String, key: &str) -> BTreeMap<usize, Vec<String>> {
             .unwrap()
             .answer;
         for grant in page.grants {
-            let marks = grant.constraints.unwrap_or_default().encryption_context_equals;
-            found.entry(marks["n"].parse().unwrap()).or_default().push(grant.grant_id);
+            let marks = grant
+                .constraints
+                .unwrap_or_default()
+                .encryption_context_equals;
+            found
+                .entry(marks["n"].parse().unwrap())
+                .or_default()
+                .push(grant.grant_id);
         }
         match page.next_marker {
             Some(next) => marker = Some(next),
@@ -471,7 +519,13 @@ async fn killed_processes_lose_no_acknowledged_write_and_survivors_go_on_decidin
         let mut order = all.clone();
         order.rotate_left(writer % all.len());
         let client = client(&order, options(root(), Duration::from_secs(5)));
-        tasks.push(tokio::spawn(write(client, key.clone(), writer, history.clone(), stop.clone())));
+        tasks.push(tokio::spawn(write(
+            client,
+            key.clone(),
+            writer,
+            history.clone(),
+            stop.clone(),
+        )));
     }
     let answers: Vec<_> = all.iter().map(|_| Arc::new(Answers::default())).collect();
     for (endpoint, answers) in all.iter().zip(&answers) {
@@ -489,7 +543,9 @@ async fn killed_processes_lose_no_acknowledged_write_and_survivors_go_on_decidin
         history: history.clone(),
         answers: answers.clone(),
     };
-    watch.progress("the healthy cluster", &cluster, &[0, 1, 2]).await;
+    watch
+        .progress("the healthy cluster", &cluster, &[0, 1, 2])
+        .await;
 
     let mut kills = 0;
     for round in 0..ROUNDS {
@@ -515,37 +571,62 @@ async fn killed_processes_lose_no_acknowledged_write_and_survivors_go_on_decidin
         task.await.unwrap();
     }
 
-    let faults = faults.lock().unwrap();
-    assert!(faults.is_empty(), "{} faults, the first: {}", faults.len(), faults[0]);
+    let faults = std::mem::take(&mut *faults.lock().unwrap());
+    assert!(
+        faults.is_empty(),
+        "{} faults, the first: {}",
+        faults.len(),
+        faults[0]
+    );
     let fates = history.fates.lock().unwrap().clone();
     for endpoint in &all {
         let found = listed(endpoint, &key).await;
         let sent: BTreeSet<usize> = fates.keys().copied().collect();
         for (n, ids) in &found {
             assert!(sent.contains(n), "{endpoint}: grant {n} was never sent");
-            assert_eq!(ids.len(), 1, "{endpoint}: grant {n} was made more than once: {ids:?}");
+            assert_eq!(
+                ids.len(),
+                1,
+                "{endpoint}: grant {n} was made more than once: {ids:?}"
+            );
         }
         for (n, fate) in &fates {
             let there = found.get(n).map(|ids| &ids[0]);
             let acknowledged = fate.created.as_ref().map(|(id, _)| id);
             match (fate.create_told, fate.revoke_told) {
                 (Some(Told::Done), None | Some(Told::Nothing)) => {
-                    assert_eq!(there, acknowledged, "{endpoint}: grant {n} was acknowledged: {fate:?}");
+                    assert_eq!(
+                        there, acknowledged,
+                        "{endpoint}: grant {n} was acknowledged: {fate:?}"
+                    );
                 }
                 (Some(Told::Done), Some(Told::Done)) => {
-                    assert_eq!(there, None, "{endpoint}: the revocation of grant {n} was acknowledged: {fate:?}");
+                    assert_eq!(
+                        there, None,
+                        "{endpoint}: the revocation of grant {n} was acknowledged: {fate:?}"
+                    );
                 }
                 (Some(Told::Nothing), _) => {
-                    assert_eq!(there, None, "{endpoint}: grant {n} was said to be without effect: {fate:?}");
+                    assert_eq!(
+                        there, None,
+                        "{endpoint}: grant {n} was said to be without effect: {fate:?}"
+                    );
                 }
                 (Some(Told::Done), Some(Told::Unknown)) | (Some(Told::Unknown) | None, _) => {}
             }
         }
     }
     let count = |of: fn(&Answers) -> &AtomicUsize| -> Vec<usize> {
-        answers.iter().map(|a| of(a).load(Ordering::Relaxed)).collect()
+        answers
+            .iter()
+            .map(|a| of(a).load(Ordering::Relaxed))
+            .collect()
     };
-    let (allowed, denied, refused) = (count(|a| &a.allowed), count(|a| &a.denied), count(|a| &a.refused));
+    let (allowed, denied, refused) = (
+        count(|a| &a.allowed),
+        count(|a| &a.denied),
+        count(|a| &a.refused),
+    );
     println!(
         "{kills} kills; {} grants sent, {} writes acknowledged, {} unknown; by node: {allowed:?} allowed, {denied:?} denied, {refused:?} refused or unreachable",
         fates.len(),
@@ -553,6 +634,10 @@ async fn killed_processes_lose_no_acknowledged_write_and_survivors_go_on_decidin
         history.unknown.load(Ordering::Relaxed),
     );
     for at in 0..3 {
-        assert!(allowed[at] > 0 && denied[at] > 0, "node {} decided nothing worth the name", at + 1);
+        assert!(
+            allowed[at] > 0 && denied[at] > 0,
+            "node {} decided nothing worth the name",
+            at + 1
+        );
     }
 }
