@@ -7,6 +7,7 @@ mod cli;
 mod cluster;
 mod decisions;
 mod house;
+mod kills;
 mod storage_common;
 mod storage_damage;
 mod storage_log;

@@ -6,6 +6,8 @@
 
 mod aliases;
 mod apply;
+#[cfg(test)]
+mod authorize_tests;
 mod context;
 mod grants;
 mod identity;
@@ -409,3 +411,8 @@ pub enum GrantChange {
 }
 
 pub use self::apply::{apply, query};
+
+#[cfg(test)]
+mod authorize_tests;
+#[cfg(test)]
+mod testing;
