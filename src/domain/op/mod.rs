@@ -6,8 +6,6 @@
 
 mod aliases;
 mod apply;
-#[cfg(test)]
-mod authorize_tests;
 mod context;
 mod grants;
 mod identity;
@@ -18,8 +16,6 @@ mod principals;
 mod refusal;
 pub mod table;
 mod tags;
-#[cfg(test)]
-mod testing;
 
 pub mod bootstrap;
 pub mod create_account;
