@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Command, Entry, Event, Idempotency, Output, Page, Paged, Query, Rejection, Scope, Semantics};
+use super::{
+    Answer, Command, Entry, Event, Idempotency, Output, Page, Paged, Query, Rejection, Scope,
+    Semantics,
+};
 use super::{apply, query};
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
-use crate::domain::ids::{GrantId, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, RequestId, UniqueId};
+use crate::domain::ids::{
+    GrantId, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, RequestId, UniqueId,
+};
 use crate::domain::op::{
     bootstrap, create_account, create_grant, create_key, create_principal, put_key_policy,
     put_principal_policy,
@@ -23,8 +28,7 @@ pub const BOB: &str = "arn:aws:iam::111122223333:user/bob";
 pub const CAROL: &str = "arn:aws:iam::111122223333:user/team/carol";
 pub const APP: &str = "arn:aws:iam::111122223333:role/app";
 pub const EXT: &str = "arn:aws:iam::444455556666:user/ext";
-pub const ALLOW_ALL: &str =
-    r#"{"Version":"2012-10-17","Statement":[{"Sid":"All","Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+pub const ALLOW_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"All","Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 /// Code and message of a refusal.
 pub type Refused = (&'static str, String);
@@ -41,7 +45,10 @@ pub fn arn(text: &str) -> PrincipalArn {
 }
 
 pub fn scope() -> Scope {
-    Scope { partition: Partition::Aws, region: "eu-west-1".parse().unwrap() }
+    Scope {
+        partition: Partition::Aws,
+        region: "eu-west-1".parse().unwrap(),
+    }
 }
 
 /// A caller by its ARN; `operator` and `system` by these words.
@@ -53,14 +60,19 @@ pub fn caller(text: &str) -> Caller {
         _ => {
             let arn = arn(text);
             if arn.is_root() {
-                Identity::Root { account: arn.account() }
+                Identity::Root {
+                    account: arn.account(),
+                }
             } else {
                 let unique_id = unique_id(&arn, 0);
                 Identity::User { arn, unique_id }
             }
         }
     };
-    Caller { identity, facts: RequestFacts::default() }
+    Caller {
+        identity,
+        facts: RequestFacts::default(),
+    }
 }
 
 /// A session of [`APP`].
@@ -73,12 +85,17 @@ pub fn session(name: &str) -> Caller {
         session_policy: None,
         session_tags: Default::default(),
     };
-    Caller { identity, facts: RequestFacts::default() }
+    Caller {
+        identity,
+        facts: RequestFacts::default(),
+    }
 }
 
 /// The id of the `n`th principal of this name.
 pub fn unique_id(arn: &PrincipalArn, n: u8) -> UniqueId {
-    let mut bytes: [u8; 16] = blake3::hash(arn.as_str().as_bytes()).as_bytes()[..16].try_into().unwrap();
+    let mut bytes: [u8; 16] = blake3::hash(arn.as_str().as_bytes()).as_bytes()[..16]
+        .try_into()
+        .unwrap();
     bytes[15] ^= n;
     if arn.as_str().contains(":role/") {
         UniqueId::of_new_role(&bytes)
@@ -140,28 +157,42 @@ pub fn create_grant(n: u8, grantee: &str) -> create_grant::CreateGrant {
 }
 
 pub fn page(limit: u32, marker: Option<Arc<str>>) -> Page {
-    Page { limit: Some(limit), marker }
+    Page {
+        limit: Some(limit),
+        marker,
+    }
 }
 
 impl Cluster {
     /// Not even bootstrapped.
     pub fn empty() -> Self {
-        Self { state: State::default(), at: 0, now: 1_000, events: Vec::new() }
+        Self {
+            state: State::default(),
+            at: 0,
+            now: 1_000,
+            events: Vec::new(),
+        }
     }
 
     /// Accounts, principals and key 1.
     pub fn new() -> Self {
         let mut cluster = Self::empty();
-        cluster.done("system", Command::Bootstrap(bootstrap::Bootstrap {
-            incarnation: Incarnation([7; 16]),
-            settings: Settings::default(),
-            sealed_epoch_secret: Arc::new([1, 2, 3]),
-        }));
+        cluster.done(
+            "system",
+            Command::Bootstrap(bootstrap::Bootstrap {
+                incarnation: Incarnation([7; 16]),
+                settings: Settings::default(),
+                sealed_epoch_secret: Arc::new([1, 2, 3]),
+            }),
+        );
         for account in [OWNER, OTHER] {
-            cluster.done("operator", Command::CreateAccount(create_account::CreateAccount {
-                account: account.parse().unwrap(),
-                name: "".into(),
-            }));
+            cluster.done(
+                "operator",
+                Command::CreateAccount(create_account::CreateAccount {
+                    account: account.parse().unwrap(),
+                    name: "".into(),
+                }),
+            );
         }
         for principal in [ADMIN, BOB, CAROL, APP, EXT] {
             cluster.make_principal(principal, 0);
@@ -175,32 +206,41 @@ impl Cluster {
         let arn = arn(text);
         let root = PrincipalArn::root_of(Partition::Aws, arn.account());
         let unique_id = unique_id(&arn, n);
-        self.done(root.as_str(), Command::CreatePrincipal(create_principal::CreatePrincipal {
-            arn,
-            unique_id,
-            tags: Default::default(),
-        }));
+        self.done(
+            root.as_str(),
+            Command::CreatePrincipal(create_principal::CreatePrincipal {
+                arn,
+                unique_id,
+                tags: Default::default(),
+            }),
+        );
     }
 
     /// Gives a user or role this identity policy.
     pub fn put_policy(&mut self, text: &str, policy: &str) {
         let arn = arn(text);
         let root = PrincipalArn::root_of(Partition::Aws, arn.account());
-        self.done(root.as_str(), Command::PutPrincipalPolicy(put_principal_policy::PutPrincipalPolicy {
-            arn,
-            name: "test".into(),
-            policy: policy.into(),
-        }));
+        self.done(
+            root.as_str(),
+            Command::PutPrincipalPolicy(put_principal_policy::PutPrincipalPolicy {
+                arn,
+                name: "test".into(),
+                policy: policy.into(),
+            }),
+        );
     }
 
     /// Puts the policy of key 1.
     pub fn put_key_policy(&mut self, policy: &str) {
-        self.done(ADMIN, Command::PutKeyPolicy(put_key_policy::PutKeyPolicy {
-            key: key(1),
-            policy_name: None,
-            policy: policy.into(),
-            lockout_check: super::LockoutCheck::Bypass,
-        }));
+        self.done(
+            ADMIN,
+            Command::PutKeyPolicy(put_key_policy::PutKeyPolicy {
+                key: key(1),
+                policy_name: None,
+                policy: policy.into(),
+                lockout_check: super::LockoutCheck::Bypass,
+            }),
+        );
     }
 
     /// Puts key 1 into this state, as operations that are not built yet would.
@@ -233,7 +273,11 @@ impl Cluster {
         expected.advance(Revision(self.at), entry.proposed_at);
         let applied = apply(&mut self.state, Revision(self.at), entry);
         if applied.outcome.is_err() {
-            assert_eq!(self.state.fingerprint(), expected.fingerprint(), "a refusal wrote");
+            assert_eq!(
+                self.state.fingerprint(),
+                expected.fingerprint(),
+                "a refusal wrote"
+            );
             assert!(applied.events.is_empty());
         }
         self.events = applied.events;
@@ -251,17 +295,25 @@ impl Cluster {
 
     /// Runs a command that must succeed.
     pub fn done(&mut self, who: &str, command: Command) -> Output {
-        self.run(who, command).unwrap_or_else(|(code, why)| panic!("{code}: {why}"))
+        self.run(who, command)
+            .unwrap_or_else(|(code, why)| panic!("{code}: {why}"))
     }
 
     /// Runs a command on a copy that must refuse it; code and message.
     pub fn refusal(&self, who: &str, command: Command) -> Refused {
         let mut copy = self.copy();
-        copy.run(who, command).err().unwrap_or_else(|| panic!("not refused"))
+        copy.run(who, command)
+            .err()
+            .unwrap_or_else(|| panic!("not refused"))
     }
 
     pub fn copy(&self) -> Self {
-        Self { state: self.state.clone(), at: self.at, now: self.now, events: Vec::new() }
+        Self {
+            state: self.state.clone(),
+            at: self.at,
+            now: self.now,
+            events: Vec::new(),
+        }
     }
 
     pub fn ask_as(&self, who: &Caller, question: Query) -> Result<Answer, Refused> {
@@ -297,6 +349,9 @@ pub fn all_pages<T>(mut next: impl FnMut(Page) -> Paged<T>, limit: u32) -> (Vec<
 pub fn check_rows(rows: Vec<(&str, Refused, &str, &str)>) {
     for (what, (code, message), wanted, part) in rows {
         assert_eq!(code, wanted, "{what}: {message}");
-        assert!(message.contains(part), "{what}: `{message}` does not contain `{part}`");
+        assert!(
+            message.contains(part),
+            "{what}: `{message}` does not contain `{part}`"
+        );
     }
 }
