@@ -122,7 +122,6 @@ pub const REQUEST_DEADLINE_MS: u64 = 10_000;
 /// The longest deadline a request may name, in milliseconds: what waits holds memory.
 pub const REQUEST_DEADLINE_MS_MAX: u64 = 60_000;
 
-
 /// Bytes of log entries read, and sent to a follower, at once: several largest entries, yet a fraction of a second on
 /// a slow link. A request never exceeds it by more than one entry.
 pub const LOG_READ_BYTES_MAX: usize = 1024 * 1024;
@@ -236,7 +235,6 @@ pub const TOKEN_EPOCHS_MAX: usize = 64;
 
 /// Longest sealed secret of a token epoch: 32 bytes of secret and the sealing's frame, with room for another cipher.
 pub const SEALED_SECRET_MAX: usize = 1_024;
-
 
 /// Bytes of one BatchAuthorize: a thousand questions with an encryption context and a token each, and room.
 pub const BATCH_REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
