@@ -1,11 +1,15 @@
 //! All integration tests, in one binary.
 
-mod cluster;
 mod cases_state;
+mod cluster;
+mod cut_follower;
+mod damage;
 mod decisions;
 mod house;
+mod real_input;
 mod storage_common;
 mod storage_damage;
 mod storage_log;
 mod storage_power_loss;
 mod support;
+mod tokens;
