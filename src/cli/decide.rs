@@ -18,11 +18,12 @@ use crate::domain::ids::{
     ServicePrincipal, UniqueId,
 };
 use crate::domain::policy::{
-    Action, ActionTarget, Ask, ContextKey, ContextSource, ContextValue, Policy, PolicyKind,
-    Profile, ResourceName, Who,
+    Action, ActionTarget, Ask, ContextKey, ContextSource, ContextValue, KnownKey, Policy,
+    PolicyKind, Profile, ResourceName, Who,
 };
 use crate::domain::state::grant::{
-    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
+    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations,
+    GrantPrincipal,
 };
 use crate::domain::time::{Revision, Timestamp};
 
@@ -365,7 +366,7 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
     let service = request.action.split(':').next().unwrap_or_default();
     let has_no_resource = request.wildcard_only || request.resource == "*";
     let resource = if has_no_resource {
-        ResourceName::none(Partition::Aws.as_str(), service, &region, &account_text)
+        ResourceName::none(partition(request), service, &region, &account_text)
     } else {
         ResourceName::arn(&request.resource).ok_or_else(|| {
             format!(
@@ -420,8 +421,16 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
     } else {
         Object::Other { owner }
     };
-    let (grants, grant_names) = read_grants(&policies.grants, owner, request)?;
+    let (mut grants, grant_names) = read_grants(&policies.grants, owner, request)?;
     let encryption_context = pairs(&request.encryption_context);
+    let new_grant = match new_grant(&context, &encryption_context) {
+        NewGrant::Unsaid => None,
+        NewGrant::Said(operations, constraints) => Some((operations, constraints)),
+        NewGrant::Impossible => {
+            grants.retain(|grant| !grant.operations.contains(GrantOperation::CreateGrant));
+            None
+        }
+    };
 
     let decision = combine(&Evidence {
         ask: Ask {
@@ -445,9 +454,25 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
         endpoint: None,
         grants: grants.iter(),
         encryption_context: &encryption_context,
-        subject: Subject::Nothing,
+        subject: new_grant
+            .as_ref()
+            .map_or(Subject::Nothing, |(operations, constraints)| {
+                Subject::NewGrant {
+                    operations: *operations,
+                    constraints,
+                }
+            }),
     });
     Ok((decision, grant_names))
+}
+
+/// The partition of a request without a resource: its caller's.
+fn partition(request: &RequestLine) -> &str {
+    let mut segments = request.principal.split(':');
+    match (segments.next(), segments.next()) {
+        (Some("arn"), Some(partition)) => partition,
+        _ => Partition::Aws.as_str(),
+    }
 }
 
 fn owner(request: &RequestLine, who: &Who<'_>) -> Result<AccountId, String> {
@@ -479,7 +504,7 @@ fn read_context(lines: &BTreeMap<String, ValueLine>) -> LineContext {
 }
 
 fn read_policy(value: &Value, kind: PolicyKind, place: &str) -> Result<Arc<Policy>, String> {
-    Policy::parse(&value.to_string(), kind).map_err(|error| format!("{place}: {error}"))
+    Policy::parse_unstored(&value.to_string(), kind).map_err(|error| format!("{place}: {error}"))
 }
 
 fn read_policies(
@@ -500,6 +525,49 @@ fn read_levels(
         read_policies(level, kind, &format!("{place}[{index}]"))
     };
     levels.iter().enumerate().map(read).collect()
+}
+
+/// What a line's condition keys say of the grant that CreateGrant would make.
+enum NewGrant {
+    /// Nothing: the line asks about CreateGrant as such.
+    Unsaid,
+    /// Its operations and constraints.
+    Said(GrantOperations, GrantConstraints),
+    /// It would hold what no grant can hold, so no parent covers it.
+    Impossible,
+}
+
+/// G-12, G-13: a parent grant must cover the new one, which `kms:GrantOperations`, `kms:GrantConstraintType` and
+/// the line's encryption context describe (CK-7, CK-10, CK-12).
+fn new_grant(context: &LineContext, pairs: &EncryptionContext) -> NewGrant {
+    let texts = |key: KnownKey| match context.0.get(&ContextKey::Known(key)) {
+        None => &[],
+        Some(LineValue::One(text)) => std::slice::from_ref(text),
+        Some(LineValue::Many(texts)) => texts.as_slice(),
+    };
+    let operations = texts(KnownKey::GrantOperations);
+    if operations.is_empty() {
+        return NewGrant::Unsaid;
+    }
+    let read = operations.iter().map(|text| text.parse::<GrantOperation>());
+    let Ok(operations) = read.collect::<Result<GrantOperations, _>>() else {
+        return NewGrant::Impossible;
+    };
+    let constraint = match texts(KnownKey::GrantConstraintType) {
+        [] => None,
+        [text] if text == "EncryptionContextEquals" => {
+            Some(ContextConstraint::Equals(pairs.clone().into()))
+        }
+        [text] if text == "EncryptionContextSubset" => {
+            Some(ContextConstraint::Subset(pairs.clone().into()))
+        }
+        _ => return NewGrant::Impossible,
+    };
+    let constraints = GrantConstraints {
+        context: constraint,
+        ..GrantConstraints::default()
+    };
+    NewGrant::Said(operations, constraints)
 }
 
 type NamedGrants = (Vec<Grant>, BTreeMap<GrantId, String>);
@@ -658,5 +726,55 @@ mod tests {
         assert_eq!(exit, Exit::Error);
         assert!(lines[0]["error"].as_str().unwrap().contains("longer than"));
         assert_eq!(lines[1]["decision"], "allow");
+    }
+
+    /// G-12, G-13: the parent grant must cover the operations and the constraint of the grant to be made.
+    #[test]
+    fn create_grant_by_a_grant_is_allowed_only_within_the_parent() {
+        let decision = |operations: &str, constraint: &str, parent: &str| {
+            let line = format!(
+                r#"{{"id":1,"request":{{"principal":"arn:aws:iam::111122223333:user/bob","action":"kms:CreateGrant","resource":"arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab","encryptionContext":{{"a":"1","b":"2"}},"context":{{"kms:GrantOperations":{operations}{constraint}}}}},"policies":{{"grants":[{{"grantId":"g","granteePrincipal":"arn:aws:iam::111122223333:user/bob","operations":["CreateGrant","Decrypt","Encrypt"],"constraints":{parent}}}]}}}}"#
+            );
+            run(&line).1[0]["decision"].as_str().map(str::to_string)
+        };
+        let allow = Some("allow".to_string());
+        let deny = Some("implicitDeny".to_string());
+        let subset = r#","kms:GrantConstraintType":"EncryptionContextSubset""#;
+        let equals = r#","kms:GrantConstraintType":"EncryptionContextEquals""#;
+        let within = r#"{"encryptionContextSubset":{"a":"1"}}"#;
+        let same = r#"{"encryptionContextEquals":{"a":"1","b":"2"}}"#;
+        assert_eq!(decision(r#"["Decrypt"]"#, "", "{}"), allow);
+        assert_eq!(decision(r#"["Decrypt","CreateGrant"]"#, "", "{}"), allow);
+        assert_eq!(decision(r#"["Decrypt","Sign"]"#, "", "{}"), deny);
+        assert_eq!(decision(r#"["Decrypt","ListGrants"]"#, "", "{}"), deny);
+        assert_eq!(decision(r#"["Decrypt"]"#, "", within), deny);
+        assert_eq!(decision(r#"["Decrypt"]"#, subset, within), allow);
+        assert_eq!(decision(r#"["Decrypt"]"#, equals, within), allow);
+        assert_eq!(decision(r#"["Decrypt"]"#, subset, same), deny);
+        assert_eq!(decision(r#"["Decrypt"]"#, equals, same), allow);
+        assert_eq!(decision(r#"[]"#, "", within), allow);
+    }
+
+    /// P-12: a pattern of the whole account is matched in the caller's own partition.
+    #[test]
+    fn request_without_a_resource_is_of_the_callers_partition() {
+        let decision = |partition: &str| {
+            let line = format!(
+                r#"{{"id":1,"request":{{"principal":"arn:aws-cn:iam::111122223333:user/bob","action":"kms:ListKeys","resource":"*","resourceAccount":"111122223333","wildcardOnly":true}},"policies":{{"identity":[{{"name":"p","policy":{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"kms:ListKeys","Resource":"arn:{partition}:kms:*:111122223333:*"}}}}}}]}}}}"#
+            );
+            run(&line).1[0]["decision"].as_str().map(str::to_string)
+        };
+        assert_eq!(decision("aws-cn").as_deref(), Some("allow"));
+        assert_eq!(decision("aws").as_deref(), Some("implicitDeny"));
+    }
+
+    #[test]
+    fn policy_beyond_the_quotas_of_storing_is_decided() {
+        let condition = r#""Condition":{"StringEquals":{"aws:PrincipalTag/t":"€"}},"Action":"#;
+        let line = GOOD.replace(r#""Action":"#, condition).replace(
+            r#""action":"#,
+            r#""context":{"aws:PrincipalTag/t":"€"},"action":"#,
+        );
+        assert_eq!(run(&line).1[0]["decision"], "allow");
     }
 }

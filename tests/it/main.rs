@@ -1,5 +1,8 @@
 //! All integration tests, in one binary.
 
+mod agreement;
+mod api;
+mod cases;
 mod cases_state;
 mod cluster;
 mod cut_follower;

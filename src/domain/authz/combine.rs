@@ -109,7 +109,7 @@ where
                 resource: evidence.resource.map(Into::into),
             };
             match no {
-                No::Explicit(by) => Decision::explicit_deny(by, denial),
+                No::Explicit(by) => Decision::explicit_deny(*by, denial),
                 No::Implicit(missing) => Decision::implicit_deny(missing, denial),
             }
         }
@@ -117,7 +117,7 @@ where
 }
 
 enum No {
-    Explicit(DecidedBy),
+    Explicit(Box<DecidedBy>),
     Implicit(Missing),
 }
 
@@ -156,12 +156,12 @@ where
         |source: Source, name: Option<&Arc<str>>, found: Option<(usize, &Statement)>| match found {
             Some((index, statement)) => {
                 let statement = Some(statement_ref(name, index, statement));
-                Err(No::Explicit(DecidedBy {
+                Err(No::Explicit(Box::new(DecidedBy {
                     source,
                     statement,
                     enabled_by: None,
                     grant: None,
-                }))
+                })))
             }
             None => Ok(()),
         };
@@ -680,3 +680,6 @@ pub(super) const fn operation_of(action: KmsAction) -> Option<GrantOperation> {
         | KmsAction::UpdatePrimaryRegion => return None,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -89,3 +89,79 @@ impl Change for Bootstrap {
         (Output::Done, vec![Event::Bootstrapped])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{Cluster, check_rows};
+
+    fn good() -> Bootstrap {
+        Bootstrap {
+            incarnation: Incarnation([1; 16]),
+            settings: Settings::default(),
+            sealed_epoch_secret: Arc::new([1]),
+        }
+    }
+
+    #[test]
+    fn bootstrap_refuses_in_the_order_of_its_checks() {
+        let (empty, done) = (Cluster::empty(), Cluster::new());
+        let no = |cluster: &Cluster, who, change: fn(&mut Bootstrap)| {
+            let mut command = good();
+            change(&mut command);
+            cluster.refusal(who, Command::Bootstrap(command))
+        };
+        let zero = |b: &mut Bootstrap| b.incarnation = Incarnation::default();
+        check_rows(vec![
+            (
+                "an operator, zero, again",
+                no(&done, "operator", zero),
+                "AccessDeniedException",
+                "the cluster itself",
+            ),
+            (
+                "zero, again",
+                no(&done, "system", zero),
+                "AlreadyExistsException",
+                "bootstrapped before",
+            ),
+            (
+                "zero",
+                no(&empty, "system", zero),
+                "ValidationException",
+                "all zeros",
+            ),
+            (
+                "no bound",
+                no(&empty, "system", |b| b.settings.max_staleness_ms = 0),
+                "ValidationException",
+                "max_staleness_ms",
+            ),
+            (
+                "rho of one",
+                no(&empty, "system", |b| b.settings.clock_rate_permille = 1_000),
+                "ValidationException",
+                "below 1000",
+            ),
+            (
+                "no secret",
+                no(&empty, "system", |b| b.sealed_epoch_secret = Arc::new([])),
+                "ValidationException",
+                "secret",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn bootstrap_begins_incarnation_and_first_epoch() {
+        let mut cluster = Cluster::empty();
+        cluster.done("system", Command::Bootstrap(good()));
+        assert_eq!(cluster.state.incarnation(), Incarnation([1; 16]));
+        let epoch = cluster.state.minting_epoch().unwrap();
+        assert_eq!(
+            (epoch.number, &*epoch.sealed_secret, epoch.born.0),
+            (1, &[1][..], 1)
+        );
+    }
+}

@@ -70,3 +70,71 @@ impl Change for CreateAccount {
         (Output::Account(account), events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, Cluster, OWNER, check_rows};
+
+    fn create(account: &str, name: &str) -> Command {
+        let account = account.parse().unwrap();
+        Command::CreateAccount(CreateAccount {
+            account,
+            name: name.into(),
+        })
+    }
+
+    #[test]
+    fn create_account_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let long = "n".repeat(51);
+        check_rows(vec![
+            (
+                "a long name, not the operator",
+                cluster.refusal(ADMIN, create(OWNER, &long)),
+                "ValidationException",
+                "at 'name'",
+            ),
+            (
+                "account zero",
+                cluster.refusal(ADMIN, create("000000000000", "")),
+                "ValidationException",
+                "nobody",
+            ),
+            (
+                "not the operator, there",
+                cluster.refusal(ADMIN, create(OWNER, "")),
+                "AccessDeniedException",
+                "operator",
+            ),
+            (
+                "there",
+                cluster.refusal("operator", create(OWNER, "")),
+                "AlreadyExistsException",
+                OWNER,
+            ),
+        ]);
+    }
+
+    #[test]
+    fn account_past_the_last_is_refused() {
+        let mut cluster = Cluster::new();
+        for number in 1.. {
+            if cluster.state.account_count() == ACCOUNTS_MAX {
+                break;
+            }
+            let id = AccountId::from_number(number).unwrap();
+            let (name, created_at) = ("".into(), Default::default());
+            let account = Account {
+                id,
+                name,
+                created_at,
+                born: Default::default(),
+            };
+            cluster.state.put_account(Arc::new(account));
+        }
+        let (code, _) = cluster.refusal("operator", create("999999999999", ""));
+        assert_eq!(code, "LimitExceededException");
+    }
+}

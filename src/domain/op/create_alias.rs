@@ -85,3 +85,104 @@ impl Change for CreateAlias {
         (Output::Done, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, EXT, Refused, check_rows, key, key_arn};
+    use crate::domain::state::key::{KeyManager, KeyState};
+
+    fn create(alias: &str) -> Command {
+        Command::CreateAlias(CreateAlias {
+            alias: alias.into(),
+            target: key(1),
+        })
+    }
+
+    /// ID-5 to ID-9, D-14; AWS's texts where they are known.
+    #[test]
+    fn create_alias_refuses_in_the_order_of_its_checks() {
+        let mut cluster = Cluster::new();
+        cluster.put_policy(BOB, r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:CreateAlias","Resource":"arn:aws:kms:*:*:key/*"}}"#);
+        cluster.done(ADMIN, create("alias/there"));
+        let mut pending = cluster.copy();
+        pending.set_key_state(KeyState::PendingDeletion);
+        let mut managed = pending.copy();
+        managed.set_key(|key| key.manager = KeyManager::Aws);
+        let of = |target: &str| CreateAlias {
+            alias: "alias/there".into(),
+            target: target.parse().unwrap(),
+        };
+        let by_alias =
+            |who| -> Refused { cluster.refusal(who, Command::CreateAlias(of("alias/there"))) };
+        let arn = key_arn(1).to_string();
+        check_rows(vec![
+            (
+                "no prefix",
+                cluster.refusal(BOB, create("foo")),
+                "ValidationException",
+                "Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
+            ),
+            (
+                "a bad character",
+                cluster.refusal(BOB, create("alias/a b")),
+                "InvalidAliasNameException",
+                "offset 7",
+            ),
+            (
+                "reserved",
+                cluster.refusal(BOB, create("alias/aws/s3")),
+                "NotAuthorizedException",
+                "reserved",
+            ),
+            (
+                "an alias as target",
+                by_alias(BOB),
+                "NotFoundException",
+                "Invalid keyId",
+            ),
+            (
+                "another account's key",
+                cluster.refusal(EXT, Command::CreateAlias(of(&arn))),
+                "AccessDeniedException",
+                "kms:CreateAlias",
+            ),
+            (
+                "on the key, not on the alias",
+                managed.refusal(BOB, create("alias/there")),
+                "AccessDeniedException",
+                "alias/there",
+            ),
+            (
+                "AWS's own key",
+                managed.refusal(ADMIN, create("alias/there")),
+                "NotAuthorizedException",
+                "AWS managed",
+            ),
+            (
+                "pending",
+                pending.refusal(ADMIN, create("alias/there")),
+                "KMSInvalidStateException",
+                "is pending deletion.",
+            ),
+            (
+                "there",
+                cluster.refusal(ADMIN, create("alias/there")),
+                "AlreadyExistsException",
+                "An alias with the name arn:aws:kms:eu-west-1:111122223333:alias/there already exists",
+            ),
+        ]);
+    }
+
+    /// ID-7: 50 aliases a key.
+    #[test]
+    fn alias_past_the_last_is_refused() {
+        let mut cluster = Cluster::new();
+        for n in 0..ALIASES_PER_KEY_MAX {
+            cluster.done(ADMIN, create(&format!("alias/{n}")));
+        }
+        let (code, _) = cluster.refusal(ADMIN, create("alias/more"));
+        assert_eq!(code, "LimitExceededException");
+    }
+}

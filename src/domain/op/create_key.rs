@@ -206,3 +206,169 @@ impl Change for CreateKey {
         (Output::Key(described), events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, Cluster, OTHER, OWNER, Refused, check_rows, create_key, key_arn,
+    };
+
+    fn refusal(cluster: &Cluster, who: &str, change: impl FnOnce(&mut CreateKey)) -> Refused {
+        let mut command = create_key(1);
+        change(&mut command);
+        cluster.refusal(who, Command::CreateKey(command))
+    }
+
+    fn policy(principal: &str) -> Option<Arc<str>> {
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Sid":"Mine","Effect":"Allow","Principal":{{"AWS":"{principal}"}},"Action":"kms:*","Resource":"*"}}]}}"#
+        );
+        Some(text.into())
+    }
+
+    /// W-4, D-15, P-5, P-7, X-11; every row is wrong in fewer ways than the one before.
+    #[test]
+    fn create_key_refuses_in_the_order_of_its_checks() {
+        let mut cluster = Cluster::new();
+        let nobody = format!("arn:aws:iam::{OWNER}:role/nobody");
+        cluster.put_policy(BOB, r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:CreateKey","Resource":"*"}}"#);
+        let tag = |c: &mut CreateKey| drop(c.tags.insert("a".into(), "".into()));
+        check_rows(vec![
+            (
+                "long description",
+                refusal(&cluster, BOB, |c| c.description = "d".repeat(8_193).into()),
+                "ValidationException",
+                "'description'",
+            ),
+            (
+                "reserved tag",
+                refusal(&cluster, BOB, |c| {
+                    drop(c.tags.insert("AWS:a".into(), "".into()))
+                }),
+                "TagException",
+                "Tags beginning with aws: are reserved",
+            ),
+            (
+                "wrong kind of id",
+                refusal(&cluster, BOB, |c| c.multi_region = MultiRegion::Primary),
+                "ValidationException",
+                "kind",
+            ),
+            (
+                "wrong Region",
+                refusal(&cluster, BOB, |c| c.region = "us-east-1".parse().unwrap()),
+                "ValidationException",
+                "endpoint",
+            ),
+            (
+                "no usage",
+                refusal(&cluster, BOB, |c| c.spec = KeySpec::Hmac256),
+                "ValidationException",
+                "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.",
+            ),
+            (
+                "wrong usage",
+                refusal(&cluster, BOB, |c| {
+                    c.spec = KeySpec::Rsa2048;
+                    c.usage = Some(KeyUsage::KeyAgreement);
+                }),
+                "ValidationException",
+                "KeyUsage KEY_AGREEMENT is not compatible with KeySpec RSA_2048",
+            ),
+            (
+                "another account's",
+                refusal(&cluster, BOB, |c| c.account = OTHER.parse().unwrap()),
+                "AccessDeniedException",
+                "kms:CreateKey",
+            ),
+            (
+                "tags without permission",
+                refusal(&cluster, BOB, tag),
+                "AccessDeniedException",
+                "kms:TagResource",
+            ),
+            (
+                "custom key store",
+                refusal(&cluster, BOB, |c| {
+                    c.origin = KeyOrigin::AwsCloudHsm;
+                    c.policy = Some("{".into());
+                }),
+                "UnsupportedOperationException",
+                "custom key stores",
+            ),
+            (
+                "no policy",
+                refusal(&cluster, BOB, |c| c.policy = Some("{".into())),
+                "MalformedPolicyDocumentException",
+                "line 1",
+            ),
+            (
+                "policy too long",
+                refusal(&cluster, BOB, |c| {
+                    c.policy = Some(" ".repeat(40_000).into())
+                }),
+                "LimitExceededException",
+                "line 1",
+            ),
+            (
+                "principal that does not exist",
+                refusal(&cluster, BOB, |c| c.policy = policy(&nobody)),
+                "MalformedPolicyDocumentException",
+                "Statement 1 (Sid `Mine`), line 1, column",
+            ),
+            (
+                "lockout",
+                refusal(&cluster, BOB, |c| c.policy = policy(ADMIN)),
+                "MalformedPolicyDocumentException",
+                "The new key policy will not allow you to update the key policy in the future.",
+            ),
+            (
+                "default policy, but no right to put another",
+                refusal(&cluster, BOB, |_| ()),
+                "MalformedPolicyDocumentException",
+                "The new key policy",
+            ),
+            (
+                "taken",
+                refusal(&cluster, BOB, |c| {
+                    c.lockout_check = crate::domain::op::LockoutCheck::Bypass
+                }),
+                "AlreadyExistsException",
+                "already exists",
+            ),
+        ]);
+    }
+
+    /// P-8, ST-1: what is not said takes its default.
+    #[test]
+    fn key_has_the_defaults_that_aws_gives() {
+        let mut cluster = Cluster::new();
+        let mut command = create_key(2);
+        command.origin = KeyOrigin::External;
+        cluster.done(ADMIN, Command::CreateKey(command));
+        let arn = key_arn(2);
+        let key = cluster.state.key(&arn).unwrap();
+        assert_eq!(
+            (key.state, key.usage),
+            (KeyState::PendingImport, KeyUsage::EncryptDecrypt)
+        );
+        assert!(key.policy.text().contains("Enable IAM User Permissions"));
+        assert!(
+            key.policy
+                .text()
+                .contains(&format!("arn:aws:iam::{OWNER}:root"))
+        );
+        let first = cluster.state.key(&key_arn(1)).unwrap();
+        assert_eq!(first.state, KeyState::Enabled);
+    }
+
+    /// D-16: the operator has no place in an account.
+    #[test]
+    fn operator_makes_no_keys() {
+        let cluster = Cluster::new();
+        let (code, _) = refusal(&cluster, "operator", |_| ());
+        assert_eq!(code, "AccessDeniedException");
+    }
+}

@@ -102,3 +102,88 @@ impl Change for CreatePrincipal {
         (Output::Principal(principal), events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, Cluster, EXT, OWNER, Refused, arn, check_rows, unique_id,
+    };
+
+    fn create(text: &str) -> CreatePrincipal {
+        let arn = arn(text);
+        CreatePrincipal {
+            unique_id: unique_id(&arn, 1),
+            arn,
+            tags: Default::default(),
+        }
+    }
+
+    fn refusal(cluster: &Cluster, who: &str, command: CreatePrincipal) -> Refused {
+        cluster.refusal(who, Command::CreatePrincipal(command))
+    }
+
+    #[test]
+    fn create_principal_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let session = format!("arn:aws:sts::{OWNER}:assumed-role/app/s");
+        let same_name = format!("arn:aws:iam::{OWNER}:user/elsewhere/BOB");
+        let mut reserved = create(BOB);
+        reserved.tags.insert("aws:x".into(), "".into());
+        let mut wrong_id = create(BOB);
+        wrong_id.unique_id = "AROAEXAMPLE".parse().unwrap();
+        check_rows(vec![
+            (
+                "a session",
+                refusal(&cluster, BOB, create(&session)),
+                "ValidationException",
+                "neither a user nor a role",
+            ),
+            (
+                "a role's id",
+                refusal(&cluster, BOB, wrong_id),
+                "ValidationException",
+                "unique id",
+            ),
+            (
+                "a reserved tag",
+                refusal(&cluster, BOB, reserved),
+                "TagException",
+                "reserved",
+            ),
+            (
+                "no permission, there",
+                refusal(&cluster, BOB, create(BOB)),
+                "AccessDeniedException",
+                "iam:CreateUser",
+            ),
+            (
+                "another account's",
+                refusal(&cluster, ADMIN, create(EXT)),
+                "AccessDeniedException",
+                "iam:CreateUser",
+            ),
+            (
+                "there, under another path and in other letters",
+                refusal(&cluster, ADMIN, create(&same_name)),
+                "EntityAlreadyExists",
+                "already exists",
+            ),
+        ]);
+    }
+
+    /// IAM: a user and a role may share a name; permission is asked by the kind of principal.
+    #[test]
+    fn role_of_a_users_name_is_another_principal() {
+        let mut cluster = Cluster::new();
+        let role = format!("arn:aws:iam::{OWNER}:role/bob");
+        cluster.put_policy(BOB, r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:CreateRole","Resource":"arn:aws:iam::*:role/b*","Condition":{"StringEquals":{"aws:RequestTag/team":"a"}}}}"#);
+        let mut command = create(&role);
+        let (code, _) = refusal(&cluster, BOB, command.clone());
+        assert_eq!(code, "AccessDeniedException");
+        command.tags.insert("team".into(), "a".into());
+        cluster.done(BOB, Command::CreatePrincipal(command));
+        assert!(cluster.state.principal(&arn(&role)).is_some());
+    }
+}

@@ -48,3 +48,69 @@ impl Change for DeleteAlias {
         (Output::Done, vec![Event::AliasChanged(arn, What::Deleted)])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, check_rows, key, key_arn};
+    use crate::domain::op::{Command, create_alias};
+
+    fn delete(alias: &str) -> Command {
+        Command::DeleteAlias(DeleteAlias {
+            alias: alias.into(),
+        })
+    }
+
+    fn cluster() -> Cluster {
+        let mut cluster = Cluster::new();
+        let alias = create_alias::CreateAlias {
+            alias: "alias/a".into(),
+            target: key(1),
+        };
+        cluster.done(ADMIN, Command::CreateAlias(alias));
+        cluster
+    }
+
+    #[test]
+    fn delete_alias_refuses_in_the_order_of_its_checks() {
+        let mut cluster = cluster();
+        cluster.put_policy(BOB, r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:DeleteAlias","Resource":"arn:aws:kms:*:*:key/*"}}"#);
+        check_rows(vec![
+            (
+                "no prefix",
+                cluster.refusal(BOB, delete("a")),
+                "ValidationException",
+                "Alias must start with the prefix",
+            ),
+            (
+                "not there",
+                cluster.refusal(BOB, delete("alias/b")),
+                "NotFoundException",
+                "Alias arn:aws:kms:eu-west-1:111122223333:alias/b is not found.",
+            ),
+            (
+                "on the key, not on the alias",
+                cluster.refusal(BOB, delete("alias/a")),
+                "AccessDeniedException",
+                "alias/a",
+            ),
+        ]);
+        cluster.put_policy(BOB, r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:DeleteAlias","Resource":"arn:aws:kms:*:*:alias/*"}}"#);
+        let (_, why) = cluster.refusal(BOB, delete("alias/a"));
+        assert!(why.contains(&key_arn(1).to_string()), "{why}");
+    }
+
+    /// ID-7: the key stays.
+    #[test]
+    fn alias_goes_and_its_key_stays() {
+        let mut cluster = cluster();
+        assert_eq!(cluster.state.aliases_of_key(&key_arn(1)).len(), 1);
+        cluster.done(ADMIN, delete("alias/a"));
+        assert!(cluster.state.aliases_of_key(&key_arn(1)).is_empty());
+        assert!(cluster.state.key(&key_arn(1)).is_some());
+        assert_eq!(
+            cluster.refusal(ADMIN, delete("alias/a")).0,
+            "NotFoundException"
+        );
+    }
+}

@@ -57,3 +57,98 @@ impl Change for DeletePrincipal {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, CAROL, Cluster, OWNER, arn, caller, check_rows, create_grant,
+    };
+    use crate::domain::op::{Command, Query, delete_principal_policy, describe_key};
+
+    fn delete(text: &str) -> Command {
+        Command::DeletePrincipal(DeletePrincipal { arn: arn(text) })
+    }
+
+    #[test]
+    fn delete_principal_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let root = format!("arn:aws:iam::{OWNER}:root");
+        let nobody = format!("arn:aws:iam::{OWNER}:user/nobody");
+        check_rows(vec![
+            (
+                "the root",
+                cluster.refusal(BOB, delete(&root)),
+                "ValidationException",
+                "neither",
+            ),
+            (
+                "no permission, not there",
+                cluster.refusal(BOB, delete(&nobody)),
+                "AccessDeniedException",
+                "iam:DeleteUser",
+            ),
+            (
+                "not there",
+                cluster.refusal(ADMIN, delete(&nobody)),
+                "NoSuchEntity",
+                "The user with name nobody cannot be found.",
+            ),
+            (
+                "with policies",
+                cluster.refusal(ADMIN, delete(ADMIN)),
+                "DeleteConflict",
+                "policies first",
+            ),
+        ]);
+    }
+
+    /// ID-18, Q-10: a principal made again under its old name has nothing of the old one; neither have old credentials.
+    #[test]
+    fn principal_made_again_inherits_nothing() {
+        let mut cluster = Cluster::new();
+        cluster.put_key_policy(&format!(
+            r#"{{"Version":"2012-10-17","Statement":[
+                {{"Effect":"Allow","Principal":{{"AWS":"{CAROL}"}},"Action":"kms:*","Resource":"*"}},
+                {{"Effect":"Allow","Principal":{{"AWS":"{OWNER}"}},"Action":"kms:*","Resource":"*"}}]}}"#
+        ));
+        let mut grant = create_grant(1, BOB);
+        grant.operations = vec![crate::domain::state::grant::GrantOperation::DescribeKey];
+        cluster.done(ADMIN, Command::CreateGrant(grant));
+        let describe = || {
+            Query::DescribeKey(describe_key::DescribeKey {
+                key: crate::domain::op::testing::key(1),
+            })
+        };
+        for who in [BOB, CAROL] {
+            assert!(cluster.ask(who, describe()).is_ok());
+            cluster.done(ADMIN, delete(who));
+            let (code, why) = cluster.ask(who, describe()).unwrap_err();
+            assert_eq!(code, "UnrecognizedClientException", "{why}");
+            cluster.make_principal(who, 9);
+            let (code, why) = cluster.ask(who, describe()).unwrap_err();
+            assert_eq!(code, "UnrecognizedClientException", "{why}");
+            let mut again = caller(who);
+            again.identity = crate::domain::authz::caller::Identity::User {
+                arn: arn(who),
+                unique_id: crate::domain::op::testing::unique_id(&arn(who), 9),
+            };
+            let (code, why) = cluster.ask_as(&again, describe()).unwrap_err();
+            assert_eq!(code, "AccessDeniedException", "{why}");
+        }
+    }
+
+    #[test]
+    fn principal_without_policies_is_deleted() {
+        let mut cluster = Cluster::new();
+        let (arn, name) = (arn(ADMIN), "test".into());
+        let policy = delete_principal_policy::DeletePrincipalPolicy {
+            arn: arn.clone(),
+            name,
+        };
+        let root = format!("arn:aws:iam::{OWNER}:root");
+        cluster.done(&root, Command::DeletePrincipalPolicy(policy));
+        cluster.done(&root, delete(ADMIN));
+        assert!(cluster.state.principal(&arn).is_none());
+    }
+}

@@ -64,3 +64,63 @@ impl Change for DeletePrincipalPolicy {
         (Output::Done, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, OWNER, arn, check_rows};
+
+    fn delete(text: &str, name: &str) -> Command {
+        let (arn, name) = (arn(text), name.into());
+        Command::DeletePrincipalPolicy(DeletePrincipalPolicy { arn, name })
+    }
+
+    #[test]
+    fn delete_principal_policy_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let nobody = format!("arn:aws:iam::{OWNER}:user/nobody");
+        let root = format!("arn:aws:iam::{OWNER}:root");
+        check_rows(vec![
+            (
+                "the root",
+                cluster.refusal(BOB, delete(&root, "")),
+                "ValidationException",
+                "neither",
+            ),
+            (
+                "a bad name",
+                cluster.refusal(BOB, delete(&nobody, "")),
+                "ValidationException",
+                "policyName",
+            ),
+            (
+                "no permission",
+                cluster.refusal(BOB, delete(&nobody, "p")),
+                "AccessDeniedException",
+                "iam:DeleteUserPolicy",
+            ),
+            (
+                "not there",
+                cluster.refusal(ADMIN, delete(&nobody, "p")),
+                "NoSuchEntity",
+                "The user with name nobody",
+            ),
+            (
+                "no such policy",
+                cluster.refusal(ADMIN, delete(BOB, "p")),
+                "NoSuchEntity",
+                "The user policy with name p",
+            ),
+        ]);
+    }
+
+    /// D-1, Q-10: what a policy allowed ends with it, at once.
+    #[test]
+    fn policy_that_is_deleted_allows_nothing_more() {
+        let mut cluster = Cluster::new();
+        cluster.done(ADMIN, delete(ADMIN, "test"));
+        let (code, _) = cluster.refusal(ADMIN, delete(ADMIN, "test"));
+        assert_eq!(code, "AccessDeniedException");
+    }
+}

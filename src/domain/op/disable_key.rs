@@ -62,3 +62,92 @@ impl Change for DisableKey {
         (Output::Done, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, check_rows, key, key_arn};
+    use crate::domain::state::key::KeyManager;
+
+    fn command(key: KeyRef) -> Command {
+        Command::DisableKey(DisableKey { key })
+    }
+
+    /// ST-2: codes 3, 5, 14 and 15 with their texts.
+    #[test]
+    fn refusals_come_in_the_order_of_the_checks() {
+        let cluster = Cluster::new();
+        let in_state = |state| {
+            let mut cluster = cluster.copy();
+            cluster.set_key_state(state);
+            cluster
+        };
+        let mut managed = in_state(KeyState::Creating);
+        managed.set_key(|key| key.manager = KeyManager::Aws);
+        let invalid = "KMSInvalidStateException";
+        check_rows(vec![
+            (
+                "an alias",
+                managed.refusal(BOB, command("alias/a".parse().unwrap())),
+                "NotFoundException",
+                "Invalid keyId",
+            ),
+            (
+                "no permission",
+                managed.refusal(BOB, command(key(1))),
+                "AccessDeniedException",
+                "kms:DisableKey",
+            ),
+            (
+                "AWS's own key",
+                managed.refusal(ADMIN, command(key(1))),
+                "NotAuthorizedException",
+                "AWS managed",
+            ),
+            (
+                "3",
+                in_state(KeyState::PendingDeletion).refusal(ADMIN, command(key(1))),
+                invalid,
+                &format!("{} is pending deletion.", key_arn(1)),
+            ),
+            (
+                "3",
+                in_state(KeyState::PendingReplicaDeletion).refusal(ADMIN, command(key(1))),
+                invalid,
+                "is pending deletion.",
+            ),
+            (
+                "5",
+                in_state(KeyState::PendingImport).refusal(ADMIN, command(key(1))),
+                invalid,
+                "is pending import.",
+            ),
+            (
+                "14",
+                in_state(KeyState::Creating).refusal(ADMIN, command(key(1))),
+                invalid,
+                "is creating.",
+            ),
+            (
+                "15",
+                in_state(KeyState::Updating).refusal(ADMIN, command(key(1))),
+                invalid,
+                "is updating.",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn key_changes_state_from_either() {
+        for from in [KeyState::Enabled, KeyState::Disabled] {
+            let mut cluster = Cluster::new();
+            cluster.set_key_state(from);
+            cluster.done(ADMIN, command(key(1)));
+            assert_eq!(
+                cluster.state.key(&key_arn(1)).unwrap().state,
+                KeyState::Disabled
+            );
+        }
+    }
+}

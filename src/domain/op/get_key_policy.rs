@@ -44,3 +44,52 @@ impl Question for GetKeyPolicy {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Query;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, EXT, check_rows, key, key_arn};
+
+    fn get(key: KeyRef, name: Option<&str>) -> Query {
+        Query::GetKeyPolicy(GetKeyPolicy {
+            key,
+            policy_name: name.map(Into::into),
+        })
+    }
+
+    #[test]
+    fn get_key_policy_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let alias = "alias/a".parse().unwrap();
+        let by_arn = KeyRef::KeyArn(key_arn(1));
+        check_rows(vec![
+            (
+                "an alias",
+                cluster.ask(BOB, get(alias, Some("x"))).unwrap_err(),
+                "NotFoundException",
+                "Invalid keyId 'alias/a'",
+            ),
+            (
+                "no permission",
+                cluster.ask(BOB, get(key(1), Some("x"))).unwrap_err(),
+                "AccessDeniedException",
+                "kms:GetKeyPolicy",
+            ),
+            (
+                "another account",
+                cluster.ask(EXT, get(by_arn, None)).unwrap_err(),
+                "AccessDeniedException",
+                "resource-based",
+            ),
+            (
+                "no such policy",
+                cluster.ask(ADMIN, get(key(1), Some("x"))).unwrap_err(),
+                "NotFoundException",
+                "No such policy exists",
+            ),
+        ]);
+        let told = cluster.ask(ADMIN, get(key(1), None));
+        assert!(matches!(told, Ok(Answer::Policy { name, .. }) if &*name == "default"));
+    }
+}

@@ -43,3 +43,46 @@ impl Question for GetPrincipal {
         Ok(Answer::Principal((**principal).clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Query;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, OWNER, arn, check_rows};
+
+    fn get(text: &str) -> Query {
+        Query::GetPrincipal(GetPrincipal { arn: arn(text) })
+    }
+
+    #[test]
+    fn get_principal_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let (nobody, root) = (
+            format!("arn:aws:iam::{OWNER}:user/nobody"),
+            format!("arn:aws:iam::{OWNER}:root"),
+        );
+        check_rows(vec![
+            (
+                "the root",
+                cluster.ask(BOB, get(&root)).unwrap_err(),
+                "ValidationException",
+                "neither",
+            ),
+            (
+                "no permission, not there",
+                cluster.ask(BOB, get(&nobody)).unwrap_err(),
+                "AccessDeniedException",
+                "iam:GetUser",
+            ),
+            (
+                "not there",
+                cluster.ask(ADMIN, get(&nobody)).unwrap_err(),
+                "NoSuchEntity",
+                "nobody",
+            ),
+        ]);
+        assert!(
+            matches!(cluster.ask(&root, get(BOB)), Ok(Answer::Principal(p)) if p.arn == arn(BOB))
+        );
+    }
+}

@@ -59,3 +59,57 @@ impl Question for GetPrincipalPolicy {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Query;
+    use crate::domain::op::testing::{ADMIN, ALLOW_ALL, BOB, Cluster, OWNER, arn, check_rows};
+
+    fn get(text: &str, name: &str) -> Query {
+        let (arn, name) = (arn(text), name.into());
+        Query::GetPrincipalPolicy(GetPrincipalPolicy { arn, name })
+    }
+
+    #[test]
+    fn get_principal_policy_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let nobody = format!("arn:aws:iam::{OWNER}:user/nobody");
+        check_rows(vec![
+            (
+                "the root",
+                cluster
+                    .ask(BOB, get(&format!("arn:aws:iam::{OWNER}:root"), ""))
+                    .unwrap_err(),
+                "ValidationException",
+                "neither",
+            ),
+            (
+                "a bad name",
+                cluster.ask(BOB, get(&nobody, "")).unwrap_err(),
+                "ValidationException",
+                "policyName",
+            ),
+            (
+                "no permission",
+                cluster.ask(BOB, get(&nobody, "p")).unwrap_err(),
+                "AccessDeniedException",
+                "iam:GetUserPolicy",
+            ),
+            (
+                "not there",
+                cluster.ask(ADMIN, get(&nobody, "p")).unwrap_err(),
+                "NoSuchEntity",
+                "nobody",
+            ),
+            (
+                "no such policy",
+                cluster.ask(ADMIN, get(BOB, "p")).unwrap_err(),
+                "NoSuchEntity",
+                "policy with name p",
+            ),
+        ]);
+        let told = cluster.ask(ADMIN, get(ADMIN, "test"));
+        assert!(matches!(told, Ok(Answer::Policy { text, .. }) if &*text == ALLOW_ALL));
+    }
+}

@@ -41,3 +41,58 @@ impl Question for ListAccounts {
         Ok(Answer::Accounts(paged))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Query;
+    use crate::domain::op::testing::{ADMIN, Cluster, OTHER, OWNER, all_pages, check_rows, page};
+
+    fn list(page: Page) -> Query {
+        Query::ListAccounts(ListAccounts { page })
+    }
+
+    #[test]
+    fn list_accounts_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        check_rows(vec![
+            (
+                "no entry a page, not the operator",
+                cluster.ask(ADMIN, list(page(0, None))).unwrap_err(),
+                "ValidationException",
+                "limit",
+            ),
+            (
+                "a made-up marker",
+                cluster
+                    .ask("operator", list(page(1, Some("x".into()))))
+                    .unwrap_err(),
+                "InvalidMarkerException",
+                "marker",
+            ),
+            (
+                "not the operator",
+                cluster.ask(ADMIN, list(page(1, None))).unwrap_err(),
+                "AccessDeniedException",
+                "operator",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn accounts_are_listed_in_order_page_by_page() {
+        let cluster = Cluster::new();
+        let (all, pages) = all_pages(
+            |page| match cluster.ask("operator", list(page)) {
+                Ok(Answer::Accounts(paged)) => paged,
+                other => panic!("{other:?}"),
+            },
+            1,
+        );
+        let ids: Vec<String> = all.iter().map(|account| account.id.to_string()).collect();
+        assert_eq!(
+            (ids, pages),
+            (vec![OWNER.to_string(), OTHER.to_string()], 2)
+        );
+    }
+}

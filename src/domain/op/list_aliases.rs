@@ -85,3 +85,81 @@ impl Question for ListAliases {
         Ok(Answer::Aliases(cursor.page(aliases, position, keep)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, Cluster, all_pages, check_rows, create_key, key, page,
+    };
+    use crate::domain::op::{Command, Query, create_alias};
+
+    fn list(key: Option<KeyRef>, page: Page) -> Query {
+        Query::ListAliases(ListAliases { key, page })
+    }
+
+    #[test]
+    fn list_aliases_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let by_alias: KeyRef = "alias/a".parse().unwrap();
+        check_rows(vec![
+            (
+                "the operator",
+                cluster
+                    .ask("operator", list(None, page(0, None)))
+                    .unwrap_err(),
+                "ValidationException",
+                "no account",
+            ),
+            (
+                "101 entries a page",
+                cluster.ask(BOB, list(None, page(101, None))).unwrap_err(),
+                "ValidationException",
+                "less than or equal to 100",
+            ),
+            (
+                "no permission",
+                cluster
+                    .ask(BOB, list(Some(by_alias.clone()), page(1, None)))
+                    .unwrap_err(),
+                "AccessDeniedException",
+                "kms:ListAliases",
+            ),
+            (
+                "an alias",
+                cluster
+                    .ask(ADMIN, list(Some(by_alias), page(1, None)))
+                    .unwrap_err(),
+                "NotFoundException",
+                "Invalid keyId",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn aliases_are_listed_in_order_of_all_keys_or_of_one() {
+        let mut cluster = Cluster::new();
+        cluster.done(ADMIN, Command::CreateKey(create_key(2)));
+        for (name, target) in [("alias/c", 1), ("alias/a", 2), ("alias/b", 1)] {
+            let alias = create_alias::CreateAlias {
+                alias: name.into(),
+                target: key(target),
+            };
+            cluster.done(ADMIN, Command::CreateAlias(alias));
+        }
+        let names = |of: Option<KeyRef>| {
+            let (all, _) = all_pages(
+                |page| match cluster.ask(ADMIN, list(of.clone(), page)) {
+                    Ok(Answer::Aliases(paged)) => paged,
+                    other => panic!("{other:?}"),
+                },
+                1,
+            );
+            all.iter()
+                .map(|entry| entry.alias.name.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(None), ["alias/a", "alias/b", "alias/c"]);
+        assert_eq!(names(Some(key(1))), ["alias/b", "alias/c"]);
+    }
+}

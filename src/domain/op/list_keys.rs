@@ -47,3 +47,63 @@ impl Question for ListKeys {
         Ok(Answer::Keys(paged))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, Cluster, EXT, all_pages, check_rows, create_key, key_arn, page,
+    };
+    use crate::domain::op::{Command, Query};
+
+    fn list(page: Page) -> Query {
+        Query::ListKeys(ListKeys { page })
+    }
+
+    #[test]
+    fn list_keys_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        check_rows(vec![
+            (
+                "the operator",
+                cluster.ask("operator", list(page(0, None))).unwrap_err(),
+                "ValidationException",
+                "no account",
+            ),
+            (
+                "no entry a page",
+                cluster.ask(BOB, list(page(0, None))).unwrap_err(),
+                "ValidationException",
+                "limit",
+            ),
+            (
+                "no permission",
+                cluster.ask(BOB, list(page(1, None))).unwrap_err(),
+                "AccessDeniedException",
+                "kms:ListKeys",
+            ),
+        ]);
+    }
+
+    /// P-12, D-7: identity policies alone decide, and the root needs none.
+    #[test]
+    fn keys_of_the_account_are_listed_in_order() {
+        let mut cluster = Cluster::new();
+        for n in [9, 3, 5] {
+            cluster.done(ADMIN, Command::CreateKey(create_key(n)));
+        }
+        let all = |who: &str| {
+            all_pages(
+                |page| match cluster.ask(who, list(page)) {
+                    Ok(Answer::Keys(paged)) => paged,
+                    other => panic!("{other:?}"),
+                },
+                3,
+            )
+        };
+        assert_eq!(all(ADMIN), ([1, 3, 5, 9].map(key_arn).to_vec(), 2));
+        let (code, _) = cluster.ask(EXT, list(page(3, None))).unwrap_err();
+        assert_eq!(code, "AccessDeniedException");
+        assert_eq!(all("arn:aws:iam::444455556666:root"), (vec![], 1));
+    }
+}

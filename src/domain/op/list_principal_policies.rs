@@ -59,3 +59,64 @@ impl Question for ListPrincipalPolicies {
         Ok(Answer::PolicyNames(paged))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Query;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, Cluster, OWNER, all_pages, arn, check_rows, page,
+    };
+
+    fn list(text: &str, page: Page) -> Query {
+        let arn = arn(text);
+        Query::ListPrincipalPolicies(ListPrincipalPolicies { arn, page })
+    }
+
+    #[test]
+    fn list_principal_policies_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let nobody = format!("arn:aws:iam::{OWNER}:user/nobody");
+        check_rows(vec![
+            (
+                "the root",
+                cluster
+                    .ask(
+                        BOB,
+                        list(&format!("arn:aws:iam::{OWNER}:root"), page(0, None)),
+                    )
+                    .unwrap_err(),
+                "ValidationException",
+                "neither",
+            ),
+            (
+                "no entry a page",
+                cluster.ask(BOB, list(&nobody, page(0, None))).unwrap_err(),
+                "ValidationException",
+                "limit",
+            ),
+            (
+                "no permission",
+                cluster.ask(BOB, list(&nobody, page(1, None))).unwrap_err(),
+                "AccessDeniedException",
+                "iam:ListUserPolicies",
+            ),
+            (
+                "not there",
+                cluster
+                    .ask(ADMIN, list(&nobody, page(1, None)))
+                    .unwrap_err(),
+                "NoSuchEntity",
+                "nobody",
+            ),
+        ]);
+        let (names, pages) = all_pages(
+            |page| match cluster.ask(ADMIN, list(ADMIN, page)) {
+                Ok(Answer::PolicyNames(paged)) => paged,
+                other => panic!("{other:?}"),
+            },
+            1,
+        );
+        assert_eq!((names, pages), (vec!["test".into()], 1));
+    }
+}

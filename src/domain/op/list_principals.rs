@@ -51,3 +51,68 @@ impl Question for ListPrincipals {
         Ok(Answer::Principals(paged))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Page;
+    use crate::domain::op::Query;
+    use crate::domain::op::testing::{
+        ADMIN, APP, BOB, CAROL, Cluster, all_pages, check_rows, page,
+    };
+
+    fn list(kind: PrincipalType, page: Page) -> Query {
+        Query::ListPrincipals(ListPrincipals { kind, page })
+    }
+
+    #[test]
+    fn list_principals_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let users = PrincipalType::User;
+        check_rows(vec![
+            (
+                "the operator",
+                cluster
+                    .ask("operator", list(users, page(0, None)))
+                    .unwrap_err(),
+                "ValidationException",
+                "no account",
+            ),
+            (
+                "no entry a page",
+                cluster.ask(BOB, list(users, page(0, None))).unwrap_err(),
+                "ValidationException",
+                "limit",
+            ),
+            (
+                "no permission",
+                cluster.ask(BOB, list(users, page(1, None))).unwrap_err(),
+                "AccessDeniedException",
+                "iam:ListUsers",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn users_and_roles_of_the_account_are_listed_apart() {
+        let cluster = Cluster::new();
+        let all = |kind| {
+            all_pages(
+                |page| match cluster.ask(ADMIN, list(kind, page)) {
+                    Ok(Answer::Principals(paged)) => paged,
+                    other => panic!("{other:?}"),
+                },
+                2,
+            )
+        };
+        let texts = |kind| {
+            all(kind)
+                .0
+                .iter()
+                .map(|p| p.arn.to_string())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(texts(PrincipalType::User), [ADMIN, BOB, CAROL]);
+        assert_eq!(texts(PrincipalType::Role), [APP]);
+    }
+}

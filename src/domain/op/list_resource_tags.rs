@@ -51,3 +51,54 @@ impl Question for ListResourceTags {
         Ok(Answer::Tags(cursor.page(tags, position, keep)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Query;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, all_pages, check_rows, key, page};
+
+    fn list(key: KeyRef, page: Page) -> Query {
+        Query::ListResourceTags(ListResourceTags { key, page })
+    }
+
+    #[test]
+    fn list_resource_tags_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        check_rows(vec![
+            (
+                "no such key",
+                cluster.ask(BOB, list(key(9), page(0, None))).unwrap_err(),
+                "NotFoundException",
+                "does not exist",
+            ),
+            (
+                "51 entries a page",
+                cluster.ask(BOB, list(key(1), page(51, None))).unwrap_err(),
+                "ValidationException",
+                "less than or equal to 50",
+            ),
+            (
+                "no permission",
+                cluster.ask(BOB, list(key(1), page(50, None))).unwrap_err(),
+                "AccessDeniedException",
+                "kms:ListResourceTags",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn tags_are_listed_in_order_page_by_page() {
+        let mut cluster = Cluster::new();
+        cluster.set_key(|key| key.tags = ["b", "a", "c"].map(|k| (k.into(), "v".into())).into());
+        let (all, pages) = all_pages(
+            |page| match cluster.ask(ADMIN, list(key(1), page)) {
+                Ok(Answer::Tags(paged)) => paged,
+                other => panic!("{other:?}"),
+            },
+            2,
+        );
+        let keys: Vec<&str> = all.iter().map(|(k, _)| &**k).collect();
+        assert_eq!((keys, pages), (vec!["a", "b", "c"], 2));
+    }
+}

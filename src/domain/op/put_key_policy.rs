@@ -77,3 +77,163 @@ impl Change for PutKeyPolicy {
         (Output::Done, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::testing::{
+        ADMIN, APP, BOB, Cluster, OWNER, Refused, check_rows, key, key_arn, session,
+    };
+    use crate::domain::op::{Command, LockoutCheck};
+    use crate::domain::state::key::{KeyManager, KeyState};
+
+    fn put(policy: &str) -> PutKeyPolicy {
+        let (key, policy) = (key(1), policy.into());
+        PutKeyPolicy {
+            key,
+            policy_name: None,
+            policy,
+            lockout_check: LockoutCheck::Unset,
+        }
+    }
+
+    fn refusal(
+        cluster: &Cluster,
+        who: &str,
+        policy: &str,
+        change: fn(&mut PutKeyPolicy),
+    ) -> Refused {
+        let mut command = put(policy);
+        change(&mut command);
+        cluster.refusal(who, Command::PutKeyPolicy(command))
+    }
+
+    fn naming(principals: &str) -> String {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":{principals}}},"Action":"kms:*","Resource":"*"}}]}}"#
+        )
+    }
+
+    /// P-1, P-5, P-7, ST-5; the lockout check has its exact text.
+    #[test]
+    fn put_key_policy_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let mut managed = cluster.copy();
+        managed.set_key(|key| key.manager = KeyManager::Aws);
+        let nobody = naming(&format!(r#"["{BOB}", "arn:aws:iam::{OWNER}:user/nobody"]"#));
+        let session_of_nobody = naming(&format!(r#""arn:aws:sts::{OWNER}:assumed-role/App/s""#));
+        let foreign = naming(r#""999999999999""#);
+        let bob = naming(&format!(r#""{BOB}""#));
+        check_rows(vec![
+            (
+                "an alias",
+                refusal(&cluster, BOB, "{", |c| c.key = "alias/a".parse().unwrap()),
+                "NotFoundException",
+                "Invalid keyId",
+            ),
+            (
+                "no permission",
+                refusal(&managed, BOB, "{", |_| ()),
+                "AccessDeniedException",
+                "kms:PutKeyPolicy",
+            ),
+            (
+                "AWS's own key",
+                refusal(&managed, ADMIN, "{", |_| ()),
+                "NotAuthorizedException",
+                "AWS managed",
+            ),
+            (
+                "another name",
+                refusal(&cluster, ADMIN, "{", |c| c.policy_name = Some("x".into())),
+                "NotFoundException",
+                "No such policy exists",
+            ),
+            (
+                "RAM's",
+                refusal(&cluster, ADMIN, "{", |c| {
+                    c.policy_name = Some("AWS_RAM".into())
+                }),
+                "ValidationException",
+                "The AWS_RAM policy can only be managed by the RAM service",
+            ),
+            (
+                "no policy",
+                refusal(&cluster, ADMIN, "{", |_| ()),
+                "MalformedPolicyDocumentException",
+                "line 1, column 2",
+            ),
+            (
+                "nobody",
+                refusal(&cluster, ADMIN, &nobody, |_| ()),
+                "MalformedPolicyDocumentException",
+                "user/nobody` does not exist",
+            ),
+            (
+                "a session of nobody",
+                refusal(&cluster, ADMIN, &session_of_nobody, |_| ()),
+                "MalformedPolicyDocumentException",
+                "does not exist",
+            ),
+            (
+                "an account that is not here",
+                refusal(&cluster, ADMIN, &foreign, |_| ()),
+                "MalformedPolicyDocumentException",
+                "Policy contains a statement with one or more invalid principals.",
+            ),
+            (
+                "lockout",
+                refusal(&cluster, ADMIN, &bob, |_| ()),
+                "MalformedPolicyDocumentException",
+                "The new key policy will not allow you to update the key policy in the future.",
+            ),
+            (
+                "lockout, check asked for",
+                refusal(&cluster, ADMIN, &bob, |c| {
+                    c.lockout_check = LockoutCheck::Run
+                }),
+                "MalformedPolicyDocumentException",
+                "in the future.",
+            ),
+        ]);
+    }
+
+    /// ST-2: no state stands in the way; the principals are bound (ID-18), sessions by their role.
+    #[test]
+    fn policy_is_put_in_every_state_and_binds_its_principals() {
+        let mut cluster = Cluster::new();
+        let session = session("s")
+            .identity
+            .shown(crate::domain::ids::Partition::Aws);
+        let policy = naming(&format!(r#"["{OWNER}", "{BOB}", "{APP}", "{session}"]"#));
+        for state in KeyState::ALL {
+            cluster.set_key_state(*state);
+            cluster.done(ADMIN, Command::PutKeyPolicy(put(&policy)));
+        }
+        let key = cluster.state.key(&key_arn(1)).unwrap();
+        let bound: Vec<String> = key
+            .bindings
+            .iter()
+            .map(|(a, u)| format!("{a} {}", &u.as_str()[..4]))
+            .collect();
+        assert_eq!(
+            bound,
+            [
+                format!("{APP} AROA"),
+                format!("{BOB} AIDA"),
+                format!("{session} AROA")
+            ]
+        );
+    }
+
+    /// P-7: the check can be waived.
+    #[test]
+    fn lockout_is_allowed_when_the_check_is_bypassed() {
+        let mut cluster = Cluster::new();
+        let mut command = put(&naming(&format!(r#""{BOB}""#)));
+        command.lockout_check = LockoutCheck::Bypass;
+        cluster.done(ADMIN, Command::PutKeyPolicy(command));
+        let (code, _) = cluster.refusal(ADMIN, Command::PutKeyPolicy(put("{")));
+        assert_eq!(code, "AccessDeniedException");
+    }
+}

@@ -74,3 +74,70 @@ impl Change for PutPrincipalPolicy {
         (Output::Done, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, ALLOW_ALL, BOB, Cluster, OWNER, arn, check_rows};
+
+    fn put(text: &str, name: &str, policy: &str) -> Command {
+        let (arn, name, policy) = (arn(text), name.into(), policy.into());
+        Command::PutPrincipalPolicy(PutPrincipalPolicy { arn, name, policy })
+    }
+
+    #[test]
+    fn put_principal_policy_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let nobody = format!("arn:aws:iam::{OWNER}:role/nobody");
+        let root = format!("arn:aws:iam::{OWNER}:root");
+        check_rows(vec![
+            (
+                "the root",
+                cluster.refusal(BOB, put(&root, "a b", "{")),
+                "ValidationException",
+                "neither",
+            ),
+            (
+                "a bad name",
+                cluster.refusal(BOB, put(&nobody, "a b", "{")),
+                "ValidationException",
+                "policyName",
+            ),
+            (
+                "no permission",
+                cluster.refusal(BOB, put(&nobody, "p", "{")),
+                "AccessDeniedException",
+                "iam:PutRolePolicy",
+            ),
+            (
+                "not there",
+                cluster.refusal(ADMIN, put(&nobody, "p", "{")),
+                "NoSuchEntity",
+                "The role with name nobody",
+            ),
+            (
+                "no policy",
+                cluster.refusal(ADMIN, put(BOB, "p", "{")),
+                "MalformedPolicyDocumentException",
+                "line 1, column",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn policy_past_the_last_is_refused_and_one_of_the_same_name_replaced() {
+        let mut cluster = Cluster::new();
+        for n in 0..POLICIES_PER_PRINCIPAL_MAX {
+            cluster.done(ADMIN, put(BOB, &format!("p{n}"), ALLOW_ALL));
+        }
+        let (code, _) = cluster.refusal(ADMIN, put(BOB, "one-more", ALLOW_ALL));
+        assert_eq!(code, "LimitExceededException");
+        cluster.done(
+            ADMIN,
+            put(BOB, "p0", &ALLOW_ALL.replace("\"All\"", "\"Else\"")),
+        );
+        let policies = &cluster.state.principal(&arn(BOB)).unwrap().policies;
+        assert!(policies["p0"].text().contains("Else"));
+    }
+}

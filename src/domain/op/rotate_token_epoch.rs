@@ -95,3 +95,59 @@ impl Change for RotateTokenEpoch {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, Cluster, check_rows};
+
+    fn rotate(secret: &[u8]) -> Command {
+        Command::RotateTokenEpoch(RotateTokenEpoch {
+            sealed_epoch_secret: secret.into(),
+        })
+    }
+
+    #[test]
+    fn rotation_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        check_rows(vec![
+            (
+                "an administrator, no secret",
+                cluster.refusal(ADMIN, rotate(&[])),
+                "AccessDeniedException",
+                "operator",
+            ),
+            (
+                "no secret",
+                cluster.refusal("operator", rotate(&[])),
+                "ValidationException",
+                "secret",
+            ),
+            (
+                "too long",
+                cluster.refusal("operator", rotate(&[0; SEALED_SECRET_MAX + 1])),
+                "ValidationException",
+                "too long",
+            ),
+        ]);
+    }
+
+    /// DESIGN "The grant token": an epoch can be revoked at once; its secret goes with it.
+    #[test]
+    fn rotation_revokes_every_epoch_before_and_bounds_how_many_are_kept() {
+        let mut cluster = Cluster::new();
+        for n in 2..=u32::try_from(TOKEN_EPOCHS_MAX).unwrap() + 5 {
+            cluster.done("operator", rotate(&[9]));
+            let epochs: Vec<_> = cluster.state.token_epochs().collect();
+            let (last, before) = epochs.split_last().unwrap();
+            assert_eq!((last.number, last.revoked), (n, None));
+            assert!(
+                before
+                    .iter()
+                    .all(|e| e.revoked.is_some() && e.sealed_secret.is_empty())
+            );
+            assert!(epochs.len() <= TOKEN_EPOCHS_MAX);
+        }
+    }
+}

@@ -64,3 +64,70 @@ impl Change for TagPrincipal {
         (Output::Done, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, OWNER, arn, check_rows};
+
+    fn command(text: &str, tags: &[(&str, &str)]) -> Command {
+        let arn = arn(text);
+        Command::TagPrincipal(TagPrincipal {
+            arn,
+            tags: tags
+                .iter()
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect(),
+        })
+    }
+
+    #[test]
+    fn refusals_come_in_the_order_of_the_checks() {
+        let cluster = Cluster::new();
+        let nobody = format!("arn:aws:iam::{OWNER}:user/nobody");
+        check_rows(vec![
+            (
+                "the root, a reserved tag",
+                cluster.refusal(
+                    BOB,
+                    command(&format!("arn:aws:iam::{OWNER}:root"), &[("aws:x", "")]),
+                ),
+                "ValidationException",
+                "neither",
+            ),
+            (
+                "a reserved tag",
+                cluster.refusal(BOB, command(&nobody, &[("aws:x", "")])),
+                "TagException",
+                "reserved",
+            ),
+            (
+                "no permission, not there",
+                cluster.refusal(BOB, command(&nobody, &[("a", "")])),
+                "AccessDeniedException",
+                "iam:TagUser",
+            ),
+            (
+                "not there",
+                cluster.refusal(ADMIN, command(&nobody, &[("a", "")])),
+                "NoSuchEntity",
+                "nobody",
+            ),
+        ]);
+    }
+
+    /// E-1: at most 50, those that are there included.
+    #[test]
+    fn tag_past_the_last_is_refused() {
+        let mut cluster = Cluster::new();
+        let names: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|n| (&**n, "")).collect();
+        cluster.done(ADMIN, command(BOB, &many));
+        cluster.done(ADMIN, command(BOB, &[("7", "new")]));
+        let (code, why) = cluster.refusal(ADMIN, command(BOB, &[("51", "")]));
+        assert_eq!((code, &*why), ("TagException", "Too many tags"));
+        let tags = &cluster.state.principal(&arn(BOB)).unwrap().tags;
+        assert_eq!((tags.len(), &*tags["7"]), (50, "new"));
+    }
+}

@@ -67,3 +67,91 @@ impl Change for TagResource {
         (Output::Done, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, check_rows, key, key_arn};
+    use crate::domain::state::key::{KeyManager, KeyState};
+
+    fn command(key: KeyRef, tags: &[(&str, &str)]) -> Command {
+        Command::TagResource(TagResource {
+            key,
+            tags: tags
+                .iter()
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect(),
+        })
+    }
+
+    /// E-1, ST-2: AWS's texts.
+    #[test]
+    fn refusals_come_in_the_order_of_the_checks() {
+        let mut pending = Cluster::new();
+        pending.set_key_state(KeyState::PendingReplicaDeletion);
+        let mut managed = pending.copy();
+        managed.set_key(|key| key.manager = KeyManager::Aws);
+        check_rows(vec![
+            (
+                "reserved",
+                managed.refusal(BOB, command(key(9), &[("aws:a", "")])),
+                "TagException",
+                "Tags beginning with aws: are reserved",
+            ),
+            (
+                "twice",
+                managed.refusal(BOB, command(key(1), &[("a", ""), ("a", "")])),
+                "TagException",
+                "Duplicate tag keys",
+            ),
+            (
+                "no such key",
+                managed.refusal(BOB, command(key(9), &[("a", "")])),
+                "NotFoundException",
+                "does not exist",
+            ),
+            (
+                "no permission",
+                managed.refusal(BOB, command(key(1), &[("a", "")])),
+                "AccessDeniedException",
+                "kms:TagResource",
+            ),
+            (
+                "AWS's own key",
+                managed.refusal(ADMIN, command(key(1), &[("a", "")])),
+                "NotAuthorizedException",
+                "AWS managed",
+            ),
+            (
+                "pending",
+                pending.refusal(ADMIN, command(key(1), &[("a", "")])),
+                "KMSInvalidStateException",
+                "is pending deletion.",
+            ),
+        ]);
+    }
+
+    /// E-3: what may be tagged is what the policy says of the request's tags.
+    #[test]
+    fn permission_can_depend_on_the_tags_of_the_request() {
+        let mut cluster = Cluster::new();
+        cluster.put_policy(BOB, r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:TagResource","Resource":"*","Condition":{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}}}"#);
+        cluster.done(BOB, command(key(1), &[("a", "")]));
+        let (code, _) = cluster.refusal(BOB, command(key(1), &[("a", ""), ("c", "")]));
+        assert_eq!(code, "AccessDeniedException");
+    }
+
+    /// E-1: at most 50, those that are there included; a key that is there is overwritten.
+    #[test]
+    fn tag_past_the_last_is_refused() {
+        let mut cluster = Cluster::new();
+        let names: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+        let many: Vec<(&str, &str)> = names.iter().map(|n| (&**n, "")).collect();
+        cluster.done(ADMIN, command(key(1), &many));
+        cluster.done(ADMIN, command(key(1), &[("7", "new")]));
+        let (code, why) = cluster.refusal(ADMIN, command(key(1), &[("51", "")]));
+        assert_eq!((code, &*why), ("TagException", "Too many tags"));
+        assert_eq!(&*cluster.state.key(&key_arn(1)).unwrap().tags["7"], "new");
+    }
+}

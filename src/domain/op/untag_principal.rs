@@ -63,3 +63,71 @@ impl Change for UntagPrincipal {
         (Output::Done, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, OWNER, arn, check_rows};
+
+    fn command(text: &str, tags: &[(&str, &str)]) -> Command {
+        let arn = arn(text);
+        Command::UntagPrincipal(UntagPrincipal {
+            arn,
+            tag_keys: tags.iter().map(|(k, _)| (*k).into()).collect(),
+        })
+    }
+
+    #[test]
+    fn refusals_come_in_the_order_of_the_checks() {
+        let cluster = Cluster::new();
+        let nobody = format!("arn:aws:iam::{OWNER}:user/nobody");
+        check_rows(vec![
+            (
+                "the root, a reserved tag",
+                cluster.refusal(
+                    BOB,
+                    command(&format!("arn:aws:iam::{OWNER}:root"), &[("aws:x", "")]),
+                ),
+                "ValidationException",
+                "neither",
+            ),
+            (
+                "a reserved tag",
+                cluster.refusal(BOB, command(&nobody, &[("aws:x", "")])),
+                "TagException",
+                "reserved",
+            ),
+            (
+                "no permission, not there",
+                cluster.refusal(BOB, command(&nobody, &[("a", "")])),
+                "AccessDeniedException",
+                "iam:UntagUser",
+            ),
+            (
+                "not there",
+                cluster.refusal(ADMIN, command(&nobody, &[("a", "")])),
+                "NoSuchEntity",
+                "nobody",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn tag_that_is_not_there_is_no_fault() {
+        let mut cluster = Cluster::new();
+        let tag = |key: &str| ((key).into(), "".into());
+        cluster.done(
+            ADMIN,
+            crate::domain::op::Command::TagPrincipal(
+                crate::domain::op::tag_principal::TagPrincipal {
+                    arn: arn(BOB),
+                    tags: [tag("a"), tag("b")].into(),
+                },
+            ),
+        );
+        cluster.done(ADMIN, command(BOB, &[("a", ""), ("z", "")]));
+        let tags = &cluster.state.principal(&arn(BOB)).unwrap().tags;
+        assert_eq!(tags.keys().map(|k| &**k).collect::<Vec<_>>(), ["b"]);
+    }
+}

@@ -65,3 +65,83 @@ impl Change for UntagResource {
         (Output::Done, events)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, check_rows, key, key_arn};
+    use crate::domain::state::key::{KeyManager, KeyState};
+
+    fn command(key: KeyRef, tags: &[(&str, &str)]) -> Command {
+        Command::UntagResource(UntagResource {
+            key,
+            tag_keys: tags.iter().map(|(k, _)| (*k).into()).collect(),
+        })
+    }
+
+    /// E-1, ST-2: AWS's texts.
+    #[test]
+    fn refusals_come_in_the_order_of_the_checks() {
+        let mut pending = Cluster::new();
+        pending.set_key_state(KeyState::PendingReplicaDeletion);
+        let mut managed = pending.copy();
+        managed.set_key(|key| key.manager = KeyManager::Aws);
+        check_rows(vec![
+            (
+                "reserved",
+                managed.refusal(BOB, command(key(9), &[("aws:a", "")])),
+                "TagException",
+                "Tags beginning with aws: are reserved",
+            ),
+            (
+                "no such key",
+                managed.refusal(BOB, command(key(9), &[("a", "")])),
+                "NotFoundException",
+                "does not exist",
+            ),
+            (
+                "no permission",
+                managed.refusal(BOB, command(key(1), &[("a", "")])),
+                "AccessDeniedException",
+                "kms:UntagResource",
+            ),
+            (
+                "AWS's own key",
+                managed.refusal(ADMIN, command(key(1), &[("a", "")])),
+                "NotAuthorizedException",
+                "AWS managed",
+            ),
+            (
+                "pending",
+                pending.refusal(ADMIN, command(key(1), &[("a", "")])),
+                "KMSInvalidStateException",
+                "is pending deletion.",
+            ),
+        ]);
+    }
+
+    /// E-3: what may be tagged is what the policy says of the request's tags.
+    #[test]
+    fn permission_can_depend_on_the_tags_of_the_request() {
+        let mut cluster = Cluster::new();
+        cluster.put_policy(BOB, r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:UntagResource","Resource":"*","Condition":{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}}}"#);
+        cluster.done(BOB, command(key(1), &[("a", "")]));
+        let (code, _) = cluster.refusal(BOB, command(key(1), &[("a", ""), ("c", "")]));
+        assert_eq!(code, "AccessDeniedException");
+    }
+
+    /// E-1: a key that is not there is no fault.
+    #[test]
+    fn tags_go_and_absent_ones_are_no_fault() {
+        let mut cluster = Cluster::new();
+        cluster.set_key(|key| {
+            key.tags = [("a", "1"), ("b", "2")]
+                .map(|(k, v)| (k.into(), v.into()))
+                .into()
+        });
+        cluster.done(ADMIN, command(key(1), &[("a", ""), ("z", "")]));
+        let tags = &cluster.state.key(&key_arn(1)).unwrap().tags;
+        assert_eq!(tags.keys().map(|k| &**k).collect::<Vec<_>>(), ["b"]);
+    }
+}

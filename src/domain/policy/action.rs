@@ -234,7 +234,7 @@ impl fmt::Display for Action {
 pub(super) struct ActionSet {
     /// The KMS actions that the patterns match.
     kms: u64,
-    /// The patterns that may match actions of other services.
+    /// The patterns that may match actions outside the table.
     others: Box<[Template]>,
     negated: bool,
 }
@@ -259,16 +259,15 @@ impl ActionSet {
                 },
             )
             .map_err(|Fault { .. }| index)?;
+            let mut is_known = false;
             for action in KmsAction::ALL {
                 if template.matches_plain(action.full_name(), Case::Folded) {
                     kms |= action.bit();
+                    is_known = true;
                 }
             }
-            if text
-                .split_once(':')
-                .is_none_or(|(service, _)| !service.eq_ignore_ascii_case("kms"))
-                || !template.is_literal()
-            {
+            // A literal that names a row of the table names nothing else.
+            if !is_known || !template.is_literal() {
                 others.push(template);
             }
         }
@@ -355,6 +354,18 @@ mod tests {
         assert!(has(&set(&["kms:*"], false), "kms:CreateKey"));
         assert!(has(&set(&["kms:*"], false), "kms:NotInTheTable"));
         assert!(!has(&set(&["kms:*"], false), "iam:CreateUser"));
+    }
+
+    /// P-10: an action that the table lacks is matched by its own name like any other.
+    #[test]
+    fn action_outside_the_table_matches_its_own_name() {
+        let some = set(&["kms:NotInTheTable"], false);
+        assert!(has(&some, "KMS:notinthetable"));
+        assert!(!has(&some, "kms:Decrypt"));
+        assert!(!has(
+            &set(&["kms:NotInTheTable"], true),
+            "kms:NotInTheTable"
+        ));
     }
 
     /// P-9: `kms:Delete*` does not reach key deletion, `kms:Create*` reaches CreateGrant.

@@ -466,12 +466,18 @@ impl Condition {
     }
 }
 
+/// Segments of an ARN.
+const ARN_SEGMENTS: usize = 6;
+
 /// An ARN pattern: each of the six segments is matched by itself, the last may hold colons (C-4).
 #[derive(Debug)]
-struct ArnPattern {
-    /// Six, or fewer when the text is no ARN: `*` alone matches every ARN, all else matches none.
-    segments: Box<[Template]>,
-    is_any: bool,
+enum ArnPattern {
+    /// `*` alone matches every text.
+    Any,
+    /// The text has its segments itself: a variable's value stays within its own. Fewer than six match nothing.
+    Segments(Box<[Template]>),
+    /// Fewer than six segments, but variables, whose values may hold the others: `${aws:PrincipalArn}` (C-11).
+    Whole(Template),
 }
 
 impl ArnPattern {
@@ -480,45 +486,60 @@ impl ArnPattern {
             wildcards: true,
             variables,
         };
-        let segments = split_segments(text, variables)
+        if text == "*" {
+            return Ok(Self::Any);
+        }
+        let segments = split_segments(text, variables);
+        if segments.len() < ARN_SEGMENTS {
+            let whole = Template::parse(text, syntax)?;
+            if whole.has_variables() {
+                return Ok(Self::Whole(whole));
+            }
+        }
+        segments
             .into_iter()
             .map(|segment| Template::parse(segment, syntax))
-            .collect::<Result<_, _>>()?;
-        Ok(Self {
-            segments,
-            is_any: text == "*",
-        })
+            .collect::<Result<_, _>>()
+            .map(Self::Segments)
     }
 
     fn matches(&self, text: &str, context: &dyn ContextSource) -> bool {
-        if self.is_any {
-            return true;
+        match self {
+            Self::Any => true,
+            Self::Whole(whole) => whole.matches_by_segment(text, ARN_SEGMENTS, context),
+            Self::Segments(segments) => {
+                let mut parts = text.splitn(ARN_SEGMENTS, ':');
+                segments.len() == ARN_SEGMENTS
+                    && segments.iter().all(|segment| {
+                        parts
+                            .next()
+                            .is_some_and(|part| segment.matches(part, Case::Exact, context))
+                    })
+            }
         }
-        let mut parts = text.splitn(6, ':');
-        self.segments.len() == 6
-            && self.segments.iter().all(|segment| {
-                parts
-                    .next()
-                    .is_some_and(|part| segment.matches(part, Case::Exact, context))
-            })
     }
 
     fn is_null(&self, context: &dyn ContextSource) -> bool {
-        self.segments.iter().any(|segment| segment.is_null(context))
+        match self {
+            Self::Any => false,
+            Self::Whole(whole) => whole.is_null(context),
+            Self::Segments(segments) => segments.iter().any(|segment| segment.is_null(context)),
+        }
     }
 }
 
 /// Splits at the first five colons that do not belong to a variable.
 fn split_segments(text: &str, variables: bool) -> Vec<&str> {
-    let mut segments = Vec::with_capacity(6);
-    let (mut from, mut in_variable) = (0, false);
+    let mut segments = Vec::with_capacity(ARN_SEGMENTS);
+    let (mut from, mut in_variable, mut quoted) = (0, false, false);
     for (at, byte) in text.bytes().enumerate() {
         match byte {
             b'{' if variables && at > 0 && text.as_bytes().get(at - 1) == Some(&b'$') => {
                 in_variable = true
             }
-            b'}' => in_variable = false,
-            b':' if !in_variable && segments.len() < 5 => {
+            b'\'' if in_variable => quoted = !quoted,
+            b'}' if !quoted => in_variable = false,
+            b':' if !in_variable && segments.len() + 1 < ARN_SEGMENTS => {
                 segments.push(text.get(from..at).unwrap_or_default());
                 from = at + 1;
             }

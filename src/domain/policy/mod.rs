@@ -44,6 +44,17 @@ impl Policy {
     /// Errors name line, column, the text at fault and how to mend it (P-1 to P-6).
     pub fn parse(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
         validate::check_text(text, kind)?;
+        Self::read(text, kind)
+    }
+
+    /// [`Self::parse`] for a document that is part of a question and is not stored. The quotas of its kind and the
+    /// characters of P-1 bind whoever stores a policy; here the length alone is bounded.
+    pub fn parse_unstored(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
+        validate::check_length(text, kind)?;
+        Self::read(text, kind)
+    }
+
+    fn read(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
         let document = ast::document(json::parse(text)?)?;
         let validated = validate::validate(document, kind)?;
         let places = validated

@@ -7,7 +7,8 @@ use super::text::{Case, Fault, Syntax, Template};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResourceName<'a> {
     segments: [&'a str; 4],
-    tail: &'a str,
+    /// `None` when the request has no resource.
+    tail: Option<&'a str>,
 }
 
 impl<'a> ResourceName<'a> {
@@ -20,7 +21,7 @@ impl<'a> ResourceName<'a> {
         let segments = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
         Some(Self {
             segments,
-            tail: parts.next()?,
+            tail: Some(parts.next()?),
         })
     }
 
@@ -34,7 +35,7 @@ impl<'a> ResourceName<'a> {
     ) -> Self {
         Self {
             segments: [partition, service, region, account],
-            tail: "*",
+            tail: None,
         }
     }
 
@@ -46,7 +47,10 @@ impl<'a> ResourceName<'a> {
 
     /// Everything after the fifth colon; `*` when the request has no resource.
     pub const fn tail(&self) -> &'a str {
-        self.tail
+        match self.tail {
+            Some(tail) => tail,
+            None => "*",
+        }
     }
 }
 
@@ -103,7 +107,10 @@ impl ResourceSet {
                     .iter()
                     .zip(name.segments)
                     .all(|(own, other)| own.matches_plain(other, Case::Exact))
-                    && tail.matches(name.tail, Case::Exact, context)
+                    && match name.tail {
+                        Some(text) => tail.matches(text, Case::Exact, context),
+                        None => tail.is_run(),
+                    }
             }
         });
         hit != self.negated
@@ -232,6 +239,8 @@ mod tests {
             "arn:aws:kms:*:111122223333:key/*",
             "arn:aws:kms:us-east-1:111122223333:*",
             "arn:aws:kms:*:444455556666:*",
+            "arn:aws:kms:*:111122223333:?",
+            "arn:aws:kms:*:111122223333:${*}",
         ] {
             assert!(!matches(no, &none), "{no}");
         }

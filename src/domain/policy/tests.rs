@@ -87,6 +87,22 @@ fn key_policy_of_the_largest_size_is_read() {
     );
 }
 
+/// P-1: quotas and characters bind what is stored; what is only asked about has the one bound of all texts.
+#[test]
+fn policy_that_is_not_stored_has_no_quota_of_its_kind() {
+    let statement = r#"{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/t":["€"]}}}"#;
+    let long = key_policy(&vec![statement; 40].join(","));
+    assert!(long.len() > 2_048);
+    assert_eq!(
+        refused(&long, PolicyKind::Session).kind(),
+        PolicyErrorKind::TooLarge
+    );
+    assert!(Policy::parse_unstored(&long, PolicyKind::Session).is_ok());
+    let endless = format!("{long}{}", " ".repeat(131_072));
+    let error = Policy::parse_unstored(&endless, PolicyKind::Session).expect_err("too large");
+    assert_eq!(error.kind(), PolicyErrorKind::TooLarge);
+}
+
 /// P-1: characters beyond U+00FF are refused where they stand.
 #[test]
 fn character_outside_the_set_is_refused() {

@@ -110,33 +110,80 @@ impl Template {
             })
     }
 
+    /// Whether it holds variables.
+    pub const fn has_variables(&self) -> bool {
+        self.has_variables
+    }
+
+    /// Whether it is `*` alone.
+    pub fn is_run(&self) -> bool {
+        matches!(&*self.pieces, [Piece::Run])
+    }
+
     /// Whether the subject matches; a template with a null variable matches nothing (C-12).
     pub fn matches(&self, subject: &str, case: Case, context: &dyn ContextSource) -> bool {
         if !self.has_variables {
             return self.matches_plain(subject, case);
         }
-        // C-13: a value stands for itself; wildcards in it are literal.
-        let mut tokens = Vec::with_capacity(self.pieces.len());
-        for piece in &self.pieces {
-            tokens.push(match piece {
+        let Some(tokens) = self.tokens(context) else {
+            return false;
+        };
+        glob(|at| tokens.get(at).map(Token::step), subject, case)
+    }
+
+    /// Whether the subject, split at its first `count - 1` colons, matches segment by segment. The template is split
+    /// likewise once its variables are replaced; a null variable matches nothing (C-12).
+    pub fn matches_by_segment(
+        &self,
+        subject: &str,
+        count: usize,
+        context: &dyn ContextSource,
+    ) -> bool {
+        let Some(tokens) = self.tokens(context) else {
+            return false;
+        };
+        let mut segments = Vec::with_capacity(count);
+        let mut open = Vec::new();
+        for token in &tokens {
+            let Step::Literal(mut rest) = token.step() else {
+                open.push(token.step());
+                continue;
+            };
+            while segments.len() + 1 < count
+                && let Some((before, after)) = rest.split_once(':')
+            {
+                open.push(Step::Literal(before));
+                segments.push(std::mem::take(&mut open));
+                rest = after;
+            }
+            open.push(Step::Literal(rest));
+        }
+        segments.push(open);
+        let mut parts = subject.splitn(count, ':');
+        segments.len() == count
+            && segments.iter().all(|segment| {
+                parts
+                    .next()
+                    .is_some_and(|part| glob(|at| segment.get(at).copied(), part, Case::Exact))
+            })
+    }
+
+    /// The pieces with every variable replaced; `None` if one is null.
+    fn tokens<'a>(&'a self, context: &'a dyn ContextSource) -> Option<Vec<Token<'a>>> {
+        let replace = |piece: &'a Piece| {
+            Some(match piece {
                 Piece::Literal(text) => Token::Literal(Cow::Borrowed(&**text)),
                 Piece::Run => Token::Run,
                 Piece::One => Token::One,
+                // C-13: a value stands for itself; wildcards in it are literal.
                 Piece::Variable { key, default } => match (value_of(key, context), default) {
                     (Some(value), _) => Token::Literal(value),
                     (None, Some(default)) => Token::Literal(Cow::Borrowed(&**default)),
-                    (None, None) => return false,
+                    (None, None) => return None,
                 },
-            });
-        }
-        let view = |at: usize| {
-            tokens.get(at).map(|token| match token {
-                Token::Literal(text) => Step::Literal(text.as_ref()),
-                Token::Run => Step::Run,
-                Token::One => Step::One,
             })
         };
-        glob(view, subject, case)
+        self.pieces.iter().map(replace).collect()
     }
 
     /// [`Self::matches`] for a template that cannot hold variables; one that does matches nothing.
@@ -168,6 +215,16 @@ enum Token<'a> {
     Literal(Cow<'a, str>),
     Run,
     One,
+}
+
+impl Token<'_> {
+    fn step(&self) -> Step<'_> {
+        match self {
+            Self::Literal(text) => Step::Literal(text),
+            Self::Run => Step::Run,
+            Self::One => Step::One,
+        }
+    }
 }
 
 #[derive(Clone, Copy)]

@@ -75,30 +75,37 @@ pub(super) struct ReadPrincipals {
     pub entries: Vec<(PolicyPrincipal, Place)>,
 }
 
+/// The bound on every text, before anything is read.
+pub(super) fn check_length(text: &str, kind: PolicyKind) -> Result<(), PolicyError> {
+    if text.len() <= limits::POLICY_TEXT_MAX {
+        return Ok(());
+    }
+    Err(too_large(kind, text.len(), limits::POLICY_TEXT_MAX))
+}
+
+fn too_large(kind: PolicyKind, size: usize, max: usize) -> PolicyError {
+    let message = format!(
+        "{} may have at most {max} characters, this one has {size}",
+        kind.name()
+    );
+    let help = "join statements with the same effect, use wildcards, or move permissions to another policy";
+    let start = Place { line: 1, column: 1 };
+    PolicyError::new(PolicyErrorKind::TooLarge, start, "", message, help)
+}
+
 /// Size and character set, before anything is read (P-1).
 pub(super) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError> {
-    let start = Place { line: 1, column: 1 };
     let size = match kind {
         PolicyKind::Key => text.len(),
         _ => text.chars().filter(|c| !c.is_ascii_whitespace()).count(),
     };
     let max = kind.size_max();
-    // The second bound keeps white space from being free.
-    if size > max || text.len() > limits::POLICY_TEXT_MAX {
-        let message = format!(
-            "{} may have at most {max} characters, this one has {size}",
-            kind.name()
-        );
-        let help = "join statements with the same effect, use wildcards, or move permissions to another policy";
-        return Err(PolicyError::new(
-            PolicyErrorKind::TooLarge,
-            start,
-            "",
-            message,
-            help,
-        ));
+    if size > max {
+        return Err(too_large(kind, size, max));
     }
-    let mut place = start;
+    // Keeps white space from being free.
+    check_length(text, kind)?;
+    let mut place = Place { line: 1, column: 1 };
     for c in text.chars() {
         match c {
             '\t' | '\r' | ' '..='\u{ff}' => place.column += 1,

@@ -165,17 +165,28 @@ impl Cluster {
 
     /// The same on other disks and with other settings.
     pub async fn start_with(count: usize, disk: fn() -> Disk, tune: fn(&mut NodeSettings)) -> Self {
+        Self::found(count, disk, tune, new_cluster()).await
+    }
+
+    /// `count` nodes in memory whose state may be `max_staleness_ms` old.
+    pub async fn start_bounded(count: usize, max_staleness_ms: u64) -> Self {
+        let mut new = new_cluster();
+        new.settings.max_staleness_ms = max_staleness_ms;
+        Self::found(count, memory, |_| {}, new).await
+    }
+
+    async fn found(
+        count: usize,
+        disk: fn() -> Disk,
+        tune: fn(&mut NodeSettings),
+        new: NewCluster,
+    ) -> Self {
         let mut cluster = Self {
             tune,
             ..Self::empty(disk)
         };
         cluster.add().await;
-        cluster
-            .node(0)
-            .cluster()
-            .initialize(new_cluster())
-            .await
-            .unwrap();
+        cluster.node(0).cluster().initialize(new).await.unwrap();
         for _ in 1..count {
             let at = cluster.add().await;
             let via = cluster.node(0).address().to_owned();

@@ -449,3 +449,64 @@ fn typed_values_compare_like_their_texts() {
         holds("StringEquals", "account", "000000000042") && !holds("StringEquals", "account", "42")
     );
 }
+
+/// C-4, C-11: a variable may stand for a whole ARN, or for several of its segments.
+#[test]
+fn arn_variable_that_stands_for_several_segments_is_replaced() {
+    let bob = "arn:aws:iam::111122223333:user/bob";
+    let context = one(bob)
+        .one("aws:PrincipalArn", bob)
+        .one("aws:PrincipalTag/wild", "arn:aws:iam::111122223333:user/*")
+        .one("aws:PrincipalTag/short", "arn:aws:iam");
+    assert!(holds("ArnEquals", "k", &["${aws:PrincipalArn}"], &context));
+    assert!(holds(
+        "ArnLike",
+        "k",
+        &["${aws:PrincipalTag/short}::*:user/b*"],
+        &context
+    ));
+    assert!(!holds(
+        "ArnNotEquals",
+        "k",
+        &["${aws:PrincipalArn}"],
+        &context
+    ));
+    assert!(
+        !holds("ArnEquals", "k", &["${aws:PrincipalTag/wild}"], &context),
+        "C-13: a wildcard in a value is literal"
+    );
+    assert!(!holds(
+        "ArnEquals",
+        "k",
+        &["${aws:PrincipalTag/short}"],
+        &context
+    ));
+    assert!(!holds("ArnEquals", "k", &["${aws:SourceArn}"], &context));
+    assert!(holds("ArnNotEquals", "k", &["${aws:SourceArn}"], &context));
+}
+
+/// C-11: a value that holds colons never fills more than its own segment of a written ARN.
+#[test]
+fn arn_variable_within_a_segment_stays_within_it() {
+    let context = one("arn:aws:iam::1:role/x:role/y").one("aws:PrincipalTag/t", "1:role/x");
+    assert!(!holds(
+        "ArnEquals",
+        "k",
+        &["arn:aws:iam::${aws:PrincipalTag/t}:role/y"],
+        &context
+    ));
+    let context = one("arn:aws:iam::1:role/x}:y");
+    assert!(holds(
+        "ArnEquals",
+        "k",
+        &["arn:aws:iam::1:role/${aws:PrincipalTag/none, 'x}:y'}"],
+        &context
+    ));
+    let context = one("arn:aws:iam::x}:y:role/z");
+    assert!(!holds(
+        "ArnEquals",
+        "k",
+        &["arn:aws:iam::${aws:PrincipalTag/none, 'x}:y'}:role/z"],
+        &context
+    ));
+}
