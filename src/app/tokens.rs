@@ -306,3 +306,268 @@ impl TokenVault {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::crypto::seal::EpochSecret;
+    use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
+    use crate::domain::ids::{KeyId, KeyRef, Partition, RequestId, UniqueId};
+    use crate::domain::op::bootstrap::Bootstrap;
+    use crate::domain::op::create_account::CreateAccount;
+    use crate::domain::op::create_grant::CreateGrant;
+    use crate::domain::op::create_key::CreateKey;
+    use crate::domain::op::create_principal::CreatePrincipal;
+    use crate::domain::op::{self, Command, Entry, Output, Scope, Semantics};
+    use crate::domain::state::grant::GrantOperation;
+    use crate::domain::state::key::{KeyOrigin, KeySpec};
+    use crate::domain::time::Timestamp;
+
+    const INCARNATION: Incarnation = Incarnation([9; 16]);
+    const ACCOUNT: &str = "111122223333";
+    const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
+
+    fn at(ms: u64) -> BootTime {
+        BootTime::from_boot(Duration::from_millis(ms))
+    }
+
+    fn scope() -> Scope {
+        Scope {
+            partition: Partition::Aws,
+            region: "us-west-2".parse().unwrap(),
+        }
+    }
+
+    fn apply(state: &mut State, revision: u64, identity: Identity, command: Command) -> Output {
+        let entry = Entry {
+            proposed_at: Timestamp::from_millis(1_000),
+            semantics: Semantics::CURRENT,
+            caller: Caller {
+                identity,
+                facts: RequestFacts::default(),
+            },
+            scope: scope(),
+            request_id: RequestId([0; 16]),
+            idempotency: None,
+            command,
+        };
+        op::apply(state, Revision(revision), &entry)
+            .outcome
+            .unwrap()
+    }
+
+    /// The states after each of five revisions, the last of which made a grant to alice, and that grant.
+    struct World {
+        vault: TokenVault,
+        states: Vec<State>,
+        grant: Grant,
+        depends_on: Revision,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let seal_key = Arc::new(SealKey::from_bytes([1; 32]));
+            let sealed = seal_key
+                .seal(INCARNATION, [2; 24], &EpochSecret::from_bytes([3; 32]))
+                .unwrap();
+            let root = || Identity::Root {
+                account: ACCOUNT.parse().unwrap(),
+            };
+            let key_id = KeyId::Uuid([4; 16]);
+            let commands = [
+                (
+                    Identity::System,
+                    Command::Bootstrap(Bootstrap {
+                        incarnation: INCARNATION,
+                        settings: Default::default(),
+                        sealed_epoch_secret: sealed.into(),
+                    }),
+                ),
+                (
+                    Identity::Operator,
+                    Command::CreateAccount(CreateAccount {
+                        account: ACCOUNT.parse().unwrap(),
+                        name: "".into(),
+                    }),
+                ),
+                (
+                    root(),
+                    Command::CreatePrincipal(CreatePrincipal {
+                        arn: ALICE.parse().unwrap(),
+                        unique_id: UniqueId::of_new_user(&[5; 16]),
+                        tags: Default::default(),
+                    }),
+                ),
+                (
+                    root(),
+                    Command::CreateKey(CreateKey {
+                        account: ACCOUNT.parse().unwrap(),
+                        partition: Partition::Aws,
+                        region: scope().region,
+                        key_id,
+                        description: "".into(),
+                        spec: KeySpec::SymmetricDefault,
+                        usage: None,
+                        origin: KeyOrigin::AwsKms,
+                        multi_region: Default::default(),
+                        policy: None,
+                        lockout_check: Default::default(),
+                        tags: Default::default(),
+                    }),
+                ),
+                (
+                    root(),
+                    Command::CreateGrant(CreateGrant {
+                        key: KeyRef::Id(key_id),
+                        grant_id: GrantId([6; 32]),
+                        grantee: Some(ALICE.into()),
+                        grantee_service: None,
+                        retiring: None,
+                        retiring_service: None,
+                        operations: vec![GrantOperation::Decrypt],
+                        context_equals: Default::default(),
+                        context_subset: Default::default(),
+                        source_arn: None,
+                        name: None,
+                        dry_run: Default::default(),
+                    }),
+                ),
+            ];
+            let mut state = State::default();
+            let mut states = Vec::new();
+            let mut made = None;
+            for (revision, (identity, command)) in (1..).zip(commands) {
+                if let Output::Grant(created) = apply(&mut state, revision, identity, command) {
+                    made = Some((created.grant.unwrap(), created.depends_on));
+                }
+                states.push(state.clone());
+            }
+            let (grant, depends_on) = made.unwrap();
+            Self {
+                vault: TokenVault::new(seal_key),
+                states,
+                grant,
+                depends_on,
+            }
+        }
+
+        fn state(&self, revision: usize) -> &State {
+            &self.states[revision - 1]
+        }
+
+        fn token(&self, grant: &Grant, depends_on: Revision, salt: u8) -> TokenText {
+            let minted = self
+                .vault
+                .mint(self.state(5), grant, depends_on, [salt; 16]);
+            TokenText(minted.unwrap().unwrap().into_text())
+        }
+
+        fn open(&self, revision: usize, tokens: &[TokenText]) -> Opened {
+            let state = self.state(revision);
+            self.vault
+                .open(state, state.revision(), tokens, at(10))
+                .unwrap()
+        }
+    }
+
+    /// what a token means depends on how far the node is.
+    #[test]
+    fn token_joins_the_decision_between_what_it_depends_on_and_its_birth() {
+        let world = World::new();
+        assert_eq!(
+            (world.grant.born, world.depends_on),
+            (Revision(5), Revision(4))
+        );
+        let tokens = [
+            world.token(&world.grant, world.depends_on, 1),
+            world.token(&world.grant, world.depends_on, 2),
+        ];
+        // Two tokens of one grant are one grant.
+        let ahead = world.open(4, &tokens);
+        assert_eq!(ahead.ahead.len(), 1);
+        assert_eq!(*ahead.ahead[0], world.grant);
+        assert_eq!(ahead.wait_for, None);
+        // The fence: the state has seen the grant.
+        let reached = world.open(5, &tokens);
+        assert!(reached.ahead.is_empty() && reached.wait_for.is_none());
+        // The key is not there yet: only the state at the token's own revision can tell.
+        let lagging = world.open(3, &tokens);
+        assert!(lagging.ahead.is_empty());
+        assert_eq!(lagging.wait_for, Some(Revision(5)));
+    }
+
+    /// A state without the cluster's first command knows no incarnation: every token is foreign there.
+    #[test]
+    fn token_of_another_incarnation_or_epoch_is_refused() {
+        let world = World::new();
+        let token = world.token(&world.grant, world.depends_on, 1);
+        let empty = State::default();
+        let refused = world
+            .vault
+            .open(&empty, Revision(0), std::slice::from_ref(&token), at(1));
+        assert_eq!(refused.unwrap_err(), TokenError::Foreign);
+        let stranger = TokenVault::new(Arc::new(SealKey::from_bytes([8; 32])));
+        let refused = stranger.open(world.state(4), Revision(4), &[token], at(1));
+        assert_eq!(refused.unwrap_err(), TokenError::UnknownEpoch);
+    }
+
+    /// DESIGN "The grant token": a revision beyond what the cluster reached is forged; its epoch is honoured no more.
+    #[test]
+    fn token_that_claims_a_revision_that_never_was_unmasks_its_epoch() {
+        let world = World::new();
+        let forged = Grant {
+            id: GrantId([7; 32]),
+            born: Revision(100),
+            ..world.grant.clone()
+        };
+        let tokens = [world.token(&forged, Revision(1), 1)];
+        let state = world.state(4);
+        // Nothing tells it from an honest token at first.
+        assert_eq!(world.open(4, &tokens).ahead.len(), 1);
+        let unmask = |as_of| world.vault.unmask(state, state.revision(), as_of);
+        // A proof from before the token came says nothing of it.
+        assert_eq!(unmask(at(10)), None);
+        let told = unmask(at(11)).unwrap();
+        assert_eq!((told.epoch, told.claimed), (Epoch(1), Revision(100)));
+        // Told once; from now on the body counts for nothing, and the node waits for its own state.
+        assert_eq!(unmask(at(12)), None);
+        let distrusted = world.open(4, &tokens);
+        assert!(distrusted.ahead.is_empty());
+        assert_eq!(distrusted.wait_for, Some(Revision(100)));
+        let honest = [world.token(&world.grant, world.depends_on, 2)];
+        assert_eq!(world.open(4, &honest).wait_for, Some(Revision(5)));
+    }
+
+    #[test]
+    fn honest_claim_is_forgotten_once_the_state_has_reached_it() {
+        let world = World::new();
+        let tokens = [world.token(&world.grant, world.depends_on, 1)];
+        assert_eq!(world.open(4, &tokens).ahead.len(), 1);
+        let unmask = |revision: usize, as_of| {
+            let state = world.state(revision);
+            world.vault.unmask(state, state.revision(), as_of)
+        };
+        assert_eq!(unmask(5, at(11)), None);
+        assert_eq!(unmask(4, at(11)), None);
+    }
+
+    #[test]
+    fn claim_beyond_a_read_index_asked_for_afterwards_is_forged() {
+        let world = World::new();
+        let forged = Grant {
+            born: Revision(100),
+            ..world.grant.clone()
+        };
+        let tokens = [world.token(&forged, Revision(99), 1)];
+        let state = world.state(4);
+        assert_eq!(world.open(4, &tokens).wait_for, Some(Revision(100)));
+        assert_eq!(
+            world.vault.distrust_beyond(state, &tokens, Revision(100)),
+            None
+        );
+        let told = world.vault.distrust_beyond(state, &tokens, Revision(99));
+        assert_eq!(told.map(|told| told.claimed), Some(Revision(100)));
+    }
+}

@@ -227,3 +227,229 @@ fn unique_id(arn: &PrincipalArn, state: &State) -> Result<UniqueId, Refusal> {
         None => Err(Refusal::UnknownPrincipal(arn.clone())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::authz::caller::ContextEntry;
+    use crate::domain::ids::{KeyRef, RequestId};
+    use crate::domain::op::bootstrap::Bootstrap;
+    use crate::domain::op::create_account::CreateAccount;
+    use crate::domain::op::create_principal::CreatePrincipal;
+    use crate::domain::op::{self, Command, Entry, Scope, Semantics};
+    use crate::domain::time::{Incarnation, Revision, Timestamp};
+
+    const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
+    const APP: &str = "arn:aws:iam::111122223333:role/team/app";
+    const ROOT: &str = "arn:aws:iam::111122223333:root";
+
+    fn arn(text: &str) -> PrincipalArn {
+        text.parse().unwrap()
+    }
+
+    fn state() -> State {
+        let account: AccountId = "111122223333".parse().unwrap();
+        let mut state = State::default();
+        let principal = |text: &str, unique_id: UniqueId| {
+            let made = CreatePrincipal {
+                arn: arn(text),
+                unique_id,
+                tags: Default::default(),
+            };
+            (Identity::Root { account }, Command::CreatePrincipal(made))
+        };
+        let made = CreateAccount {
+            account,
+            name: "".into(),
+        };
+        let founded = Bootstrap {
+            incarnation: Incarnation([1; 16]),
+            settings: Default::default(),
+            sealed_epoch_secret: [0; 32].as_slice().into(),
+        };
+        let commands = [
+            (Identity::System, Command::Bootstrap(founded)),
+            (Identity::Operator, Command::CreateAccount(made)),
+            principal(ALICE, UniqueId::of_new_user(&[1; 16])),
+            principal(APP, UniqueId::of_new_role(&[2; 16])),
+        ];
+        for (revision, (identity, command)) in (1..).zip(commands) {
+            let entry = Entry {
+                proposed_at: Timestamp::from_millis(1),
+                semantics: Semantics::CURRENT,
+                caller: Caller {
+                    identity,
+                    facts: RequestFacts::default(),
+                },
+                scope: Scope {
+                    partition: Default::default(),
+                    region: "us-west-2".parse().unwrap(),
+                },
+                request_id: RequestId([0; 16]),
+                idempotency: None,
+                command,
+            };
+            op::apply(&mut state, Revision(revision), &entry)
+                .outcome
+                .unwrap();
+        }
+        state
+    }
+
+    fn claim(text: &str) -> Claim {
+        Claim::Principal(Subject::Principal(arn(text)))
+    }
+
+    fn front(on_behalf_of: Option<Subject>, facts: RequestFacts) -> Claim {
+        Claim::Front {
+            name: "front".into(),
+            on_behalf_of,
+            facts,
+        }
+    }
+
+    fn facts(keys: &[(&str, &str)]) -> RequestFacts {
+        RequestFacts {
+            via_service: None,
+            context: keys
+                .iter()
+                .map(|(key, value)| ((*key).into(), ContextEntry::Single((*value).into())))
+                .collect(),
+        }
+    }
+
+    fn question(subject: Option<Subject>, facts: RequestFacts) -> Question {
+        Question {
+            subject,
+            action: "kms:Decrypt".into(),
+            key: None::<KeyRef>,
+            encryption_context: Default::default(),
+            grant_tokens: Vec::new(),
+            facts,
+        }
+    }
+
+    /// ID-18, Q-10: the immutable id is the state's, whatever the claim says.
+    #[test]
+    fn verified_caller_carries_the_unique_id_of_the_view() {
+        let state = state();
+        let session = Subject::RoleSession {
+            arn: arn("arn:aws:sts::111122223333:assumed-role/app/s1"),
+            role: arn(APP),
+            session_policy: None,
+            session_tags: Default::default(),
+        };
+        let id_of = |claim: &Claim| {
+            verify(Trusted(()), claim, &state)
+                .map(|caller| caller.identity.stored().map(|(_, id)| id.clone()))
+        };
+        assert_eq!(
+            id_of(&claim(ALICE)),
+            Ok(Some(UniqueId::of_new_user(&[1; 16])))
+        );
+        assert_eq!(
+            id_of(&Claim::Principal(session)),
+            Ok(Some(UniqueId::of_new_role(&[2; 16])))
+        );
+        assert_eq!(id_of(&claim(ROOT)), Ok(None));
+        assert_eq!(id_of(&Claim::Operator), Ok(None));
+    }
+
+    #[test]
+    fn unknown_account_and_unknown_principal_are_told_apart() {
+        let state = state();
+        let refusal = |claim: Claim| verify(Trusted(()), &claim, &state).unwrap_err();
+        let carol = "arn:aws:iam::111122223333:user/carol";
+        let stranger = "arn:aws:iam::444455556666:user/alice";
+        let account = || "444455556666".parse().unwrap();
+        assert_eq!(refusal(claim(carol)), Refusal::UnknownPrincipal(arn(carol)));
+        assert_eq!(refusal(claim(stranger)), Refusal::UnknownAccount(account()));
+        assert_eq!(
+            refusal(claim("arn:aws:iam::444455556666:root")),
+            Refusal::UnknownAccount(account())
+        );
+        assert_eq!(
+            refusal(front(None, RequestFacts::default())),
+            Refusal::FrontWithoutSubject
+        );
+    }
+
+    /// CK-0: the namespaces of AWS and KMS are the server's; others are the principal's own.
+    #[test]
+    fn principal_may_say_condition_keys_of_its_own_namespace_alone() {
+        let state = state();
+        let verified = |facts: RequestFacts| {
+            verify_question(Trusted(()), &claim(ALICE), &question(None, facts), &state)
+                .map(|caller| caller.facts)
+        };
+        let own = facts(&[("app:tier", "gold")]);
+        assert_eq!(verified(own.clone()), Ok(own));
+        for key in ["kms:viaservice", "aws:sourceip", "kms:keyspec"] {
+            assert_eq!(
+                verified(facts(&[(key, "x")])),
+                Err(Refusal::ReservedKey { key: key.into() })
+            );
+        }
+        let via = RequestFacts {
+            via_service: Some("ec2.us-west-2.amazonaws.com".into()),
+            ..Default::default()
+        };
+        assert!(matches!(verified(via), Err(Refusal::ReservedKey { .. })));
+    }
+
+    #[test]
+    fn principal_asks_for_itself_alone_and_a_front_for_anyone() {
+        let state = state();
+        let ask = |claim: &Claim, subject: Option<&str>| {
+            let subject = subject.map(|text| Subject::Principal(arn(text)));
+            verify_question(
+                Trusted(()),
+                claim,
+                &question(subject, RequestFacts::default()),
+                &state,
+            )
+            .map(|caller| caller.identity.stored().map(|(arn, _)| arn.clone()))
+        };
+        assert_eq!(ask(&claim(ALICE), None), Ok(Some(arn(ALICE))));
+        assert_eq!(ask(&claim(ALICE), Some(ALICE)), Ok(Some(arn(ALICE))));
+        assert_eq!(ask(&claim(ALICE), Some(ROOT)), Err(Refusal::OtherSubject));
+        let for_alice = front(
+            Some(Subject::Principal(arn(ALICE))),
+            RequestFacts::default(),
+        );
+        assert_eq!(ask(&for_alice, None), Ok(Some(arn(ALICE))));
+        assert_eq!(ask(&for_alice, Some(ROOT)), Ok(None));
+        assert_eq!(
+            ask(&Claim::Operator, Some(ALICE)),
+            Err(Refusal::OperatorAsksForItself)
+        );
+    }
+
+    /// What a front says of one question stands over what it says of all.
+    #[test]
+    fn facts_of_a_question_stand_over_those_of_its_front() {
+        let state = state();
+        let of_all = RequestFacts {
+            via_service: Some("s3.us-west-2.amazonaws.com".into()),
+            ..facts(&[
+                ("aws:sourceip", "10.0.0.1"),
+                ("aws:securetransport", "true"),
+            ])
+        };
+        let claim = front(Some(Subject::Principal(arn(ALICE))), of_all);
+        let asked = question(None, facts(&[("aws:sourceip", "10.0.0.2")]));
+        let caller = verify_question(Trusted(()), &claim, &asked, &state).unwrap();
+        assert_eq!(
+            caller.facts.via_service.as_deref(),
+            Some("s3.us-west-2.amazonaws.com")
+        );
+        assert_eq!(
+            caller.facts.context,
+            facts(&[
+                ("aws:sourceip", "10.0.0.2"),
+                ("aws:securetransport", "true")
+            ])
+            .context
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! `grantd cluster`: the cluster itself, for the operator.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Subcommand;
@@ -11,10 +12,16 @@ use super::error::CliError;
 use super::output::{Shown, object};
 use crate::client::{Client, ClientError, Parts, api};
 use crate::config::parse_span;
+use crate::node::create_seal_key;
 
 /// The cluster; for the operator. `init` and `join` are about the node at `--endpoint`.
 #[derive(Subcommand, Debug)]
 pub enum ClusterCommand {
+    /// Write a new seal key to a file, the same for every node of one cluster.
+    Keygen {
+        /// The file; it must not exist.
+        file: PathBuf,
+    },
     /// Make a new cluster with the node at `--endpoint` as its only member.
     Init {
         /// No node ever decides from older state than this.
@@ -40,6 +47,10 @@ pub enum ClusterCommand {
 
 pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Shown, CliError> {
     match command {
+        ClusterCommand::Keygen { file } => match create_seal_key(file) {
+            Ok(()) => Ok(Shown::text(format!("wrote {}\n", file.display()))),
+            Err(fault) => Err(CliError::new(format!("{}: {fault}", file.display()))),
+        },
         ClusterCommand::Init { bound } => {
             let request = api::InitializeRequest {
                 header: None,

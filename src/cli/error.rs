@@ -73,6 +73,9 @@ fn help_for(error: &ClientError) -> Option<String> {
         }
     }
     let help = match error.code() {
+        "AccessDeniedException" if error.to_string().contains("operator alone") => {
+            "accounts and the cluster are the operator's: `--as operator`"
+        }
         "Unreachable" => {
             "is a node running there? `grantd dev` starts a cluster; `--endpoint` or GRANTD_ENDPOINT say where it is"
         }

@@ -1,6 +1,6 @@
 //! The command line: one file a family of commands.
 //!
-//! Imports client, config, domain, telemetry. Never: a transport, a decision of its own (`decide` and `policy check`
+//! Imports client, config, domain, node, telemetry. Never: a transport, a decision of its own (`decide` and `policy check`
 //! ask the domain), a write that the client library does not send.
 
 mod account;
@@ -10,6 +10,7 @@ mod cluster;
 mod common;
 mod completions;
 pub mod decide;
+mod dev;
 mod error;
 mod excerpt;
 mod grant;
@@ -18,11 +19,19 @@ mod input;
 mod key;
 mod output;
 mod policy;
+mod process;
+mod ready;
+mod serve;
 mod settings;
+mod signals;
+mod tour;
 
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use error::CliError;
 
 /// How a command ended, as its exit code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +78,10 @@ pub struct Cli {
 /// What to do.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Start a three-node cluster in this process, to try things on.
+    Dev(process::DevArgs),
+    /// Run one node.
+    Serve(process::ServeArgs),
     /// Make a cluster of nodes, change it, look at it.
     #[command(subcommand)]
     Cluster(cluster::ClusterCommand),
@@ -92,6 +105,11 @@ pub enum Command {
     Policy(policy::PolicyCommand),
     /// May this principal do this to this key now? Exit code 0: yes, 1: no, 2: error.
     Authorize(authorize::AuthorizeArgs),
+    /// Decide requests given as JSON lines on standard input, each with its policies, without a cluster.
+    ///
+    /// Writes a line each, `{"id": …, "decision": "allow|explicitDeny|implicitDeny", "decidedBy": …}`, or
+    /// `{"id": …, "error": …}` for one that cannot be read; it goes on after such a line and exits with 2 at the end.
+    Decide,
     /// The settings of a node.
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -118,6 +136,8 @@ pub fn main() -> ExitCode {
 async fn run(cli: &Cli) -> Exit {
     let Cli { common, command } = cli;
     let shown = match command {
+        Command::Dev(args) => return ended(dev::run(common, args).await),
+        Command::Serve(args) => return ended(serve::run(args).await),
         Command::Cluster(command) => cluster::run(common, command).await,
         Command::Account(command) => account::run(common, command).await,
         Command::Identity(command) => identity::run(common, command).await,
@@ -126,16 +146,23 @@ async fn run(cli: &Cli) -> Exit {
         Command::Grant(command) => grant::run(common, command).await,
         Command::Policy(command) => policy::run(command),
         Command::Authorize(args) => authorize::run(common, args).await,
+        Command::Decide => {
+            let decided = decide::decide_lines(io::stdin().lock(), io::stdout().lock());
+            return ended(
+                decided.map_err(|e| CliError::new(format!("cannot go on deciding: {e}"))),
+            );
+        }
         Command::Config(command) => settings::run(command),
         Command::Completions(args) => completions::run(args),
     };
-    match shown.and_then(|shown| shown.print(common)) {
-        Ok(exit) => exit,
-        Err(error) => {
-            eprint!("{}", error.render());
-            Exit::Error
-        }
-    }
+    ended(shown.and_then(|shown| shown.print(common)))
+}
+
+fn ended(outcome: Result<Exit, CliError>) -> Exit {
+    outcome.unwrap_or_else(|error| {
+        eprint!("{}", error.render());
+        Exit::Error
+    })
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ fn definitions_are_consistent() {
 #[test]
 fn every_command_of_the_documentation_parses() {
     for line in [
+        "dev --port 0 --data d --ready-file f --account 111122223333",
+        "serve --config node.toml --listen 127.0.0.1:1",
+        "cluster keygen seal.key",
         "cluster init --bound 500ms --endpoint 127.0.0.1:1",
         "cluster join --via 127.0.0.1:1",
         "cluster remove 3",
@@ -43,6 +46,7 @@ fn every_command_of_the_documentation_parses() {
         "authorize --action kms:Decrypt --key k --principal p --max-staleness 200ms",
         "authorize --action kms:Decrypt --key k --at-least x.5 --encryption-context a=b --context aws:SourceIp=1.2.3.4",
         "policy check f --kind identity",
+        "decide",
         "config sample",
         "config check node.toml",
         "completions zsh",

@@ -244,6 +244,8 @@ pub const BATCH_REQUEST_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// 20 of at most 32 KiB; everything else of either takes less than 256 KiB.
 pub const STORED_RECORD_MAX: usize = 1024 * 1024;
 
+/// Calls that one connection may have open: as many as a node takes writes, since a peer forwards all of its own on one.
+pub const STREAMS_PER_CONNECTION_MAX: u32 = 4_096;
 /// Least maximum staleness that a cluster may be made with, in milliseconds: four freshness rounds, or a node would
 /// refuse whenever one of them is late.
 pub const MAX_STALENESS_MS_MIN: u64 = 200;

@@ -19,9 +19,9 @@ use crate::domain::time::{Incarnation, Position, Revision};
 use crate::env::{BootTime, Clock, timeout};
 use crate::replica::{NoReadIndex, Published, Replica};
 
-/// How long a round may take. An unreachable leader is noticed by it; a lagging state goes on being waited for in the
-/// next round.
-const ROUND_DEADLINE: Duration = Duration::from_millis(300);
+/// Least and most time that a round may take. In between it is the bound: a proof that took longer proves nothing.
+const ROUND_MIN: Duration = Duration::from_millis(100);
+const ROUND_MAX: Duration = Duration::from_secs(2);
 
 /// Least pause after a round that proved nothing, so that waiting readers do not drive it in a circle.
 const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
@@ -238,8 +238,11 @@ impl ReadGate {
     async fn round(&self) -> Result<Proof, WhyNotFresh> {
         // ORDER: the clock before the question: what is acknowledged after this reading may be missing.
         let began = Instant::read(&*self.clock);
-        let read_index = self.replica.read_index(ROUND_DEADLINE).await?;
-        let rest = ROUND_DEADLINE.saturating_sub(self.clock.boot().since(began.boot));
+        let deadline = self
+            .bound(&self.replica.board().load())
+            .clamp(ROUND_MIN, ROUND_MAX);
+        let read_index = self.replica.read_index(deadline).await?;
+        let rest = deadline.saturating_sub(self.clock.boot().since(began.boot));
         if timeout(&*self.clock, rest, self.replica.applied(read_index))
             .await
             .is_none()
@@ -247,7 +250,7 @@ impl ReadGate {
             return Err(WhyNotFresh::Lagging {
                 applied: self.replica.board().load().revision(),
                 read_index,
-                within: ROUND_DEADLINE,
+                within: deadline,
             });
         }
         let proof = Proof {
@@ -259,6 +262,11 @@ impl ReadGate {
             return Err(WhyNotFresh::ClockJump);
         }
         Ok(proof)
+    }
+
+    /// B: read from applied state, so that a raise takes effect in the order of the log.
+    fn bound(&self, published: &Published) -> Duration {
+        Duration::from_millis(published.state.settings().max_staleness_ms)
     }
 
     fn record(&self, proof: Proof) {
@@ -351,7 +359,7 @@ impl ReadGate {
                 why: WhyNotFresh::ClockJump,
             });
         }
-        let cluster = Duration::from_millis(published.state.settings().max_staleness_ms);
+        let cluster = self.bound(&published);
         let bound = demand
             .max_staleness
             .map_or(cluster, |asked| asked.min(cluster));

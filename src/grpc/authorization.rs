@@ -22,11 +22,11 @@ impl Authorization for Api {
         let decided = async {
             let Call {
                 arrival,
-                header,
                 terms,
+                idempotency,
                 request,
             } = self.read(arrival, request)?;
-            refuse_idempotency(&header)?;
+            refuse_idempotency(idempotency)?;
             let v1::AuthorizeRequest {
                 header: _,
                 question,
@@ -53,11 +53,11 @@ impl Authorization for Api {
         let decided = async {
             let Call {
                 arrival,
-                header,
                 terms,
+                idempotency,
                 request,
             } = self.read(arrival, request)?;
-            refuse_idempotency(&header)?;
+            refuse_idempotency(idempotency)?;
             let v1::BatchAuthorizeRequest {
                 header: _,
                 questions,

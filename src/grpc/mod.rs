@@ -21,7 +21,8 @@ use crate::domain::limits;
 use crate::domain::policy::{Policy, PolicyError};
 use crate::wire::api::header::{Headed, request_hash};
 use crate::wire::api::{
-    self, Asked, Drawn, FromAnswer, FromOutput, Header, IntoChange, IntoQuery, Invalid,
+    self, Asked, Drawn, FromAnswer, FromOutput, Header, IdempotencyKey, IntoChange, IntoQuery,
+    Invalid,
 };
 use crate::wire::v1;
 use crate::wire::v1::authorization_server::AuthorizationServer;
@@ -83,8 +84,8 @@ impl From<api::Lacking> for Fault {
 /// A call as it arrived, its header read.
 struct Call<R> {
     arrival: Arrival,
-    header: Header,
     terms: Terms,
+    idempotency: Option<IdempotencyKey>,
     request: R,
 }
 
@@ -97,28 +98,35 @@ impl Api {
     fn read<R: Headed>(&self, arrival: Arrival, request: Request<R>) -> Result<Call<R>, Fault> {
         let of_call = call_deadline(&request);
         let mut request = request.into_inner();
-        let header = Header::try_from(request.take_header())?;
-        let deadline = match (header.deadline, of_call) {
+        let Header {
+            claim,
+            scope,
+            consistency,
+            wait,
+            idempotency,
+            deadline,
+        } = Header::try_from(request.take_header())?;
+        let deadline = match (deadline, of_call) {
             (Some(asked), Some(call)) => Some(asked.min(call)),
             (asked, call) => asked.or(call),
         };
-        let (consistency, max_staleness) = match header.consistency {
+        let (consistency, max_staleness) = match consistency {
             api::Consistency::Bounded(bound) => (Consistency::Bounded, bound),
             api::Consistency::AtLeast(position) => (Consistency::AtLeast(position), None),
             api::Consistency::Linearizable => (Consistency::Linearizable, None),
         };
         let terms = Terms {
-            claim: header.claim.clone(),
-            scope: header.scope.clone(),
+            claim,
+            scope,
             consistency,
             max_staleness,
-            wait: header.wait,
+            wait,
             deadline,
         };
         Ok(Call {
             arrival,
-            header,
             terms,
+            idempotency,
             request,
         })
     }
@@ -175,18 +183,18 @@ impl Api {
     {
         let Call {
             arrival,
-            header,
             terms,
+            idempotency,
             request,
         } = call;
-        let idempotency = header.idempotency.as_ref().map(|sent| IdempotencyTerms {
-            key: sent.key.clone(),
-            birth: sent.birth,
-            request_hash: request_hash(R::OPERATION, &header.scope, &request),
+        let idempotency = idempotency.map(|IdempotencyKey { key, birth }| IdempotencyTerms {
+            key,
+            birth,
+            request_hash: request_hash(R::OPERATION, &terms.scope, &request),
         });
         let build = |material: &Material| -> Result<Change, Fault> {
             let Material { account, entropy } = *material;
-            let change = request.into_change(&header, &Drawn { account, entropy })?;
+            let change = request.into_change(&terms.scope, &Drawn { account, entropy })?;
             Ok(match change {
                 api::Change::Command {
                     command,
@@ -213,11 +221,11 @@ impl Api {
         let described = async {
             let Call {
                 arrival,
-                header,
                 terms,
+                idempotency,
                 request,
             } = self.read(arrival, request)?;
-            refuse_idempotency(&header)?;
+            refuse_idempotency(idempotency)?;
             let Asked {
                 query,
                 grant_tokens,
@@ -236,8 +244,8 @@ impl Api {
 }
 
 /// A read has no effect to repeat: an idempotency key on it is a misunderstanding that must not pass in silence.
-fn refuse_idempotency(header: &Header) -> Result<(), Invalid> {
-    match header.idempotency {
+fn refuse_idempotency(idempotency: Option<IdempotencyKey>) -> Result<(), Invalid> {
+    match idempotency {
         None => Ok(()),
         Some(_) => Err(Invalid::validation(
             "an idempotency key is for writes; leave it out of a read",

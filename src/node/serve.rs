@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tonic::service::Routes;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
+use crate::domain::limits::STREAMS_PER_CONNECTION_MAX;
 use crate::env::{BoxedIo, Clock, Listener};
 
 /// Pause after a connection could not be taken (out of file descriptors): the next try would fail as well.
@@ -40,6 +41,7 @@ pub async fn serve(
     stop: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
     tonic::transport::Server::builder()
+        .max_concurrent_streams(Some(STREAMS_PER_CONNECTION_MAX))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE))
         .layer(tower::layer::layer_fn(move |inner| SetDate { inner, date }))

@@ -1,6 +1,6 @@
 //! Starting a node and stopping it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -21,6 +21,9 @@ use crate::wire::peer::peer_server::PeerServer;
 
 /// How long a stopping node lets open calls end.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// Pause between two looks at whether the storage is let go.
+const CLOSE_POLL: Duration = Duration::from_millis(2);
 
 /// What an operator may change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -127,6 +130,7 @@ pub struct Node {
     stop: watch::Sender<Stop>,
     failure: watch::Receiver<Option<String>>,
     tasks: Vec<JoinHandle<()>>,
+    storage: Weak<dyn Storage>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -183,6 +187,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         sink,
     })
     .await?;
+    let held = Arc::downgrade(&storage);
     let read = Arc::new(ReadGate::new(
         replica.clone(),
         clock.clone(),
@@ -233,6 +238,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         stop,
         failure,
         tasks,
+        storage: held,
     })
 }
 
@@ -349,7 +355,8 @@ impl Node {
         }
     }
 
-    /// Stops the node and returns once all of it has stopped.
+    /// Stops the node and returns once all of it has stopped and its storage is closed, unless somebody outside of the
+    /// node holds on to it.
     pub async fn shutdown(self) {
         let Self {
             doors,
@@ -358,16 +365,28 @@ impl Node {
             stop,
             failure: _,
             tasks,
+            storage,
         } = self;
+        let clock = doors.clock.clone();
         stop.send_replace(Stop::Now);
         if let Err(error) = replica.shutdown().await {
             tracing::error!(%error, "Raft did not stop cleanly");
         }
         for task in tasks {
             let abort = task.abort_handle();
-            if timeout(&*doors.clock, DRAIN * 2, task).await.is_none() {
+            if timeout(&*clock, DRAIN * 2, task).await.is_none() {
                 abort.abort();
             }
+        }
+        drop((doors, replica));
+        // Connections and streams of Raft that were told to end let go of the storage one by one, and tell nobody.
+        let closed = async {
+            while storage.strong_count() > 0 {
+                clock.sleep(CLOSE_POLL).await;
+            }
+        };
+        if timeout(&*clock, DRAIN, closed).await.is_none() {
+            tracing::warn!("the storage is still held after the node has stopped");
         }
     }
 }

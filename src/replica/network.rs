@@ -91,7 +91,8 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         option: RPCOption,
     ) -> Result<AppendEntriesResponse, RpcError> {
         let deadline = if request.entries.is_empty() {
-            option.soft_ttl()
+            // openraft itself gives a heartbeat up after this; a late answer confirms no leadership.
+            option.hard_ttl()
         } else {
             APPEND_DEADLINE
         };

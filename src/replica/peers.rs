@@ -1,8 +1,10 @@
 //! Channels to the other nodes, and one call on them.
 //!
-//! Two channels a peer: one for Raft and reads, one for snapshots, so that bulk never delays a heartbeat. Every call has
-//! a deadline, carries the cluster's incarnation, and drops the channel when it runs out: a connection that lost a
-//! segment may never recover by itself. Never: what a message means.
+//! Three channels a peer: one for Raft and reads, one for forwarded writes, one for snapshots, so that neither bulk nor a
+//! crowd of writers delays a heartbeat or a proof of freshness. Every call has
+//! a deadline and carries the cluster's incarnation. A channel on which nothing was answered for a while is dropped: a
+//! connection that lost a segment may never recover by itself. One that is only slow is kept: to connect anew at each
+//! late answer would make a busy node slower still. Never: what a message means.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,15 +17,20 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use super::types::NodeId;
 use crate::domain::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::domain::time::Incarnation;
-use crate::env::{Clock, Net, timeout};
+use crate::env::{BootTime, Clock, Net, timeout};
 use crate::wire::peer::Route;
 use crate::wire::peer::peer_client::PeerClient;
+
+/// A channel is given up when a call fails to end in time and nothing was answered on it for so long.
+const SILENCE_MAX: Duration = Duration::from_secs(1);
 
 /// What a channel is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Lane {
     /// Small and urgent.
     Control,
+    /// Forwarded writes: many at once, each waiting for a quorum's disks.
+    Writes,
     /// Large and patient.
     Bulk,
 }
@@ -69,6 +76,8 @@ struct Open {
     channel: Channel,
     /// Tells this channel from one that has taken its place.
     serial: u64,
+    /// When something was last answered on it; at first, when it was opened.
+    answered: BootTime,
 }
 
 impl Peers {
@@ -126,7 +135,18 @@ impl Peers {
         let client = PeerClient::new(channel)
             .max_decoding_message_size(PEER_MESSAGE_BYTES_MAX)
             .max_encoding_message_size(PEER_MESSAGE_BYTES_MAX);
-        match timeout(&*self.clock, deadline, call(client)).await {
+        // Whoever gives up waiting, this function or its caller, leaves the channel to judge.
+        let unanswered = Unanswered {
+            peers: self,
+            lane,
+            to,
+            serial,
+        };
+        let answer = timeout(&*self.clock, deadline, call(client)).await;
+        if answer.is_some() {
+            unanswered.answered();
+        }
+        match answer {
             Some(Ok(response)) => Ok(response.into_inner()),
             Some(Err(status)) if never_connected(&status) => Err(CallError::NotSent {
                 to,
@@ -137,13 +157,10 @@ impl Peers {
                 to,
                 status: Box::new(status),
             }),
-            None => {
-                self.forget(lane, to, serial);
-                Err(CallError::TimedOut {
-                    to,
-                    after: deadline,
-                })
-            }
+            None => Err(CallError::TimedOut {
+                to,
+                after: deadline,
+            }),
         }
     }
 
@@ -163,6 +180,7 @@ impl Peers {
                 address: address.to_owned(),
                 channel: channel.clone(),
                 serial,
+                answered: self.clock.boot(),
             },
         );
         Ok((channel, serial))
@@ -187,15 +205,51 @@ impl Peers {
         )
     }
 
-    fn forget(&self, lane: Lane, to: NodeId, serial: u64) {
+    fn judge(&self, lane: Lane, to: NodeId, serial: u64, call: Call) {
+        let now = self.clock.boot();
         let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
-        if channels
+        let Some(open) = channels
             .open
-            .get(&(to, lane))
-            .is_some_and(|open| open.serial == serial)
-        {
-            channels.open.remove(&(to, lane));
+            .get_mut(&(to, lane))
+            .filter(|open| open.serial == serial)
+        else {
+            return;
+        };
+        match call {
+            Call::Answered => open.answered = now,
+            Call::GivenUp if now.since(open.answered) < SILENCE_MAX => {}
+            Call::GivenUp => {
+                channels.open.remove(&(to, lane));
+            }
         }
+    }
+}
+
+enum Call {
+    Answered,
+    GivenUp,
+}
+
+/// A call that is under way. Dropped before it was answered, it has the channel judged.
+struct Unanswered<'a> {
+    peers: &'a Peers,
+    lane: Lane,
+    to: NodeId,
+    serial: u64,
+}
+
+impl Unanswered<'_> {
+    fn answered(self) {
+        self.peers
+            .judge(self.lane, self.to, self.serial, Call::Answered);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        self.peers
+            .judge(self.lane, self.to, self.serial, Call::GivenUp);
     }
 }
 

@@ -106,7 +106,7 @@ impl Replica {
             deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
         };
         let call = self.peers().call(
-            Lane::Control,
+            Lane::Writes,
             leader,
             &member.peer_address,
             deadline,

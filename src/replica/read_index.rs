@@ -79,16 +79,19 @@ impl Replica {
             boot_id: self.boot_id().0.to_vec().into(),
             applied: applied.0,
         };
-        let answer = self
-            .peers()
-            .call(
-                Lane::Control,
-                leader,
-                &member.peer_address,
-                deadline,
-                |mut client| async move { client.read_index(message).await },
-            )
-            .await?;
+        let ask = self.peers().call(
+            Lane::Control,
+            leader,
+            &member.peer_address,
+            deadline,
+            |mut client| async move { client.read_index(message).await },
+        );
+        let answer = tokio::select! {
+            biased;
+            answer = ask => answer?,
+            // One that has lost the lead is not waited for.
+            () = self.leader_other_than(Some(leader)) => return Err(NoReadIndex::NoLeader),
+        };
         use peer::read_index_response::Result as Wire;
         let peer::ReadIndexResponse { result } = answer;
         match result {

@@ -16,10 +16,13 @@ pub enum Form {
 /// # Errors
 /// If `level` is none, or if a subscriber is in place already.
 pub fn start(level: &str, form: Form) -> Result<(), String> {
-    // The libraries below speak only of trouble at our `info`: a raft heartbeat is no news to an operator.
+    // openraft speaks several times a second while a peer is down, and takes the end of its own node for an error; what
+    // stops a node the node itself reports. From `debug` on all of it is shown.
+    const QUIET: &str = "openraft=off";
     let filter = match level {
-        "info" => "warn,grantd=info".to_owned(),
-        "debug" => "info,grantd=debug".to_owned(),
+        "error" | "warn" => format!("{level},{QUIET}"),
+        "info" => format!("warn,grantd=info,audit=info,{QUIET}"),
+        "debug" => "info,grantd=debug,audit=info".to_owned(),
         other => other.to_owned(),
     };
     let filter = EnvFilter::try_new(filter).map_err(|e| format!("log level `{level}`: {e}"))?;

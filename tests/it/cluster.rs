@@ -48,6 +48,30 @@ async fn write_at_a_follower_is_forwarded_and_seen_linearizably_everywhere() {
     cluster.shutdown().await;
 }
 
+/// hundreds of writes forwarded at once all commit, and the forwarding node stays fresh meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn crowd_of_writers_at_a_follower_all_commit_and_leave_it_fresh() {
+    let cluster = Cluster::start(3).await;
+    let follower = cluster.follower().await;
+    let writes = (1..=300).map(|number| cluster.write(follower, number));
+    let (written, view) = tokio::join!(futures::future::join_all(writes), async {
+        let view = cluster
+            .view(follower, Consistency::Linearizable, PATIENCE)
+            .await;
+        view.unwrap().finish()
+    },);
+    view.unwrap();
+    for committed in written {
+        committed.unwrap().outcome.unwrap();
+    }
+    let view = cluster
+        .view(follower, Consistency::Linearizable, PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(view.state().account_count(), 300);
+    cluster.shutdown().await;
+}
+
 /// bounded, at-least and its refusals, at a follower and at the leader.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_demand_is_met_or_refused_with_its_reason() {
@@ -267,9 +291,19 @@ async fn restart_all(mut cluster: Cluster) {
             .view(at, Consistency::Linearizable, PATIENCE)
             .await
             .unwrap();
-        assert!(
-            (1..=10).all(|number| view.state().account(account(number)).is_some()),
-            "node {at}"
+        let missing: Vec<u64> = (1..=10)
+            .filter(|number| view.state().account(account(*number)).is_none())
+            .collect();
+        let status = || {
+            let all = (0..3).map(|at| cluster.node(at).cluster().status());
+            all.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            missing,
+            Vec::<u64>::new(),
+            "node {at} at {}: {:#?}",
+            view.position(),
+            status()
         );
     }
     cluster.shutdown().await;

@@ -4,6 +4,7 @@ mod agreement;
 mod api;
 mod cases;
 mod cases_state;
+mod cli;
 mod cluster;
 mod cut_follower;
 mod damage;

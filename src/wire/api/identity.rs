@@ -4,8 +4,8 @@ use super::header::read_principal;
 use super::kms::done;
 use super::shape::{self, Violations};
 use super::{
-    Asked, Change, Drawn, FromAnswer, FromOutput, Header, IntoChange, IntoQuery, Invalid, Lacking,
-    arc, distinct_tags, page, tags_out,
+    Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
+    distinct_tags, page, tags_out,
 };
 use crate::domain::ids::{PrincipalArn, PrincipalKind, UniqueId};
 use crate::domain::op::create_account::CreateAccount;
@@ -20,7 +20,7 @@ use crate::domain::op::list_principals::ListPrincipals;
 use crate::domain::op::put_principal_policy::PutPrincipalPolicy;
 use crate::domain::op::tag_principal::TagPrincipal;
 use crate::domain::op::untag_principal::UntagPrincipal;
-use crate::domain::op::{Answer, Command, Output, Paged, Query};
+use crate::domain::op::{Answer, Command, Output, Paged, Query, Scope};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::wire::v1;
 
@@ -38,7 +38,7 @@ fn user_or_role(text: &str) -> Result<PrincipalArn, Invalid> {
 }
 
 impl IntoChange for v1::CreateAccountRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             account_id,
@@ -58,7 +58,7 @@ impl IntoChange for v1::CreateAccountRequest {
 }
 
 impl IntoChange for v1::CreatePrincipalRequest {
-    fn into_change(self, _: &Header, drawn: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, drawn: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             arn,
@@ -84,7 +84,7 @@ impl IntoChange for v1::CreatePrincipalRequest {
 }
 
 impl IntoChange for v1::DeletePrincipalRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self { header: _, arn } = self;
         let arn = user_or_role(&arn)?;
         Ok(Change::of(Command::DeletePrincipal(DeletePrincipal {
@@ -94,7 +94,7 @@ impl IntoChange for v1::DeletePrincipalRequest {
 }
 
 impl IntoChange for v1::TagPrincipalRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             arn,
@@ -114,7 +114,7 @@ impl IntoChange for v1::TagPrincipalRequest {
 }
 
 impl IntoChange for v1::UntagPrincipalRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             arn,
@@ -140,7 +140,7 @@ fn policy_name_shape(policy_name: &str) -> Violations {
 }
 
 impl IntoChange for v1::PutPrincipalPolicyRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             arn,
@@ -161,7 +161,7 @@ impl IntoChange for v1::PutPrincipalPolicyRequest {
 }
 
 impl IntoChange for v1::DeletePrincipalPolicyRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             arn,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::shape::{self, Violations};
 use super::{
-    Asked, Change, Drawn, FromAnswer, FromOutput, Header, IntoChange, IntoQuery, Invalid, Lacking,
-    arc, distinct_tags, key_ref, page, tag_pairs, tags_out, tokens,
+    Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
+    distinct_tags, key_ref, page, tag_pairs, tags_out, tokens,
 };
 use crate::domain::ids::{GrantId, KeyId};
 use crate::domain::limits;
@@ -30,7 +30,7 @@ use crate::domain::op::tag_resource::TagResource;
 use crate::domain::op::untag_resource::UntagResource;
 use crate::domain::op::{
     AliasEntry, Answer, Command, CreatedGrant, DryRun, ErrorCode, KeyDescription, LockoutCheck,
-    Output, Paged, Query,
+    Output, Paged, Query, Scope,
 };
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
@@ -61,7 +61,7 @@ fn dry_run(asked: Option<bool>) -> DryRun {
 }
 
 impl IntoChange for v1::CreateKeyRequest {
-    fn into_change(self, header: &Header, drawn: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, scope: &Scope, drawn: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             policy,
@@ -108,8 +108,8 @@ impl IntoChange for v1::CreateKeyRequest {
         };
         Ok(Change::of(Command::CreateKey(CreateKey {
             account,
-            partition: header.scope.partition,
-            region: header.scope.region.clone(),
+            partition: scope.partition,
+            region: scope.region.clone(),
             key_id,
             description: arc(description.unwrap_or_default()),
             spec,
@@ -132,7 +132,7 @@ fn uuid_v4(mut bytes: [u8; 16]) -> [u8; 16] {
 }
 
 impl IntoChange for v1::PutKeyPolicyRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             key_id,
@@ -154,7 +154,7 @@ impl IntoChange for v1::PutKeyPolicyRequest {
 }
 
 impl IntoChange for v1::EnableKeyRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self { header: _, key_id } = self;
         key_shape(&key_id).finish()?;
         let key = key_ref(&key_id)?;
@@ -163,7 +163,7 @@ impl IntoChange for v1::EnableKeyRequest {
 }
 
 impl IntoChange for v1::DisableKeyRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self { header: _, key_id } = self;
         key_shape(&key_id).finish()?;
         let key = key_ref(&key_id)?;
@@ -172,7 +172,7 @@ impl IntoChange for v1::DisableKeyRequest {
 }
 
 impl IntoChange for v1::CreateAliasRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             alias_name,
@@ -190,7 +190,7 @@ impl IntoChange for v1::CreateAliasRequest {
 }
 
 impl IntoChange for v1::DeleteAliasRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             alias_name,
@@ -205,7 +205,7 @@ impl IntoChange for v1::DeleteAliasRequest {
 }
 
 impl IntoChange for v1::TagResourceRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             key_id,
@@ -225,7 +225,7 @@ impl IntoChange for v1::TagResourceRequest {
 }
 
 impl IntoChange for v1::UntagResourceRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             key_id,
@@ -245,7 +245,7 @@ impl IntoChange for v1::UntagResourceRequest {
 }
 
 impl IntoChange for v1::CreateGrantRequest {
-    fn into_change(self, _: &Header, drawn: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, drawn: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             key_id,
@@ -355,7 +355,7 @@ fn constraint_pairs(
 
 impl IntoChange for v1::RetireGrantRequest {
     /// By token, or by key and grant id; half of either is no request (G-41).
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             grant_token,
@@ -390,7 +390,7 @@ impl IntoChange for v1::RetireGrantRequest {
 }
 
 impl IntoChange for v1::RevokeGrantRequest {
-    fn into_change(self, _: &Header, _: &Drawn) -> Result<Change, Invalid> {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
             key_id,
@@ -842,5 +842,281 @@ impl FromAnswer for v1::ListRetirableGrantsResponse {
             grants,
             next_marker,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::authz::claim::TokenText;
+
+    const KEY: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    fn scope() -> Scope {
+        Scope {
+            partition: Default::default(),
+            region: "us-west-2".parse().unwrap(),
+        }
+    }
+
+    fn drawn() -> Drawn {
+        Drawn {
+            account: Some("111122223333".parse().unwrap()),
+            entropy: [0xff; 32],
+        }
+    }
+
+    fn command(request: impl IntoChange) -> Command {
+        match request.into_change(&scope(), &drawn()).unwrap() {
+            Change::Command { command, .. } => command,
+            Change::RetireByToken { .. } => panic!("not a command"),
+        }
+    }
+
+    fn refusal(request: impl IntoChange) -> (ErrorCode, String) {
+        let invalid = request.into_change(&scope(), &drawn()).unwrap_err();
+        (invalid.code, invalid.message)
+    }
+
+    fn create_grant() -> v1::CreateGrantRequest {
+        v1::CreateGrantRequest {
+            header: None,
+            key_id: KEY.to_owned(),
+            grantee_principal: Some("arn:aws:iam::111122223333:user/alice".to_owned()),
+            retiring_principal: Some("arn:aws:iam::111122223333:user/bob".to_owned()),
+            operations: vec!["Decrypt".to_owned(), "Encrypt".to_owned()],
+            constraints: Some(v1::GrantConstraints {
+                encryption_context_equals: [("a".to_owned(), "b".to_owned())].into(),
+                encryption_context_subset: Default::default(),
+                source_arn: Some("arn:aws:s3:::111122223333:bucket".to_owned()),
+            }),
+            grant_tokens: vec!["token".to_owned()],
+            name: Some("n".to_owned()),
+            dry_run: Some(true),
+            grantee_service_principal: None,
+            retiring_service_principal: None,
+        }
+    }
+
+    /// G-15: every member of CreateGrant arrives where it belongs.
+    #[test]
+    fn create_grant_request_becomes_the_command_member_by_member() {
+        let mut request = create_grant();
+        if let Some(constraints) = &mut request.constraints {
+            constraints.source_arn = Some("arn:aws:ec2:us-west-2:111122223333:i/1".to_owned());
+        }
+        let Change::Command {
+            command: Command::CreateGrant(made),
+            grant_tokens,
+        } = request.into_change(&scope(), &drawn()).unwrap()
+        else {
+            panic!("not a CreateGrant");
+        };
+        assert_eq!(grant_tokens, [TokenText("token".to_owned())]);
+        let CreateGrant {
+            key,
+            grant_id,
+            grantee,
+            grantee_service,
+            retiring,
+            retiring_service,
+            operations,
+            context_equals,
+            context_subset,
+            source_arn,
+            name,
+            dry_run,
+        } = made;
+        assert_eq!(key.to_string(), KEY);
+        assert_eq!(grant_id, GrantId([0xff; 32]));
+        assert_eq!(
+            grantee.as_deref(),
+            Some("arn:aws:iam::111122223333:user/alice")
+        );
+        assert_eq!(
+            retiring.as_deref(),
+            Some("arn:aws:iam::111122223333:user/bob")
+        );
+        assert_eq!((grantee_service, retiring_service), (None, None));
+        assert_eq!(
+            operations,
+            [GrantOperation::Decrypt, GrantOperation::Encrypt]
+        );
+        assert_eq!(context_equals.get("a").map(AsRef::as_ref), Some("b"));
+        assert!(context_subset.is_empty());
+        assert_eq!(
+            source_arn.as_deref(),
+            Some("arn:aws:ec2:us-west-2:111122223333:i/1")
+        );
+        assert_eq!(name.as_deref(), Some("n"));
+        assert_eq!(dry_run, DryRun::Yes);
+    }
+
+    /// W-3, W-7, ID-1: a table of bad input with the exact texts.
+    #[test]
+    fn bad_member_of_a_change_is_refused_with_its_exact_text() {
+        let failed = |value: &str, path: &str, constraint: &str| {
+            (
+                ErrorCode::Validation,
+                format!(
+                    "1 validation error detected: Value {value} at '{path}' failed to satisfy constraint: Member must {constraint}"
+                ),
+            )
+        };
+        let grant = |change: fn(&mut v1::CreateGrantRequest)| {
+            let mut request = create_grant();
+            request.constraints = None;
+            change(&mut request);
+            refusal(request)
+        };
+        assert_eq!(
+            grant(|r| r.operations = vec!["ReEncrypt".to_owned()]),
+            failed(
+                "'ReEncrypt'",
+                "operations.1.member",
+                "satisfy enum value set: [Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, ReEncryptFrom, ReEncryptTo, Sign, Verify, GetPublicKey, CreateGrant, RetireGrant, DescribeKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateMac, VerifyMac, DeriveSharedSecret, Encapsulate, Decapsulate]"
+            )
+        );
+        assert_eq!(
+            grant(|r| r.operations.clear()),
+            failed("null", "operations", "not be null")
+        );
+        assert_eq!(
+            grant(|r| r.grantee_principal = Some("*".to_owned())),
+            failed(
+                "'*'",
+                "granteePrincipal",
+                "satisfy regular expression pattern: ^[\\w+=,.@:/-]+$"
+            )
+        );
+        assert_eq!(
+            grant(|r| r.name = Some(String::new())),
+            failed("''", "name", "have length greater than or equal to 1")
+        );
+        assert_eq!(
+            grant(|r| {
+                r.constraints = Some(v1::GrantConstraints {
+                    source_arn: Some("arn:aws:s3:::bucket-of-nobody".to_owned()),
+                    ..Default::default()
+                });
+            }),
+            failed(
+                "'arn:aws:s3:::bucket-of-nobody'",
+                "constraints.sourceArn",
+                "satisfy regular expression pattern: ^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$"
+            )
+        );
+        assert_eq!(
+            grant(|r| r.grant_tokens = vec!["x".repeat(8193)]),
+            (
+                ErrorCode::Validation,
+                "1 validation error detected: Value at 'grantTokens.1.member' failed to satisfy constraint: Member must have length less than or equal to 8192".to_owned()
+            )
+        );
+        assert_eq!(
+            grant(|r| r.key_id = "fake-key-id".to_owned()),
+            (
+                ErrorCode::NotFound,
+                "Invalid keyId 'fake-key-id'".to_owned()
+            )
+        );
+        let key = |change: fn(&mut v1::CreateKeyRequest)| {
+            let mut request = v1::CreateKeyRequest::default();
+            change(&mut request);
+            refusal(request)
+        };
+        assert_eq!(
+            key(|r| r.key_usage = Some("RANDOM".to_owned())),
+            failed(
+                "'RANDOM'",
+                "keyUsage",
+                "satisfy enum value set: [ENCRYPT_DECRYPT, SIGN_VERIFY, GENERATE_VERIFY_MAC, KEY_AGREEMENT, ENCAPSULATE_DECAPSULATE]"
+            )
+        );
+        let tag = |key: &str, value: &str| v1::Tag {
+            tag_key: key.to_owned(),
+            tag_value: value.to_owned(),
+        };
+        let tagged = |tags: Vec<v1::Tag>| {
+            refusal(v1::CreateKeyRequest {
+                tags,
+                ..Default::default()
+            })
+        };
+        let long = "v".repeat(257);
+        assert_eq!(
+            tagged(vec![tag("k", &long)]),
+            failed(
+                &format!("'{long}'"),
+                "tags.1.member.tagValue",
+                "have length less than or equal to 256"
+            )
+        );
+        assert_eq!(
+            tagged(vec![tag("k", "1"), tag("k", "2")]),
+            (ErrorCode::Tag, "Duplicate tag keys".to_owned())
+        );
+        assert_eq!(
+            refusal(v1::PutKeyPolicyRequest {
+                key_id: KEY.to_owned(),
+                policy: "{\"Sid\":\"鍵\"}".to_owned(),
+                ..Default::default()
+            }),
+            failed(
+                "'{\"Sid\":\"鍵\"}'",
+                "policy",
+                "satisfy regular expression pattern: [\\u0009\\u000A\\u000D\\u0020-\\u00FF]+"
+            )
+        );
+    }
+
+    /// G-41: neither, half a pair, or both are no request.
+    #[test]
+    fn retire_grant_takes_a_token_or_a_pair_and_nothing_else() {
+        let request = |token: bool, key: bool, grant: bool| v1::RetireGrantRequest {
+            grant_token: token.then(|| "token".to_owned()),
+            key_id: key.then(|| KEY.to_owned()),
+            grant_id: grant.then(|| "ab".to_owned()),
+            ..Default::default()
+        };
+        for (token, key, grant, taken) in [
+            (true, false, false, true),
+            (false, true, true, true),
+            (false, false, false, false),
+            (false, true, false, false),
+            (false, false, true, false),
+            (true, true, false, false),
+            (true, true, true, false),
+        ] {
+            let read = request(token, key, grant).into_change(&scope(), &drawn());
+            assert_eq!(read.is_ok(), taken, "{token} {key} {grant}");
+        }
+    }
+
+    /// ID-1: a random key id is a version 4 UUID; a multi-Region one is not a UUID at all.
+    #[test]
+    fn new_key_gets_an_id_of_its_kind() {
+        let made = |multi_region: Option<bool>| {
+            let request = v1::CreateKeyRequest {
+                multi_region,
+                ..Default::default()
+            };
+            match command(request) {
+                Command::CreateKey(made) => made.key_id.to_string(),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(made(None), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+        assert_eq!(made(Some(true)), format!("mrk-{}", "f".repeat(32)));
+    }
+
+    #[test]
+    fn key_of_a_caller_without_account_is_refused() {
+        let drawn = Drawn {
+            account: None,
+            ..drawn()
+        };
+        let refused = v1::CreateKeyRequest::default().into_change(&scope(), &drawn);
+        assert_eq!(refused.unwrap_err().code, ErrorCode::AccessDenied);
     }
 }

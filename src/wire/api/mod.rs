@@ -19,7 +19,7 @@ pub use header::{Consistency, Header, IdempotencyKey};
 use crate::domain::authz::claim::TokenText;
 use crate::domain::ids::{AccountId, KeyRef};
 use crate::domain::limits;
-use crate::domain::op::{Answer, Command, DryRun, ErrorCode, Output, Page, Query};
+use crate::domain::op::{Answer, Command, DryRun, ErrorCode, Output, Page, Query, Scope};
 use crate::domain::policy::PolicyError;
 use crate::domain::state::Tags;
 use crate::wire::v1;
@@ -127,7 +127,7 @@ pub trait IntoChange {
     ///
     /// # Errors
     /// [`Invalid`], with AWS's code and text (W-3).
-    fn into_change(self, header: &Header, drawn: &Drawn) -> Result<Change, Invalid>;
+    fn into_change(self, scope: &Scope, drawn: &Drawn) -> Result<Change, Invalid>;
 }
 
 /// A request that only reads.

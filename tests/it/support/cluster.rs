@@ -19,6 +19,7 @@ use grantd::env::real::{OsRng, RealClock, Tcp, Threads};
 use grantd::env::{BoxedIo, Listener, Net, Rng};
 use grantd::gate::{Committed, Consistency, Demand, Draft, TooStale, View, WriteError};
 use grantd::node::{NewCluster, Node, NodeParts, NodeSettings, StartError};
+use grantd::replica::Timings;
 use grantd::storage::{MemoryDisk, SledOptions, SledStorage, Storage, StorageError};
 
 use super::api::Api;
@@ -243,6 +244,13 @@ impl Cluster {
                 .unwrap_or_else(|| "127.0.0.1:0".to_owned()),
         );
         settings.node_id = Some(at as u64 + 1);
+        // Many clusters share this process and its few cores: what is tested here is what happens, not how soon.
+        settings.timings = Timings {
+            heartbeat_ms: 250,
+            election_ms_min: 500,
+            election_ms_max: 900,
+            backoff_ms: 100,
+        };
         (self.tune)(&mut settings);
         let storage = member.disk.open()?;
         let node = grantd::node::start(NodeParts {
