@@ -228,6 +228,14 @@ async fn node_with_an_emptied_folder_decides_nothing_and_rejoins_only_under_a_ne
         .unwrap_err()
         .to_string();
     assert!(refusal.contains("new node id"), "{refusal}");
+    // It is bound to nothing: it neither votes nor acknowledges in the name of the voter that it was, and the leader
+    // goes on beside it.
+    let status = world.cluster.node(emptied).cluster().status().replica;
+    assert_eq!(status.incarnation, None);
+    world.grant().await;
+    assert_eq!(world.cluster.leader().await, leader);
+    let status = world.cluster.node(emptied).cluster().status().replica;
+    assert_eq!((status.incarnation, status.last_logged.0), (None, 0));
     world.cluster.stop(emptied).await;
     world.grant().await;
     world.assert_nothing_lost().await;
