@@ -758,3 +758,147 @@ async fn demand_that_cannot_be_met_ends_at_the_deadline_with_its_reason() {
     assert_eq!(detail(&status).code, "InvalidPosition");
     cluster.shutdown().await;
 }
+
+const KMS_USER: &str = "arn:aws:iam::111122223333:user/KMSUser";
+const KMS_ADMIN: &str = "arn:aws:iam::111122223333:user/KMSAdminUser";
+const FOREIGN_ROLE: &str = "arn:aws:iam::444455556666:role/app";
+const CONSOLE_POLICY: &str = include_str!("../examples/key-consolepolicy-2.json");
+const UNREADABLE_POLICY: &str = include_str!("../examples/identity-policy-tag-as-published.json");
+
+fn foreign_session() -> v1::Subject {
+    v1::Subject {
+        kind: Some(v1::subject::Kind::RoleSession(v1::RoleSession {
+            role: FOREIGN_ROLE.to_owned(),
+            session_name: "s1".to_owned(),
+            ..Default::default()
+        })),
+    }
+}
+
+/// P-9, D-8, CK-11: the console's key policy as AWS publishes it, put on a key by the API.
+#[tokio::test]
+async fn console_key_policy_separates_its_users_from_its_administrators() {
+    let cluster = Cluster::start(1).await;
+    let mut api = Api::of(&cluster, 0).await;
+    let (_, mut position) = api.furnish().await;
+    let foreign_account = v1::CreateAccountRequest {
+        header: after(operator(), &position),
+        account_id: "444455556666".to_owned(),
+        name: None,
+    };
+    let made = told(api.identity.create_account(foreign_account).await.unwrap());
+    position = position_of(&made.header);
+    let foreign_root = "arn:aws:iam::444455556666:root";
+    for (by, arn) in [
+        (ROOT, KMS_USER),
+        (ROOT, KMS_ADMIN),
+        (ROOT, "arn:aws:iam::111122223333:role/KMSRole"),
+        (ROOT, "arn:aws:iam::111122223333:role/KMSAdminRole"),
+        (foreign_root, FOREIGN_ROLE),
+    ] {
+        let request = v1::CreatePrincipalRequest {
+            header: after(principal(by), &position),
+            arn: arn.to_owned(),
+            tags: Vec::new(),
+        };
+        let made = told(api.identity.create_principal(request).await.unwrap());
+        position = position_of(&made.header);
+    }
+    let request = v1::CreateKeyRequest {
+        header: after(principal(ROOT), &position),
+        ..Default::default()
+    };
+    let made = told(api.kms.create_key(request).await.unwrap());
+    let key = made.key_metadata.unwrap().arn;
+    let put = v1::PutKeyPolicyRequest {
+        header: after(principal(ROOT), &position_of(&made.header)),
+        key_id: key.clone(),
+        policy: CONSOLE_POLICY.to_owned(),
+        ..Default::default()
+    };
+    position = position_of(&told(api.kms.put_key_policy(put).await.unwrap()).header);
+
+    for (who, action, allowed) in [
+        (KMS_USER, "kms:Decrypt", true),
+        (KMS_USER, "kms:PutKeyPolicy", false),
+        (KMS_ADMIN, "kms:Decrypt", false),
+        (KMS_ADMIN, "kms:PutKeyPolicy", true),
+        (ALICE, "kms:Decrypt", false),
+    ] {
+        let mut question = decrypt(&key, who);
+        question.action = action.to_owned();
+        let answer = api.may(after(front(), &position), question).await.unwrap();
+        assert_eq!(
+            outcome(&answer) == Outcome::Allow,
+            allowed,
+            "{who} {action}"
+        );
+    }
+
+    // Another account's role needs its own identity policy, too.
+    let encrypt = || v1::Question {
+        subject: Some(foreign_session()),
+        action: "kms:Encrypt".to_owned(),
+        ..decrypt(&key, ALICE)
+    };
+    let before = api.may(after(front(), &position), encrypt()).await.unwrap();
+    assert_eq!(outcome(&before), Outcome::ImplicitDeny);
+    let put = |header, policy: &str| v1::PutPrincipalPolicyRequest {
+        header,
+        arn: FOREIGN_ROLE.to_owned(),
+        policy_name: "use".to_owned(),
+        policy: policy.to_owned(),
+    };
+    let foreign = || principal(foreign_root);
+    let status = api
+        .identity
+        .put_principal_policy(put(after(foreign(), &position), UNREADABLE_POLICY))
+        .await
+        .unwrap_err();
+    let told_why = detail(&status);
+    assert_eq!(told_why.code, "MalformedPolicyDocumentException");
+    assert!(matches!(
+        told_why.reason,
+        Some(v1::error_detail::Reason::Policy(v1::PolicyFault { line, column, .. })) if line > 0 && column > 0
+    ));
+    let policy = r#"{"Version":"2012-10-17","Statement":{"Sid":"Use","Effect":"Allow","Action":"kms:Encrypt","Resource":"*"}}"#;
+    let stored = api
+        .identity
+        .put_principal_policy(put(after(foreign(), &position), policy))
+        .await
+        .unwrap();
+    position = position_of(&told(stored).header);
+    let after_policy = api.may(after(front(), &position), encrypt()).await.unwrap();
+    let decision = after_policy.decision.unwrap();
+    assert_eq!(decision.outcome(), Outcome::Allow);
+    let by = decision.decided_by.unwrap();
+    assert_eq!(by.policy_type, "key_policy+identity_policy");
+    assert_eq!(by.sid.as_deref(), Some("Use"));
+    assert_eq!(by.enabled_by.as_deref(), Some("Allow use of the key"));
+
+    // A grant only where an integrated service asks for it on the user's behalf.
+    let create = |claim| v1::CreateGrantRequest {
+        header: after(claim, &position),
+        key_id: key.clone(),
+        grantee_principal: Some(ALICE.to_owned()),
+        operations: vec!["Decrypt".to_owned()],
+        ..Default::default()
+    };
+    let status = api
+        .kms
+        .create_grant(create(principal(KMS_USER)))
+        .await
+        .unwrap_err();
+    assert_eq!(detail(&status).code, "AccessDeniedException");
+    let behalf = v1::claim::Who::Front(v1::Front {
+        name: "volumes".to_owned(),
+        on_behalf_of: Some(subject(KMS_USER)),
+        facts: Some(v1::RequestFacts {
+            via_service: Some("ec2.us-west-2.amazonaws.com".to_owned()),
+            ..Default::default()
+        }),
+    });
+    let made = told(api.kms.create_grant(create(behalf)).await.unwrap());
+    assert!(made.grant_token.is_some());
+    cluster.shutdown().await;
+}
