@@ -564,10 +564,14 @@ mod tests {
         let state = world.state(4);
         assert_eq!(world.open(4, &tokens).wait_for, Some(Revision(100)));
         assert_eq!(
-            world.vault.distrust_beyond(state, &tokens, Revision(100)),
+            world
+                .vault
+                .distrust_beyond(state, state.revision(), &tokens, Revision(100)),
             None
         );
-        let told = world.vault.distrust_beyond(state, &tokens, Revision(99));
+        let told = world
+            .vault
+            .distrust_beyond(state, state.revision(), &tokens, Revision(99));
         assert_eq!(told.map(|told| told.claimed), Some(Revision(100)));
     }
 }

@@ -1,8 +1,10 @@
 //! A follower cut off from the others, asked over gRPC (issue 2, item 4; ).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use grantd::client::api::{Demand, Outcome, RetireGrantRequest, demand, error_detail::Reason};
+
+use tokio::time::Instant;
 
 use crate::support::api::{
     Api, make_account, make_grant, make_key, make_principal, question, until, user, with_tokens,
