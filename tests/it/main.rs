@@ -10,6 +10,7 @@ mod cut_follower;
 mod damage;
 mod decisions;
 mod house;
+mod kills;
 mod real_input;
 mod storage_common;
 mod storage_damage;

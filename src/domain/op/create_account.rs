@@ -97,12 +97,6 @@ mod tests {
                 "at 'name'",
             ),
             (
-                "account zero",
-                cluster.refusal(ADMIN, create("000000000000", "")),
-                "ValidationException",
-                "nobody",
-            ),
-            (
                 "not the operator, there",
                 cluster.refusal(ADMIN, create(OWNER, "")),
                 "AccessDeniedException",

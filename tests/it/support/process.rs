@@ -1,0 +1,155 @@
+//! Real processes of the built binary, run as people run it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::time::Duration;
+
+use grantd::env::Clock;
+use grantd::env::real::RealClock;
+
+pub const GRANTD: &str = env!("CARGO_BIN_EXE_grantd");
+/// The longest that a start, a stop or a command may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A `grantd` command that nothing in the environment of the tests can change.
+pub fn grantd<'a>(args: impl IntoIterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(GRANTD);
+    command.args(args);
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRANTD_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// A long-running `grantd`, killed if the test ends before it did.
+pub struct Process {
+    child: Child,
+    pub ready_file: PathBuf,
+    pub stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Process {
+    /// Starts it and returns once its ready file is there.
+    pub fn start(folder: &Path, name: &str, args: &[&str]) -> Self {
+        let at = |suffix: &str| folder.join(format!("{name}.{suffix}"));
+        let (ready_file, stdout, stderr) = (at("ready"), at("out"), at("err"));
+        let child = grantd(args.iter().copied())
+            .arg("--ready-file")
+            .arg(&ready_file)
+            .stdin(Stdio::null())
+            .stdout(fs::File::create(&stdout).unwrap())
+            .stderr(fs::File::create(&stderr).unwrap())
+            .spawn()
+            .unwrap();
+        let mut process = Self {
+            child,
+            ready_file,
+            stdout,
+            stderr,
+        };
+        let began = RealClock.boot();
+        while !process.ready_file.exists() {
+            if let Some(status) = process.child.try_wait().unwrap() {
+                panic!("{name} ended with {status}: {}", process.errors());
+            }
+            assert!(
+                RealClock.boot().since(began) < PATIENCE,
+                "{name} is not ready: {}",
+                process.errors()
+            );
+            pause();
+        }
+        process
+    }
+
+    pub fn ready(&self) -> serde_json::Value {
+        serde_json::from_str(&fs::read_to_string(&self.ready_file).unwrap()).unwrap()
+    }
+
+    pub fn endpoints(&self) -> Vec<String> {
+        let ready = self.ready();
+        let endpoints = ready["endpoints"].as_array().unwrap();
+        endpoints
+            .iter()
+            .map(|e| e.as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    pub fn errors(&self) -> String {
+        fs::read_to_string(&self.stderr).unwrap_or_default()
+    }
+
+    /// Ends it with SIGKILL: it gets no chance to do anything more.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        // The next start writes its own.
+        fs::remove_file(&self.ready_file).unwrap();
+    }
+
+    /// Asks it to stop and returns how it ended.
+    pub fn stop(mut self, signal: &str) -> (ExitStatus, String) {
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+        let began = RealClock.boot();
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return (status, self.errors());
+            }
+            assert!(
+                RealClock.boot().since(began) < PATIENCE,
+                "it does not stop: {}",
+                self.errors()
+            );
+            pause();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // An error means that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Between two looks at another process, which cannot be awaited without its help.
+fn pause() {
+    std::thread::park_timeout(Duration::from_millis(20));
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[track_caller]
+pub fn run<'a>(endpoint: &str, args: impl IntoIterator<Item = &'a str>) -> Output {
+    let output = grantd(args)
+        .args(["--endpoint", endpoint])
+        .output()
+        .unwrap();
+    assert_eq!(
+        output.status.code(),
+        Some(0),
+        "{}{}",
+        text(&output.stdout),
+        text(&output.stderr)
+    );
+    output
+}
+
+/// Ports on loopback that nobody listens on at the moment: for processes that must come back at the same address.
+pub fn free_ports(count: usize) -> Vec<u16> {
+    let held: Vec<_> = (0..count)
+        .map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap())
+        .collect();
+    held.iter()
+        .map(|l| l.local_addr().unwrap().port())
+        .collect()
+}
