@@ -523,9 +523,9 @@ fn entry(value: &Value) -> ContextEntry {
 #[derive(Debug)]
 enum Happened {
     /// It was carried out, or would be allowed.
-    Allowed(Value, Option<Decision>),
+    Allowed(Value, Option<Box<Decision>>),
     /// A policy or its absence stood in the way.
-    Denied(Option<Decision>, String),
+    Denied(Option<Box<Decision>>, String),
     /// Anything else: code and message.
     Refused(String, String),
 }
@@ -538,7 +538,7 @@ fn rejected(
     }: Rejection,
 ) -> Happened {
     if code.as_str() == "AccessDeniedException" {
-        return Happened::Denied(decision.map(|decision| *decision), message.to_string());
+        return Happened::Denied(decision, message.to_string());
     }
     Happened::Refused(code.as_str().to_string(), message.to_string())
 }
@@ -937,7 +937,10 @@ fn carry_out(world: &mut World, request: &Value) -> Result<Happened, Happened> {
         _ => {
             let (decision, key) = decide(world, request)?;
             if !decision.is_allow() {
-                return Err(Happened::Denied(Some(decision.clone()), decision.message()));
+                return Err({
+                    let message = decision.message();
+                    Happened::Denied(Some(Box::new(decision)), message)
+                });
             }
             let action = Action::parse(request["action"].as_str().unwrap())
                 .kms()
@@ -949,7 +952,7 @@ fn carry_out(world: &mut World, request: &Value) -> Result<Happened, Happened> {
             if let Some(key) = key {
                 check_usable(action, &key).map_err(rejected)?;
             }
-            Ok(Happened::Allowed(Value::Null, Some(decision)))
+            Ok(Happened::Allowed(Value::Null, Some(Box::new(decision))))
         }
     }
 }
@@ -1022,13 +1025,13 @@ fn ask(world: &World, request: &Value, question: &Query) -> Happened {
 fn compare(world: &World, expected: &Value, happened: &Happened) -> Result<(), String> {
     let wanted = expected["decision"].as_str().unwrap();
     let (found, decision, message) = match happened {
-        Happened::Allowed(_, decision) => ("allow", decision.as_ref(), String::new()),
+        Happened::Allowed(_, decision) => ("allow", decision.as_deref(), String::new()),
         Happened::Denied(decision, message) => {
-            let kind = match decision.as_ref().map(Decision::outcome) {
+            let kind = match decision.as_deref().map(Decision::outcome) {
                 Some(Outcome::ExplicitDeny) => "explicit_deny",
                 _ => "implicit_deny",
             };
-            (kind, decision.as_ref(), message.clone())
+            (kind, decision.as_deref(), message.clone())
         }
         Happened::Refused(_, message) => ("error", None, message.clone()),
     };
@@ -1097,9 +1100,12 @@ pub fn run(case: &Value) -> Result<(), String> {
         let happened = match decide(&world, &case["request"]) {
             Err(happened) => happened,
             Ok((decision, _)) if decision.is_allow() => {
-                Happened::Allowed(Value::Null, Some(decision))
+                Happened::Allowed(Value::Null, Some(Box::new(decision)))
             }
-            Ok((decision, _)) => Happened::Denied(Some(decision.clone()), decision.message()),
+            Ok((decision, _)) => {
+                let message = decision.message();
+                Happened::Denied(Some(Box::new(decision)), message)
+            }
         };
         return compare(&world, &case["expected"], &happened);
     }

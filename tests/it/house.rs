@@ -326,6 +326,13 @@ fn code_map_names_every_module_and_no_other() {
     );
 }
 
+/// The tour is one text: what `grantd dev` prints, `docs/tour.sh` and the README's.
+#[test]
+fn readme_shows_the_tour_that_is_tested() {
+    let read = |name: &str| fs::read_to_string(root().join(name)).unwrap();
+    assert!(read("README.md").contains(read("docs/tour.sh").trim_end()));
+}
+
 #[test]
 fn scanner_sees_plain_and_grouped_paths() {
     let found = heads(

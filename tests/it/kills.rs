@@ -571,7 +571,7 @@ async fn killed_processes_lose_no_acknowledged_write_and_survivors_go_on_decidin
         task.await.unwrap();
     }
 
-    let faults = faults.lock().unwrap();
+    let faults = std::mem::take(&mut *faults.lock().unwrap());
     assert!(
         faults.is_empty(),
         "{} faults, the first: {}",

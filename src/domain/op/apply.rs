@@ -284,3 +284,145 @@ fn drop_old_idempotency(state: &mut State, at: Revision) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::GrantId;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, caller, create_grant, create_key, key};
+    use crate::domain::op::{revoke_grant, tag_resource};
+
+    fn idempotency(key: &str, birth: u64, hash: u8) -> Option<Idempotency> {
+        Some(Idempotency {
+            key: key.into(),
+            birth: Revision(birth),
+            request_hash: [hash; 32],
+        })
+    }
+
+    fn code(outcome: Result<Output, Rejection>) -> &'static str {
+        outcome.map_or_else(|rejection| rejection.code.as_str(), |_| "done")
+    }
+
+    #[test]
+    fn nothing_is_changed_before_bootstrap_or_under_other_semantics() {
+        let mut cluster = Cluster::empty();
+        let command = || Command::CreateKey(create_key(3));
+        let entry = cluster.entry(&caller("operator"), None, command());
+        assert_eq!(code(cluster.apply(&entry)), "UnsupportedOperationException");
+        let mut cluster = Cluster::new();
+        let mut entry = cluster.entry(&caller(ADMIN), None, command());
+        entry.semantics = Semantics(2);
+        assert_eq!(code(cluster.apply(&entry)), "UnsupportedOperationException");
+        entry.semantics = Semantics::CURRENT;
+        assert_eq!(code(cluster.apply(&entry)), "done");
+    }
+
+    /// The state's clock never goes back, and what is made is dated by it.
+    #[test]
+    fn clock_never_goes_back() {
+        let mut cluster = Cluster::new();
+        cluster.now = 9_000;
+        cluster.done(ADMIN, Command::CreateGrant(create_grant(1, BOB)));
+        cluster.now = 5_000;
+        cluster.done(ADMIN, Command::CreateGrant(create_grant(2, BOB)));
+        let created = cluster
+            .state
+            .grants()
+            .get(&GrantId([2; 32]))
+            .unwrap()
+            .created_at;
+        assert_eq!(
+            (created.as_millis(), cluster.state.clock().as_millis()),
+            (9_000, 9_000)
+        );
+    }
+
+    /// a retry is done once; the same key for another request, and one that came too late, are refused.
+    #[test]
+    fn retry_under_an_idempotency_key_is_done_once() {
+        let mut cluster = Cluster::new();
+        let (admin, birth) = (caller(ADMIN), cluster.at);
+        let mut send = |n: u8, key: &str, birth, hash| {
+            let command = Command::CreateGrant(create_grant(n, BOB));
+            let entry = cluster.entry(&admin, idempotency(key, birth, hash), command);
+            match cluster.apply(&entry) {
+                Ok(Output::Grant(created)) => {
+                    Ok((created.id.0[0], created.grant.map(|g| g.born.0)))
+                }
+                Ok(other) => panic!("{other:?}"),
+                Err(rejection) => Err(rejection.code.as_str()),
+            }
+        };
+        assert_eq!(send(1, "k", birth, 7), Ok((1, Some(birth + 1))));
+        assert_eq!(send(2, "k", birth, 7), Ok((1, Some(birth + 1))));
+        assert_eq!(send(3, "k", birth, 8), Err("IdempotentParameterMismatch"));
+        assert_eq!(send(3, "", birth, 8), Err("ValidationException"));
+        assert_eq!(
+            send(3, &"k".repeat(65), birth, 8),
+            Err("ValidationException")
+        );
+        assert_eq!(send(3, "z", u64::MAX, 8), Err("ValidationException"));
+        assert_eq!(send(4, "l", birth, 7), Ok((4, Some(birth + 7))));
+        let id = GrantId([1; 32]).to_string();
+        let revoke = revoke_grant::RevokeGrant {
+            key: key(1),
+            grant_id: (&*id).into(),
+            dry_run: Default::default(),
+        };
+        cluster.done(ADMIN, Command::RevokeGrant(revoke));
+        let command = Command::CreateGrant(create_grant(5, BOB));
+        let again = cluster.entry(&admin, idempotency("k", birth, 7), command);
+        let Ok(Output::Grant(replayed)) = cluster.apply(&again) else {
+            panic!("refused")
+        };
+        assert_eq!((replayed.id, replayed.grant), (GrantId([1; 32]), None));
+        assert!(cluster.state.grants().get(&GrantId([5; 32])).is_none());
+        cluster.at += IDEMPOTENCY_HORIZON + 8;
+        cluster.done(ADMIN, Command::CreateGrant(create_grant(6, BOB)));
+        assert!(cluster.state.oldest_idempotency().is_none());
+        assert_eq!(code(cluster.apply(&again)), "IdempotencyKeyExpired");
+    }
+
+    /// the key is the caller's own; a refusal is not remembered, for it did nothing.
+    #[test]
+    fn idempotency_key_is_bound_to_its_caller_and_refusals_are_judged_anew() {
+        let mut cluster = Cluster::new();
+        let birth = cluster.at;
+        let tag = || {
+            Command::TagResource(tag_resource::TagResource {
+                key: key(1),
+                tags: vec![("a".into(), "b".into())],
+            })
+        };
+        let send = |cluster: &mut Cluster, who: &str| {
+            let entry = cluster.entry(&caller(who), idempotency("k", birth, 1), tag());
+            code(cluster.apply(&entry))
+        };
+        assert_eq!(send(&mut cluster, BOB), "AccessDeniedException");
+        assert_eq!(send(&mut cluster, ADMIN), "done");
+        assert_eq!(send(&mut cluster, BOB), "AccessDeniedException");
+        cluster.put_policy(BOB, crate::domain::op::testing::ALLOW_ALL);
+        assert_eq!(send(&mut cluster, BOB), "done");
+        assert!(cluster.events.len() == 1);
+        assert_eq!(send(&mut cluster, BOB), "done");
+        assert!(cluster.events.is_empty());
+    }
+
+    /// DESIGN: replicas that apply the same entries have equal fingerprints; a snapshot keeps them equal.
+    #[test]
+    fn replicas_and_snapshots_agree() {
+        let (mut one, mut other) = (Cluster::new(), Cluster::new());
+        for n in 1..50 {
+            assert_eq!(one.state.fingerprint(), other.state.fingerprint());
+            let command = || Command::CreateGrant(create_grant(n, BOB));
+            let entry = one.entry(&caller(ADMIN), idempotency(&n.to_string(), 1, n), command());
+            assert_eq!(code(one.apply(&entry)), code(other.apply(&entry)));
+            let copy = State::import(*other.state.header(), other.state.export()).unwrap();
+            assert_eq!(copy.fingerprint(), other.state.fingerprint());
+            other.state = copy;
+        }
+        one.state.take_grant(&GrantId([7; 32]));
+        assert_ne!(one.state.fingerprint(), other.state.fingerprint());
+    }
+}

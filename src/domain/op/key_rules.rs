@@ -259,3 +259,166 @@ pub fn usage_for(spec: KeySpec, usage: Option<KeyUsage>) -> Result<KeyUsage, Sai
         ))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::testing::{Cluster, key_arn};
+
+    fn key(spec: KeySpec, usage: KeyUsage, origin: KeyOrigin) -> Key {
+        let cluster = Cluster::new();
+        let key = cluster.state.key(&key_arn(1)).unwrap();
+        Key {
+            spec,
+            usage,
+            origin,
+            ..(**key).clone()
+        }
+    }
+
+    fn names(key: &Key) -> String {
+        grantable(key)
+            .iter()
+            .map(GrantOperation::as_str)
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    /// G-7, U-4: the matrix, a row for each column of the specification.
+    #[test]
+    fn grants_may_hold_what_the_key_supports() {
+        let own = KeyOrigin::AwsKms;
+        for (spec, usage, origin, wanted) in [
+            (
+                KeySpec::SymmetricDefault,
+                KeyUsage::EncryptDecrypt,
+                own,
+                "Decrypt Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo CreateGrant RetireGrant DescribeKey GenerateDataKeyPair GenerateDataKeyPairWithoutPlaintext",
+            ),
+            (
+                KeySpec::SymmetricDefault,
+                KeyUsage::EncryptDecrypt,
+                KeyOrigin::AwsCloudHsm,
+                "Decrypt Encrypt GenerateDataKey GenerateDataKeyWithoutPlaintext ReEncryptFrom ReEncryptTo CreateGrant RetireGrant DescribeKey",
+            ),
+            (
+                KeySpec::Rsa2048,
+                KeyUsage::EncryptDecrypt,
+                own,
+                "Decrypt Encrypt ReEncryptFrom ReEncryptTo GetPublicKey CreateGrant RetireGrant DescribeKey",
+            ),
+            (
+                KeySpec::Sm2,
+                KeyUsage::SignVerify,
+                own,
+                "Sign Verify GetPublicKey CreateGrant RetireGrant DescribeKey",
+            ),
+            (
+                KeySpec::MlDsa44,
+                KeyUsage::SignVerify,
+                own,
+                "Sign Verify GetPublicKey CreateGrant RetireGrant DescribeKey",
+            ),
+            (
+                KeySpec::Hmac384,
+                KeyUsage::GenerateVerifyMac,
+                own,
+                "CreateGrant RetireGrant DescribeKey GenerateMac VerifyMac",
+            ),
+            (
+                KeySpec::EccNistP384,
+                KeyUsage::KeyAgreement,
+                own,
+                "GetPublicKey CreateGrant RetireGrant DescribeKey DeriveSharedSecret",
+            ),
+            (
+                KeySpec::MlKem512,
+                KeyUsage::EncapsulateDecapsulate,
+                own,
+                "GetPublicKey CreateGrant RetireGrant DescribeKey Encapsulate Decapsulate",
+            ),
+        ] {
+            assert_eq!(
+                names(&key(spec, usage, origin)),
+                wanted,
+                "{spec} {usage} {origin}"
+            );
+        }
+    }
+
+    /// W-4: every pair of spec and usage.
+    #[test]
+    fn specs_have_the_usages_that_aws_lists() {
+        let count = |usage| {
+            KeySpec::ALL
+                .iter()
+                .filter(|spec| usage_for(**spec, Some(usage)).is_ok())
+                .count()
+        };
+        assert_eq!(
+            KeyUsage::ALL
+                .iter()
+                .map(|usage| count(*usage))
+                .collect::<Vec<_>>(),
+            // 1 symmetric + 3 RSA + SM2; 3 RSA + 5 ECC + SM2 + 3 ML_DSA; 4 HMAC; 3 ECC_NIST + SM2; 3 ML_KEM.
+            [5, 12, 4, 4, 3]
+        );
+        assert_eq!(
+            usage_for(KeySpec::SymmetricDefault, None),
+            Ok(KeyUsage::EncryptDecrypt)
+        );
+    }
+
+    /// ST-2: the rows that are built, a letter a state in declared order; ST-3.
+    #[test]
+    fn states_stand_in_the_way_as_the_table_says() {
+        let row = |rule: StateRule| -> String {
+            // Creating Enabled Disabled PendingDeletion PendingImport PendingReplicaDeletion Unavailable Updating
+            KeyState::ALL
+                .iter()
+                .map(|state| match rule.obstacle(*state) {
+                    None => '.',
+                    Some(Obstacle::Disabled) => '1',
+                    Some(Obstacle::PendingDeletion) => '3',
+                    Some(Obstacle::PendingImport) => '5',
+                    Some(Obstacle::Unavailable) => 'u',
+                    Some(Obstacle::Creating) => 'c',
+                    Some(Obstacle::Updating) => 'w',
+                })
+                .collect()
+        };
+        assert_eq!(row(StateRule::Always), "........");
+        assert_eq!(row(StateRule::Grant), "c.1353..");
+        assert_eq!(row(StateRule::Use), "c.1353u.");
+        assert_eq!(row(StateRule::Edit), "...3.3..");
+        assert_eq!(row(StateRule::Toggle), "c..353.w");
+    }
+
+    /// ST-3: AWS's text; ReEncrypt is named without its direction.
+    #[test]
+    fn key_of_another_usage_cannot_be_used() {
+        let hmac = key(
+            KeySpec::Hmac256,
+            KeyUsage::GenerateVerifyMac,
+            KeyOrigin::AwsKms,
+        );
+        let refused = check_usable(KmsAction::ReEncryptFrom, &hmac).unwrap_err();
+        let wanted = format!(
+            "{} key usage is GENERATE_VERIFY_MAC which is not valid for ReEncrypt.",
+            hmac.arn
+        );
+        assert_eq!(
+            (refused.code, &*refused.message),
+            (ErrorCode::InvalidKeyUsage, &*wanted)
+        );
+        assert!(check_usable(KmsAction::GenerateMac, &hmac).is_ok());
+        let disabled = Key {
+            state: KeyState::Disabled,
+            ..hmac
+        };
+        assert_eq!(
+            check_usable(KmsAction::Sign, &disabled).unwrap_err().code,
+            ErrorCode::Disabled
+        );
+    }
+}

@@ -104,3 +104,144 @@ impl Question for ListGrants {
         Ok(Answer::Grants(paged))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, CAROL, Cluster, EXT, all_pages, check_rows, create_grant, create_key, key, page,
+    };
+    use crate::domain::op::{Command, Query};
+
+    fn list(key: KeyRef) -> ListGrants {
+        ListGrants {
+            key,
+            grant_id: None,
+            grantee: None,
+            grantee_service: None,
+            page: Page::default(),
+        }
+    }
+
+    fn refused(
+        cluster: &Cluster,
+        who: &str,
+        change: impl FnOnce(&mut ListGrants),
+    ) -> (&'static str, String) {
+        let mut question = list(key(1));
+        change(&mut question);
+        cluster.ask(who, Query::ListGrants(question)).unwrap_err()
+    }
+
+    /// G-31, G-32.
+    #[test]
+    fn list_grants_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        check_rows(vec![
+            (
+                "no id",
+                refused(&cluster, BOB, |q| q.grant_id = Some("".into())),
+                "ValidationException",
+                "grantId",
+            ),
+            (
+                "two filters",
+                refused(&cluster, BOB, |q| {
+                    q.grantee = Some(BOB.into());
+                    q.grantee_service = Some("a.b.c".into());
+                }),
+                "ValidationException",
+                "only one of",
+            ),
+            (
+                "a bad filter",
+                refused(&cluster, BOB, |q| q.grantee = Some("bob".into())),
+                "InvalidArnException",
+                "bob",
+            ),
+            (
+                "a service filter",
+                refused(&cluster, BOB, |q| q.grantee_service = Some("a.b.c".into())),
+                "ValidationException",
+                "by a service",
+            ),
+            (
+                "no such key",
+                refused(&cluster, BOB, |q| {
+                    q.key = key(9);
+                    q.page = page(0, None);
+                }),
+                "NotFoundException",
+                "Key '",
+            ),
+            (
+                "no entry a page",
+                refused(&cluster, BOB, |q| q.page = page(0, None)),
+                "ValidationException",
+                "limit",
+            ),
+            (
+                "no permission",
+                refused(&cluster, BOB, |q| q.grant_id = Some("g".into())),
+                "AccessDeniedException",
+                "kms:ListGrants",
+            ),
+            (
+                "no such grant",
+                refused(&cluster, ADMIN, |q| q.grant_id = Some("g".into())),
+                "NotFoundException",
+                "Grant ID g not found",
+            ),
+        ]);
+    }
+
+    /// G-31, G-32: every grant once, in order, also when grants go in between; filters by exact grantee.
+    #[test]
+    fn grants_are_listed_once_each_although_some_go_in_between() {
+        let mut cluster = Cluster::new();
+        cluster.done(ADMIN, Command::CreateKey(create_key(2)));
+        for n in 1..=9 {
+            let mut grant = create_grant(n, if n % 3 == 0 { CAROL } else { BOB });
+            grant.key = key(if n == 9 { 2 } else { 1 });
+            cluster.done(ADMIN, Command::CreateGrant(grant));
+        }
+        let ids = |cluster: &Cluster, page: Page, grantee: Option<&str>| {
+            let mut question = list(key(1));
+            (question.page, question.grantee) = (page, grantee.map(Into::into));
+            match cluster.ask(ADMIN, Query::ListGrants(question)) {
+                Ok(Answer::Grants(paged)) => (
+                    paged.items.iter().map(|g| g.id.0[0]).collect::<Vec<_>>(),
+                    paged.next,
+                ),
+                other => panic!("{other:?}"),
+            }
+        };
+        let (first, next) = ids(&cluster, page(4, None), None);
+        assert_eq!(first, [1, 2, 3, 4]);
+        for gone in [4, 5] {
+            cluster.state.take_grant(&GrantId([gone; 32]));
+        }
+        let (second, end) = ids(&cluster, page(4, next.clone()), None);
+        assert_eq!((second, end), (vec![6, 7, 8], None));
+        assert_eq!(ids(&cluster, Page::default(), Some(CAROL)).0, [3, 6]);
+        let (code, _) = refused(&cluster, ADMIN, |q| {
+            q.key = key(2);
+            q.page = page(4, next);
+        });
+        assert_eq!(code, "InvalidMarkerException");
+        let (all, _) = all_pages(
+            |page| {
+                let (items, next) = ids(&cluster, page, None);
+                crate::domain::op::Paged { items, next }
+            },
+            1,
+        );
+        assert_eq!(all, [1, 2, 3, 6, 7, 8]);
+        assert_eq!(
+            refused(&cluster, EXT, |q| q.key =
+                KeyRef::KeyArn(crate::domain::op::testing::key_arn(1)))
+            .0,
+            "AccessDeniedException"
+        );
+    }
+}

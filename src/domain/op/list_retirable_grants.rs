@@ -125,3 +125,122 @@ impl Question for ListRetirableGrants {
         Ok(Answer::Grants(cursor.page(retirable, position, keep)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, CAROL, Cluster, EXT, OWNER, all_pages, check_rows, create_grant, create_key,
+        key, page,
+    };
+    use crate::domain::op::{Command, Query};
+
+    fn list(retiring: Option<&str>, service: Option<&str>, page: Page) -> Query {
+        let (retiring, retiring_service) = (retiring.map(Into::into), service.map(Into::into));
+        Query::ListRetirableGrants(ListRetirableGrants {
+            retiring,
+            retiring_service,
+            page,
+        })
+    }
+
+    /// G-34.
+    #[test]
+    fn list_retirable_grants_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        let nobody = format!("arn:aws:iam::{OWNER}:user/nobody");
+        check_rows(vec![
+            (
+                "none",
+                cluster
+                    .ask(BOB, list(None, None, page(0, None)))
+                    .unwrap_err(),
+                "ValidationException",
+                "exactly one",
+            ),
+            (
+                "both",
+                cluster
+                    .ask(BOB, list(Some(BOB), Some("a.b.c"), page(0, None)))
+                    .unwrap_err(),
+                "ValidationException",
+                "exactly one",
+            ),
+            (
+                "no ARN",
+                cluster
+                    .ask(BOB, list(Some("bob"), None, page(0, None)))
+                    .unwrap_err(),
+                "InvalidArnException",
+                "bob",
+            ),
+            (
+                "no entry a page",
+                cluster
+                    .ask(BOB, list(Some(BOB), None, page(0, None)))
+                    .unwrap_err(),
+                "ValidationException",
+                "limit",
+            ),
+            (
+                "another service",
+                cluster
+                    .ask(BOB, list(None, Some("a.b.c"), page(1, None)))
+                    .unwrap_err(),
+                "ValidationException",
+                "by that service",
+            ),
+            (
+                "no permission",
+                cluster
+                    .ask(BOB, list(Some(&nobody), None, page(1, None)))
+                    .unwrap_err(),
+                "AccessDeniedException",
+                "kms:ListRetirableGrants",
+            ),
+            (
+                "another account",
+                cluster
+                    .ask(ADMIN, list(Some(EXT), None, page(1, None)))
+                    .unwrap_err(),
+                "AccessDeniedException",
+                "kms:ListRetirableGrants",
+            ),
+            (
+                "nobody",
+                cluster
+                    .ask(ADMIN, list(Some(&nobody), None, page(1, None)))
+                    .unwrap_err(),
+                "InvalidArnException",
+                "does not exist",
+            ),
+        ]);
+    }
+
+    /// G-34: exactly its grants, of all keys, page by page.
+    #[test]
+    fn grants_of_all_keys_with_exactly_this_retiring_principal_are_listed() {
+        let mut cluster = Cluster::new();
+        cluster.done(ADMIN, Command::CreateKey(create_key(2)));
+        for (n, on, retiring) in [
+            (9, 1, Some(CAROL)),
+            (3, 2, Some(CAROL)),
+            (4, 1, Some(BOB)),
+            (5, 1, None),
+            (6, 1, Some(CAROL)),
+        ] {
+            let mut grant = create_grant(n, BOB);
+            (grant.key, grant.retiring) = (key(on), retiring.map(Into::into));
+            cluster.done(ADMIN, Command::CreateGrant(grant));
+        }
+        let (all, pages) = all_pages(
+            |page| match cluster.ask(ADMIN, list(Some(CAROL), None, page)) {
+                Ok(Answer::Grants(paged)) => paged,
+                other => panic!("{other:?}"),
+            },
+            2,
+        );
+        let ids: Vec<u8> = all.iter().map(|grant| grant.id.0[0]).collect();
+        assert_eq!((ids, pages), (vec![6, 9, 3], 2));
+    }
+}

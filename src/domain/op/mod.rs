@@ -16,8 +16,6 @@ mod principals;
 mod refusal;
 pub mod table;
 mod tags;
-#[cfg(test)]
-mod testing;
 
 pub mod bootstrap;
 pub mod create_account;
@@ -409,3 +407,8 @@ pub enum GrantChange {
 }
 
 pub use self::apply::{apply, query};
+
+#[cfg(test)]
+mod authorize_tests;
+#[cfg(test)]
+mod testing;

@@ -79,3 +79,117 @@ impl Change for RetireGrant {
         grants::end(&grant, GrantChange::Retired, state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::GrantId;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, CAROL, Cluster, EXT, OTHER, OWNER, check_rows, create_grant, key, key_arn,
+    };
+    use crate::domain::state::grant::GrantOperation;
+
+    fn retire(key: KeyRef, id: &str, dry_run: DryRun) -> Command {
+        Command::RetireGrant(RetireGrant {
+            key,
+            grant_id: id.into(),
+            dry_run,
+        })
+    }
+
+    /// Grant 1: to BOB, retired by CAROL.
+    fn cluster() -> (Cluster, String) {
+        let mut cluster = Cluster::new();
+        let mut grant = create_grant(1, BOB);
+        grant.retiring = Some(CAROL.into());
+        cluster.done(ADMIN, Command::CreateGrant(grant));
+        (cluster, GrantId([1; 32]).to_string())
+    }
+
+    #[test]
+    fn retire_grant_refuses_in_the_order_of_its_checks() {
+        let (cluster, id) = cluster();
+        let no = DryRun::No;
+        check_rows(vec![
+            (
+                "no id",
+                cluster.refusal(BOB, retire(key(9), "", no)),
+                "ValidationException",
+                "grantId",
+            ),
+            (
+                "no such key",
+                cluster.refusal(BOB, retire(key(9), &id, no)),
+                "NotFoundException",
+                "Key '",
+            ),
+            (
+                "no such grant",
+                cluster.refusal(BOB, retire(key(1), "g1", no)),
+                "NotFoundException",
+                "Grant ID g1 not found",
+            ),
+            (
+                "its grantee, without the operation",
+                cluster.refusal(BOB, retire(key(1), &id, no)),
+                "AccessDeniedException",
+                "kms:RetireGrant",
+            ),
+            (
+                "a dry run",
+                cluster.refusal(CAROL, retire(key(1), &id, DryRun::Yes)),
+                "DryRunOperationException",
+                "would have succeeded",
+            ),
+        ]);
+    }
+
+    /// G-50, G-51, G-53: who may, each with the twin who may not.
+    #[test]
+    fn grant_is_retired_by_those_who_may_and_by_nobody_else() {
+        let (cluster, id) = cluster();
+        let by = |cluster: &Cluster, who: &str| {
+            let key = KeyRef::KeyArn(key_arn(1));
+            cluster
+                .copy()
+                .run(who, retire(key, &id, DryRun::No))
+                .map(drop)
+                .map_err(|(code, _)| code)
+        };
+        let denied = Err("AccessDeniedException");
+        assert_eq!(by(&cluster, CAROL), Ok(()));
+        assert_eq!(by(&cluster, ADMIN), Ok(()));
+        assert_eq!(by(&cluster, &format!("arn:aws:iam::{OWNER}:root")), Ok(()));
+        assert_eq!(by(&cluster, BOB), denied);
+        assert_eq!(by(&cluster, EXT), denied);
+        assert_eq!(by(&cluster, &format!("arn:aws:iam::{OTHER}:root")), denied);
+        let mut allowed = cluster.copy();
+        let policy = |effect| {
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":{{"Effect":"{effect}","Action":"kms:RetireGrant","Resource":"*"}}}}"#
+            )
+        };
+        allowed.put_policy(EXT, &policy("Allow"));
+        allowed.put_policy(BOB, &policy("Allow"));
+        allowed.put_policy(CAROL, &policy("Deny"));
+        assert_eq!(by(&allowed, EXT), denied);
+        assert_eq!(by(&allowed, BOB), Ok(()));
+        assert_eq!(by(&allowed, CAROL), denied);
+    }
+
+    /// G-50: the grantee, if the grant lets it; G-55: constraints do not limit it.
+    #[test]
+    fn grantee_retires_when_the_grant_says_so() {
+        let mut cluster = Cluster::new();
+        let mut grant = create_grant(1, BOB);
+        grant.operations.push(GrantOperation::RetireGrant);
+        grant.context_equals = Arc::new([("a".into(), "b".into())].into());
+        cluster.done(ADMIN, Command::CreateGrant(grant));
+        cluster.done(
+            BOB,
+            retire(key(1), &GrantId([1; 32]).to_string(), DryRun::No),
+        );
+        assert_eq!(cluster.state.grants().count(&key_arn(1)), 0);
+    }
+}

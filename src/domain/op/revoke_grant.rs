@@ -59,3 +59,93 @@ impl Change for RevokeGrant {
         grants::end(&grant, GrantChange::Revoked, state)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::GrantId;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{
+        ADMIN, BOB, Cluster, check_rows, create_grant, create_key, key,
+    };
+    use crate::domain::state::key::KeyState;
+
+    fn revoke(key: KeyRef, id: &str, dry_run: DryRun) -> Command {
+        Command::RevokeGrant(RevokeGrant {
+            key,
+            grant_id: id.into(),
+            dry_run,
+        })
+    }
+
+    /// G-40, U-2, G-20: a grant of another key is not there.
+    #[test]
+    fn revoke_grant_refuses_in_the_order_of_its_checks() {
+        let mut cluster = Cluster::new();
+        cluster.done(ADMIN, Command::CreateKey(create_key(2)));
+        cluster.done(ADMIN, Command::CreateGrant(create_grant(1, BOB)));
+        let id = GrantId([1; 32]).to_string();
+        let no = DryRun::No;
+        check_rows(vec![
+            (
+                "no id",
+                cluster.refusal(BOB, revoke(key(9), "", no)),
+                "ValidationException",
+                "grantId",
+            ),
+            (
+                "a long id",
+                cluster.refusal(BOB, revoke(key(9), &"g".repeat(129), no)),
+                "ValidationException",
+                "grantId",
+            ),
+            (
+                "no such key",
+                cluster.refusal(BOB, revoke(key(9), &id, no)),
+                "NotFoundException",
+                "Key '",
+            ),
+            (
+                "its grantee",
+                cluster.refusal(BOB, revoke(key(1), &id, no)),
+                "AccessDeniedException",
+                "kms:RevokeGrant",
+            ),
+            (
+                "another key's",
+                cluster.refusal(ADMIN, revoke(key(2), &id, no)),
+                "NotFoundException",
+                &format!("Grant ID {id} not found"),
+            ),
+            (
+                "malformed",
+                cluster.refusal(ADMIN, revoke(key(1), "g1", no)),
+                "NotFoundException",
+                "Grant ID g1 not found",
+            ),
+            (
+                "a dry run",
+                cluster.refusal(ADMIN, revoke(key(1), &id, DryRun::Yes)),
+                "DryRunOperationException",
+                "would have succeeded",
+            ),
+        ]);
+    }
+
+    /// G-55, G-56: in every state of its key; and once only.
+    #[test]
+    fn grant_is_revoked_in_every_state_of_its_key_and_only_once() {
+        for state in KeyState::ALL {
+            let mut cluster = Cluster::new();
+            cluster.done(ADMIN, Command::CreateGrant(create_grant(1, BOB)));
+            cluster.set_key_state(*state);
+            let id = GrantId([1; 32]).to_string();
+            cluster.done(ADMIN, revoke(key(1), &id, DryRun::No));
+            assert_eq!(cluster.events.len(), 1);
+            assert_eq!(
+                cluster.refusal(ADMIN, revoke(key(1), &id, DryRun::No)).0,
+                "NotFoundException"
+            );
+        }
+    }
+}

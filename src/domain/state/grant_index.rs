@@ -481,3 +481,261 @@ pub fn constraint_pairs(constraint: Option<&ContextConstraint>) -> &EncryptionCo
         Some(ContextConstraint::Equals(pairs) | ContextConstraint::Subset(pairs)) => pairs,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::state::grant::GrantConstraints;
+    use crate::domain::time::{Revision, Timestamp};
+
+    fn key(n: u8) -> KeyArn {
+        format!("arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-0000-0000-0000000000{n:02x}")
+            .parse()
+            .unwrap()
+    }
+
+    fn principal(n: u8, id: u8) -> GrantPrincipal {
+        let arn = match n {
+            0 => "arn:aws:iam::111122223333:root".to_string(),
+            n => format!("arn:aws:iam::111122223333:user/u{n}"),
+        };
+        GrantPrincipal::Arn {
+            arn: arn.parse().unwrap(),
+            unique_id: format!("AIDA{id}").parse().unwrap(),
+        }
+    }
+
+    fn context() -> impl Strategy<Value = EncryptionContext> {
+        proptest::collection::btree_map(0..3u8, 0..3u8, 0..3).prop_map(|pairs| {
+            let text = |n: u8| Arc::<str>::from(n.to_string());
+            pairs.into_iter().map(|(k, v)| (text(k), text(v))).collect()
+        })
+    }
+
+    fn source_arn() -> impl Strategy<Value = Option<String>> {
+        proptest::option::weighted(0.2, Just("arn:aws:s3::111122223333:b".to_string()))
+    }
+
+    fn grant() -> impl Strategy<Value = Grant> {
+        let constraint = prop_oneof![
+            2 => Just(None),
+            2 => context().prop_map(|pairs| Some(ContextConstraint::Equals(Arc::new(pairs)))),
+            2 => context().prop_map(|pairs| Some(ContextConstraint::Subset(Arc::new(pairs)))),
+        ];
+        let constraint = constraint.prop_filter("empty counts as absent", |constraint| {
+            constraint.is_none() || !constraint_pairs(constraint.as_ref()).is_empty()
+        });
+        let places = (0..2u8, 0..3u8, 0..2u8, proptest::option::of(0..3u8));
+        (
+            any::<[u8; 32]>(),
+            places,
+            1..(1u32 << 19),
+            constraint,
+            source_arn(),
+        )
+            .prop_map(
+                |(id, (on, grantee, unique, retiring), bits, context, source_arn)| Grant {
+                    id: GrantId(id),
+                    key: key(on),
+                    grantee: principal(grantee, unique),
+                    retiring: retiring.map(|n| principal(n, 0)),
+                    operations: GrantOperations::from_bits(bits).unwrap(),
+                    constraints: GrantConstraints {
+                        context,
+                        source_arn: source_arn.map(|text| text.parse().unwrap()),
+                    },
+                    name: (bits % 3 == 0).then(|| "n".into()),
+                    issuing_account: AccountId::from_number(111_122_223_333).unwrap(),
+                    created_at: Timestamp::from_millis(0),
+                    born: Revision(1),
+                },
+            )
+    }
+
+    /// Whether a grant admits an offer, written from G-25 to G-28 and G-13's first steps alone.
+    fn admits(grant: &Grant, offer: &Offer<'_>) -> bool {
+        let context = match &grant.constraints.context {
+            Some(_) if !heeds_context(offer.operation) => true,
+            None => true,
+            Some(ContextConstraint::Equals(pairs)) => **pairs == *offer.context,
+            Some(ContextConstraint::Subset(pairs)) => {
+                pairs.iter().all(|(k, v)| offer.context.get(k) == Some(v))
+            }
+        };
+        let source = grant.constraints.source_arn.as_ref();
+        grant.operations.contains(offer.operation)
+            && context
+            && source.is_none_or(|arn| Some(arn.as_str()) == offer.source_arn)
+    }
+
+    fn index_of(grants: &[Grant]) -> GrantIndex {
+        let mut index = GrantIndex::default();
+        grants
+            .iter()
+            .for_each(|grant| index.put(Arc::new(grant.clone())));
+        index
+    }
+
+    /// Every question that the index can be asked, against a scan of all grants.
+    fn agree(index: &GrantIndex, all: &[Grant], offers: &[(EncryptionContext, Option<String>)]) {
+        let mut ordered: Vec<&Grant> = all.iter().collect();
+        ordered.sort_by_key(|grant| grant.id);
+        let scan = |keep: &dyn Fn(&Grant) -> bool| -> Vec<GrantId> {
+            ordered
+                .iter()
+                .filter(|grant| keep(grant))
+                .map(|grant| grant.id)
+                .collect()
+        };
+        let ids = |found: Vec<&Arc<Grant>>| found.iter().map(|g| g.id).collect::<Vec<_>>();
+        for on in (0..2).map(key) {
+            let wanted = scan(&|grant| grant.key == on);
+            assert_eq!(index.count(&on) as usize, wanted.len());
+            assert_eq!(ids(index.of_key(&on, None).collect()), wanted);
+            if let Some(first) = wanted.first() {
+                assert_eq!(ids(index.of_key(&on, Some(*first)).collect()), wanted[1..]);
+            }
+            for named in [
+                principal(0, 0),
+                principal(1, 0),
+                principal(1, 1),
+                principal(2, 1),
+            ] {
+                let holder = Holder::from(&named);
+                for (context, source_arn) in offers {
+                    for operation in GrantOperation::ALL {
+                        let source_arn = source_arn.as_deref();
+                        let offer = Offer {
+                            operation: *operation,
+                            context,
+                            source_arn,
+                        };
+                        let found =
+                            index.find(&on, &holder, &offer, &|grant| admits(grant, &offer));
+                        let wanted = scan(&|grant| {
+                            grant.key == on
+                                && Holder::from(&grant.grantee) == holder
+                                && admits(grant, &offer)
+                        });
+                        assert_eq!(found.map(|grant| grant.id), wanted.first().copied());
+                    }
+                }
+            }
+        }
+        for n in 0..3 {
+            let holder = Holder::from(&principal(n, 0));
+            let retires =
+                |grant: &Grant| grant.retiring.as_ref().map(Holder::from) == Some(holder.clone());
+            let region = "eu-west-1".parse().unwrap();
+            let found = index
+                .retirable_by(&holder, Partition::Aws, &region, None)
+                .collect();
+            let wanted: Vec<GrantId> = (0..2)
+                .flat_map(|on| scan(&|grant| grant.key == key(on) && retires(grant)))
+                .collect();
+            assert_eq!(ids(found), wanted);
+        }
+        for grant in all {
+            let found = index.same_named(grant).map(|found| is_retry(found, grant));
+            assert_eq!(found, grant.name.as_ref().map(|_| true));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+
+        /// The index finds what a scan of all grants finds, however large a lot, whatever was taken out again, and in
+        /// whatever order grants came; a clone never changes.
+        #[test]
+        fn index_finds_what_a_full_scan_finds(
+            grants in proptest::collection::vec(grant(), 0..200),
+            offers in proptest::collection::vec((context(), source_arn()), 1..4),
+            gone in proptest::collection::vec(any::<proptest::sample::Index>(), 0..40),
+        ) {
+            let mut all = grants;
+            let mut index = index_of(&all);
+            agree(&index, &all, &offers);
+            let (before, frozen) = (all.clone(), index.clone());
+            for at in gone {
+                if !all.is_empty() {
+                    let grant = all.remove(at.index(all.len()));
+                    prop_assert_eq!(&*index.take(&grant.id).unwrap(), &grant);
+                    prop_assert!(index.take(&grant.id).is_none());
+                }
+            }
+            agree(&index, &all, &offers);
+            agree(&frozen, &before, &offers);
+            let reversed: Vec<Grant> = all.iter().rev().cloned().collect();
+            agree(&index_of(&reversed), &all, &offers);
+        }
+    }
+
+    /// DESIGN: 50,000 grants of one grantee on one key are not looked through: the grants that `accept` is asked about,
+    /// for a context that some grant matches and for one that none does, are few.
+    #[test]
+    fn grants_of_one_grantee_with_different_contexts_are_not_scanned() {
+        let base = Grant {
+            id: GrantId([0; 32]),
+            key: key(0),
+            grantee: principal(1, 0),
+            retiring: None,
+            operations: GrantOperations::from_iter([
+                GrantOperation::Decrypt,
+                GrantOperation::DescribeKey,
+            ]),
+            constraints: GrantConstraints::default(),
+            name: None,
+            issuing_account: AccountId::from_number(1).unwrap(),
+            created_at: Timestamp::from_millis(0),
+            born: Revision(1),
+        };
+        let mut index = GrantIndex::default();
+        let pairs = |n: u32| -> EncryptionContext {
+            [("tenant", "acme".to_string()), ("object", n.to_string())]
+                .map(|(k, v)| (k.into(), v.into()))
+                .into()
+        };
+        for n in 0..50_000u32 {
+            let mut grant = base.clone();
+            grant.id.0[..4].copy_from_slice(&n.to_be_bytes());
+            let context = Arc::new(pairs(n));
+            grant.constraints.context = Some(if n % 2 == 0 {
+                ContextConstraint::Equals(context)
+            } else {
+                ContextConstraint::Subset(context)
+            });
+            index.put(Arc::new(grant));
+        }
+        let asked = std::cell::Cell::new(0);
+        let find = |context: &EncryptionContext, operation| {
+            asked.set(0);
+            let offer = Offer {
+                operation,
+                context,
+                source_arn: None,
+            };
+            let accept = |grant: &Grant| {
+                asked.set(asked.get() + 1);
+                admits(grant, &offer)
+            };
+            let holder = Holder::from(&principal(1, 0));
+            index
+                .find(&key(0), &holder, &offer, &accept)
+                .map(|grant| grant.id.0[..4].to_vec())
+        };
+        for n in [0u32, 1, 24_998, 49_999] {
+            assert_eq!(
+                find(&pairs(n), GrantOperation::Decrypt),
+                Some(n.to_be_bytes().to_vec())
+            );
+            assert!(asked.get() <= 300, "{} grants were looked at", asked.get());
+        }
+        assert_eq!(find(&pairs(50_000), GrantOperation::Decrypt), None);
+        assert!(asked.get() <= 300, "{} grants were looked at", asked.get());
+        assert_eq!(find(&pairs(0), GrantOperation::Encrypt), None);
+        assert!(find(&EncryptionContext::new(), GrantOperation::DescribeKey).is_some());
+        assert!(asked.get() <= 300, "{} grants were looked at", asked.get());
+    }
+}
