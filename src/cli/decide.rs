@@ -146,7 +146,8 @@ fn decided_by(decision: &Decision, grant_names: &BTreeMap<GrantId, String>) -> V
     let mut members = serde_json::Map::new();
     members.insert("type".into(), by.source.as_str().into());
     if let Some(statement) = &by.statement {
-        members.insert("statement".into(), statement.index.into());
+        // Statements count from 1 for people, as in the API.
+        members.insert("statement".into(), (statement.index + 1).into());
         if let Some(sid) = &statement.sid {
             members.insert("sid".into(), (**sid).into());
         }
@@ -161,7 +162,7 @@ fn decided_by(decision: &Decision, grant_names: &BTreeMap<GrantId, String>) -> V
         let sid = statement.sid.as_deref().map_or(Value::Null, Into::into);
         members.insert(
             "enabledBy".into(),
-            serde_json::json!({"statement": statement.index, "sid": sid}),
+            serde_json::json!({"statement": statement.index + 1, "sid": sid}),
         );
     }
     Value::Object(members)
