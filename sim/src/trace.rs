@@ -141,7 +141,7 @@ mod tests {
         let nothing = digest(|| tracing::error!(target: "h2::codec", "frame"));
         assert_eq!(nothing.events, 0);
         assert_eq!(
-            digest(|| tracing::error!(target: "grantd::gate", "x")).events,
+            digest(|| tracing::error!(target: "grantd::node", "x")).events,
             1
         );
     }

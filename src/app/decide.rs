@@ -6,6 +6,7 @@ use super::tokens::Opened;
 use super::{Answered, App, AppError, Arrival, Consistency, Terms, millis_rounded_up};
 use crate::audit::DecisionRecord;
 use crate::authn::{self, Trusted};
+use crate::crypto::token::TokenError;
 use crate::domain::authz::caller::{Caller, Identity};
 use crate::domain::authz::claim::{Claim, Question, TokenText};
 use crate::domain::authz::decision::Decision;
@@ -87,52 +88,89 @@ impl App {
         view: View,
         questions: &[Question],
     ) -> Result<(View, Vec<Result<Opened, AppError>>), AppError> {
-        let open = |view: &View| -> Vec<Result<Opened, AppError>> {
-            questions
-                .iter()
-                .map(|question| {
-                    self.vault
-                        .open(
-                            view.state(),
-                            view.position().revision,
-                            &question.grant_tokens,
-                            arrival.at,
-                        )
-                        .map_err(AppError::Token)
-                })
-                .collect()
-        };
         self.unmask(arrival, &view);
-        let opened = open(&view);
-        let Some(wait_for) = furthest(&opened) else {
+        let opened = self.open_each(arrival, &view, questions);
+        let Some(wait_for) = furthest(&opened, Revision(u64::MAX)) else {
             return Ok((view, opened));
         };
-        match self.catch_up(arrival, terms, &view, wait_for).await {
+        let error = match self.catch_up(arrival, terms, &view, wait_for).await {
             Ok(later) => {
-                let opened = open(&later);
-                Ok((later, opened))
+                let opened = self.open_each(arrival, &later, questions);
+                return Ok((later, opened));
             }
+            Err(error) => error,
+        };
+        let Some(read_index) = beyond_committed(&error) else {
             // Those that need no wait are answered on the view there is.
-            Err(error) => {
-                for question in questions {
-                    self.unmask_beyond(arrival, &view, &question.grant_tokens, &error);
-                }
-                let opened = opened
-                    .into_iter()
-                    .map(|opened| match opened {
-                        Ok(Opened {
-                            wait_for: Some(_), ..
-                        }) => Err(error.clone()),
-                        other => other,
-                    })
-                    .collect();
-                Ok((view, opened))
-            }
+            return Ok((view, fail_waiting(opened, Revision(u64::MAX), &error)));
+        };
+        // A token claims what never was: its question is refused, and the others get what they wait for all the same.
+        for question in questions {
+            self.unmask_beyond(arrival, &view, &question.grant_tokens, read_index);
         }
+        let (view, opened) = match furthest(&opened, read_index) {
+            None => (view, opened),
+            Some(wait_for) => match self.catch_up(arrival, terms, &view, wait_for).await {
+                Ok(later) => {
+                    let opened = self.open_each(arrival, &later, questions);
+                    (later, opened)
+                }
+                Err(error) => (view, fail_waiting(opened, read_index, &error)),
+            },
+        };
+        let refused = AppError::Token(TokenError::BeyondCommitted);
+        Ok((view, fail_waiting(opened, Revision(u64::MAX), &refused)))
+    }
+
+    fn open_each(
+        &self,
+        arrival: &Arrival,
+        view: &View,
+        questions: &[Question],
+    ) -> Vec<Result<Opened, AppError>> {
+        questions
+            .iter()
+            .map(|question| self.opened(arrival, view, &question.grant_tokens))
+            .collect()
+    }
+
+    /// What `tokens` mean on `view`.
+    pub(super) fn opened(
+        &self,
+        arrival: &Arrival,
+        view: &View,
+        tokens: &[TokenText],
+    ) -> Result<Opened, AppError> {
+        self.vault
+            .open(view.state(), view.position().revision, tokens, arrival.at)
+            .map_err(AppError::Token)
+    }
+
+    /// A view that has applied what `tokens` claim.
+    ///
+    /// # Errors
+    /// [`AppError::Token`] if the cluster has not reached that, even now: a token is minted after apply.
+    pub(super) async fn catch_up_with_tokens(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        view: &View,
+        tokens: &[TokenText],
+        revision: Revision,
+    ) -> Result<View, AppError> {
+        let error = match self.catch_up(arrival, terms, view, revision).await {
+            Ok(later) => return Ok(later),
+            Err(error) => error,
+        };
+        let Some(read_index) = beyond_committed(&error) else {
+            return Err(error);
+        };
+        self.unmask_beyond(arrival, view, tokens, read_index);
+        Err(AppError::Token(TokenError::BeyondCommitted))
     }
 
     /// A view that has applied `revision` of the same life of the cluster.
-    pub(super) async fn catch_up(
+    async fn catch_up(
         &self,
         arrival: &Arrival,
         terms: &Terms,
@@ -153,14 +191,12 @@ impl App {
         arrival: &Arrival,
         view: &View,
         tokens: &[TokenText],
-        error: &AppError,
+        read_index: Revision,
     ) {
-        let AppError::Stale(TooStale::BeyondCommitted { read_index, .. }) = error else {
-            return;
-        };
+        let applied = view.position().revision;
         if let Some(forged) = self
             .vault
-            .distrust_beyond(view.state(), tokens, *read_index)
+            .distrust_beyond(view.state(), applied, tokens, read_index)
         {
             self.alarm(arrival, forged, view.state());
         }
@@ -259,11 +295,39 @@ impl App {
     }
 }
 
-fn furthest(opened: &[Result<Opened, AppError>]) -> Option<Revision> {
+/// The furthest revision, up to `limit`, that a question waits for.
+fn furthest(opened: &[Result<Opened, AppError>], limit: Revision) -> Option<Revision> {
     opened
         .iter()
         .filter_map(|opened| opened.as_ref().ok()?.wait_for)
+        .filter(|wait_for| *wait_for <= limit)
         .max()
+}
+
+/// Ends the questions that wait for a revision up to `limit` with `error`.
+fn fail_waiting(
+    opened: Vec<Result<Opened, AppError>>,
+    limit: Revision,
+    error: &AppError,
+) -> Vec<Result<Opened, AppError>> {
+    opened
+        .into_iter()
+        .map(|opened| match opened {
+            Ok(Opened {
+                wait_for: Some(wait_for),
+                ..
+            }) if wait_for <= limit => Err(error.clone()),
+            other => other,
+        })
+        .collect()
+}
+
+/// The read index beyond which a revision was asked for, if that is what went wrong.
+fn beyond_committed(error: &AppError) -> Option<Revision> {
+    match error {
+        AppError::Stale(TooStale::BeyondCommitted { read_index, .. }) => Some(*read_index),
+        _ => None,
+    }
 }
 
 /// Where a bare key id or alias of the question resolves (ID-4). A service has no account: it names the key by ARN.

@@ -1,11 +1,10 @@
 //! What the state says, to those who may know it.
 
-use super::tokens::Opened;
 use super::{Answered, App, AppError, Arrival, Terms, millis_rounded_up};
 use crate::authn;
 use crate::domain::authz::claim::TokenText;
 use crate::domain::op::{self, Answer, Query};
-use crate::gate::read::{Staleness, View};
+use crate::gate::read::Staleness;
 
 impl App {
     /// Answers a question about the state.
@@ -24,7 +23,9 @@ impl App {
         self.unmask(arrival, &view);
         let mut opened = self.opened(arrival, &view, tokens)?;
         if let Some(revision) = opened.wait_for {
-            view = self.catch_up(arrival, terms, &view, revision).await?;
+            view = self
+                .catch_up_with_tokens(arrival, terms, &view, tokens, revision)
+                .await?;
             opened = self.opened(arrival, &view, tokens)?;
         }
         let state = view.state();
@@ -48,16 +49,5 @@ impl App {
             staleness_ms: Some(millis_rounded_up(age)),
         };
         Ok((answer, answered))
-    }
-
-    fn opened(
-        &self,
-        arrival: &Arrival,
-        view: &View,
-        tokens: &[TokenText],
-    ) -> Result<Opened, AppError> {
-        self.vault
-            .open(view.state(), view.position().revision, tokens, arrival.at)
-            .map_err(AppError::Token)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::tokens::Examined;
 use super::{Answered, App, AppError, Arrival, Terms};
 use crate::authn;
 use crate::domain::authz::claim::TokenText;
@@ -138,23 +139,24 @@ impl App {
                 grant_tokens,
             } => {
                 for token in &grant_tokens {
-                    self.vault
-                        .examine(view.state(), token)
-                        .map_err(AppError::Token)?;
+                    self.check_token(arrival, terms, view, token).await?;
                 }
                 Ok(command)
             }
             Change::RetireByToken { token, dry_run } => {
                 let located = self
                     .vault
-                    .locate(view.state(), &token)
+                    .locate(view.state(), view.position().revision, &token)
                     .map_err(AppError::Token)?;
                 let (key, grant_id) = match located {
                     Ok(found) => found,
                     Err(revision) => {
-                        let later = self.catch_up(arrival, terms, view, revision).await?;
+                        let tokens = std::slice::from_ref(&token);
+                        let later = self
+                            .catch_up_with_tokens(arrival, terms, view, tokens, revision)
+                            .await?;
                         self.vault
-                            .locate(later.state(), &token)
+                            .locate(later.state(), later.position().revision, &token)
                             .map_err(AppError::Token)?
                             .map_err(|_| AppError::Internal("a token stayed unknown"))?
                     }
@@ -178,6 +180,30 @@ impl App {
                 }))
             }
         }
+    }
+
+    /// Refuses a token that is not this cluster's. One of an epoch that this node has yet to learn of is looked at
+    /// again when it has.
+    async fn check_token(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        view: &View,
+        token: &TokenText,
+    ) -> Result<(), AppError> {
+        let examine = |view: &View| {
+            self.vault
+                .examine(view.state(), view.position().revision, token)
+                .map_err(AppError::Token)
+        };
+        if let Examined::Unknown(revision) = examine(view)? {
+            let tokens = std::slice::from_ref(token);
+            let later = self
+                .catch_up_with_tokens(arrival, terms, view, tokens, revision)
+                .await?;
+            examine(&later)?;
+        }
+        Ok(())
     }
 
     /// The token of a grant that was just created or found again: minted only after apply, with the revision at which

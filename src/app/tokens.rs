@@ -148,18 +148,23 @@ impl TokenVault {
         self.seal_key.seal(incarnation, nonce, &secret)
     }
 
-    /// Opens a token.
+    /// Opens a token on a state of which the log is applied up to `applied`.
     ///
     /// # Errors
     /// [`TokenError`]: malformed, of another incarnation, of an epoch that is revoked or never was, not authentic.
-    pub fn examine(&self, state: &State, token: &TokenText) -> Result<Examined, TokenError> {
+    pub fn examine(
+        &self,
+        state: &State,
+        applied: Revision,
+        token: &TokenText,
+    ) -> Result<Examined, TokenError> {
         let TokenText(text) = token;
         let header = token::peek(text, state.incarnation())?;
         let Some(keys) = self.keys(state, header.epoch) else {
             let newest = state.token_epochs().last().map_or(0, |epoch| epoch.number);
             // The node may lack the rotation that began the epoch. Nothing of the token is believed yet: it is
             // opened again once the node has caught up, and refused if it claims too much.
-            return if header.epoch.0 > newest && header.born > state.revision() {
+            return if header.epoch.0 > newest && header.born > applied {
                 Ok(Examined::Unknown(header.born))
             } else {
                 Err(TokenError::UnknownEpoch)
@@ -184,7 +189,7 @@ impl TokenVault {
         let mut opened = Opened::default();
         let mut seen: BTreeSet<GrantId> = BTreeSet::new();
         for text in tokens {
-            let authentic = match self.examine(state, text)? {
+            let authentic = match self.examine(state, applied, text)? {
                 Examined::Unknown(revision) => {
                     opened.wait_for = opened.wait_for.max(Some(revision));
                     continue;
@@ -218,9 +223,10 @@ impl TokenVault {
     pub fn locate(
         &self,
         state: &State,
+        applied: Revision,
         token: &TokenText,
     ) -> Result<Result<(KeyArn, GrantId), Revision>, TokenError> {
-        Ok(match self.examine(state, token)? {
+        Ok(match self.examine(state, applied, token)? {
             Examined::Unknown(revision) => Err(revision),
             Examined::Authentic(authentic) => {
                 Ok((authentic.body.key().clone(), authentic.body.grant_id()))
@@ -280,11 +286,12 @@ impl TokenVault {
     pub fn distrust_beyond(
         &self,
         state: &State,
+        applied: Revision,
         tokens: &[TokenText],
         read_index: Revision,
     ) -> Option<Forged> {
         tokens.iter().find_map(|token| {
-            let Ok(Examined::Authentic(authentic)) = self.examine(state, token) else {
+            let Ok(Examined::Authentic(authentic)) = self.examine(state, applied, token) else {
                 return None;
             };
             let header = authentic.header;
@@ -557,10 +564,14 @@ mod tests {
         let state = world.state(4);
         assert_eq!(world.open(4, &tokens).wait_for, Some(Revision(100)));
         assert_eq!(
-            world.vault.distrust_beyond(state, &tokens, Revision(100)),
+            world
+                .vault
+                .distrust_beyond(state, state.revision(), &tokens, Revision(100)),
             None
         );
-        let told = world.vault.distrust_beyond(state, &tokens, Revision(99));
+        let told = world
+            .vault
+            .distrust_beyond(state, state.revision(), &tokens, Revision(99));
         assert_eq!(told.map(|told| told.claimed), Some(Revision(100)));
     }
 }

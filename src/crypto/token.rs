@@ -181,6 +181,9 @@ pub enum TokenError {
     /// Not sealed by this cluster, or changed since.
     #[error("the grant token is not authentic")]
     Inauthentic,
+    /// It claims a revision beyond a read index that was asked for after it had come: a token is minted after apply.
+    #[error("the grant token claims a revision that the cluster has not reached")]
+    BeyondCommitted,
 }
 
 /// Mints a token of `grant`. `salt` must be random and used once; `depends_on` as CreateGrant's output says.

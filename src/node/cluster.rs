@@ -12,7 +12,9 @@ use crate::domain::state::settings::Settings;
 use crate::domain::time::{Incarnation, Revision};
 use crate::env::{Clock, Rng, timeout};
 use crate::gate::{Draft, ReadGate, WriteGate};
-use crate::replica::{ClusterInfo, History, Member, NodeId, NotProposed, Replica, ReplicaStatus};
+use crate::replica::{
+    ClusterInfo, History, Member, NodeId, NotProposed, Replica, ReplicaStatus, lost_its_disk,
+};
 use crate::storage::{Identity as StoredIdentity, Storage};
 
 /// How long one question to another node may take while a node joins.
@@ -242,7 +244,17 @@ impl Cluster {
                 )));
             }
             Some(_) => {}
-            None => self.adopt(incarnation).await?,
+            None => {
+                // ORDER: asked before this node is bound: from then on it votes and acknowledges, and a voter that has
+                // forgotten what it said must do neither under its old id.
+                let ClusterInfo { membership, .. } =
+                    ask(leader_member.peer_address.clone()).await?;
+                let me = self.replica.node_id();
+                if membership.voter_ids().any(|voter| voter == me) {
+                    return Err(ClusterError::Refused(lost_its_disk(me)));
+                }
+                self.adopt(incarnation).await?;
+            }
         }
         let joined = self
             .replica

@@ -146,9 +146,7 @@ impl Replica {
             // A learner that comes back with nothing harms nobody: it has no vote to forget.
             let votes = membership.voter_ids().any(|voter| voter == node);
             if votes && history == History::None {
-                return Err(NotProposed::Refused(format!(
-                    "node {node} is a voter already, and what asks in its name has lost its disk: it must join under a new node id; remove node {node} with `grantd cluster remove`"
-                )));
+                return Err(NotProposed::Refused(lost_its_disk(node)));
             }
             if *known != member {
                 let moved = ChangeMembers::SetNodes(BTreeMap::from([(node, member.clone())]));
@@ -299,6 +297,13 @@ impl Replica {
             }
         }
     }
+}
+
+/// Why a voter without a past is not taken back under its id.
+pub fn lost_its_disk(node: NodeId) -> String {
+    format!(
+        "node {node} is a voter already, and what asks in its name has lost its disk: it must join under a new node id; remove node {node} with `grantd cluster remove`"
+    )
 }
 
 /// What becomes of a voter that a change takes out.

@@ -24,7 +24,7 @@ mod types;
 
 pub use draft::Draft;
 pub use handle::{Condensing, Replica, ReplicaError, ReplicaParts, ReplicaStatus, Timings, seeded};
-pub use membership::{ClusterInfo, History};
+pub use membership::{ClusterInfo, History, lost_its_disk};
 pub use peer_service::{ForwardedWrites, PeerService};
 pub use propose::{NotProposed, Proposed};
 pub use read_index::NoReadIndex;

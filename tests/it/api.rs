@@ -529,7 +529,10 @@ async fn token_of_a_grant_that_a_cut_off_follower_lacks_allows_there_at_once() {
     let allowed = far.may(now(front()), with_token.clone()).await.unwrap();
     assert_eq!(outcome(&allowed), Outcome::Allow);
     let decision = allowed.decision.unwrap();
-    assert_eq!(decision.token_grant_ids, [made.grant_id.clone()]);
+    assert_eq!(
+        decision.token_grant_ids,
+        std::slice::from_ref(&made.grant_id)
+    );
     assert_eq!(
         decision.decided_by.unwrap().grant_id.as_ref(),
         Some(&made.grant_id)

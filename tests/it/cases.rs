@@ -98,7 +98,8 @@ fn every_published_authz_case_agrees() {
     );
 }
 
-fn run(case: &Value) -> Result<(), String> {
+/// What a case of kind `authz` comes to on the engine alone; `Err` says how it differs.
+pub fn run(case: &Value) -> Result<(), String> {
     let expected = &case["expected"];
     let decided = match decide(case) {
         Err(code) if expected["decision"] == "error" => {

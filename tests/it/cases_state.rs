@@ -46,7 +46,7 @@ use serde_json::{Value, json};
 const NOW: Timestamp = Timestamp::from_millis(1_795_305_600_000);
 
 /// Why a case cannot be run on the store as it is.
-fn beyond_the_store(case: &Value) -> Option<&'static str> {
+pub fn beyond_the_store(case: &Value) -> Option<&'static str> {
     let world = &case["world"];
     if case["profile"] == "legacy-2020" {
         return Some("the profile of 2020 is not a setting of the store");
@@ -86,7 +86,8 @@ fn beyond_the_store(case: &Value) -> Option<&'static str> {
     None
 }
 
-fn requests(case: &Value) -> Vec<&Value> {
+/// Every request of a case.
+pub fn requests(case: &Value) -> Vec<&Value> {
     match case.get("steps") {
         Some(steps) => steps
             .as_array()
@@ -98,7 +99,8 @@ fn requests(case: &Value) -> Vec<&Value> {
     }
 }
 
-fn cases() -> Vec<Value> {
+/// Every case of every file.
+pub fn cases() -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
     let mut files: Vec<_> = fs::read_dir(folder)
         .unwrap()
@@ -1091,7 +1093,8 @@ fn compare(world: &World, expected: &Value, happened: &Happened) -> Result<(), S
     Ok(())
 }
 
-fn run(case: &Value) -> Result<(), String> {
+/// What a case comes to on a whole state; `Err` says how it differs.
+pub fn run(case: &Value) -> Result<(), String> {
     let mut world = World::of(case);
     if case["kind"] == "authz" {
         let happened = match decide(&world, &case["request"]) {

@@ -55,18 +55,21 @@ pub trait Question {
 
 static NO_PAIRS: EncryptionContext = EncryptionContext::new();
 
-/// The account of whoever has none: no account has this number.
-const NOBODY: Option<AccountId> = AccountId::from_number(0);
-
 impl<'a> Context<'a> {
-    /// The caller's account. A service, the operator and the system have none, and nothing is in account zero.
-    pub fn account(&self) -> Option<AccountId> {
-        self.caller.identity.account().or(NOBODY)
+    /// Where a bare key id or alias of the caller resolves (ID-4). A service, the operator and the system have no
+    /// account of their own: what they name by ARN says its account, and a bare name of theirs is nowhere.
+    fn home(&self, key: &KeyRef) -> Option<AccountId> {
+        let stated = match key {
+            KeyRef::KeyArn(arn) => Some(arn.account),
+            KeyRef::AliasArn(arn) => Some(arn.account),
+            KeyRef::Id(_) | KeyRef::Alias(_) => None,
+        };
+        self.caller.identity.account().or(stated)
     }
 
     /// The key that the caller names (ID-1 to ID-9).
     pub fn key(&self, key: &KeyRef, alias_use: AliasUse) -> Result<&'a Arc<Key>, Unresolved> {
-        let Some(account) = self.account() else {
+        let Some(account) = self.home(key) else {
             return Err(Unresolved::NotAKeyId(key.to_string().into()));
         };
         resolve(self.state, self.scope, account, key, alias_use)

@@ -42,10 +42,6 @@ impl Change for CreateAccount {
             let must = format!("have length less than or equal to {ACCOUNT_NAME_CHARS_MAX}");
             return Err(Refusal::Shape(bad_member(&self.name, "name", must)));
         }
-        if self.account.number() == 0 {
-            let why = "the account 000000000000 stands for nobody: choose another number";
-            return Err(Refusal::Shape(said(ErrorCode::Validation, why)));
-        }
         let allowed = require_operator(cx.caller, "grantd:CreateAccount")?;
         if cx.state.account(self.account).is_some() {
             return Err(Refusal::Exists(said(
@@ -99,12 +95,6 @@ mod tests {
                 cluster.refusal(ADMIN, create(OWNER, &long)),
                 "ValidationException",
                 "at 'name'",
-            ),
-            (
-                "account zero",
-                cluster.refusal(ADMIN, create("000000000000", "")),
-                "ValidationException",
-                "nobody",
             ),
             (
                 "not the operator, there",

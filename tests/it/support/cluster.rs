@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use grantd::audit::Discard;
+use grantd::audit::{DecisionRecord, DecisionSink, Discard};
 use grantd::crypto::seal::SealKey;
 use grantd::domain::authz::caller::{Caller, Identity, RequestFacts};
 use grantd::domain::ids::{AccountId, RequestId};
@@ -17,11 +18,15 @@ use grantd::domain::state::settings::Settings;
 use grantd::env::real::{OsRng, RealClock, Tcp, Threads};
 use grantd::env::{BoxedIo, Listener, Net, Rng};
 use grantd::gate::{Committed, Consistency, Demand, Draft, TooStale, View, WriteError};
-use grantd::node::{NewCluster, Node, NodeParts, NodeSettings};
+use grantd::node::{NewCluster, Node, NodeParts, NodeSettings, StartError};
 use grantd::replica::Timings;
-use grantd::storage::{MemoryDisk, SledOptions, SledStorage, Storage};
+use grantd::storage::{MemoryDisk, SledOptions, SledStorage, Storage, StorageError};
 
+use super::api::Api;
 use super::proxy::Proxy;
+
+/// Seals the replicated secrets of every test cluster.
+pub const SEAL_KEY: [u8; 32] = [7; 32];
 
 /// Long enough for anything that must happen, so that a test fails instead of hanging.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -83,12 +88,20 @@ pub enum Disk {
 }
 
 impl Disk {
-    fn open(&self) -> Arc<dyn Storage> {
-        match self {
-            Self::Memory(disk) => Arc::new(disk.open(None).unwrap()),
+    fn open(&self) -> Result<Arc<dyn Storage>, StorageError> {
+        Ok(match self {
+            Self::Memory(disk) => Arc::new(disk.open(None)?),
             Self::Folder(folder) => {
-                Arc::new(SledStorage::open(folder.path(), SledOptions::default()).unwrap())
+                Arc::new(SledStorage::open(folder.path(), SledOptions::default())?)
             }
+        })
+    }
+
+    /// The folder, for tests that damage it.
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Folder(folder) => folder.path(),
+            Self::Memory(_) => panic!("this test needs a folder"),
         }
     }
 
@@ -113,7 +126,28 @@ pub fn folder() -> Disk {
 pub struct Member {
     pub disk: Disk,
     pub node: Option<Node>,
+    /// What it has told of forged tokens, over all its starts.
+    pub alarms: Arc<Alarms>,
     address: Option<String>,
+}
+
+/// Remembers how often a node has told that a token was forged.
+#[derive(Default)]
+pub struct Alarms(Mutex<Vec<(u32, u64)>>);
+
+impl Alarms {
+    /// The epoch and the revision that each forged token claimed.
+    pub fn told(&self) -> Vec<(u32, u64)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl DecisionSink for Alarms {
+    fn decided(&self, _: &DecisionRecord<'_>) {}
+
+    fn token_forged(&self, _: RequestId, epoch: u32, claimed_revision: u64, _: u64) {
+        self.0.lock().unwrap().push((epoch, claimed_revision));
+    }
 }
 
 /// A cluster under test.
@@ -149,10 +183,8 @@ impl Cluster {
         new: NewCluster,
     ) -> Self {
         let mut cluster = Self {
-            members: Vec::new(),
-            links: Arc::default(),
-            disk,
             tune,
+            ..Self::empty(disk)
         };
         cluster.add().await;
         cluster.node(0).cluster().initialize(new).await.unwrap();
@@ -169,11 +201,27 @@ impl Cluster {
         cluster
     }
 
+    /// No node yet.
+    pub fn empty(disk: fn() -> Disk) -> Self {
+        Self {
+            members: Vec::new(),
+            links: Arc::default(),
+            disk,
+            tune: |_| {},
+        }
+    }
+
     /// Starts a node that belongs to no cluster yet, and returns its place.
     pub async fn add(&mut self) -> usize {
+        self.add_on((self.disk)()).await
+    }
+
+    /// The same on a disk of its own.
+    pub async fn add_on(&mut self, disk: Disk) -> usize {
         self.members.push(Member {
-            disk: (self.disk)(),
+            disk,
             node: None,
+            alarms: Arc::default(),
             address: None,
         });
         let at = self.members.len() - 1;
@@ -183,6 +231,11 @@ impl Cluster {
 
     /// Starts a node again on its disk and at its address.
     pub async fn restart(&mut self, at: usize) {
+        self.try_restart(at).await.unwrap();
+    }
+
+    /// The same, where the start may be refused.
+    pub async fn try_restart(&mut self, at: usize) -> Result<(), StartError> {
         let member = &self.members[at];
         let mut settings = NodeSettings::new(
             member
@@ -199,7 +252,7 @@ impl Cluster {
             backoff_ms: 100,
         };
         (self.tune)(&mut settings);
-        let storage = member.disk.open();
+        let storage = member.disk.open()?;
         let node = grantd::node::start(NodeParts {
             settings,
             clock: Arc::new(RealClock),
@@ -210,15 +263,15 @@ impl Cluster {
             }),
             threads: Arc::new(Threads),
             storage,
-            seal_key: Arc::new(SealKey::from_bytes([7; 32])),
+            seal_key: Arc::new(SealKey::from_bytes(SEAL_KEY)),
             sink: Arc::new(Discard),
-            front: grantd::node::api(Arc::new(Discard)),
+            front: grantd::node::api(member.alarms.clone()),
         })
-        .await
-        .unwrap();
+        .await?;
         let member = &mut self.members[at];
         member.address = Some(node.address().to_owned());
         member.node = Some(node);
+        Ok(())
     }
 
     /// Stops a node cleanly.
@@ -231,6 +284,11 @@ impl Cluster {
     /// The running node at a place.
     pub fn node(&self, at: usize) -> &Node {
         self.members[at].node.as_ref().unwrap()
+    }
+
+    /// The operator at the node at `at`.
+    pub fn api(&self, at: usize) -> Api {
+        Api::at(self.node(at).address())
     }
 
     /// The places of running nodes.
