@@ -91,7 +91,14 @@ pub fn meta(seeds: u64, only: Option<Name>) -> Result<(), Failure> {
                 let _ = std::fs::remove_file(&file);
                 bytes
             };
-            let (first, second) = (trace(1)?, trace(2)?);
+            // Side by side: what one run does must not show in the other.
+            let (first, second) = std::thread::scope(|scope| {
+                let first = scope.spawn(|| trace(1));
+                let second = trace(2);
+                (first.join(), second)
+            });
+            let first = first.map_err(|_| Failure("comparing two runs panicked".to_owned()))??;
+            let second = second?;
             if let Some(difference) = difference(&first, &second) {
                 return Err(Failure(format!(
                     "seed {seed} {} does not repeat: {difference}\nagain: {} --trace FILE, twice",

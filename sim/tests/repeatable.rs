@@ -33,7 +33,7 @@ fn token_at_a_cut_follower_keeps_its_promises() {
     succeed(&[
         "sweep",
         "--seeds",
-        "11..15",
+        "11..14",
         "--story",
         "token_at_a_cut_follower",
     ]);
@@ -45,7 +45,7 @@ fn revoke_seen_by_a_lagging_follower_keeps_its_promises() {
     succeed(&[
         "sweep",
         "--seeds",
-        "11..15",
+        "11..14",
         "--story",
         "revoke_seen_by_a_lagging_follower",
     ]);

@@ -442,7 +442,7 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
             context: &context,
             profile: Profile::Current,
         },
-        resource: (!has_no_resource).then_some(&*request.resource),
+        resource: (!has_no_resource).then_some(&request.resource),
         object,
         identity: identity.iter().map(|(name, policy)| NamedPolicy {
             name: name.as_ref(),
