@@ -146,7 +146,8 @@ fn decided_by(decision: &Decision, grant_names: &BTreeMap<GrantId, String>) -> V
     let mut members = serde_json::Map::new();
     members.insert("type".into(), by.source.as_str().into());
     if let Some(statement) = &by.statement {
-        members.insert("statement".into(), statement.index.into());
+        // Statements count from 1 for people, as in the API.
+        members.insert("statement".into(), (statement.index + 1).into());
         if let Some(sid) = &statement.sid {
             members.insert("sid".into(), (**sid).into());
         }
@@ -161,7 +162,7 @@ fn decided_by(decision: &Decision, grant_names: &BTreeMap<GrantId, String>) -> V
         let sid = statement.sid.as_deref().map_or(Value::Null, Into::into);
         members.insert(
             "enabledBy".into(),
-            serde_json::json!({"statement": statement.index, "sid": sid}),
+            serde_json::json!({"statement": statement.index + 1, "sid": sid}),
         );
     }
     Value::Object(members)
@@ -441,7 +442,7 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
             context: &context,
             profile: Profile::Current,
         },
-        resource: (!has_no_resource).then_some(&*request.resource),
+        resource: (!has_no_resource).then_some(&request.resource),
         object,
         identity: identity.iter().map(|(name, policy)| NamedPolicy {
             name: name.as_ref(),

@@ -662,7 +662,7 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
                 Profile::Current
             },
         },
-        resource: named,
+        resource: named.as_ref().map(|named| named as &dyn std::fmt::Display),
         object,
         identity: identity
             .iter()

@@ -3,6 +3,7 @@
 //! Imports ids, policy, state's facts of grants. The order is that of the specification: what denies, what
 //! every policy layer must allow, key policy and identity policies, grants.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::decision::{DecidedBy, Decision, Denial, Missing, Source, StatementRef};
@@ -71,7 +72,7 @@ pub struct Evidence<'a, P, G> {
     /// The question, as policies see it. `has_boundary` must say whether `boundary` is there.
     pub ask: Ask<'a>,
     /// The resource's text in messages; absent where there is none.
-    pub resource: Option<&'a str>,
+    pub resource: Option<&'a dyn fmt::Display>,
     /// What the action is done to.
     pub object: Object<'a>,
     /// The caller's identity policies, those of its groups included.
@@ -106,7 +107,7 @@ where
             let denial = Denial {
                 caller: evidence.ask.who.to_string().into(),
                 action: evidence.ask.action.clone(),
-                resource: evidence.resource.map(Into::into),
+                resource: evidence.resource.map(|named| named.to_string().into()),
             };
             match no {
                 No::Explicit(by) => Decision::explicit_deny(*by, denial),

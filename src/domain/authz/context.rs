@@ -19,12 +19,13 @@ use crate::domain::state::principal::Principal;
 
 /// The condition keys of one request.
 pub struct RequestContext<'a> {
+    state: &'a State,
     request: &'a Request<'a>,
     /// The user or role behind the caller.
     principal: Option<&'a Principal>,
     key: Option<&'a Key>,
-    aliases: Names<'a>,
-    context_keys: Vec<&'a str>,
+    aliases: OnceCell<Names<'a>>,
+    context_keys: OnceCell<Vec<&'a str>>,
     tag_keys: Vec<&'a str>,
     called_via: Vec<&'a str>,
     /// What the front adds, by parsed key.
@@ -77,11 +78,12 @@ impl<'a> RequestContext<'a> {
             (ContextKey::parse(name), value)
         });
         Self {
+            state,
             request,
             principal,
             key,
-            aliases: Names(key.map_or(&[], |key| state.aliases_of_key(&key.arn))),
-            context_keys: request.encryption_context.keys().map(|k| &**k).collect(),
+            aliases: OnceCell::new(),
+            context_keys: OnceCell::new(),
             tag_keys,
             called_via: request
                 .caller
@@ -94,6 +96,19 @@ impl<'a> RequestContext<'a> {
             user_id: OnceCell::new(),
             root: OnceCell::new(),
         }
+    }
+
+    fn aliases(&self) -> &Names<'a> {
+        self.aliases.get_or_init(|| {
+            let state = self.state;
+            Names(self.key.map_or(&[], |key| state.aliases_of_key(&key.arn)))
+        })
+    }
+
+    fn context_keys(&self) -> &Vec<&'a str> {
+        let pairs = self.request.encryption_context;
+        self.context_keys
+            .get_or_init(|| pairs.keys().map(|k| &**k).collect())
     }
 
     fn identity(&self) -> &'a Identity {
@@ -267,8 +282,8 @@ impl<'a> RequestContext<'a> {
                 .filter(|_| self.kms().is_some())
                 .map(|account| ContextValue::One(Scalar::Account(account))),
             K::EncryptionContextKeys => (self.has_encryption_context()
-                && !self.context_keys.is_empty())
-            .then_some(ContextValue::Many(&self.context_keys)),
+                && !self.request.encryption_context.is_empty())
+            .then(|| ContextValue::Many(self.context_keys())),
             K::GrantIsForAwsResource => match self.kms()? {
                 KmsAction::CreateGrant | KmsAction::ListGrants | KmsAction::RevokeGrant => {
                     flag(via_service.is_some())
@@ -292,7 +307,8 @@ impl<'a> RequestContext<'a> {
             },
             // CK-28: a key with more aliases than the quota matches nothing; the quota is kept, so there is none.
             K::ResourceAliases => {
-                (!self.aliases.0.is_empty()).then_some(ContextValue::Many(&self.aliases))
+                let aliases = self.aliases();
+                (!aliases.0.is_empty()).then_some(ContextValue::Many(aliases))
             }
             // The default that is really used counts, and for a symmetric key there is only one (CK-6).
             K::EncryptionAlgorithm => self.parameter(known).or_else(|| {

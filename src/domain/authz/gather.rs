@@ -3,6 +3,7 @@
 //! Everything is borrowed from the state. Condition keys and grants are computed only when the rules ask for them:
 //! a question that a key policy settles looks at no grant.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::caller::Identity;
@@ -10,7 +11,7 @@ use super::combine::{self, Evidence, NamedPolicy, Object, Subject, combine};
 use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
 use super::request::{About, Request, Target};
-use crate::domain::ids::UniqueId;
+use crate::domain::ids::{Short, UniqueId};
 use crate::domain::policy::{Action, Ask, Bindings, Policy, Profile, ResourceName, Who};
 use crate::domain::state::State;
 use crate::domain::state::grant::{Grant, GrantOperation};
@@ -22,12 +23,12 @@ use crate::domain::state::key::KeyManager;
 /// Total: a caller that does not exist any more, or stands in no account, is denied like any other (Q-10, ID-18).
 pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
     let identity = &request.caller.identity;
-    let resource = resource_text(request);
+    let resource = resource(&request.target);
     let deny_caller = || {
         let denial = Denial {
             caller: identity.shown(request.scope.partition),
             action: request.action.clone(),
-            resource: resource.as_deref().map(Into::into),
+            resource: resource.map(|named| named.to_string().into()),
         };
         Decision::implicit_deny(Missing::Caller, denial)
     };
@@ -38,18 +39,7 @@ pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
         return deny_caller();
     };
     let context = RequestContext::new(state, request, principal.map(|principal| &**principal));
-    let account = request.target.account().to_string();
-    let name = resource
-        .as_deref()
-        .and_then(ResourceName::arn)
-        .unwrap_or_else(|| {
-            ResourceName::none(
-                request.scope.partition.as_str(),
-                service(&request.action),
-                request.scope.region.as_str(),
-                &account,
-            )
-        });
+    let spelled = Spelled::of(&request.target);
     let session: &[Arc<Policy>] = match identity {
         Identity::RoleSession { session_policy, .. }
         | Identity::FederatedUser { session_policy, .. } => session_policy.as_slice(),
@@ -91,13 +81,13 @@ pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
     combine(&Evidence {
         ask: Ask {
             action: &request.action,
-            resource: name,
+            resource: spelled.name(request),
             who,
             has_boundary: false,
             context: &context,
             profile: Profile::Current,
         },
-        resource: resource.as_deref(),
+        resource,
         object,
         identity: identity_policies,
         boundary: None,
@@ -144,13 +134,66 @@ fn who(identity: &Identity) -> Option<Who<'_>> {
     }
 }
 
-/// The text of the resource; absent where there is none (P-12).
-fn resource_text(request: &Request<'_>) -> Option<String> {
-    match request.target {
-        Target::Key { key, .. } => Some(key.arn.to_string()),
-        Target::Alias(arn) => Some(arn.to_string()),
-        Target::Principal(arn) => Some(arn.to_string()),
+/// What messages call the resource; absent where there is none (P-12).
+fn resource<'a>(target: &Target<'a>) -> Option<&'a dyn fmt::Display> {
+    match target {
+        Target::Key { key, .. } => Some(&key.arn),
+        Target::Alias(arn) => Some(*arn),
+        Target::Principal(arn) => Some(*arn),
         Target::Account(_) => None,
+    }
+}
+
+/// The parts of a resource's name that the state does not hold as texts, spelled out on the stack: an allow on a key
+/// allocates nothing for it.
+struct Spelled {
+    account: Option<Short<12>>,
+    key: Option<Short<KEY_TAIL_MAX>>,
+    alias: Option<String>,
+}
+
+/// `key/` and a UUID, or `mrk-` and 32 digits.
+const KEY_TAIL_MAX: usize = 4 + 36;
+
+impl Spelled {
+    fn of(target: &Target<'_>) -> Self {
+        let (key, alias) = match target {
+            Target::Key { key, .. } => (Short::of(format_args!("key/{}", key.arn.key_id)), None),
+            Target::Alias(arn) => (None, Some(arn.to_string())),
+            Target::Principal(_) | Target::Account(_) => (None, None),
+        };
+        Self {
+            account: Short::of(target.account()),
+            key,
+            alias,
+        }
+    }
+
+    /// The resource as policies see it.
+    fn name<'a>(&'a self, request: &'a Request<'a>) -> ResourceName<'a> {
+        let account = self.account.as_ref().map_or("", Short::as_str);
+        let named = match request.target {
+            Target::Key { key, .. } => self.key.as_ref().map(|tail| {
+                ResourceName::of(
+                    key.arn.partition.as_str(),
+                    "kms",
+                    key.arn.region.as_str(),
+                    account,
+                    tail.as_str(),
+                )
+            }),
+            Target::Alias(_) => self.alias.as_deref().and_then(ResourceName::arn),
+            Target::Principal(arn) => ResourceName::arn(arn.as_str()),
+            Target::Account(_) => None,
+        };
+        named.unwrap_or_else(|| {
+            ResourceName::none(
+                request.scope.partition.as_str(),
+                service(&request.action),
+                request.scope.region.as_str(),
+                account,
+            )
+        })
     }
 }
 

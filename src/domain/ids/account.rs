@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{IdFault, IdKind, ParseIdError, check_len, fault};
+use super::{IdFault, IdKind, ParseIdError, Short, check_len, fault};
 use crate::domain::limits;
 
 /// An AWS account: twelve digits.
@@ -55,7 +55,14 @@ impl FromStr for AccountId {
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:012}", self.0)
+        // Digit by digit: a decision spells an account out, and the formatter's padding costs as much as the decision.
+        let mut digits = [b'0'; 12];
+        let mut rest = self.0;
+        for digit in digits.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        f.write_str(Short::ascii(digits).as_str())
     }
 }
 

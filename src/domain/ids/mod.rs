@@ -13,6 +13,7 @@ mod key;
 mod principal;
 mod request;
 mod service;
+mod short;
 mod store;
 mod unique;
 
@@ -25,6 +26,7 @@ pub use key::{KeyArn, KeyId, KeyRef};
 pub use principal::{PrincipalArn, PrincipalKind};
 pub use request::RequestId;
 pub use service::ServicePrincipal;
+pub use short::Short;
 pub use store::CustomKeyStoreId;
 pub use unique::{UniqueId, UniqueIdKind};
 
@@ -33,10 +35,26 @@ use error::{check_len, fault};
 
 /// Writes bytes as lower-case hexadecimal digits.
 fn write_hex(f: &mut std::fmt::Formatter<'_>, bytes: &[u8]) -> std::fmt::Result {
-    for byte in bytes {
-        write!(f, "{byte:02x}")?;
+    for chunk in bytes.chunks(16) {
+        let mut text = [0; 32];
+        for (slot, digit) in text.iter_mut().zip(digits(chunk)) {
+            *slot = digit;
+        }
+        let text = text.get(..chunk.len() * 2).unwrap_or_default();
+        f.write_str(std::str::from_utf8(text).unwrap_or_default())?;
     }
     Ok(())
+}
+
+/// The lower-case hexadecimal digits of bytes.
+fn digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
+    let digit = |nibble: u8| match nibble {
+        0..=9 => b'0' + nibble,
+        _ => b'a' + nibble - 10,
+    };
+    bytes
+        .iter()
+        .flat_map(move |byte| [digit(byte >> 4), digit(byte & 15)])
 }
 
 /// Reads exactly `N` bytes of lower-case hexadecimal digits; `None` for anything else.
@@ -62,13 +80,16 @@ fn digit(byte: u8) -> Option<u8> {
 
 /// Writes sixteen bytes as a lower-case UUID (8-4-4-4-12).
 fn write_uuid(f: &mut std::fmt::Formatter<'_>, bytes: &[u8; 16]) -> std::fmt::Result {
-    for (at, byte) in bytes.iter().enumerate() {
-        if matches!(at, 4 | 6 | 8 | 10) {
-            f.write_str("-")?;
-        }
-        write!(f, "{byte:02x}")?;
+    // In one piece: a decision spells a key's id out, and a call of the formatter for each byte costs as much as it.
+    let mut text = [b'-'; 36];
+    let places = text
+        .iter_mut()
+        .enumerate()
+        .filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
+    for ((_, slot), digit) in places.zip(digits(bytes)) {
+        *slot = digit;
     }
-    Ok(())
+    f.write_str(Short::ascii(text).as_str())
 }
 
 /// Reads a lower-case UUID (8-4-4-4-12); `None` for anything else.

@@ -25,6 +25,20 @@ impl<'a> ResourceName<'a> {
         })
     }
 
+    /// A resource by the parts of its ARN.
+    pub const fn of(
+        partition: &'a str,
+        service: &'a str,
+        region: &'a str,
+        account: &'a str,
+        tail: &'a str,
+    ) -> Self {
+        Self {
+            segments: [partition, service, region, account],
+            tail: Some(tail),
+        }
+    }
+
     /// No resource: the request is about the account itself (P-12). Patterns `*` and
     /// `arn:<partition>:<service>:<region>:<account>:*` match it, and no narrower one.
     pub const fn none(

@@ -87,6 +87,21 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
         shard.get(at).map(|(_, _, value)| value)
     }
 
+    /// The value of the key that `is_it` recognizes. `like` stands for that key without being one: it must hash as the
+    /// key does, as a tuple of references hashes like the tuple.
+    pub fn get_like<Q: Hash>(&self, like: &Q, is_it: impl Fn(&K) -> bool) -> Option<&V> {
+        let hash = fixed_hash(like);
+        let (group, shard) = place(hash);
+        let shard = self.groups.get(group)?.as_ref()?.get(shard)?.as_ref()?;
+        let first = shard.partition_point(|slot| slot.0 < hash);
+        shard
+            .iter()
+            .skip(first)
+            .take_while(|slot| slot.0 == hash)
+            .find(|slot| is_it(&slot.1))
+            .map(|slot| &slot.2)
+    }
+
     /// Whether `key` has a value.
     pub fn contains_key<Q>(&self, key: &Q) -> bool
     where
@@ -178,6 +193,21 @@ mod tests {
         assert!(map.is_empty());
         assert_eq!(map.get(&1), None);
         assert_eq!(map.remove(&1), None);
+    }
+
+    /// A key that is not at hand whole is found by its parts.
+    #[test]
+    fn map_finds_a_pair_by_references_to_its_parts() {
+        let mut map: CowMap<(String, u8), u8> = CowMap::default();
+        for n in 0..50 {
+            map.insert((format!("key {n}"), n), n);
+        }
+        for n in 0..50 {
+            let (text, number) = (format!("key {n}"), n);
+            let found = map.get_like(&(&text, &number), |(t, m)| *t == text && *m == number);
+            assert_eq!(found, Some(&n));
+            assert_eq!(map.get_like(&(&text, &(n + 1)), |_| true), None);
+        }
     }
 
     #[derive(Clone, Debug)]

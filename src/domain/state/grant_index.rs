@@ -254,8 +254,11 @@ impl GrantIndex {
         offer: &Offer<'_>,
         accept: &dyn Fn(&Grant) -> bool,
     ) -> Option<&Arc<Grant>> {
-        // ORDER: probed with a borrowed pair first would need another map; two reference counts are cheaper.
-        let lot = self.by_grantee.get(&(key.clone(), holder.clone()))?;
+        // Found by its parts: to count references of the key's own texts would make every reader of the key wait for
+        // every other.
+        let lot = self
+            .by_grantee
+            .get_like(&(key, holder), |(k, h)| k == key && h == holder)?;
         let mut best: Option<&Arc<Grant>> = None;
         let mut consider = |selector: &Selector<'_>| {
             for source_arn in [None, offer.source_arn] {

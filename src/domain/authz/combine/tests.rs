@@ -234,7 +234,7 @@ impl World {
                 context: &Map(&self.context),
                 profile: Profile::Current,
             },
-            resource: Some(self.resource),
+            resource: Some(&self.resource),
             object,
             identity: identity
                 .iter()
