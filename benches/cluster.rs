@@ -6,6 +6,7 @@
 //!
 //! Sketch. *Authorize*: an empty gRPC call and about a microsecond of deciding, plus the parsing of a claim, a question
 //! and the printing of an answer: a quarter more than the echo. It waits for nothing: the proof of age is already there.
+//! Wrong: it is about twice the echo, see docs/BENCHMARKS.md.
 //! *CreateGrant* with one caller: the leader's log and its `node.state` are synced, a follower does the same, and half of
 //! that overlaps: 2 to 3 times a raw fdatasync, all three nodes sharing one disk. With 256 callers one sync carries many
 //! entries, so it is bounded by processor time: of the client, of three nodes, on the cores of one machine.

@@ -43,6 +43,7 @@ fn main() {
 /// (about 50 ns each with the fixed SipHash over some 100 bytes); four statements tried twice (deny, then allow) at
 /// about 10 ns; two selectors hashed and searched in the lot, 30 ns each, and in a lot of 50,000 some four levels of
 /// an ordered map more. Nothing may be allocated per grant; an allow formats no text.
+/// Measured: twice that, and with one grantee's 50,000 grants twice again; six searches of the ordered map are not free.
 fn authorize_by_grant(harness: &mut Harness, sizes: &[u32]) {
     for &size in sizes {
         let mut world =
@@ -134,6 +135,7 @@ fn apply_writes(harness: &mut Harness, sizes: &[u32]) {
 
 /// Sketch: 1 to 2 µs each way for a body of about 250 bytes: keyed BLAKE3 0.3 µs, XChaCha20-Poly1305 with its subkey
 /// 0.5 µs, base64 of 480 characters 0.3 µs, and on opening the texts are parsed again into principal and key.
+/// Wrong by three to five times, as measured on a busy machine: docs/BENCHMARKS.md.
 fn tokens(harness: &mut Harness) {
     let secret = EpochSecret::from_bytes([9; 32]);
     let keys = EpochKeys::derive(Epoch(1), Incarnation([7; 16]), &secret);
