@@ -19,6 +19,25 @@
 //! | `storage` | the log, the vote, `node.state` and snapshots; sled here and nowhere else |
 //! | `telemetry` | log lines, no logic |
 //! | `wire` | generated code and every conversion between domain and bytes |
+//!
+//! # Walk 1, a question
+//! bytes → [`grpc`] (strings die here; the claim is taken, not yet believed) → `app::decide` → `gate::read`
+//! (linearizable → ReadIndex; at-least → wait; bounded → as-of check) → view → `authn` on that view → tokens opened by
+//! [`crypto`] → `domain::authz::authorize` → second look at the clock → [`audit`] → the answer with its revision, its
+//! staleness and its reason.
+//!
+//! # Walk 2, a change
+//! bytes → [`grpc`] → `app::mutate` (claim verified on a view; command built whole; ids, nonces and salts drawn here) →
+//! `gate::write` (leader: stamp the time, propose; else forward) → log → quorum → `domain::op::apply` on every node (plan,
+//! authorized inside, then enact) → the outcome to the caller, events to [`audit`].
+//!
+//! # Imports
+//! Which module may use which is a table in `tests/it/house.rs`, and a test: it fails on an arrow that is not listed, on
+//! openraft, sled, tonic and others outside their homes, and on clocks, randomness or I/O in `domain`.
+//!
+//! # Deliberately absent
+//! Behaviour under `cfg(test)` or a simulator's `cfg`; a second write path for administrators; `Serialize` on domain
+//! types; one error enum for all layers; a task that changes the state other than by a command; a cache of decisions.
 
 pub mod app;
 pub mod audit;
