@@ -84,6 +84,13 @@ pub enum WhyNotFresh {
     ClockJump,
 }
 
+impl WhyNotFresh {
+    /// Whether a leader has said that this node is no member.
+    pub const fn is_removal(&self) -> bool {
+        matches!(self, Self::NoReadIndex(NoReadIndex::NotAMember))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

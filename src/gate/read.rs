@@ -182,6 +182,31 @@ impl View {
 struct Rounds {
     ended: u64,
     last_failure: WhyNotFresh,
+    /// A leader has said that this node is no member, and no proof has come since.
+    is_removed: bool,
+}
+
+impl Rounds {
+    const fn new() -> Self {
+        Self {
+            ended: 0,
+            last_failure: WhyNotFresh::JustStarted,
+            is_removed: false,
+        }
+    }
+
+    fn proven(&mut self) {
+        self.ended += 1;
+        self.is_removed = false;
+    }
+
+    /// A leader's word that this node is no member outlives later failures: one that has been removed hears of no
+    /// leader any more, and must go on saying why it refuses until a proof shows that it was taken in again.
+    fn failed(&mut self, why: WhyNotFresh) {
+        self.ended += 1;
+        self.is_removed |= why.is_removal();
+        self.last_failure = why;
+    }
 }
 
 /// The reading door of one node.
@@ -204,10 +229,7 @@ impl ReadGate {
             every,
             // A restart begins with no as-of.
             proof: ArcSwapOption::empty(),
-            rounds: watch::Sender::new(Rounds {
-                ended: 0,
-                last_failure: WhyNotFresh::JustStarted,
-            }),
+            rounds: watch::Sender::new(Rounds::new()),
             wake: Notify::new(),
         }
     }
@@ -271,21 +293,15 @@ impl ReadGate {
 
     fn record(&self, proof: Proof) {
         self.proof.store(Some(Arc::new(proof)));
-        self.rounds.send_modify(|rounds| rounds.ended += 1);
+        self.rounds.send_modify(Rounds::proven);
     }
 
     fn give_up(&self, why: WhyNotFresh) {
         tracing::debug!(%why, "no proof of freshness");
-        if matches!(
-            why,
-            WhyNotFresh::NoReadIndex(NoReadIndex::NotAMember) | WhyNotFresh::ClockJump
-        ) {
+        if why.is_removal() || why == WhyNotFresh::ClockJump {
             self.proof.store(None);
         }
-        self.rounds.send_modify(|rounds| {
-            rounds.ended += 1;
-            rounds.last_failure = why;
-        });
+        self.rounds.send_modify(|rounds| rounds.failed(why));
     }
 
     /// How long ago the last proof was begun; `None` without one.
@@ -406,9 +422,31 @@ impl ReadGate {
     }
 
     fn without_proof(&self) -> TooStale {
-        match self.rounds.borrow().last_failure.clone() {
-            WhyNotFresh::NoReadIndex(NoReadIndex::NotAMember) => TooStale::NotAMember,
-            why => TooStale::NoProof { why },
+        let rounds = self.rounds.borrow();
+        if rounds.is_removed {
+            return TooStale::NotAMember;
         }
+        TooStale::NoProof {
+            why: rounds.last_failure.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// DESIGN section 1: a removed node refuses, and says so however many rounds find no leader afterwards.
+    #[test]
+    fn removal_is_remembered_until_a_proof_shows_otherwise() {
+        let no_leader = WhyNotFresh::NoReadIndex(NoReadIndex::NoLeader);
+        let mut rounds = Rounds::new();
+        rounds.failed(WhyNotFresh::NoReadIndex(NoReadIndex::NotAMember));
+        rounds.failed(no_leader.clone());
+        assert!(rounds.is_removed);
+        rounds.proven();
+        rounds.failed(no_leader.clone());
+        assert!(!rounds.is_removed);
+        assert_eq!((rounds.ended, rounds.last_failure), (4, no_leader));
     }
 }
