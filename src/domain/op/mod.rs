@@ -409,6 +409,10 @@ pub enum GrantChange {
 pub use self::apply::{apply, query};
 
 #[cfg(test)]
+mod authority_tests;
+#[cfg(test)]
 mod authorize_tests;
+#[cfg(test)]
+mod context_key_tests;
 #[cfg(test)]
 mod testing;
