@@ -48,6 +48,7 @@ fn every_command_of_the_documentation_parses() {
         "policy check f --kind identity",
         "policy lint f g - --kind identity --account 111122223333 --output json",
         "decide",
+        "test a.json folder --filter D-4 --junit r.xml --output json",
         "config sample",
         "config check node.toml",
         "completions zsh",
