@@ -16,6 +16,7 @@ use std::fmt;
 use super::action::{ActionSet, KmsAction};
 use super::ast::{self, Document, Effect, Item};
 use super::error::{Place, PolicyError};
+use super::Policy;
 use super::json;
 use super::validate::{self, PolicyKind, ReadPrincipals};
 use crate::domain::ids::AccountId;
@@ -150,7 +151,7 @@ pub fn lint(
     kind: PolicyKind,
     owner: Option<AccountId>,
 ) -> Result<Vec<Warning>, PolicyError> {
-    validate::check_text(text, kind)?;
+    Policy::parse(text, kind)?;
     let document = ast::document(json::parse(text)?)?;
     let validated = validate::validate(document, kind)?;
     let mut found = Found::default();
