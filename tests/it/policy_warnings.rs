@@ -55,7 +55,7 @@ async fn policy_is_put_and_its_surprises_are_told() {
         told,
         [
             ("everyone", "P-22", 5, 38, "*"),
-            ("cross-account", "D-8", 6, 74, "kms:TagResource"),
+            ("cross-account", "D-8", 6, 73, "kms:TagResource"),
         ]
     );
     let put = root.call(key_policy(&key, OPEN)).await.unwrap();
