@@ -46,7 +46,7 @@ pub mod cli {
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub enum Exit { Success, Denied, Error }
     pub mod decide;
-MODULES}
+}
 """
 
 SWITCH = """\
@@ -64,9 +64,7 @@ pub fn met(refusal: &str) {
 """
 
 # Tests that need nothing but what the scratch crate holds.
-INTEGRATION = ["cases", "cases_state", "decisions", "authority"]
-# Modules of `cli` that need nothing but `domain`.
-CLI = ["casefile"]
+INTEGRATION = ["cases", "decisions"]
 
 
 class Mutant:
@@ -110,14 +108,7 @@ def copy_tree(patch):
         name = path.relative_to(ROOT).as_posix()
         text = path.read_text()
         wanted[SCRATCH / name] = patch.get(name, lambda text: text)(text)
-    modules = ""
-    for module in CLI:
-        files = sorted((ROOT / "src/cli" / module).rglob("*.rs"))
-        if files:
-            modules += f"    pub mod {module};\n"
-        for path in files:
-            wanted[SCRATCH / path.relative_to(ROOT)] = path.read_text()
-    wanted[src / "lib.rs"] = LIB.replace("MODULES", modules)
+    wanted[src / "lib.rs"] = LIB
     wanted[src / "mutant.rs"] = SWITCH
     tests = [name for name in INTEGRATION if (ROOT / f"tests/it/{name}.rs").exists()]
     for name in tests:

@@ -415,4 +415,6 @@ mod authorize_tests;
 #[cfg(test)]
 mod context_key_tests;
 #[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
 mod testing;

@@ -950,3 +950,25 @@ fn every_grantable_action_is_a_grant_operation() {
         );
     }
 }
+
+/// D-3: a service-linked role is out of reach of service control policies; a role of another path is not.
+#[test]
+fn service_linked_role_is_not_under_service_control_policies() {
+    let session: PrincipalArn = SESSION.parse().unwrap();
+    for (role, is_under) in [
+        ("arn:aws:iam::111122223333:role/app", true),
+        ("arn:aws:iam::111122223333:role/service/app", true),
+        (
+            "arn:aws:iam::111122223333:role/aws-service-role/cks.kms.amazonaws.com/app",
+            false,
+        ),
+    ] {
+        let role: PrincipalArn = role.parse().unwrap();
+        let who = Who::RoleSession {
+            session: &session,
+            role: &role,
+            unique_id: None,
+        };
+        assert_eq!(is_under_service_control(&who), is_under, "{role}");
+    }
+}
