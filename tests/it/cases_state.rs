@@ -392,6 +392,7 @@ fn constraints_of(value: &Value) -> GrantConstraints {
     GrantConstraints {
         context,
         source_arn,
+        term: Default::default(),
     }
 }
 
@@ -421,6 +422,8 @@ fn grant_fact<'a>(
         issuing_account: grant["issuing_account"].as_str().unwrap().parse().unwrap(),
         created_at: NOW,
         born: Revision(5),
+        spent: 0,
+        ancestors: Vec::new(),
     }
 }
 
@@ -437,6 +440,8 @@ fn unrelated_grant(n: u64, key: &Key) -> Grant {
         issuing_account: key.arn.account,
         created_at: NOW,
         born: Revision(5),
+        spent: 0,
+        ancestors: Vec::new(),
     }
 }
 
@@ -877,6 +882,7 @@ fn carry_out(world: &mut World, request: &Value) -> Result<Happened, Happened> {
                 source_arn: optional(&params["Constraints"]["SourceArn"]),
                 name: optional(&params["Name"]),
                 dry_run,
+                term: Default::default(),
             };
             change(world, Command::CreateGrant(command))
         }
@@ -904,6 +910,7 @@ fn carry_out(world: &mut World, request: &Value) -> Result<Happened, Happened> {
                 key: key_ref(key_id)?,
                 grant_id,
                 dry_run,
+                descendants: Default::default(),
             };
             change(world, Command::RevokeGrant(command))
         }
