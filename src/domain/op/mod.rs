@@ -441,4 +441,6 @@ pub use self::grants::ListedGrant;
 #[cfg(test)]
 mod authorize_tests;
 #[cfg(test)]
+mod grant_terms_tests;
+#[cfg(test)]
 mod testing;
