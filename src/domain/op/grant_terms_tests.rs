@@ -19,6 +19,7 @@ use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::ids::GrantId;
 use crate::domain::limits::{EXPIRE_PER_ENTRY, GRANT_ANCESTORS_MAX, REVOKE_TREE_MAX};
 use crate::domain::policy::KmsAction;
+use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation, Term};
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::KeyState;
@@ -495,7 +496,7 @@ fn terms_survive_a_snapshot() {
     make(&mut cluster, ADMIN, soon);
     use_of(&mut cluster, BOB, None).unwrap();
     let facts = cluster.state.export();
-    let copy = super::State::import(*cluster.state.header(), facts).unwrap();
+    let copy = State::import(*cluster.state.header(), facts).unwrap();
     assert_eq!(copy.fingerprint(), cluster.state.fingerprint());
     cluster.state = copy;
     assert_eq!(use_of(&mut cluster, BOB, None).unwrap().uses_left, Some(0));
@@ -547,7 +548,7 @@ fn descendant_is_found_although_a_link_between_is_gone() {
     let mut cluster = chain();
     cluster.done(ADMIN, revoke(2, Descendants::Stay));
     let facts = cluster.state.export();
-    cluster.state = super::State::import(*cluster.state.header(), facts).unwrap();
+    cluster.state = State::import(*cluster.state.header(), facts).unwrap();
     cluster.done(ADMIN, revoke(1, Descendants::End));
     assert_eq!(listed(&cluster), [4]);
 }
