@@ -379,16 +379,6 @@ fn rows() -> Vec<(String, Asked)> {
             Asks::Office(action) => {
                 offices.push((row.name.to_string(), Asked::Office(row.access, action)));
             }
-            Asks::Kms(action) => {
-                seen.push(action);
-                let things: &[Thing] = match row.on {
-                    On::Key | On::Grant => &[Thing::Key],
-                    On::KeyAndAlias => &[Thing::Key, Thing::Alias],
-                    On::Principal => &[Thing::User],
-                    _ => &[Thing::Account],
-                };
-                push(row.name, action.into(), things);
-            }
             Asks::Iam { .. } => {
                 for (kind, on) in [
                     (PrincipalType::User, Thing::User),
@@ -403,6 +393,19 @@ fn rows() -> Vec<(String, Asked)> {
                     let name = format!("{} {action}", row.name);
                     push(&name, action, &[thing]);
                 }
+            }
+            asks => {
+                let action = operation.action(PrincipalType::User);
+                if let Asks::Kms(action) = asks {
+                    seen.push(action);
+                }
+                let things: &[Thing] = match row.on {
+                    On::Key | On::Grant => &[Thing::Key],
+                    On::KeyAndAlias => &[Thing::Key, Thing::Alias],
+                    On::Principal => &[Thing::User],
+                    _ => &[Thing::Account],
+                };
+                push(row.name, action, things);
             }
         }
     }

@@ -78,6 +78,7 @@ fn revoke_of(n: u8) -> revoke_grant::RevokeGrant {
         key: key(1),
         grant_id: crate::domain::ids::GrantId([n; 32]).to_string().into(),
         dry_run: DryRun::No,
+        descendants: Default::default(),
     }
 }
 
