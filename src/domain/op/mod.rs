@@ -10,6 +10,7 @@ mod context;
 mod grants;
 mod identity;
 pub mod key_rules;
+pub mod key_use;
 mod page;
 mod policies;
 mod principals;
@@ -329,6 +330,7 @@ crate::domain::state::closed_set! {
         KmsInvalidState = "KMSInvalidStateException",
         KeyUnavailable = "KeyUnavailableException",
         InvalidKeyUsage = "InvalidKeyUsageException",
+        IncorrectKey = "IncorrectKeyException",
         LimitExceeded = "LimitExceededException",
         Tag = "TagException",
         UnsupportedOperation = "UnsupportedOperationException",
@@ -410,5 +412,7 @@ pub use self::apply::{apply, query};
 
 #[cfg(test)]
 mod authorize_tests;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod testing;

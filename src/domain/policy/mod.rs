@@ -10,6 +10,7 @@ mod condition;
 mod context;
 mod error;
 mod json;
+mod outline;
 mod principal;
 mod resource;
 mod statement;
@@ -24,9 +25,10 @@ pub use action::{Action, ActionTarget, KmsAction};
 pub use condition::{Condition, Operator, Quantifier};
 pub use context::{ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values};
 pub use error::{Place, PolicyError, PolicyErrorKind};
+pub use outline::Outline;
 pub use principal::{Bindings, PolicyPrincipal, Ways, Who};
 pub use resource::ResourceName;
-pub use statement::{Ask, Profile, Statement, Verdict};
+pub use statement::{Ask, Findings, Profile, Statement, Suppose, Supposed, Verdict};
 pub use validate::PolicyKind;
 
 /// A policy: valid for its kind, compiled once, together with the text it was put as.
