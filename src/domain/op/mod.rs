@@ -10,6 +10,7 @@ mod context;
 mod grants;
 mod identity;
 pub mod key_rules;
+pub mod key_use;
 mod page;
 mod policies;
 mod principals;
@@ -351,6 +352,7 @@ crate::domain::state::closed_set! {
         KmsInvalidState = "KMSInvalidStateException",
         KeyUnavailable = "KeyUnavailableException",
         InvalidKeyUsage = "InvalidKeyUsageException",
+        IncorrectKey = "IncorrectKeyException",
         LimitExceeded = "LimitExceededException",
         Tag = "TagException",
         UnsupportedOperation = "UnsupportedOperationException",
@@ -444,6 +446,8 @@ mod authority_tests;
 mod authorize_tests;
 #[cfg(test)]
 mod context_key_tests;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod grant_terms_tests;
 #[cfg(test)]
