@@ -45,7 +45,8 @@ fn checks(source: &str) -> Vec<String> {
     all
 }
 
-/// Every test that recorded refusals: its module, its name, what it met.
+/// Every test that recorded refusals, by the operation that it is about: its name, what it met. A test that does not
+/// stand in its operation's own file begins with the operation's name.
 fn recorded() -> BTreeMap<String, Vec<(String, Vec<Met>)>> {
     let mut all: BTreeMap<String, Vec<(String, Vec<Met>)>> = BTreeMap::new();
     let mut paths: Vec<_> = fs::read_dir(root().join("tests/golden/errors"))
@@ -56,7 +57,7 @@ fn recorded() -> BTreeMap<String, Vec<(String, Vec<Met>)>> {
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
         let mut lines = text.lines();
-        let (module, test) = lines.next().unwrap().split_once("::tests::").unwrap();
+        let (module, test) = lines.next().unwrap().split_once("::").unwrap();
         let source = fs::read_to_string(root().join(format!("src/domain/op/{module}.rs")));
         let stands = source.is_ok_and(|source| source.contains(&format!("fn {test}()")));
         assert!(
@@ -70,7 +71,13 @@ fn recorded() -> BTreeMap<String, Vec<(String, Vec<Met>)>> {
             (next(), next(), next())
         });
         let met = met.collect();
-        all.entry(module.to_string())
+        let about = Operation::ALL
+            .iter()
+            .map(|operation| module_of(*operation))
+            .filter(|name| test.starts_with(&format!("{name}_")))
+            .max_by_key(String::len)
+            .filter(|_| module.ends_with("_tests"));
+        all.entry(about.unwrap_or_else(|| module.to_string()))
             .or_default()
             .push((test.to_string(), met));
     }

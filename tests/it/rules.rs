@@ -124,7 +124,7 @@ fn rust_files(dir: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Every test that cites a rule in its doc lines: rule → names.
+/// Every test that cites a rule in its doc lines or its rows: rule → names.
 fn tests() -> BTreeMap<String, Vec<String>> {
     let mut files = Vec::new();
     for dir in ["src", "tests/it", "sim"] {
@@ -140,18 +140,26 @@ fn tests() -> BTreeMap<String, Vec<String>> {
             .replace('/', "::");
         let source = fs::read_to_string(&path).unwrap();
         let (mut doc, mut is_test) = (String::new(), false);
-        for line in source.lines().map(str::trim) {
-            if let Some(text) = line.strip_prefix("///") {
+        let mut lines = source.lines();
+        while let Some(line) = lines.next() {
+            let text = line.trim();
+            if let Some(text) = text.strip_prefix("///") {
                 doc.push_str(text);
-            } else if line.starts_with("#[") {
-                is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+                doc.push(' ');
+            } else if text.starts_with("#[") {
+                is_test |= text.starts_with("#[test]") || text.starts_with("#[tokio::test");
             } else {
-                let function = line
+                let function = text
                     .strip_prefix("async fn ")
-                    .or_else(|| line.strip_prefix("fn "))
+                    .or_else(|| text.strip_prefix("fn "))
                     .and_then(|rest| rest.split('(').next());
                 if let (true, Some(function)) = (is_test, function) {
-                    for rule in cited(&doc) {
+                    let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
+                    let mut rules = cited(&doc);
+                    for line in lines.by_ref().take_while(|line| **line != end) {
+                        rules.extend(cited(line));
+                    }
+                    for rule in rules {
                         let test = format!("{module}::{function}");
                         found.entry(rule).or_default().push(test);
                     }

@@ -532,7 +532,7 @@ fn ask(cluster: &Cluster, column: &Column, asked: &Asked, grant: &Grant) -> Stri
     cell(&decision)
 }
 
-/// D-1, D-4, D-5, D-6, D-7, D-8, D-9, D-10, P-12, P-20, P-22, G-2, G-50, U-3, ID-18, ID-20: the whole matrix.
+/// D-1, D-4, D-5, D-6, D-7, D-8, D-9, D-10, P-12, P-20, P-22, G-2, G-50, U-3, ID-18, ID-20, W-6: the whole matrix.
 #[test]
 fn authority_matrix_is_as_reviewed() {
     let cluster = world();

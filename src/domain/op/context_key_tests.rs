@@ -109,7 +109,7 @@ fn runs(cluster: &Cluster, condition: &str, command: Command) -> bool {
     }
 }
 
-/// CK-4, CK-5, CK-9, CK-14, CK-18, CK-19, CK-23, CK-24, CK-25, CK-26, CK-30, CK-31, CK-32, CK-33, CK-35: the parameters
+/// CK-4, CK-5, CK-9, CK-14, CK-18, CK-19, CK-23, CK-24, CK-25, CK-26, CK-30, CK-31, CK-32, CK-33, CK-35, U-18: the parameters
 /// of operations that are carried out elsewhere are what the front says, and absent when it says nothing (CK-40).
 #[test]
 fn parameters_of_operations_carried_out_elsewhere_come_from_the_front() {

@@ -8,15 +8,15 @@ use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::op::create_grant::CreateGrant;
 use crate::domain::op::testing::{
     ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, EXT, OTHER, OWNER, Refused, arn, caller,
-    create_grant, create_key, key, key_arn, key_id, scope, session, unique_id,
+    check_rows, create_grant, create_key, key, key_arn, key_id, scope, session, unique_id,
 };
 use crate::domain::op::{
     Answer, Command, DryRun, Output, Query, create_alias, create_principal, delete_principal,
-    describe_key, disable_key, enable_key, list_grants, list_retirable_grants, put_key_policy,
-    retire_grant, revoke_grant, tag_resource,
+    describe_key, disable_key, enable_key, expire_grants, list_grants, list_retirable_grants,
+    put_key_policy, retire_grant, revoke_grant, tag_resource,
 };
 use crate::domain::policy::{KmsAction, Policy, PolicyKind};
-use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation};
+use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation, GrantPrincipal};
 use crate::domain::state::key::{Key, KeyManager, KeySpec, KeyState, KeyUsage};
 
 fn allowed(cluster: &Cluster, who: &Caller, action: KmsAction, pairs: &EncryptionContext) -> bool {
@@ -280,7 +280,7 @@ fn account_has_a_quota_of_principals() {
     assert_eq!(code, "LimitExceededException");
 }
 
-/// G-1, G-21, G-33: what a grant is, as it is listed: one key, one grantee, its operations, its issuing account; the
+/// G-1, G-21, G-33, X-3: what a grant is, as it is listed: one key, one grantee, its operations, its issuing account; the
 /// members that were not sent are absent.
 #[test]
 fn listed_grant_says_what_it_is() {
@@ -310,6 +310,19 @@ fn listed_grant_says_what_it_is() {
     assert!(paged.next.is_none());
     assert!(plain.retiring.is_none() && plain.name.is_none());
     assert!(plain.constraints.context.is_none() && plain.constraints.source_arn.is_none());
+    let service = made(cluster.done(
+        ADMIN,
+        grant(3, BOB, |g| {
+            g.grantee = None;
+            g.grantee_service = Some("logs.amazonaws.com".into());
+            g.retiring = Some(CAROL.into());
+            g.source_arn = Some("arn:aws:logs:eu-west-1:111122223333:log-group:a".into());
+        }),
+    ));
+    assert_eq!(
+        service.grantee,
+        GrantPrincipal::Service("logs.amazonaws.com".parse().unwrap())
+    );
     assert_eq!(whole.key, key_arn(1));
     assert_eq!(whole.issuing_account.to_string(), OWNER);
     assert_eq!(whole.name.as_deref(), Some("backup"));
@@ -849,4 +862,26 @@ fn alias_identifies_one_key() {
     assert_eq!(describe("alias/test1"), key_id(1).to_string());
     assert_eq!(describe("alias/test2"), key_id(2).to_string());
     assert_eq!(describe(&key_id(1).to_string()), "AccessDeniedException");
+}
+
+/// EC-13: only the cluster itself takes out what has expired.
+#[test]
+fn expire_grants_is_for_the_cluster_itself() {
+    let cluster = Cluster::new();
+    let command = || Command::ExpireGrants(expire_grants::ExpireGrants {});
+    check_rows(vec![
+        (
+            "an administrator",
+            cluster.refusal(ADMIN, command()),
+            "AccessDeniedException",
+            "grantd:ExpireGrants is for the cluster itself alone",
+        ),
+        (
+            "the operator",
+            cluster.refusal("operator", command()),
+            "AccessDeniedException",
+            "grantd:ExpireGrants",
+        ),
+    ]);
+    assert_eq!(code(cluster.copy().run("system", command())), "done");
 }

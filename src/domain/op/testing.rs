@@ -372,17 +372,18 @@ fn check_recorded(rows: &[(&str, Refused, &str, &str)]) {
     let Some((module, test)) = thread
         .name()
         .and_then(|name| name.strip_prefix("domain::op::"))
-        .and_then(|name| name.split_once("::tests::"))
+        .and_then(|name| name.rsplit_once("::"))
     else {
         return;
     };
+    let module = module.strip_suffix("::tests").unwrap_or(module);
     let call = {
         let mut calls = CALLS.lock().unwrap();
         let call = calls.entry(format!("{module} {test}")).or_insert(0);
         *call += 1;
         *call
     };
-    let mut text = format!("{module}::tests::{test}\n");
+    let mut text = format!("{module}::{test}\n");
     for (what, (code, message), ..) in rows {
         let shown: String = message.chars().take(RECORDED_CHARS_MAX).collect();
         let more = if shown.len() < message.len() {

@@ -460,8 +460,7 @@ fn explicit_deny_beats_a_grant() {
         .is(ExplicitDeny);
 }
 
-/// D-3: every level of service control policies must allow; root and roles are under them, services and
-/// service-linked roles are not.
+/// D-3, U-25: every level of service control policies must allow; root and roles are under them, services are not.
 #[test]
 fn every_level_of_service_control_policies_must_allow() {
     let levels = |world: World| {
@@ -711,7 +710,7 @@ fn grant_to_an_account_needs_its_identity_policies() {
         .is(ImplicitDeny);
 }
 
-/// U-20: what a boundary or a session policy does not allow does not limit a grant.
+/// D-13, U-20: what a boundary or a session policy does not allow does not limit a grant.
 #[test]
 fn grant_is_not_limited_by_what_boundary_and_session_do_not_allow() {
     let granted = || world(SESSION, DECRYPT).grant(grant(ROLE, &["Decrypt"]));
