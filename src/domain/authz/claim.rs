@@ -29,7 +29,7 @@ pub enum Claim {
 }
 
 /// The identity that a request or a question is about, without the immutable id: that is looked up on the view.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Subject {
     /// The root user of an account, or an IAM user.
     Principal(PrincipalArn),
@@ -60,7 +60,7 @@ pub enum Subject {
 }
 
 /// May this subject do this to this key?
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Question {
     /// Whom the question is about; `None`: the caller.
     pub subject: Option<Subject>,

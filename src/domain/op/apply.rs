@@ -67,6 +67,10 @@ pub fn query(
         Query::ListResourceTags(q) => answer(q, &cx),
         Query::ListGrants(q) => answer(q, &cx),
         Query::ListRetirableGrants(q) => answer(q, &cx),
+        Query::Explain(q) => answer(q, &cx),
+        Query::WhatIf(q) => answer(q, &cx),
+        Query::WhoCan(q) => answer(q, &cx),
+        Query::WhatCan(q) => answer(q, &cx),
     }
 }
 

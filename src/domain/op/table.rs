@@ -21,6 +21,8 @@ pub enum Asks {
         /// For a role.
         role: &'static str,
     },
+    /// No action of its own: the actions that read what it tells of.
+    Readers(&'static [KmsAction]),
 }
 
 /// What an operation is done to.
@@ -113,6 +115,9 @@ const fn iam(user: &'static str, role: &'static str) -> Asks {
     Asks::Iam { user, role }
 }
 
+/// What an explanation shows of a key.
+const READERS: &[KmsAction] = &[KmsAction::GetKeyPolicy, KmsAction::ListGrants];
+
 operations! {
     Command {
         Bootstrap: Asks::Office("grantd:Bootstrap"), Cluster, System;
@@ -149,6 +154,10 @@ operations! {
         ListResourceTags: kms(KmsAction::ListResourceTags), Key, Policies;
         ListGrants: kms(KmsAction::ListGrants), Key, Policies;
         ListRetirableGrants: kms(KmsAction::ListRetirableGrants), Principal, Policies;
+        Explain: Asks::Readers(READERS), Key, Policies;
+        WhatIf: Asks::Readers(READERS), Key, Policies;
+        WhoCan: Asks::Readers(READERS), Key, Policies;
+        WhatCan: Asks::Readers(READERS), Principal, Policies;
     }
 }
 
@@ -163,6 +172,10 @@ impl Operation {
         match (self.row().asks, kind) {
             (Asks::Kms(action), _) => action.into(),
             (Asks::Office(action), _) => Action::parse(action),
+            (Asks::Readers(actions), _) => match actions.first() {
+                Some(action) => (*action).into(),
+                None => Action::parse(self.name()),
+            },
             (Asks::Iam { user, .. }, PrincipalType::User) => Action::parse(user),
             (Asks::Iam { role, .. }, PrincipalType::Role) => Action::parse(role),
         }
@@ -182,6 +195,10 @@ mod tests {
                 Asks::Office(action) => {
                     assert_eq!(action.strip_prefix("grantd:"), Some(row.name));
                     assert!(row.on == On::Cluster && row.access != Access::Policies);
+                }
+                Asks::Readers(actions) => {
+                    assert!(!actions.is_empty() && !row.writes);
+                    assert_eq!(row.access, Access::Policies);
                 }
                 Asks::Kms(action) => {
                     assert_eq!(action.name(), row.name);
