@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use super::api;
 use api::authorization_client::AuthorizationClient;
 use api::cluster_client::ClusterClient;
+use api::grants_client::GrantsClient;
 use api::identity_client::IdentityClient;
 use api::kms_client::KmsClient;
 
@@ -96,6 +97,12 @@ operations! {
         Write RetireGrantRequest => RetireGrantResponse, retire_grant, |a| a.header.as_ref();
         Write RevokeGrantRequest => RevokeGrantResponse, revoke_grant, |a| a.header.as_ref();
     }
+    GrantsClient {
+        Write ConsumeRequest => ConsumeResponse, consume, |a| a.header.as_ref();
+        Read ListGrantsByGranteeRequest => ListGrantsByGranteeResponse, list_grants_by_grantee, |a| a.header.as_ref();
+        Read ListDuplicateGrantsRequest => ListDuplicateGrantsResponse, list_duplicate_grants, |a| a.header.as_ref();
+        Read DescribeGrantsRequest => DescribeGrantsResponse, describe_grants, |a| a.header.as_ref();
+    }
     IdentityClient {
         Write CreateAccountRequest => CreateAccountResponse, create_account, |a| a.header.as_ref();
         Read ListAccountsRequest => ListAccountsResponse, list_accounts, |a| a.header.as_ref();
@@ -113,6 +120,10 @@ operations! {
     AuthorizationClient {
         Read AuthorizeRequest => AuthorizeResponse, authorize, |a| a.header.as_ref();
         Read BatchAuthorizeRequest => BatchAuthorizeResponse, batch_authorize, |a| a.header.as_ref();
+        Read ExplainRequest => ExplainResponse, explain, |a| a.header.as_ref();
+        Read WhatIfRequest => WhatIfResponse, what_if, |a| a.header.as_ref();
+        Read WhoCanRequest => AccessResponse, who_can, |a| a.header.as_ref();
+        Read WhatCanRequest => AccessResponse, what_can, |a| a.header.as_ref();
     }
     ClusterClient {
         Node StatusRequest => StatusResponse, status, |_| None;

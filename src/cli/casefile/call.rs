@@ -18,8 +18,8 @@ use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::limits::GRANT_TOKENS_MAX;
 use crate::domain::op::key_use::{self, Use};
 use crate::domain::op::{
-    Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Rejection,
-    Semantics, apply, query,
+    Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Semantics,
+    apply, query,
 };
 use crate::domain::op::{
     create_alias, create_grant, create_key, delete_alias, describe_key, disable_key, enable_key,
@@ -217,6 +217,7 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
                 .named(world, "GrantId")?
                 .ok_or_else(|| required("GrantId"))?,
             dry_run: m.dry_run()?,
+            descendants: Default::default(),
         }),
         _ => return ask(world, request, m, key_id),
     };
@@ -333,6 +334,7 @@ fn create_grant(world: &mut World, m: &Members<'_>, key_id: Option<&str>) -> Out
         source_arn,
         name: m.text("Name")?,
         dry_run: m.dry_run()?,
+        term: Default::default(),
     }))
 }
 
@@ -390,7 +392,7 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
         Ok(Output::Key(description)) => {
             Happened::answered(json!({ "KeyMetadata": metadata(&description.key) }))
         }
-        Ok(Output::Done | Output::Account(_) | Output::Principal(_)) => {
+        Ok(Output::Done | Output::Account(_) | Output::Principal(_) | Output::Consumed(_)) => {
             Happened::answered(json!({}))
         }
     })
@@ -483,6 +485,7 @@ fn told(answer: Answer) -> Value {
         Answer::Key(description) => json!({ "KeyMetadata": metadata(&description.key) }),
         Answer::Policy { name, text } => json!({ "PolicyName": &*name, "Policy": &*text }),
         Answer::PolicyNames(names) => listed("PolicyNames", names, |name| json!(&**name)),
+        // Answers of operations that no case can call.
         _ => json!({}),
     }
 }

@@ -74,6 +74,8 @@ pub struct Question {
     pub grant_tokens: Vec<TokenText>,
     /// Facts of that request; what only a front may say is checked by `authn`.
     pub facts: RequestFacts,
+    /// Whether the request is a dry run (G-20): it changes no decision, only what would be answered.
+    pub dry_run: bool,
 }
 
 /// A grant token as sent. `Debug` shows nothing of it: a token is never logged (ID-12).

@@ -80,6 +80,7 @@ mod tests {
                 encryption_context: Default::default(),
                 grant_tokens: Vec::new(),
                 facts: Default::default(),
+                dry_run: false,
             },
         })
     }
@@ -96,6 +97,7 @@ mod tests {
                 encryption_context: Default::default(),
                 grant_tokens: Vec::new(),
                 facts: Default::default(),
+                dry_run: false,
             },
         });
         let nobody = "arn:aws:iam::111122223333:user/nobody";

@@ -55,6 +55,7 @@ impl<'a> Posed<'a> {
             encryption_context,
             grant_tokens: _,
             facts,
+            dry_run: _,
         } = question;
         let caller = match subject {
             Some(subject) => of_subject(cx.state, subject, facts).map_err(NotPosed::Said)?,

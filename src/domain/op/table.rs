@@ -14,6 +14,12 @@ pub enum Asks {
     Office(&'static str),
     /// An action of KMS.
     Kms(KmsAction),
+    /// An action of KMS that has another name than the operation, which is none of AWS's.
+    OwnByKms(KmsAction),
+    /// The action of KMS that the request names (Consume).
+    Named,
+    /// An action of ours that policies may allow.
+    Own(&'static str),
     /// An action of IAM, named after what the principal is.
     Iam {
         /// For a user.
@@ -21,8 +27,6 @@ pub enum Asks {
         /// For a role.
         role: &'static str,
     },
-    /// No action of its own: the actions that read what it tells of.
-    Readers(&'static [KmsAction]),
 }
 
 /// What an operation is done to.
@@ -115,9 +119,6 @@ const fn iam(user: &'static str, role: &'static str) -> Asks {
     Asks::Iam { user, role }
 }
 
-/// What an explanation shows of a key.
-const READERS: &[KmsAction] = &[KmsAction::GetKeyPolicy, KmsAction::ListGrants];
-
 operations! {
     Command {
         Bootstrap: Asks::Office("grantd:Bootstrap"), Cluster, System;
@@ -140,6 +141,8 @@ operations! {
         CreateGrant: kms(KmsAction::CreateGrant), Key, Policies;
         RetireGrant: kms(KmsAction::RetireGrant), Grant, Policies;
         RevokeGrant: kms(KmsAction::RevokeGrant), Key, Policies;
+        Consume: Asks::Named, Key, Policies;
+        ExpireGrants: Asks::Office("grantd:ExpireGrants"), Cluster, System;
     }
     Query {
         ListAccounts: Asks::Office("grantd:ListAccounts"), Cluster, Operator;
@@ -154,10 +157,13 @@ operations! {
         ListResourceTags: kms(KmsAction::ListResourceTags), Key, Policies;
         ListGrants: kms(KmsAction::ListGrants), Key, Policies;
         ListRetirableGrants: kms(KmsAction::ListRetirableGrants), Principal, Policies;
-        Explain: Asks::Readers(READERS), Key, Policies;
-        WhatIf: Asks::Readers(READERS), Key, Policies;
-        WhoCan: Asks::Readers(READERS), Key, Policies;
-        WhatCan: Asks::Readers(READERS), Principal, Policies;
+        Explain: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
+        WhatIf: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
+        WhoCan: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
+        WhatCan: Asks::OwnByKms(KmsAction::GetKeyPolicy), Principal, Policies;
+        ListGrantsByGrantee: Asks::Own("grantd:ListGrantsByGrantee"), Principal, Policies;
+        ListDuplicateGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;
+        DescribeGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;
     }
 }
 
@@ -167,15 +173,13 @@ impl Operation {
         self.row().name
     }
 
-    /// The action that it asks for when done to a user, or to a role.
+    /// The action that it asks for when done to a user, or to a role; of one that asks for what its request names, an
+    /// example.
     pub fn action(self, kind: PrincipalType) -> Action {
         match (self.row().asks, kind) {
-            (Asks::Kms(action), _) => action.into(),
-            (Asks::Office(action), _) => Action::parse(action),
-            (Asks::Readers(actions), _) => match actions.first() {
-                Some(action) => (*action).into(),
-                None => Action::parse(self.name()),
-            },
+            (Asks::Kms(action) | Asks::OwnByKms(action), _) => action.into(),
+            (Asks::Office(action) | Asks::Own(action), _) => Action::parse(action),
+            (Asks::Named, _) => KmsAction::Decrypt.into(),
             (Asks::Iam { user, .. }, PrincipalType::User) => Action::parse(user),
             (Asks::Iam { role, .. }, PrincipalType::Role) => Action::parse(role),
         }
@@ -196,12 +200,17 @@ mod tests {
                     assert_eq!(action.strip_prefix("grantd:"), Some(row.name));
                     assert!(row.on == On::Cluster && row.access != Access::Policies);
                 }
-                Asks::Readers(actions) => {
-                    assert!(!actions.is_empty() && !row.writes);
-                    assert_eq!(row.access, Access::Policies);
-                }
                 Asks::Kms(action) => {
                     assert_eq!(action.name(), row.name);
+                    assert_eq!(row.access, Access::Policies);
+                }
+                Asks::OwnByKms(action) => {
+                    assert_ne!(action.name(), row.name);
+                    assert_eq!(row.access, Access::Policies);
+                }
+                Asks::Named => assert!(row.on == On::Key && row.access == Access::Policies),
+                Asks::Own(action) => {
+                    assert_eq!(action.strip_prefix("grantd:"), Some(row.name));
                     assert_eq!(row.access, Access::Policies);
                 }
                 Asks::Iam { user, role } => {

@@ -175,6 +175,7 @@ mod tests {
             encryption_context: Default::default(),
             grant_tokens: Vec::new(),
             facts: Default::default(),
+            dry_run: false,
         }
     }
 
@@ -215,6 +216,7 @@ mod tests {
         let revoke = Command::RevokeGrant(revoke_grant::RevokeGrant {
             key: key(1),
             grant_id: "01".repeat(32).into(),
+            descendants: Default::default(),
             dry_run: Default::default(),
         });
         let asked = vec![

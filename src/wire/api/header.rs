@@ -437,6 +437,10 @@ headed! {
     ListRetirableGrantsRequest = "ListRetirableGrants";
     RetireGrantRequest = "RetireGrant";
     RevokeGrantRequest = "RevokeGrant";
+    ConsumeRequest = "Consume";
+    ListGrantsByGranteeRequest = "ListGrantsByGrantee";
+    ListDuplicateGrantsRequest = "ListDuplicateGrants";
+    DescribeGrantsRequest = "DescribeGrants";
     CreateAccountRequest = "CreateAccount";
     ListAccountsRequest = "ListAccounts";
     CreatePrincipalRequest = "CreatePrincipal";
@@ -450,6 +454,10 @@ headed! {
     DeletePrincipalPolicyRequest = "DeletePrincipalPolicy";
     ListPrincipalPoliciesRequest = "ListPrincipalPolicies";
     AuthorizeRequest = "Authorize";
+    ExplainRequest = "Explain";
+    WhatIfRequest = "WhatIf";
+    WhoCanRequest = "WhoCan";
+    WhatCanRequest = "WhatCan";
     BatchAuthorizeRequest = "BatchAuthorize";
     StatusRequest = "Status";
     InitializeRequest = "Initialize";

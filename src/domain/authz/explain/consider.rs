@@ -20,6 +20,7 @@ use crate::domain::state::State;
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantPrincipal,
 };
+use crate::domain::time::Timestamp;
 
 /// Most characters that are shown of a value of the request.
 const VALUE_SHOWN_MAX: usize = 256;
@@ -51,6 +52,8 @@ pub(super) struct Scene<'e> {
     /// How many more there are than are told.
     pub more_grants: u32,
     pub is_retirement: bool,
+    /// The time of the decision.
+    pub now: Timestamp,
 }
 
 impl<'e> Scene<'e> {
@@ -123,6 +126,7 @@ impl<'e> Scene<'e> {
             grants,
             more_grants,
             is_retirement,
+            now: request.now,
         }
     }
 
@@ -588,7 +592,7 @@ impl<'e> Scene<'e> {
                 },
             );
         }
-        let admits = admits(grant, action, offer, subject);
+        let admits = admits(grant, action, offer, subject) && !grant.is_expired(self.now);
         if !admits && parts.all() {
             tell(
                 "EC-13",

@@ -16,7 +16,7 @@ use crate::domain::policy::{
     Action, Condition, ContextKey, ContextSource, ContextValue, KmsAction, Outline, Policy,
     PolicyKind, Statement, Suppose, Supposed, Who,
 };
-use crate::domain::state::grant::{Grant, GrantConstraints, GrantOperations, GrantPrincipal};
+use crate::domain::state::grant::{Grant, GrantConstraints, GrantOperations, GrantPrincipal, Term};
 use crate::domain::time::{Revision, Timestamp};
 
 /// Most steps of the search that follows what is missing, one after the other.
@@ -291,15 +291,17 @@ fn grants<'e>(scene: &Scene<'e>) -> Vec<Try<'e>> {
             widened.operations.insert(operation);
             wrong.push(format!("held the operation {operation}"));
         }
-        let had = widened.constraints != GrantConstraints::default();
-        widened.constraints = GrantConstraints::default();
+        let own = std::mem::take(&mut widened.constraints);
         if let Subject::NewGrant { operations, .. } = scene.evidence.subject {
             operations
                 .iter()
                 .for_each(|op| widened.operations.insert(op));
         }
-        if had {
+        if own.context.is_some() || own.source_arn.is_some() {
             wrong.push("had constraints that the request satisfies".to_owned());
+        }
+        if own.term != Term::default() {
+            wrong.push("had no end and no budget".to_owned());
         }
         let cost = u32::try_from(wrong.len()).unwrap_or(u32::MAX).max(1);
         found.push(Try {
@@ -358,6 +360,8 @@ fn new_grant(scene: &Scene<'_>) -> Option<Grant> {
         issuing_account: scene.owner(),
         created_at: Timestamp::from_millis(0),
         born: Revision(0),
+        spent: 0,
+        ancestors: Vec::new(),
     })
 }
 
@@ -646,7 +650,11 @@ fn decide(scene: &Scene<'_>, tries: &[Try<'_>]) -> Decision {
         without: Vec::new(),
         covering: Vec::new(),
     };
-    let mut grants: Vec<Grant> = scene.grants.iter().map(|grant| (*grant).clone()).collect();
+    let held = scene
+        .grants
+        .iter()
+        .filter(|grant| !grant.is_expired(scene.now));
+    let mut grants: Vec<Grant> = held.map(|grant| (*grant).clone()).collect();
     let mut retired = match scene.evidence.subject {
         Subject::Retired(grant) => Some(grant.clone()),
         _ => None,
