@@ -259,30 +259,30 @@ fn question(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 enum ChangeLine {
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     PutKeyPolicy { key_id: String, policy: Value },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     EnableKey { key_id: String },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     DisableKey { key_id: String },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     TagResource {
         key_id: String,
         tags: BTreeMap<String, String>,
     },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     UntagResource {
         key_id: String,
         tag_keys: Vec<String>,
     },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     CreateAlias {
         alias_name: String,
         target_key_id: String,
     },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     DeleteAlias { alias_name: String },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     CreateGrant {
         key_id: String,
         grantee_principal: Option<String>,
@@ -293,30 +293,30 @@ enum ChangeLine {
         #[serde(default)]
         encryption_context_subset: BTreeMap<String, String>,
     },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     RevokeGrant { key_id: String, grant_id: String },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     PutPrincipalPolicy {
         principal: String,
         policy_name: String,
         policy: Value,
     },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     DeletePrincipalPolicy {
         principal: String,
         policy_name: String,
     },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     TagPrincipal {
         principal: String,
         tags: BTreeMap<String, String>,
     },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     UntagPrincipal {
         principal: String,
         tag_keys: Vec<String>,
     },
-    #[serde(rename_all = "PascalCase", deny_unknown_fields)]
+    #[serde(rename_all = "PascalCase")]
     DeletePrincipal { principal: String },
 }
 
