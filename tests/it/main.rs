@@ -12,6 +12,7 @@ mod decisions;
 mod errors;
 mod evidence;
 mod house;
+mod insight;
 mod kills;
 mod policy_warnings;
 mod real_input;
