@@ -181,7 +181,11 @@ async fn what_if_flips_answers_and_changes_nothing() {
     // The operator could not revoke it, so it cannot try to.
     let refused = api.call(what_if()).await.unwrap_err();
     assert_eq!(refused.code, "AccessDeniedException");
-    assert!(refused.message.starts_with("change 1"), "{}", refused.message);
+    assert!(
+        refused.message.starts_with("change 1"),
+        "{}",
+        refused.message
+    );
 }
 
 /// Who reaches the key, and what Bob reaches, are two sides of one grant.
