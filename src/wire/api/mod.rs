@@ -8,6 +8,7 @@ pub mod authorization;
 pub mod error;
 pub mod header;
 pub mod identity;
+pub mod key_life;
 pub mod kms;
 pub mod shape;
 
