@@ -12,7 +12,7 @@ use super::write::{Draft, WriteGate};
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::ids::RequestId;
 use crate::domain::op::due::{due, endpoint};
-use crate::domain::op::{Command, Semantics};
+use crate::domain::op::{Command, Scope, Semantics};
 use crate::domain::time::Timestamp;
 use crate::env::{Clock, Rng, WallTime};
 use crate::replica::{Proposed, Replica};
@@ -66,10 +66,14 @@ impl DueTask {
             return false;
         };
         let agreed = Timestamp::from_millis(agreed_ms);
-        let commands = due(&self.replica.board().load().state, agreed);
+        let published = self.replica.board().load();
+        let commands = due(&published.state, agreed);
+        let Some(scope) = endpoint(&published.state) else {
+            return false;
+        };
         let any = !commands.is_empty();
         for command in commands {
-            if !self.propose(command, agreed).await {
+            if !self.propose(command, scope.clone(), agreed).await {
                 return false;
             }
         }
@@ -77,12 +81,8 @@ impl DueTask {
     }
 
     /// Whether it was done.
-    async fn propose(&self, command: Command, at: Timestamp) -> bool {
+    async fn propose(&self, command: Command, scope: Scope, at: Timestamp) -> bool {
         let name = command.operation().name();
-        let Some(scope) = endpoint(&command) else {
-            tracing::error!(command = name, "a command that is due has no endpoint");
-            return false;
-        };
         let draft = Draft {
             semantics: Semantics::CURRENT,
             caller: Caller {

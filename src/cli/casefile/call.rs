@@ -289,6 +289,7 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
                 .named(world, "GrantId")?
                 .ok_or_else(|| required("GrantId"))?,
             dry_run: m.dry_run()?,
+            descendants: Default::default(),
         }),
         _ => return ask(world, request, m, key_id),
     };
@@ -405,6 +406,7 @@ fn create_grant(world: &mut World, m: &Members<'_>, key_id: Option<&str>) -> Out
         source_arn,
         name: m.text("Name")?,
         dry_run: m.dry_run()?,
+        term: Default::default(),
     }))
 }
 
@@ -462,7 +464,7 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
         Ok(Output::Key(description)) => {
             Happened::answered(json!({ "KeyMetadata": metadata(&description.key) }))
         }
-        Ok(Output::Done | Output::Account(_) | Output::Principal(_)) => {
+        Ok(Output::Done | Output::Account(_) | Output::Principal(_) | Output::Consumed(_)) => {
             Happened::answered(json!({}))
         }
     })
@@ -559,7 +561,11 @@ fn told(answer: Answer) -> Value {
         Answer::Key(description) => json!({ "KeyMetadata": metadata(&description.key) }),
         Answer::Policy { name, text } => json!({ "PolicyName": &*name, "Policy": &*text }),
         Answer::PolicyNames(names) => listed("PolicyNames", names, |name| json!(&**name)),
-        Answer::Accounts(_) | Answer::Principal(_) | Answer::Principals(_) => json!({}),
+        Answer::Accounts(_)
+        | Answer::Principal(_)
+        | Answer::Principals(_)
+        | Answer::Duplicates(_)
+        | Answer::GrantFigures(_) => json!({}),
     }
 }
 

@@ -2,28 +2,29 @@
 //!
 //! Nothing here happens by itself: a command takes effect at its place in the log, and `apply` checks again that it is due.
 
+use super::expire_grants::ExpireGrants;
 use super::finish_key_deletion::FinishKeyDeletion;
 use super::{Command, Scope};
 use crate::domain::limits::DUE_COMMANDS_MAX;
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 
-/// The commands that are due at `now`, the longest due first, at most [`DUE_COMMANDS_MAX`] of them.
+/// The commands that are due at `now`, at most [`DUE_COMMANDS_MAX`] of them: grants that expire, what is left of deleted
+/// keys, for it holds memory, and keys whose waiting period is over, the longest due first.
 pub fn due(state: &State, now: Timestamp) -> Vec<Command> {
-    // What is left of a deleted key holds memory: it goes before the next key is deleted.
-    let dying = state.dying_keys();
-    let keys = dying.chain(state.keys_due(now));
+    let expired = state.grants().expired(now).next();
+    let expired = expired.map(|_| Command::ExpireGrants(ExpireGrants {}));
+    let keys = state.dying_keys().chain(state.keys_due(now));
     let deletions =
         keys.map(|key| Command::FinishKeyDeletion(FinishKeyDeletion { key: key.clone() }));
-    deletions.take(DUE_COMMANDS_MAX).collect()
+    let all = expired.into_iter().chain(deletions);
+    all.take(DUE_COMMANDS_MAX).collect()
 }
 
-/// The endpoint at which a command of [`due`] is proposed: that of its key. `None`: it is never due.
-pub fn endpoint(command: &Command) -> Option<Scope> {
-    let key = match command {
-        Command::FinishKeyDeletion(command) => &command.key,
-        _ => return None,
-    };
+/// The endpoint at which the commands of [`due`] are proposed: that of any key, for they name their objects whole.
+/// `None`: without a key nothing is ever due.
+pub fn endpoint(state: &State) -> Option<Scope> {
+    let key = state.first_key()?;
     Some(Scope {
         partition: key.partition,
         region: key.region.clone(),
@@ -34,7 +35,7 @@ pub fn endpoint(command: &Command) -> Option<Scope> {
 mod tests {
     use super::*;
     use crate::domain::op::schedule_key_deletion::ScheduleKeyDeletion;
-    use crate::domain::op::testing::{ADMIN, Cluster, create_key, key, key_arn};
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, create_grant, create_key, key, key_arn};
 
     fn keys(commands: &[Command]) -> Vec<crate::domain::ids::KeyArn> {
         let key = |command: &Command| match command {
@@ -76,6 +77,28 @@ mod tests {
         let all = due(&cluster.state, begun.after_days(100));
         assert_eq!(all.len(), DUE_COMMANDS_MAX);
         let home = Some(crate::domain::op::testing::scope());
-        assert!(all.iter().all(|command| endpoint(command) == home));
+        assert_eq!(endpoint(&cluster.state), home);
+        assert_eq!(endpoint(&Cluster::empty().state), None);
+    }
+
+    /// EC-13: grants expire by one command, whatever their number, from the instant on that they name.
+    #[test]
+    fn grants_are_due_when_they_expire() {
+        let mut cluster = Cluster::new();
+        let expires = cluster.state.clock().after_days(1);
+        for n in 1..=3 {
+            let mut grant = create_grant(n, BOB);
+            grant.term.expires_at = Some(expires);
+            cluster.done(ADMIN, Command::CreateGrant(grant));
+        }
+        let before = Timestamp::from_millis(expires.as_millis() - 1);
+        assert!(due(&cluster.state, before).is_empty());
+        let all = due(&cluster.state, expires);
+        assert!(matches!(all[..], [Command::ExpireGrants(_)]), "{all:?}");
+        cluster.now = expires.as_millis();
+        for command in all {
+            cluster.done("system", command);
+        }
+        assert!(due(&cluster.state, expires).is_empty());
     }
 }

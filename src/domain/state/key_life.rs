@@ -44,6 +44,12 @@ impl State {
             .map(|(_, arn)| arn)
     }
 
+    /// The first key of all, a dying one if there is no other.
+    pub fn first_key(&self) -> Option<&KeyArn> {
+        let first = self.keys_in_order.get_min();
+        first.or_else(|| self.dying_keys.get_min().map(|(arn, _)| arn))
+    }
+
     /// When the first waiting period of a key ends.
     pub fn first_deletion(&self) -> Option<Timestamp> {
         self.deletions.get_min().map(|(due, _)| *due)

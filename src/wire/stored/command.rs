@@ -2,10 +2,11 @@
 //!
 //! Imports domain's op.
 
-use super::facts::SettingsRow;
+use super::facts::{SettingsRow, TermRow};
 use super::row::{Blob, Members, Pairs, Str, Text, numbered, row};
 use crate::domain::ids::{KeyArn, KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId};
 use crate::domain::op::create_key::MultiRegion;
+use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
 use crate::domain::state::grant::GrantOperation;
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage};
@@ -39,6 +40,8 @@ numbered! {
         34 = ReplicateKey(command: ReplicateKeyRow),
         35 = UpdatePrimaryRegion(command: UpdatePrimaryRegionRow),
         36 = UpdateAlias(command: UpdateAliasRow),
+        60 = Consume(command: ConsumeRow),
+        61 = ExpireGrants(command: ExpireGrantsRow),
     }
 }
 
@@ -251,6 +254,7 @@ row! {
         source_arn: Option<Str>,
         name: Option<Str>,
         dry_run: DryRunRow,
+        term: TermRow,
     }
 }
 
@@ -274,5 +278,26 @@ row! {
         key: Text<KeyRef>,
         grant_id: Str,
         dry_run: DryRunRow,
+        descendants: DescendantsRow,
     }
+}
+
+numbered! {
+    DescendantsRow: Descendants {
+        1 = Stay,
+        2 = End,
+    }
+}
+
+row! {
+    ConsumeRow: op::consume::Consume {
+        key: Text<KeyRef>,
+        operation: Text<GrantOperation>,
+        encryption_context: Pairs<Str, Str>,
+        grant_id: Option<Str>,
+    }
+}
+
+row! {
+    ExpireGrantsRow: op::expire_grants::ExpireGrants {}
 }
