@@ -4,11 +4,13 @@
 //! through [`require`], whose [`Allowed`] cannot be made in any other way.
 //! Imports ids, limits, time, policy, state. Never: a clock, I/O; the time of a decision is given.
 
+pub mod access;
 pub mod caller;
 pub mod claim;
 pub mod combine;
 mod context;
 pub mod decision;
+pub mod explain;
 mod gather;
 pub mod request;
 pub mod resolve;
