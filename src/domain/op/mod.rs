@@ -441,6 +441,8 @@ pub use self::grants::ListedGrant;
 #[cfg(test)]
 mod authorize_tests;
 #[cfg(test)]
+mod grant_quota_tests;
+#[cfg(test)]
 mod grant_terms_tests;
 #[cfg(test)]
 mod testing;
