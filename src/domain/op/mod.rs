@@ -10,6 +10,7 @@ mod context;
 mod grants;
 mod identity;
 pub mod key_rules;
+pub mod key_use;
 mod page;
 mod policies;
 mod principals;
@@ -351,6 +352,7 @@ crate::domain::state::closed_set! {
         KmsInvalidState = "KMSInvalidStateException",
         KeyUnavailable = "KeyUnavailableException",
         InvalidKeyUsage = "InvalidKeyUsageException",
+        IncorrectKey = "IncorrectKeyException",
         LimitExceeded = "LimitExceededException",
         Tag = "TagException",
         UnsupportedOperation = "UnsupportedOperationException",
@@ -440,6 +442,8 @@ pub use self::grants::ListedGrant;
 
 #[cfg(test)]
 mod authorize_tests;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod grant_quota_tests;
 #[cfg(test)]
