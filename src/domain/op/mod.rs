@@ -447,6 +447,8 @@ mod explain_tests;
 #[cfg(test)]
 mod grant_quota_tests;
 #[cfg(test)]
+mod grant_rules_tests;
+#[cfg(test)]
 mod grant_terms_tests;
 #[cfg(test)]
 mod testing;
