@@ -341,7 +341,7 @@ fn dry_run_tells_of_a_lack_of_permission_and_changes_nothing() {
     let id = GrantId([1; 32]).to_string();
     let create = || {
         let mut command = create_grant(2, BOB);
-        command.dry_run = DryRun::Yes;
+        (command.key, command.dry_run) = (by_arn(1), DryRun::Yes);
         Command::CreateGrant(command)
     };
     let retire = || {
