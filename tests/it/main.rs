@@ -11,6 +11,7 @@ mod damage;
 mod decisions;
 mod grants;
 mod house;
+mod insight;
 mod kills;
 mod policy_warnings;
 mod real_input;
