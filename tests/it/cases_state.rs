@@ -14,8 +14,8 @@ use grantd::domain::authz::decision::{Decision, Outcome};
 use grantd::domain::authz::request::{About, Parameters, Request, Target};
 use grantd::domain::authz::resolve::{AliasUse, Unresolved, alias_arn, resolve};
 use grantd::domain::ids::{
-    AccountId, AliasName, GrantId, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, PrincipalKind,
-    RequestId, UniqueId,
+    AccountId, AliasName, GrantId, KeyArn, KeyId, KeyRef, NodeId, Partition, PrincipalArn,
+    PrincipalKind, RequestId, UniqueId, VpcEndpointId,
 };
 use grantd::domain::limits::GRANT_TOKENS_MAX;
 use grantd::domain::op::key_rules::check_usable;
@@ -28,14 +28,16 @@ use grantd::domain::op::{
     list_retirable_grants, put_key_policy, retire_grant, revoke_grant, tag_resource,
     untag_resource,
 };
-use grantd::domain::policy::{Action, ActionTarget, KmsAction, Policy, PolicyKind};
+use grantd::domain::policy::{Action, ActionTarget, KmsAction, Policy, PolicyKind, Profile};
 use grantd::domain::state::alias::Alias;
 use grantd::domain::state::fact::{Fact, Header};
 use grantd::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations,
     GrantPrincipal,
 };
+use grantd::domain::state::group::Group;
 use grantd::domain::state::key::{Key, KeyManager, MultiRegionKeyType};
+use grantd::domain::state::organization::{Controls, Node, Organization, VpcEndpoint};
 use grantd::domain::state::principal::{Account, Principal, PrincipalType};
 use grantd::domain::state::settings::Settings;
 use grantd::domain::state::{State, Tags};
@@ -48,27 +50,10 @@ const NOW: Timestamp = Timestamp::from_millis(1_795_305_600_000);
 /// Why a case cannot be run on the store as it is.
 pub fn beyond_the_store(case: &Value) -> Option<&'static str> {
     let world = &case["world"];
-    if case["profile"] == "legacy-2020" {
-        return Some("the profile of 2020 is not a setting of the store");
-    }
-    let accounts = world["accounts"].as_object().unwrap().values();
-    if accounts
-        .clone()
-        .any(|a| a.get("scps").is_some() || a.get("rcps").is_some())
-    {
-        return Some("organizations");
-    }
-    let principals = world["principals"].as_object().unwrap().values();
-    if principals.clone().any(|p| p.get("boundary").is_some()) {
-        return Some("permissions boundaries");
-    }
     if world.get("custom_key_stores").is_some() {
         return Some("custom key stores");
     }
     for request in requests(case) {
-        if request.get("vpce_policy").is_some() {
-            return Some("VPC endpoint policies");
-        }
         if case["kind"] == "authz" {
             continue;
         }
@@ -158,8 +143,6 @@ struct World {
     names: BTreeMap<String, Value>,
     /// The grant ids behind symbolic grants, for `decided_by`.
     grants: BTreeMap<GrantId, String>,
-    /// The organization of each account that is in one.
-    orgs: BTreeMap<AccountId, String>,
     /// Ids drawn and tokens minted so far.
     drawn: u32,
 }
@@ -221,6 +204,7 @@ impl World {
         accounts.extend(principals.keys().map(PrincipalArn::account));
         accounts.sort();
         accounts.dedup();
+        let (known, owner) = (accounts.clone(), accounts[0]);
         for id in accounts {
             facts.push(Fact::Account(Arc::new(Account {
                 id,
@@ -229,9 +213,20 @@ impl World {
                 born: Revision(1),
             })));
         }
+        facts.extend(organization_facts(world, &mut |id| known.contains(&id)));
+        let endpoints = requests(case).into_iter().filter_map(|request| {
+            let endpoint = endpoint(request, owner)?;
+            Some((endpoint.id.clone(), Fact::VpcEndpoint(Arc::new(endpoint))))
+        });
+        facts.extend(endpoints.collect::<BTreeMap<_, _>>().into_values());
         for (arn, principal) in &principals {
-            facts.push(Fact::Principal(Arc::new(principal_fact(arn, principal))));
+            let group = group_fact(arn, principal);
+            let fact = principal_fact(arn, principal, group.as_ref());
+            facts.extend(group.map(|group| Fact::Group(Arc::new(group))));
+            facts.push(Fact::Principal(Arc::new(fact)));
         }
+        // Groups before their members.
+        facts.sort_by_key(|fact| matches!(fact, Fact::Principal(_)));
         let mut keys = BTreeMap::new();
         for (name, key) in world["keys"].as_object().unwrap() {
             let fact = Arc::new(key_fact(key));
@@ -268,23 +263,19 @@ impl World {
             incarnation: Incarnation([7; 16]),
             revision: Revision(10),
             clock: NOW,
-            settings: Settings::default(),
+            settings: Settings {
+                profile: case["profile"]
+                    .as_str()
+                    .map_or(Profile::Current, |name| name.parse().unwrap()),
+                ..Settings::default()
+            },
         };
-        let orgs = world["accounts"]
-            .as_object()
-            .unwrap()
-            .iter()
-            .filter_map(|(id, account)| {
-                Some((id.parse().unwrap(), account["org_id"].as_str()?.to_string()))
-            });
-        let orgs = orgs.collect();
         let state = State::import(header, facts).unwrap_or_else(|e| panic!("{}: {e}", case["id"]));
         Self {
             state,
             scope,
             names,
             grants,
-            orgs,
             drawn: 0,
         }
     }
@@ -309,22 +300,146 @@ fn policy(document: &Value, kind: PolicyKind) -> Arc<Policy> {
     Policy::parse(&text, kind).unwrap_or_else(|e| panic!("{e}\n{text}"))
 }
 
-fn principal_fact(arn: &PrincipalArn, principal: &Value) -> Principal {
-    let own = principal["identity_policies"]
-        .as_array()
-        .into_iter()
-        .flatten();
-    let group = principal["group_policies"].as_array().into_iter().flatten();
-    let policies = own
-        .chain(group)
+fn identity_policies(documents: &Value) -> BTreeMap<Arc<str>, Arc<Policy>> {
+    let documents = documents.as_array().into_iter().flatten().enumerate();
+    let named = documents.map(|(n, document)| {
+        let name = format!("p{n}").into();
+        (name, policy(document, PolicyKind::Identity))
+    });
+    named.collect()
+}
+
+/// The group of a user that has policies by one.
+fn group_fact(arn: &PrincipalArn, principal: &Value) -> Option<Group> {
+    let policies = identity_policies(&principal["group_policies"]);
+    if policies.is_empty() {
+        return None;
+    }
+    let name = blake3::hash(arn.as_str().as_bytes()).to_hex();
+    Some(Group {
+        arn: format!("arn:aws:iam::{}:group/{name}", arn.account())
+            .parse()
+            .unwrap(),
+        unique_id: UniqueId::of_new_group(&entropy(arn.as_str())),
+        created_at: NOW,
+        born: Revision(2),
+        policies,
+    })
+}
+
+/// The organizations of a world: each account's policies are attached to the account itself, below a root that limits
+/// nothing. The management account, which nothing would limit, is one that a world does not speak of.
+fn organization_facts(world: &Value, is_known: &mut dyn FnMut(AccountId) -> bool) -> Vec<Fact> {
+    let accounts = world["accounts"].as_object().unwrap();
+    let mut facts = Vec::new();
+    let mut made: BTreeMap<String, NodeId> = BTreeMap::new();
+    for (n, (id, account)) in accounts.iter().enumerate() {
+        let is_member = ["org_id", "scps", "rcps"]
+            .iter()
+            .any(|member| account.get(*member).is_some());
+        if !is_member {
+            continue;
+        }
+        let organization = match account["org_id"].as_str() {
+            Some(id) => id.to_string(),
+            None => format!("o-ofaccount{n}"),
+        };
+        let count = made.len();
+        let root = made.entry(organization.clone()).or_insert_with(|| {
+            let root = NodeId::of_new_root(&entropy(&organization));
+            let management = (1..)
+                .filter_map(AccountId::from_number)
+                .filter(|id| !is_known(*id))
+                .nth(count)
+                .unwrap();
+            facts.push(Fact::Account(Arc::new(Account {
+                id: management,
+                name: "".into(),
+                created_at: NOW,
+                born: Revision(1),
+            })));
+            facts.push(Fact::Organization(Arc::new(Organization {
+                id: organization.parse().unwrap(),
+                management,
+                root: root.clone(),
+                created_at: NOW,
+                born: Revision(1),
+            })));
+            facts.push(Fact::Node(Arc::new(node(
+                &organization,
+                root.clone(),
+                None,
+            ))));
+            root
+        });
+        let mut member = node(&organization, id.parse().unwrap(), Some(root.clone()));
+        member.service_control = controls(&account["scps"], PolicyKind::ServiceControl);
+        member.resource_control = controls(&account["rcps"], PolicyKind::ResourceControl);
+        facts.push(Fact::Node(Arc::new(member)));
+    }
+    facts
+}
+
+fn node(organization: &str, id: NodeId, parent: Option<NodeId>) -> Node {
+    Node {
+        id,
+        organization: organization.parse().unwrap(),
+        parent,
+        name: "".into(),
+        created_at: NOW,
+        born: Revision(1),
+        service_control: Vec::new(),
+        resource_control: Vec::new(),
+    }
+}
+
+/// A level that is there and empty allows nothing: a policy that is about nothing says so in the store.
+fn controls(documents: &Value, kind: PolicyKind) -> Controls {
+    let Some(documents) = documents.as_array() else {
+        return Vec::new();
+    };
+    let mut found: Controls = documents
+        .iter()
         .enumerate()
-        .map(|(n, document)| {
-            (
-                format!("p{n}").into(),
-                policy(document, PolicyKind::Identity),
-            )
-        })
+        .map(|(n, document)| (format!("p{n}").into(), policy(document, kind)))
         .collect();
+    if found.is_empty() {
+        let mut nothing = json!({ "Effect": "Allow", "Action": "none:None", "Resource": "*" });
+        if kind.has_principals() {
+            nothing["Principal"] = json!("*");
+        }
+        let document = json!({ "Version": "2012-10-17", "Statement": [nothing] });
+        found.push(("nothing".into(), policy(&document, kind)));
+    }
+    found
+}
+
+/// The endpoint that a request comes through.
+fn endpoint_id(request: &Value) -> Option<VpcEndpointId> {
+    let document = request.get("vpce_policy").filter(|p| !p.is_null())?;
+    let named = request["context"]["aws:SourceVpce"].as_str();
+    let made = || {
+        let hash = blake3::hash(document.to_string().as_bytes()).to_hex();
+        format!("vpce-{}", &hash[..17])
+    };
+    Some(named.map_or_else(made, str::to_string).parse().unwrap())
+}
+
+fn endpoint(request: &Value, account: AccountId) -> Option<VpcEndpoint> {
+    let id = endpoint_id(request)?;
+    let vpc = request["context"]["aws:SourceVpc"].as_str();
+    Some(VpcEndpoint {
+        id,
+        vpc: vpc.unwrap_or("vpc-0case").parse().unwrap(),
+        account,
+        policy: Some(policy(&request["vpce_policy"], PolicyKind::VpcEndpoint)),
+        created_at: NOW,
+        born: Revision(1),
+    })
+}
+
+fn principal_fact(arn: &PrincipalArn, principal: &Value, group: Option<&Group>) -> Principal {
+    let boundary = principal.get("boundary").filter(|p| !p.is_null());
     Principal {
         arn: arn.clone(),
         unique_id: user_or_role_id(arn),
@@ -335,7 +450,9 @@ fn principal_fact(arn: &PrincipalArn, principal: &Value) -> Principal {
         created_at: NOW,
         born: Revision(2),
         tags: pairs(&principal["tags"]),
-        policies,
+        policies: identity_policies(&principal["identity_policies"]),
+        boundary: boundary.map(|document| policy(document, PolicyKind::Boundary)),
+        groups: group.map(|group| group.arn.clone()).into_iter().collect(),
     }
 }
 
@@ -491,6 +608,10 @@ fn caller(request: &Value) -> Caller {
     );
     for (key, value) in request["context"].as_object().into_iter().flatten() {
         context.insert(key.to_lowercase().into(), entry(value));
+    }
+    if let Some(id) = endpoint_id(request) {
+        let id = ContextEntry::Single(id.as_str().into());
+        context.insert("aws:sourcevpce".into(), id);
     }
     Caller {
         identity,
@@ -649,14 +770,6 @@ fn decide(world: &World, request: &Value) -> Result<(Decision, Option<Arc<Key>>)
     let full = request["action"].as_str().unwrap();
     let name = full.strip_prefix("kms:").unwrap();
     let mut caller = caller(request);
-    if let Some(org) = caller.identity.account().and_then(|id| world.orgs.get(&id)) {
-        // The store knows no organizations; the front that authenticated the caller does.
-        let org = ContextEntry::Single(org.as_str().into());
-        caller
-            .facts
-            .context
-            .insert("aws:principalorgid".into(), org);
-    }
     let params = &request["params"];
     parameter_facts(name, params, &mut caller);
     let action = Action::parse(full);

@@ -26,7 +26,7 @@ pub use context::{ContextKey, ContextSource, ContextValue, Folded, KnownKey, Sca
 pub use error::{Place, PolicyError, PolicyErrorKind};
 pub use principal::{Bindings, PolicyPrincipal, Ways, Who};
 pub use resource::ResourceName;
-pub use statement::{Ask, Profile, Statement, Verdict};
+pub use statement::{Ask, Profile, Statement, UnknownProfile, Verdict};
 pub use validate::PolicyKind;
 
 /// A policy: valid for its kind, compiled once, together with the text it was put as.

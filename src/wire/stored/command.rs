@@ -2,6 +2,7 @@
 //!
 //! Imports domain's op.
 
+use super::command_sources::*;
 use super::facts::SettingsRow;
 use super::row::{Blob, Members, Pairs, Str, Text, numbered, row};
 use crate::domain::ids::{KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId};
@@ -32,6 +33,26 @@ numbered! {
         18 = CreateGrant(command: CreateGrantRow),
         19 = RetireGrant(command: RetireGrantRow),
         20 = RevokeGrant(command: RevokeGrantRow),
+        50 = CreateGroup(command: CreateGroupRow),
+        51 = DeleteGroup(command: DeleteGroupRow),
+        52 = AddUserToGroup(command: AddUserToGroupRow),
+        53 = RemoveUserFromGroup(command: RemoveUserFromGroupRow),
+        54 = PutGroupPolicy(command: PutGroupPolicyRow),
+        55 = DeleteGroupPolicy(command: DeleteGroupPolicyRow),
+        56 = PutPrincipalPermissionsBoundary(command: PutPrincipalPermissionsBoundaryRow),
+        57 = DeletePrincipalPermissionsBoundary(command: DeletePrincipalPermissionsBoundaryRow),
+        58 = UpdateSettings(command: UpdateSettingsRow),
+        80 = CreateOrganization(command: CreateOrganizationRow),
+        81 = DeleteOrganization(command: DeleteOrganizationRow),
+        82 = CreateOrganizationalUnit(command: CreateOrganizationalUnitRow),
+        83 = DeleteOrganizationalUnit(command: DeleteOrganizationalUnitRow),
+        84 = AddAccount(command: AddAccountRow),
+        85 = MoveAccount(command: MoveAccountRow),
+        86 = RemoveAccount(command: RemoveAccountRow),
+        87 = PutControlPolicy(command: PutControlPolicyRow),
+        88 = DeleteControlPolicy(command: DeleteControlPolicyRow),
+        89 = PutVpcEndpoint(command: PutVpcEndpointRow),
+        90 = DeleteVpcEndpoint(command: DeleteVpcEndpointRow),
     }
 }
 

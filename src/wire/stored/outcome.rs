@@ -3,7 +3,9 @@
 //! Imports domain's op.
 
 use super::decision::DecisionRow;
-use super::facts::{AccountRow, GrantRow, KeyRow, PrincipalRow};
+use super::facts::{
+    AccountRow, GrantRow, GroupRow, KeyRow, NodeRow, OrganizationRow, PrincipalRow,
+};
 use super::row::{Str, Text, numbered, row};
 use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
 
@@ -24,6 +26,9 @@ numbered! {
         3 = Principal(principal: PrincipalRow),
         4 = Key(key: KeyDescriptionRow),
         5 = Grant(grant: CreatedGrantRow),
+        50 = Group(group: GroupRow),
+        51 = Organization(organization: OrganizationRow),
+        52 = Node(node: NodeRow),
     }
 }
 
