@@ -1,11 +1,12 @@
 //! The command line: one file a family of commands.
 //!
-//! Imports client, config, domain, node, telemetry. Never: a transport, a decision of its own (`decide` and `policy check`
+//! Imports client, config, domain, node, telemetry. Never: a transport, a decision of its own (`decide` and `policy`
 //! ask the domain), a write that the client library does not send.
 
 mod account;
 mod alias;
 mod authorize;
+pub mod casefile;
 mod cluster;
 mod common;
 mod completions;
@@ -43,6 +44,8 @@ pub enum Exit {
     Success,
     /// Of `authorize`: denied, explicitly or not.
     Denied,
+    /// Of `policy lint`: valid, with warnings.
+    Warned,
     /// Not done, or not known.
     Error,
 }
@@ -51,7 +54,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
-            Exit::Denied => 1,
+            Exit::Denied | Exit::Warned => 1,
             Exit::Error => 2,
         })
     }
@@ -59,8 +62,8 @@ impl From<Exit> for ExitCode {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; of `authorize`: allowed
-  1  of `authorize`: denied
+  0  done; of `authorize`: allowed; of `test`: all passed
+  1  of `authorize`: denied; of `test`: some failed; of `policy lint`: valid, with warnings
   2  error: refused, not reachable, outcome unknown, or not understood
 
 Variables: GRANTD_ENDPOINT, GRANTD_AS, GRANTD_SESSION_OF, GRANTD_REGION and GRANTD_OUTPUT stand for the options of the
@@ -122,6 +125,8 @@ pub enum Command {
     /// Writes a line each, `{"id": …, "decision": "allow|explicitDeny|implicitDeny", "decidedBy": …}`, or
     /// `{"id": …, "error": …}` for one that cannot be read; it goes on after such a line and exits with 2 at the end.
     Decide,
+    /// Test policies by cases, without a cluster.
+    Test(casefile::TestArgs),
     /// The settings of a node.
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -159,7 +164,7 @@ async fn run(cli: &Cli) -> Exit {
         Command::Key(command) => key::run(common, command).await,
         Command::Alias(command) => alias::run(common, command).await,
         Command::Grant(command) => grant::run(common, command).await,
-        Command::Policy(command) => policy::run(command),
+        Command::Policy(command) => policy::run(common, command),
         Command::Authorize(args) => authorize::run(common, args).await,
         Command::Decide => {
             let decided = decide::decide_lines(io::stdin().lock(), io::stdout().lock());
@@ -167,6 +172,7 @@ async fn run(cli: &Cli) -> Exit {
                 decided.map_err(|e| CliError::new(format!("cannot go on deciding: {e}"))),
             );
         }
+        Command::Test(args) => casefile::run_command(common, args),
         Command::Config(command) => settings::run(command),
         Command::Completions(args) => completions::run(args),
     };

@@ -111,20 +111,29 @@ impl<'a> RequestContext<'a> {
         self.endpoint
     }
 
-    /// The organization of an account (CK-0), as its condition key tells it.
-    fn organization(&self, account: Option<AccountId>) -> Option<ContextValue<'_>> {
-        let node = self.state.membership(account?)?;
-        Some(ContextValue::text(node.organization.as_str()))
+    /// The organization of an account (CK-0). Of an account that is in none of the cluster's, the front may know more.
+    fn organization(
+        &self,
+        known: KnownKey,
+        account: Option<AccountId>,
+    ) -> Option<ContextValue<'_>> {
+        match account.and_then(|account| self.state.membership(account)) {
+            Some(node) => Some(ContextValue::text(node.organization.as_str())),
+            None => self.fact(&ContextKey::Known(known)),
+        }
     }
 
     /// Where an account is in its organization.
     fn organization_paths<'c>(
-        &self,
+        &'c self,
+        known: KnownKey,
         cell: &'c OnceCell<Vec<String>>,
         account: Option<AccountId>,
     ) -> Option<ContextValue<'c>> {
         let state = self.state;
-        let node = state.membership(account?)?;
+        let Some(node) = account.and_then(|account| state.membership(account)) else {
+            return self.fact(&ContextKey::Known(known));
+        };
         let paths = cell.get_or_init(|| vec![state.organization_path(node)]);
         Some(ContextValue::Many(paths))
     }
@@ -383,14 +392,14 @@ impl<'a> RequestContext<'a> {
             | K::ValidTo
             | K::WrappingAlgorithm
             | K::WrappingKeySpec => self.parameter(known),
-            K::PrincipalOrgId => self.organization(identity.account()),
+            K::PrincipalOrgId => self.organization(known, identity.account()),
             K::PrincipalOrgPaths => {
-                self.organization_paths(&self.principal_paths, identity.account())
+                self.organization_paths(known, &self.principal_paths, identity.account())
             }
-            K::ResourceOrgId => self.organization(Some(self.request.target.account())),
+            K::ResourceOrgId => self.organization(known, Some(self.request.target.account())),
             K::ResourceOrgPaths => {
                 let owner = self.request.target.account();
-                self.organization_paths(&self.resource_paths, Some(owner))
+                self.organization_paths(known, &self.resource_paths, Some(owner))
             }
             K::SourceVpc => match self.endpoint {
                 Some(endpoint) => text(Some(endpoint.vpc.as_str())),

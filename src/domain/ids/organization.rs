@@ -22,6 +22,12 @@ fn drawn(entropy: &[u8; 16], count: usize) -> String {
         .collect()
 }
 
+/// Letters, digits and hyphens. AWS's ids have small letters and digits alone, and fixed lengths; ids that people make up
+/// are taken too.
+fn is_named(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 fn is_plain(text: &str) -> bool {
     !text.is_empty()
         && text
@@ -48,7 +54,7 @@ macro_rules! texts {
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
                 check_len(IdKind::$kind, text, $max)?;
                 match text.strip_prefix($prefix) {
-                    Some(rest) if is_plain(rest) => Ok(Self(text.into())),
+                    Some(rest) if is_named(rest) => Ok(Self(text.into())),
                     _ => {
                         let expected = $expected;
                         Err(fault(IdKind::$kind, IdFault::BadForm { expected }, text))
@@ -67,11 +73,11 @@ macro_rules! texts {
 
 texts! {
     /// The id of an organization, `o-…`: the value of `aws:PrincipalOrgID`.
-    OrganizationId = Organization, "o-", limits::ORGANIZATION_ID_MAX, "`o-` followed by small letters and digits";
+    OrganizationId = Organization, "o-", limits::ORGANIZATION_ID_MAX, "`o-` followed by letters, digits and hyphens";
     /// The id of a VPC, `vpc-…`.
-    VpcId = Vpc, "vpc-", limits::VPC_ID_MAX, "`vpc-` followed by small letters and digits";
+    VpcId = Vpc, "vpc-", limits::VPC_ID_MAX, "`vpc-` followed by letters, digits and hyphens";
     /// The id of a VPC endpoint, `vpce-…`.
-    VpcEndpointId = VpcEndpoint, "vpce-", limits::VPC_ID_MAX, "`vpce-` followed by small letters and digits";
+    VpcEndpointId = VpcEndpoint, "vpce-", limits::VPC_ID_MAX, "`vpce-` followed by letters, digits and hyphens";
 }
 
 impl OrganizationId {
@@ -182,7 +188,7 @@ mod tests {
         assert!("o-a1b2c3d4e5".parse::<OrganizationId>().is_ok());
         assert!("vpce-0a1b".parse::<VpcEndpointId>().is_ok());
         assert!("vpc-0a1b".parse::<VpcId>().is_ok());
-        for text in ["", "o-", "o-A", "x-1", &format!("o-{}", "a".repeat(33))] {
+        for text in ["", "o-", "o-a b", "x-1", &format!("o-{}", "a".repeat(33))] {
             assert!(text.parse::<OrganizationId>().is_err(), "{text}");
         }
         for text in ["", "vpce-", "vpc-1", "vpce-a b"] {
