@@ -128,7 +128,8 @@ mod tests {
             cluster.state.organization_path(node),
             "o-first/r-root/ou-root-1/"
         );
-        let below = cluster.state.children(&"r-root".parse().unwrap(), None);
+        let root = "r-root".parse().unwrap();
+        let below = cluster.state.children(&root, None);
         let below: Vec<String> = below.map(|node| node.id.to_string()).collect();
         assert_eq!(below, ["ou-root-1", "777788889999"]);
     }
