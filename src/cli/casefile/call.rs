@@ -217,6 +217,7 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
                 .named(world, "GrantId")?
                 .ok_or_else(|| required("GrantId"))?,
             dry_run: m.dry_run()?,
+            descendants: Default::default(),
         }),
         _ => return ask(world, request, m, key_id),
     };
@@ -333,6 +334,7 @@ fn create_grant(world: &mut World, m: &Members<'_>, key_id: Option<&str>) -> Out
         source_arn,
         name: m.text("Name")?,
         dry_run: m.dry_run()?,
+        term: Default::default(),
     }))
 }
 
@@ -396,7 +398,8 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
             | Output::Principal(_)
             | Output::Group(_)
             | Output::Organization(_)
-            | Output::Node(_),
+            | Output::Node(_)
+            | Output::Consumed(_),
         ) => Happened::answered(json!({})),
     })
 }
@@ -498,7 +501,9 @@ fn told(answer: Answer) -> Value {
         | Answer::Endpoint(_)
         | Answer::Endpoints(_)
         | Answer::Group(..)
-        | Answer::Groups(_) => json!({}),
+        | Answer::Groups(_)
+        | Answer::Duplicates(_)
+        | Answer::GrantFigures(_) => json!({}),
     }
 }
 

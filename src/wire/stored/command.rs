@@ -3,10 +3,11 @@
 //! Imports domain's op.
 
 use super::command_sources::*;
-use super::facts::SettingsRow;
+use super::facts::{SettingsRow, TermRow};
 use super::row::{Blob, Members, Pairs, Str, Text, numbered, row};
 use crate::domain::ids::{KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId};
 use crate::domain::op::create_key::MultiRegion;
+use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
 use crate::domain::state::grant::GrantOperation;
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage};
@@ -53,6 +54,8 @@ numbered! {
         88 = DeleteControlPolicy(command: DeleteControlPolicyRow),
         89 = PutVpcEndpoint(command: PutVpcEndpointRow),
         90 = DeleteVpcEndpoint(command: DeleteVpcEndpointRow),
+        60 = Consume(command: ConsumeRow),
+        61 = ExpireGrants(command: ExpireGrantsRow),
     }
 }
 
@@ -214,6 +217,7 @@ row! {
         source_arn: Option<Str>,
         name: Option<Str>,
         dry_run: DryRunRow,
+        term: TermRow,
     }
 }
 
@@ -237,5 +241,26 @@ row! {
         key: Text<KeyRef>,
         grant_id: Str,
         dry_run: DryRunRow,
+        descendants: DescendantsRow,
     }
+}
+
+numbered! {
+    DescendantsRow: Descendants {
+        1 = Stay,
+        2 = End,
+    }
+}
+
+row! {
+    ConsumeRow: op::consume::Consume {
+        key: Text<KeyRef>,
+        operation: Text<GrantOperation>,
+        encryption_context: Pairs<Str, Str>,
+        grant_id: Option<Str>,
+    }
+}
+
+row! {
+    ExpireGrantsRow: op::expire_grants::ExpireGrants {}
 }

@@ -20,9 +20,10 @@ use crate::domain::state::alias::Alias;
 use crate::domain::state::fact::Fact;
 use crate::domain::state::grant::{
     ContextConstraint, Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
+    Term,
 };
 use crate::domain::state::group::Group;
-use crate::domain::state::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
     Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
@@ -163,6 +164,8 @@ row! {
         issuing_account: u64,
         created_at: u64,
         born: u64,
+        spent: u32,
+        ancestors: Vec<[u8; 32]>,
     }
 }
 
@@ -209,6 +212,14 @@ row! {
     GrantConstraintsRow: GrantConstraints {
         context: Option<ContextConstraintRow>,
         source_arn: Option<Text<Arn>>,
+        term: TermRow,
+    }
+}
+
+row! {
+    TermRow: Term {
+        expires_at: Option<u64>,
+        uses: Option<u32>,
     }
 }
 
@@ -257,5 +268,14 @@ numbered! {
         50 = Group(group: Shared<GroupRow>),
         51 = Organization(organization: Shared<OrganizationRow>),
         52 = Node(node: Shared<NodeRow>),
+        60 = Consumed(consumed: ConsumedRow),
+    }
+}
+
+row! {
+    ConsumedRow: Consumed {
+        policy_type: Str,
+        grant: Option<[u8; 32]>,
+        uses_left: Option<u32>,
     }
 }

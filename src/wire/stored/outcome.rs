@@ -4,7 +4,7 @@
 
 use super::decision::DecisionRow;
 use super::facts::{
-    AccountRow, GrantRow, GroupRow, KeyRow, NodeRow, OrganizationRow, PrincipalRow,
+    AccountRow, ConsumedRow, GrantRow, GroupRow, KeyRow, NodeRow, OrganizationRow, PrincipalRow,
 };
 use super::row::{Str, Text, numbered, row};
 use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
@@ -29,6 +29,7 @@ numbered! {
         50 = Group(group: GroupRow),
         51 = Organization(organization: OrganizationRow),
         52 = Node(node: NodeRow),
+        60 = Consumed(consumed: ConsumedRow),
     }
 }
 
