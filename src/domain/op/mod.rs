@@ -11,6 +11,7 @@ mod grants;
 mod groups;
 mod identity;
 pub mod key_rules;
+pub mod key_use;
 mod organizations;
 mod page;
 mod policies;
@@ -479,6 +480,7 @@ crate::domain::state::closed_set! {
         KmsInvalidState = "KMSInvalidStateException",
         KeyUnavailable = "KeyUnavailableException",
         InvalidKeyUsage = "InvalidKeyUsageException",
+        IncorrectKey = "IncorrectKeyException",
         LimitExceeded = "LimitExceededException",
         QuotaExceeded = "LimitExceeded",
         Tag = "TagException",
@@ -579,6 +581,8 @@ pub use self::grants::ListedGrant;
 
 #[cfg(test)]
 mod authorize_tests;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod grant_terms_tests;
 #[cfg(test)]
