@@ -18,7 +18,7 @@ use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::limits::GRANT_TOKENS_MAX;
 use crate::domain::op::key_use::{self, Use};
 use crate::domain::op::{
-    Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Rejection,
+    Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query,
     Semantics, apply, query,
 };
 use crate::domain::op::{
