@@ -488,6 +488,10 @@ headed! {
     DeleteVpcEndpointRequest = "DeleteVpcEndpoint";
     ListVpcEndpointsRequest = "ListVpcEndpoints";
     AuthorizeRequest = "Authorize";
+    ExplainRequest = "Explain";
+    WhatIfRequest = "WhatIf";
+    WhoCanRequest = "WhoCan";
+    WhatCanRequest = "WhatCan";
     BatchAuthorizeRequest = "BatchAuthorize";
     StatusRequest = "Status";
     InitializeRequest = "Initialize";

@@ -10,6 +10,7 @@ pub mod grants;
 pub mod groups;
 pub mod header;
 pub mod identity;
+pub mod insight;
 pub mod kms;
 pub mod organizations;
 pub mod shape;
