@@ -12,7 +12,7 @@ use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::decision::Decision;
 use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::ids::{
-    GrantId, GroupArn, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, RequestId, UniqueId,
+    GrantId, GroupArn, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, Region, RequestId, UniqueId,
 };
 use crate::domain::op::{
     add_account, add_user_to_group, bootstrap, create_account, create_grant, create_group,
@@ -363,6 +363,13 @@ impl Cluster {
             idempotency,
             command,
         }
+    }
+
+    /// An entry at the endpoint of another Region.
+    pub fn entry_in(&self, region: Region, who: &str, command: Command) -> Entry {
+        let mut entry = self.entry(&caller(who), None, command);
+        entry.scope.region = region;
+        entry
     }
 
     /// Applies an entry; the state of a refused command must be as it was.

@@ -11,7 +11,7 @@ use super::fact::{Fact, Header};
 use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal, Term};
 use super::group::Group;
 use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
-use super::key::Key;
+use super::key::{Deletion, Key};
 use super::organization::{Controls, Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
@@ -156,7 +156,7 @@ impl Form {
             Fact::VpcEndpoint(endpoint) => self.endpoint(endpoint),
             Fact::Group(group) => self.group(group),
             Fact::Principal(principal) => self.principal(principal),
-            Fact::Key(key) => self.key(key),
+            Fact::Key(key) | Fact::DyingKey(key) => self.key(key),
             Fact::Alias(alias) => self.alias(alias),
             Fact::Grant(grant) => self.grant(grant),
             Fact::Idempotency(record) => self.idempotency(record),
@@ -314,6 +314,7 @@ impl Form {
             tags,
             policy,
             bindings,
+            deletion,
         } = key;
         self.shown(arn);
         self.revision(*born);
@@ -332,6 +333,16 @@ impl Form {
             self.text(arn.as_str());
             self.text(unique_id.as_str());
         }
+        self.option(*deletion, |form, deletion| {
+            let Deletion {
+                window_days,
+                due,
+                was,
+            } = deletion;
+            form.number(u64::from(window_days));
+            form.option(due, Self::time);
+            form.text(was.as_str());
+        });
     }
 
     fn alias(&mut self, alias: &Alias) {

@@ -11,6 +11,7 @@ pub mod groups;
 pub mod header;
 pub mod identity;
 pub mod insight;
+pub mod key_life;
 pub mod kms;
 pub mod organizations;
 pub mod shape;

@@ -25,7 +25,7 @@ use crate::domain::state::grant::{
 use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
-    Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
+    Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
 use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
@@ -41,6 +41,7 @@ numbered! {
         5 = Alias(alias: Shared<AliasRow>),
         6 = Grant(grant: Shared<GrantRow>),
         7 = Idempotency(record: Shared<IdempotencyRecordRow>),
+        30 = DyingKey(key: Shared<KeyRow>),
         50 = Group(group: Shared<GroupRow>),
         51 = Organization(organization: Shared<OrganizationRow>),
         52 = Node(node: Shared<NodeRow>),
@@ -140,6 +141,15 @@ row! {
         tags: Pairs<Str, Str>,
         policy: KeyPolicyText,
         bindings: Pairs<Text<PrincipalArn>, Text<UniqueId>>,
+        deletion: Option<DeletionRow>,
+    }
+}
+
+row! {
+    DeletionRow: Deletion {
+        window_days: u32,
+        due: Option<u64>,
+        was: Text<KeyState>,
     }
 }
 

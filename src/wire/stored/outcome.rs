@@ -7,7 +7,8 @@ use super::facts::{
     AccountRow, ConsumedRow, GrantRow, GroupRow, KeyRow, NodeRow, OrganizationRow, PrincipalRow,
 };
 use super::row::{Str, Text, numbered, row};
-use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
+use crate::domain::ids::KeyArn;
+use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection, RelatedKeys};
 
 /// A rejection is an outcome too: every replica reaches the same one.
 type Outcome = Result<Output, Rejection>;
@@ -36,6 +37,14 @@ numbered! {
 row! {
     KeyDescriptionRow: KeyDescription {
         key: KeyRow,
+        related: Option<RelatedKeysRow>,
+    }
+}
+
+row! {
+    RelatedKeysRow: RelatedKeys {
+        primary: Option<Text<KeyArn>>,
+        replicas: Vec<Text<KeyArn>>,
     }
 }
 
