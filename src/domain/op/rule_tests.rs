@@ -277,7 +277,7 @@ fn account_has_a_quota_of_principals() {
         tags: Default::default(),
     };
     let (code, _) = cluster.refusal(ADMIN, Command::CreatePrincipal(command));
-    assert_eq!(code, "LimitExceededException");
+    assert_eq!(code, "LimitExceeded");
 }
 
 /// G-1, G-21, G-33, X-3: what a grant is, as it is listed: one key, one grantee, its operations, its issuing account; the
