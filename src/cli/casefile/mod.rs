@@ -27,7 +27,7 @@ pub use self::read::Problem;
 pub use self::report::{Ran, Report};
 pub use self::run::{Difference, Ended, run};
 
-use self::model::Reader;
+use self::model::{ReadCase, Reader};
 use self::read::Node;
 use super::Exit;
 use super::common::{Common, OutputForm};
@@ -160,8 +160,6 @@ fn is_wanted(case: &Case, filter: Option<&str>) -> bool {
             .any(|text| text.contains(filter))
     })
 }
-
-type ReadCase = Result<Case, (String, Problem)>;
 
 /// The cases of a file's text; policies that stand in files of their own are looked for in `folder`.
 ///
