@@ -195,7 +195,7 @@ fn parameter_facts(action: &str, params: &Node<'_>, caller: &mut Caller) -> Resu
 }
 
 /// `Tags` of the API: a list of `TagKey` and `TagValue`.
-pub fn tag_list(params: &Node<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, Problem> {
+pub fn tag_list(params: &Node<'_>) -> Result<super::PairList, Problem> {
     let tags = params.list("Tags")?;
     tags.iter()
         .map(|tag| {

@@ -22,12 +22,12 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::Value;
 
-pub use self::model::Case;
+pub use self::model::{Case, ReadCase};
 pub use self::read::Problem;
 pub use self::report::{Ran, Report};
 pub use self::run::{Difference, Ended, run};
 
-use self::model::{ReadCase, Reader};
+use self::model::Reader;
 use self::read::Node;
 use super::Exit;
 use super::common::{Common, OutputForm};
@@ -36,6 +36,8 @@ use super::output::Shown;
 
 /// Pairs of texts.
 type Pairs = BTreeMap<Arc<str>, Arc<str>>;
+/// Pairs of texts in the order of the file.
+type PairList = Vec<(Arc<str>, Arc<str>)>;
 
 /// Largest case file: some thousands of cases.
 const FILE_MAX: u64 = 64 << 20;
