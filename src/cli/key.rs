@@ -92,6 +92,12 @@ pub struct CreateArgs {
     /// As AWS names it [default: AWS_KMS]
     #[arg(long)]
     origin: Option<String>,
+    /// The custom key store that it is to live in; `--origin` is the store's type
+    #[arg(long, value_name = "STORE_ID")]
+    custom_key_store: Option<String>,
+    /// The key of the external key manager; for an external key store alone
+    #[arg(long, value_name = "XKS_KEY_ID")]
+    xks_key: Option<String>,
     /// Make it the primary of a multi-Region key
     #[arg(long)]
     multi_region: bool,
@@ -113,6 +119,8 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 spec,
                 usage,
                 origin,
+                custom_key_store,
+                xks_key,
                 multi_region,
                 tag,
                 bypass_policy_lockout_safety_check,
@@ -128,6 +136,8 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 bypass_policy_lockout_safety_check: flag(*bypass_policy_lockout_safety_check),
                 tags: tags(tag),
                 multi_region: flag(*multi_region),
+                custom_key_store_id: custom_key_store.clone(),
+                xks_key_id: xks_key.clone(),
             };
             let answer = client.call(request).await.map_err(|e| match &policy {
                 Some(policy) => policy.explain(e),
@@ -284,6 +294,9 @@ fn metadata(key: Option<&api::KeyMetadata>) -> Value {
         key_spec,
         multi_region,
         multi_region_key_type,
+        custom_key_store_id,
+        cloud_hsm_cluster_id,
+        xks_key_id,
     } = key;
     let metadata = object([
         ("AWSAccountId", json!(aws_account_id)),
@@ -299,6 +312,14 @@ fn metadata(key: Option<&api::KeyMetadata>) -> Value {
         ("KeySpec", json!(key_spec)),
         ("MultiRegion", json!(multi_region)),
         ("MultiRegionKeyType", json!(multi_region_key_type)),
+        ("CustomKeyStoreId", json!(custom_key_store_id)),
+        ("CloudHsmClusterId", json!(cloud_hsm_cluster_id)),
+        (
+            "XksKeyConfiguration",
+            xks_key_id
+                .as_ref()
+                .map_or(Value::Null, |id| object([("Id", json!(id))])),
+        ),
     ]);
     object([("KeyMetadata", metadata)])
 }

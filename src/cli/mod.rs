@@ -17,6 +17,7 @@ mod grant;
 mod identity;
 mod input;
 mod key;
+mod key_store;
 mod output;
 mod policy;
 mod process;
@@ -94,6 +95,9 @@ pub enum Command {
     /// Keys, their policies and their tags.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Custom key stores: containers of keys in a CloudHSM cluster or an external key manager.
+    #[command(subcommand)]
+    KeyStore(key_store::KeyStoreCommand),
     /// Aliases of keys.
     #[command(subcommand)]
     Alias(alias::AliasCommand),
@@ -142,6 +146,7 @@ async fn run(cli: &Cli) -> Exit {
         Command::Account(command) => account::run(common, command).await,
         Command::Identity(command) => identity::run(common, command).await,
         Command::Key(command) => key::run(common, command).await,
+        Command::KeyStore(command) => key_store::run(common, command).await,
         Command::Alias(command) => alias::run(common, command).await,
         Command::Grant(command) => grant::run(common, command).await,
         Command::Policy(command) => policy::run(command),

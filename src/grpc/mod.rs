@@ -5,6 +5,7 @@
 mod authorization;
 mod cluster;
 mod identity;
+mod key_stores;
 mod kms;
 mod status;
 
@@ -28,6 +29,7 @@ use crate::wire::v1;
 use crate::wire::v1::authorization_server::AuthorizationServer;
 use crate::wire::v1::cluster_server::ClusterServer;
 use crate::wire::v1::identity_server::IdentityServer;
+use crate::wire::v1::key_stores_server::KeyStoresServer;
 use crate::wire::v1::kms_server::KmsServer;
 
 /// Left of the call's own deadline for the way back, so that a caller hears why rather than of a timeout.
@@ -39,6 +41,9 @@ pub fn routes(app: Arc<App>) -> Routes {
     Routes::default()
         .add_service(
             KmsServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
+        )
+        .add_service(
+            KeyStoresServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
         )
         .add_service(
             IdentityServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
@@ -190,7 +195,10 @@ impl Api {
         let idempotency = idempotency.map(|IdempotencyKey { key, birth }| IdempotencyTerms {
             key,
             birth,
-            request_hash: request_hash(R::OPERATION, &terms.scope, &request),
+            request_hash: match request.without_secrets() {
+                Some(bound) => request_hash(R::OPERATION, &terms.scope, &bound),
+                None => request_hash(R::OPERATION, &terms.scope, &request),
+            },
         });
         let build = |material: &Material| -> Result<Change, Fault> {
             let Material { account, entropy } = *material;
@@ -203,6 +211,7 @@ impl Api {
                     command,
                     grant_tokens,
                 },
+                api::Change::Sealing { command, secret } => Change::Sealing { command, secret },
                 api::Change::RetireByToken { token, dry_run } => {
                     Change::RetireByToken { token, dry_run }
                 }

@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::cases_key_stores as key_stores;
 use grantd::domain::authz::authorize;
 use grantd::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
 use grantd::domain::authz::decision::{Decision, Outcome};
@@ -61,9 +62,6 @@ pub fn beyond_the_store(case: &Value) -> Option<&'static str> {
     let principals = world["principals"].as_object().unwrap().values();
     if principals.clone().any(|p| p.get("boundary").is_some()) {
         return Some("permissions boundaries");
-    }
-    if world.get("custom_key_stores").is_some() {
-        return Some("custom key stores");
     }
     for request in requests(case) {
         if request.get("vpce_policy").is_some() {
@@ -246,7 +244,11 @@ impl World {
             }
             keys.insert(name.clone(), (key.clone(), fact));
         }
+        let stores = key_stores::stores(world, &scope, NOW);
+        key_stores::place_keys(world, &stores, &mut keys);
         let firsts = keys.values().map(|(_, fact)| Fact::Key(Arc::clone(fact)));
+        let stores = stores.into_iter().map(|s| Fact::KeyStore(Arc::new(s)));
+        let firsts = stores.chain(firsts).collect::<Vec<_>>();
         let at = facts
             .iter()
             .position(|fact| matches!(fact, Fact::Alias(_)))
@@ -360,6 +362,7 @@ fn key_fact(key: &Value) -> Key {
         tags: pairs(&key["tags"]),
         policy: policy(&key["policy"], PolicyKind::Key),
         bindings: Arc::default(),
+        custom_key_store: None,
     }
 }
 
@@ -775,6 +778,13 @@ fn carry_out(world: &mut World, request: &Value) -> Result<Happened, Happened> {
         limit: params["Limit"].as_u64().map(|n| u32::try_from(n).unwrap()),
         marker: optional(&params["Marker"]),
     };
+    let drawn = world.draw("key store");
+    if let Some(call) = key_stores::call(&name, params, &page, drawn) {
+        return Ok(match call.map_err(|why| shape(&why))? {
+            key_stores::Call::Change(command) => change(world, request, command),
+            key_stores::Call::Question(question) => ask(world, request, &question),
+        });
+    }
     let change = |world: &mut World, command| Ok(change(world, request, command));
     match name.as_str() {
         "CreateKey" => {
@@ -810,6 +820,9 @@ fn carry_out(world: &mut World, request: &Value) -> Result<Happened, Happened> {
                 policy,
                 lockout_check,
                 tags: tag_list(&params["Tags"]).into_iter().collect(),
+                custom_key_store: key_stores::parsed(params, "CustomKeyStoreId")
+                    .map_err(|why| shape(&why))?,
+                xks_key: key_stores::parsed(params, "XksKeyId").map_err(|why| shape(&why))?,
             };
             change(world, Command::CreateKey(command))
         }
@@ -950,7 +963,7 @@ fn carry_out(world: &mut World, request: &Value) -> Result<Happened, Happened> {
                 "{name} is not carried out by this runner"
             );
             if let Some(key) = key {
-                check_usable(action, &key).map_err(rejected)?;
+                check_usable(action, &world.state, &key).map_err(rejected)?;
             }
             Ok(Happened::Allowed(Value::Null, Some(Box::new(decision))))
         }
@@ -1229,7 +1242,7 @@ fn cases_agree_with_a_whole_state() {
     };
     assert_eq!(
         agreed,
-        numbers(&[("api", 63), ("authz", 294), ("scenario", 15)])
+        numbers(&[("api", 74), ("authz", 294), ("scenario", 15)])
     );
     let beyond = beyond.into_iter().map(|(why, n)| (why.to_string(), n));
     assert_eq!(
@@ -1241,7 +1254,6 @@ fn cases_agree_with_a_whole_state() {
                 "cryptographic operations are carried out elsewhere, dry runs too",
                 1
             ),
-            ("custom key stores", 11),
             ("key deletion", 5),
             ("organizations", 11),
             ("permissions boundaries", 6),

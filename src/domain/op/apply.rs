@@ -60,6 +60,8 @@ pub fn query(
         Query::ListPrincipals(q) => answer(q, &cx),
         Query::GetPrincipalPolicy(q) => answer(q, &cx),
         Query::ListPrincipalPolicies(q) => answer(q, &cx),
+        Query::DescribeCustomKeyStores(q) => answer(q, &cx),
+        Query::ListKeyStoreWork(q) => answer(q, &cx),
         Query::DescribeKey(q) => answer(q, &cx),
         Query::GetKeyPolicy(q) => answer(q, &cx),
         Query::ListKeys(q) => answer(q, &cx),
@@ -138,6 +140,12 @@ fn run(
         Command::PutPrincipalPolicy(c) => change(c, state, at, caller, scope),
         Command::DeletePrincipalPolicy(c) => change(c, state, at, caller, scope),
         Command::CreateKey(c) => change(c, state, at, caller, scope),
+        Command::CreateCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::UpdateCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::ConnectCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::DisconnectCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::DeleteCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::ReportCustomKeyStore(c) => change(c, state, at, caller, scope),
         Command::PutKeyPolicy(c) => change(c, state, at, caller, scope),
         Command::EnableKey(c) => change(c, state, at, caller, scope),
         Command::DisableKey(c) => change(c, state, at, caller, scope),
@@ -244,9 +252,8 @@ fn replay(state: &State, effect: &Effect) -> Output {
         Effect::Done => Output::Done,
         Effect::Account(account) => Output::Account((**account).clone()),
         Effect::Principal(principal) => Output::Principal((**principal).clone()),
-        Effect::Key(key) => Output::Key(KeyDescription {
-            key: (**key).clone(),
-        }),
+        Effect::Key(key) => Output::Key(KeyDescription::of(state, key)),
+        Effect::KeyStore(id) => Output::KeyStore(id.clone()),
         Effect::Grant { id, depends_on } => Output::Grant(CreatedGrant {
             grant: state.grants().get(id).map(|grant| (**grant).clone()),
             id: *id,
@@ -260,7 +267,11 @@ fn effect_of(output: &Output) -> Effect {
         Output::Done => Effect::Done,
         Output::Account(account) => Effect::Account(Arc::new(account.clone())),
         Output::Principal(principal) => Effect::Principal(Arc::new(principal.clone())),
-        Output::Key(KeyDescription { key }) => Effect::Key(Arc::new(key.clone())),
+        Output::Key(KeyDescription {
+            key,
+            cloud_hsm_cluster: _, // the state tells it again
+        }) => Effect::Key(Arc::new(key.clone())),
+        Output::KeyStore(id) => Effect::KeyStore(id.clone()),
         Output::Grant(CreatedGrant {
             grant: _,
             id,

@@ -10,24 +10,31 @@ mod context;
 mod grants;
 mod identity;
 pub mod key_rules;
+pub mod key_stores;
 mod page;
 mod policies;
 mod principals;
 mod refusal;
+pub mod service_linked;
 pub mod table;
 mod tags;
 
 pub mod bootstrap;
+pub mod connect_custom_key_store;
 pub mod create_account;
 pub mod create_alias;
+pub mod create_custom_key_store;
 pub mod create_grant;
 pub mod create_key;
 pub mod create_principal;
 pub mod delete_alias;
+pub mod delete_custom_key_store;
 pub mod delete_principal;
 pub mod delete_principal_policy;
+pub mod describe_custom_key_stores;
 pub mod describe_key;
 pub mod disable_key;
+pub mod disconnect_custom_key_store;
 pub mod enable_key;
 pub mod get_key_policy;
 pub mod get_principal;
@@ -35,6 +42,7 @@ pub mod get_principal_policy;
 pub mod list_accounts;
 pub mod list_aliases;
 pub mod list_grants;
+pub mod list_key_store_work;
 pub mod list_keys;
 pub mod list_principal_policies;
 pub mod list_principals;
@@ -42,6 +50,7 @@ pub mod list_resource_tags;
 pub mod list_retirable_grants;
 pub mod put_key_policy;
 pub mod put_principal_policy;
+pub mod report_custom_key_store;
 pub mod retire_grant;
 pub mod revoke_grant;
 pub mod rotate_token_epoch;
@@ -49,15 +58,21 @@ pub mod tag_principal;
 pub mod tag_resource;
 pub mod untag_principal;
 pub mod untag_resource;
+pub mod update_custom_key_store;
 
 use std::sync::Arc;
 
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::decision::Decision;
 pub use crate::domain::authz::request::Scope;
-use crate::domain::ids::{AccountId, AliasArn, GrantId, KeyArn, PrincipalArn, RequestId};
+use crate::domain::ids::{
+    AccountId, AliasArn, CloudHsmClusterId, CustomKeyStoreId, GrantId, KeyArn, PrincipalArn,
+    RequestId,
+};
+use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
 use crate::domain::state::key::{Key, KeyState};
+use crate::domain::state::key_store::{Backing, ConnectionState, CustomKeyStore};
 use crate::domain::state::principal::{Account, Principal};
 use crate::domain::time::{Revision, Timestamp};
 
@@ -124,6 +139,18 @@ pub enum Command {
     DeletePrincipalPolicy(delete_principal_policy::DeletePrincipalPolicy),
     /// [`create_key`]
     CreateKey(create_key::CreateKey),
+    /// [`create_custom_key_store`]
+    CreateCustomKeyStore(create_custom_key_store::CreateCustomKeyStore),
+    /// [`update_custom_key_store`]
+    UpdateCustomKeyStore(update_custom_key_store::UpdateCustomKeyStore),
+    /// [`connect_custom_key_store`]
+    ConnectCustomKeyStore(connect_custom_key_store::ConnectCustomKeyStore),
+    /// [`disconnect_custom_key_store`]
+    DisconnectCustomKeyStore(disconnect_custom_key_store::DisconnectCustomKeyStore),
+    /// [`delete_custom_key_store`]
+    DeleteCustomKeyStore(delete_custom_key_store::DeleteCustomKeyStore),
+    /// [`report_custom_key_store`]
+    ReportCustomKeyStore(report_custom_key_store::ReportCustomKeyStore),
     /// [`put_key_policy`]
     PutKeyPolicy(put_key_policy::PutKeyPolicy),
     /// [`enable_key`]
@@ -159,6 +186,10 @@ pub enum Query {
     GetPrincipalPolicy(get_principal_policy::GetPrincipalPolicy),
     /// [`list_principal_policies`]
     ListPrincipalPolicies(list_principal_policies::ListPrincipalPolicies),
+    /// [`describe_custom_key_stores`]
+    DescribeCustomKeyStores(describe_custom_key_stores::DescribeCustomKeyStores),
+    /// [`list_key_store_work`]
+    ListKeyStoreWork(list_key_store_work::ListKeyStoreWork),
     /// [`describe_key`]
     DescribeKey(describe_key::DescribeKey),
     /// [`get_key_policy`]
@@ -235,6 +266,8 @@ pub enum Output {
     Principal(Principal),
     /// The key.
     Key(KeyDescription),
+    /// The custom key store that was made.
+    KeyStore(CustomKeyStoreId),
     /// The grant, and what a token of it must say.
     Grant(CreatedGrant),
 }
@@ -253,8 +286,28 @@ pub struct CreatedGrant {
 /// A key with what is derived from other facts.
 #[derive(Clone, Debug)]
 pub struct KeyDescription {
-    /// The key.
+    /// The key, its state as everybody sees it: its custom key store has a part in it (K-12).
     pub key: Key,
+    /// The CloudHSM cluster behind the custom key store that it lives in.
+    pub cloud_hsm_cluster: Option<CloudHsmClusterId>,
+}
+
+impl KeyDescription {
+    /// The key as `state` has it.
+    pub fn of(state: &State, key: &Key) -> Self {
+        let store = key.custom_key_store.as_ref();
+        let backing = store.and_then(|place| Some(&state.key_store(&place.store)?.backing));
+        Self {
+            key: Key {
+                state: state.key_state(key),
+                ..key.clone()
+            },
+            cloud_hsm_cluster: match backing {
+                Some(Backing::CloudHsm { cluster, .. }) => Some(cluster.clone()),
+                Some(Backing::External(_)) | None => None,
+            },
+        }
+    }
 }
 
 /// What a query gives back.
@@ -277,6 +330,8 @@ pub enum Answer {
     PolicyNames(Paged<Arc<str>>),
     /// A key.
     Key(KeyDescription),
+    /// Custom key stores, in the order of their ids.
+    KeyStores(Paged<CustomKeyStore>),
     /// Keys, in the order of their ids.
     Keys(Paged<KeyArn>),
     /// Aliases with their keys, in the order of their names.
@@ -333,6 +388,17 @@ crate::domain::state::closed_set! {
         Tag = "TagException",
         UnsupportedOperation = "UnsupportedOperationException",
         DryRunOperation = "DryRunOperationException",
+        CustomKeyStoreNotFound = "CustomKeyStoreNotFoundException",
+        CustomKeyStoreInvalidState = "CustomKeyStoreInvalidStateException",
+        CustomKeyStoreNameInUse = "CustomKeyStoreNameInUseException",
+        CustomKeyStoreHasCmks = "CustomKeyStoreHasCMKsException",
+        CloudHsmClusterInUse = "CloudHsmClusterInUseException",
+        CloudHsmClusterNotRelated = "CloudHsmClusterNotRelatedException",
+        XksProxyUriInUse = "XksProxyUriInUseException",
+        XksProxyUriEndpointInUse = "XksProxyUriEndpointInUseException",
+        XksProxyVpcEndpointServiceInUse = "XksProxyVpcEndpointServiceInUseException",
+        XksKeyAlreadyInUse = "XksKeyAlreadyInUseException",
+        UnmodifiableEntity = "UnmodifiableEntity",
         NoSuchEntity = "NoSuchEntity",
         EntityAlreadyExists = "EntityAlreadyExists",
         DeleteConflict = "DeleteConflict",
@@ -356,6 +422,8 @@ pub enum Event {
     AccountCreated(AccountId),
     /// A user or role came to be, changed, or went.
     PrincipalChanged(PrincipalArn, Change),
+    /// A custom key store came to be, changed or went; the state of its keys may have changed with it (K-12).
+    KeyStoreChanged(CustomKeyStoreId, KeyStoreChange),
     /// A key came to be or changed.
     KeyChanged(KeyArn, KeyChange),
     /// An alias came to be or went.
@@ -378,6 +446,19 @@ pub enum Change {
     Created,
     /// Its facts changed.
     Updated,
+    /// It went.
+    Deleted,
+}
+
+/// What happened to a custom key store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyStoreChange {
+    /// It came to be.
+    Created,
+    /// Its properties changed.
+    Updated,
+    /// Its connection is now in this state.
+    Connection(ConnectionState),
     /// It went.
     Deleted,
 }

@@ -8,6 +8,7 @@ use super::alias::Alias;
 use super::grant::Grant;
 use super::idempotency::IdempotencyRecord;
 use super::key::Key;
+use super::key_store::CustomKeyStore;
 use super::principal::{Account, Principal};
 use super::settings::Settings;
 use super::token_epoch::TokenEpoch;
@@ -35,6 +36,8 @@ pub enum Fact {
     Account(Arc<Account>),
     /// A user or role.
     Principal(Arc<Principal>),
+    /// A custom key store.
+    KeyStore(Arc<CustomKeyStore>),
     /// A key.
     Key(Arc<Key>),
     /// An alias.
@@ -52,6 +55,7 @@ impl Fact {
             Self::TokenEpoch(_) => "token epoch",
             Self::Account(_) => "account",
             Self::Principal(_) => "principal",
+            Self::KeyStore(_) => "custom key store",
             Self::Key(_) => "key",
             Self::Alias(_) => "alias",
             Self::Grant(_) => "grant",

@@ -11,6 +11,7 @@ use super::fact::{Fact, Header};
 use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal};
 use super::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
 use super::key::Key;
+use super::key_store::{Backing, Connection, CustomKeyStore, StoreKey, XksProxy, XksRoute};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
 use super::token_epoch::TokenEpoch;
@@ -144,6 +145,7 @@ impl Form {
             Fact::TokenEpoch(epoch) => self.token_epoch(epoch),
             Fact::Account(account) => self.account(account),
             Fact::Principal(principal) => self.principal(principal),
+            Fact::KeyStore(store) => self.key_store(store),
             Fact::Key(key) => self.key(key),
             Fact::Alias(alias) => self.alias(alias),
             Fact::Grant(grant) => self.grant(grant),
@@ -215,6 +217,7 @@ impl Form {
             tags,
             policy,
             bindings,
+            custom_key_store,
         } = key;
         self.shown(arn);
         self.revision(*born);
@@ -232,6 +235,74 @@ impl Form {
         for (arn, unique_id) in bindings.iter() {
             self.text(arn.as_str());
             self.text(unique_id.as_str());
+        }
+        self.option(
+            custom_key_store.as_ref(),
+            |form, StoreKey { store, xks_key }| {
+                form.text(store.as_str());
+                form.option(xks_key.as_ref(), |form, key| form.text(key.as_str()));
+            },
+        );
+    }
+
+    fn key_store(&mut self, store: &CustomKeyStore) {
+        let CustomKeyStore {
+            id,
+            account,
+            partition,
+            region,
+            name,
+            created_at,
+            born,
+            connection,
+            attempt,
+            backing,
+        } = store;
+        self.text(id.as_str());
+        self.number(account.number());
+        self.text(partition.as_str());
+        self.text(region.as_str());
+        self.text(name);
+        self.time(*created_at);
+        self.revision(*born);
+        self.text(connection.state().as_str());
+        let error = match connection {
+            Connection::Failed(code) => Some(*code),
+            Connection::Disconnected
+            | Connection::Connecting
+            | Connection::Connected
+            | Connection::Disconnecting => None,
+        };
+        self.option(error, |form, code| form.text(code.as_str()));
+        self.revision(*attempt);
+        self.text(backing.kind().as_str());
+        match backing {
+            Backing::CloudHsm {
+                cluster,
+                trust_anchor,
+                sealed_password,
+            } => {
+                self.text(cluster.as_str());
+                self.text(trust_anchor);
+                self.bytes(sealed_password);
+            }
+            Backing::External(XksProxy {
+                route,
+                endpoint,
+                path,
+                access_key_id,
+                sealed_secret,
+            }) => {
+                self.text(route.connectivity().as_str());
+                if let XksRoute::Vpc { service, owner } = route {
+                    self.text(service.as_str());
+                    self.number(owner.number());
+                }
+                self.text(endpoint.as_str());
+                self.text(path.as_str());
+                self.text(access_key_id.as_str());
+                self.bytes(sealed_secret);
+            }
         }
     }
 
@@ -316,6 +387,10 @@ impl Form {
             Effect::Account(account) => self.fact(&Fact::Account(Arc::clone(account))),
             Effect::Principal(principal) => self.fact(&Fact::Principal(Arc::clone(principal))),
             Effect::Key(key) => self.fact(&Fact::Key(Arc::clone(key))),
+            Effect::KeyStore(id) => {
+                self.text("key store id");
+                self.text(id.as_str());
+            }
             Effect::Grant {
                 id: GrantId(id),
                 depends_on,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::key::Key;
 use super::principal::{Account, Principal};
-use crate::domain::ids::GrantId;
+use crate::domain::ids::{CustomKeyStoreId, GrantId};
 use crate::domain::time::Revision;
 
 /// Whose key it is: the caller's identity and the key that it chose.
@@ -30,6 +30,8 @@ pub enum Effect {
     Principal(Arc<Principal>),
     /// The key, as it was then.
     Key(Arc<Key>),
+    /// The custom key store that was made; its secrets are not repeated.
+    KeyStore(CustomKeyStoreId),
     /// The grant that was made or found again.
     Grant {
         /// Its id; whether it still lives is the state's to say.

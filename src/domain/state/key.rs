@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::closed_set;
+use super::key_store::StoreKey;
 use super::{Bindings, Tags};
 use crate::domain::ids::KeyArn;
 use crate::domain::policy::Policy;
@@ -146,7 +147,7 @@ pub struct Key {
     pub usage: KeyUsage,
     /// Where its material comes from.
     pub origin: KeyOrigin,
-    /// Its state now.
+    /// Its own state. What callers see is [`super::State::key_state`]: it depends on the key's store, too (K-12).
     pub state: KeyState,
     /// Its part in a multi-Region set; `None` for a single-Region key.
     pub multi_region: Option<MultiRegionKeyType>,
@@ -158,4 +159,6 @@ pub struct Key {
     pub policy: Arc<Policy>,
     /// The users and roles that the key policy names, with the immutable ids that they had when it was put (ID-18).
     pub bindings: Arc<Bindings>,
+    /// The custom key store that it lives in (K-5).
+    pub custom_key_store: Option<StoreKey>,
 }

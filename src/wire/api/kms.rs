@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::key_stores::store_id;
 use super::shape::{self, Violations};
 use super::{
     Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
@@ -36,6 +37,7 @@ use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
 };
 use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
+use crate::domain::state::key_store::StoreKey;
 use crate::wire::v1;
 
 fn key_shape(key_id: &str) -> Violations {
@@ -72,6 +74,8 @@ impl IntoChange for v1::CreateKeyRequest {
             bypass_policy_lockout_safety_check,
             tags,
             multi_region,
+            custom_key_store_id,
+            xks_key_id,
         } = self;
         let mut violations = Violations::new();
         violations.optional("policy", policy.as_deref(), shape::POLICY);
@@ -88,7 +92,9 @@ impl IntoChange for v1::CreateKeyRequest {
             Some(origin) => violations.member("origin", &origin, KeyOrigin::ALL, KeyOrigin::as_str),
         };
         violations.tags("tags", &tags);
+        violations.optional("xksKeyId", xks_key_id.as_deref(), shape::XKS_KEY_ID);
         violations.finish()?;
+        let custom_key_store = custom_key_store_id.as_deref().map(store_id).transpose()?;
         let (Some(spec), Some(origin)) = (spec, origin) else {
             return Err(Invalid::validation(
                 "keySpec or origin is of no known value",
@@ -119,6 +125,9 @@ impl IntoChange for v1::CreateKeyRequest {
             policy: policy.map(arc),
             lockout_check: lockout_check(bypass_policy_lockout_safety_check),
             tags: distinct_tags(tags)?,
+            custom_key_store,
+            // Its shape has let it through.
+            xks_key: xks_key_id.and_then(|id| id.parse().ok()),
         })))
     }
 }
@@ -557,7 +566,10 @@ impl IntoQuery for v1::ListRetirableGrantsRequest {
 
 impl From<KeyDescription> for v1::KeyMetadata {
     fn from(described: KeyDescription) -> Self {
-        let KeyDescription { key } = described;
+        let KeyDescription {
+            key,
+            cloud_hsm_cluster,
+        } = described;
         let Key {
             arn,
             born: _, // a revision is no member of AWS's metadata
@@ -572,7 +584,12 @@ impl From<KeyDescription> for v1::KeyMetadata {
             tags: _,     // ListResourceTags tells them
             policy: _,   // GetKeyPolicy tells it
             bindings: _, // what the policy's principals were when it was put
+            custom_key_store,
         } = key;
+        let (store, xks_key) = match custom_key_store {
+            Some(StoreKey { store, xks_key }) => (Some(store), xks_key),
+            None => (None, None),
+        };
         Self {
             aws_account_id: arn.account.to_string(),
             key_id: arn.key_id.to_string(),
@@ -587,6 +604,9 @@ impl From<KeyDescription> for v1::KeyMetadata {
             key_spec: spec.to_string(),
             multi_region: multi_region.is_some(),
             multi_region_key_type: multi_region.map(|kind: MultiRegionKeyType| kind.to_string()),
+            custom_key_store_id: store.map(|store| store.to_string()),
+            cloud_hsm_cluster_id: cloud_hsm_cluster.map(|cluster| cluster.to_string()),
+            xks_key_id: xks_key.map(|key| key.to_string()),
         }
     }
 }
@@ -869,7 +889,7 @@ mod tests {
     fn command(request: impl IntoChange) -> Command {
         match request.into_change(&scope(), &drawn()).unwrap() {
             Change::Command { command, .. } => command,
-            Change::RetireByToken { .. } => panic!("not a command"),
+            Change::Sealing { .. } | Change::RetireByToken { .. } => panic!("not a command"),
         }
     }
 

@@ -6,9 +6,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Malformed;
+use super::key_stores::{KeyStoreRow, StoreKeyRow};
 use super::policy::{IdentityPolicyText, KeyPolicyText};
 use super::row::{Blob, Pairs, Shared, Stored, Str, Text, numbered, row};
-use crate::domain::ids::{AliasArn, Arn, KeyArn, PrincipalArn, ServicePrincipal, UniqueId};
+use crate::domain::ids::{
+    AliasArn, Arn, CustomKeyStoreId, KeyArn, PrincipalArn, ServicePrincipal, UniqueId,
+};
 use crate::domain::state::alias::Alias;
 use crate::domain::state::fact::Fact;
 use crate::domain::state::grant::{
@@ -28,6 +31,7 @@ numbered! {
         2 = Account(account: Shared<AccountRow>),
         3 = Principal(principal: Shared<PrincipalRow>),
         4 = Key(key: Shared<KeyRow>),
+        40 = KeyStore(store: Shared<KeyStoreRow>),
         5 = Alias(alias: Shared<AliasRow>),
         6 = Grant(grant: Shared<GrantRow>),
         7 = Idempotency(record: Shared<IdempotencyRecordRow>),
@@ -78,6 +82,7 @@ row! {
         tags: Pairs<Str, Str>,
         policy: KeyPolicyText,
         bindings: Pairs<Text<PrincipalArn>, Text<UniqueId>>,
+        custom_key_store: Option<StoreKeyRow>,
     }
 }
 
@@ -189,6 +194,7 @@ numbered! {
         2 = Account(account: Shared<AccountRow>),
         3 = Principal(principal: Shared<PrincipalRow>),
         4 = Key(key: Shared<KeyRow>),
+        40 = KeyStore(id: Text<CustomKeyStoreId>),
         5 = Grant {
             id: [u8; 32],
             depends_on: u64,

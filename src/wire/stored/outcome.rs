@@ -5,6 +5,7 @@
 use super::decision::DecisionRow;
 use super::facts::{AccountRow, GrantRow, KeyRow, PrincipalRow};
 use super::row::{Str, Text, numbered, row};
+use crate::domain::ids::{CloudHsmClusterId, CustomKeyStoreId};
 use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
 
 /// A rejection is an outcome too: every replica reaches the same one.
@@ -23,6 +24,7 @@ numbered! {
         2 = Account(account: AccountRow),
         3 = Principal(principal: PrincipalRow),
         4 = Key(key: KeyDescriptionRow),
+        40 = KeyStore(id: Text<CustomKeyStoreId>),
         5 = Grant(grant: CreatedGrantRow),
     }
 }
@@ -30,6 +32,7 @@ numbered! {
 row! {
     KeyDescriptionRow: KeyDescription {
         key: KeyRow,
+        cloud_hsm_cluster: Option<Text<CloudHsmClusterId>>,
     }
 }
 
