@@ -123,6 +123,12 @@ impl World {
         if self.state.principal(&arn).is_none() {
             self.add(text);
         }
+        self.known_caller(text)
+    }
+
+    /// A user, or a session of a role, that may not be there.
+    pub fn known_caller(&self, text: &str) -> Caller {
+        let arn: PrincipalArn = text.parse().unwrap();
         let unique_id = unique_id(&arn);
         by(match text.split_once(":role/") {
             None => Identity::User { arn, unique_id },
@@ -184,7 +190,8 @@ impl World {
         self.apply(&self.root(), create);
     }
 
-    fn apply(&mut self, caller: &Caller, command: Command) {
+    /// Applies a command that must succeed.
+    pub fn apply(&mut self, caller: &Caller, command: Command) {
         let entry = self.entry(caller, command);
         let at = self.next_revision();
         let applied = apply(&mut self.state, at, &entry);

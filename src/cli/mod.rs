@@ -6,6 +6,7 @@
 mod account;
 mod alias;
 mod authorize;
+pub mod casefile;
 mod cluster;
 mod common;
 mod completions;
@@ -57,8 +58,8 @@ impl From<Exit> for ExitCode {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; of `authorize`: allowed
-  1  of `authorize`: denied
+  0  done; of `authorize`: allowed; of `test`: all passed
+  1  of `authorize`: denied; of `test`: some failed
   2  error: refused, not reachable, outcome unknown, or not understood
 
 Variables: GRANTD_ENDPOINT, GRANTD_AS, GRANTD_SESSION_OF, GRANTD_REGION and GRANTD_OUTPUT stand for the options of the
@@ -114,6 +115,8 @@ pub enum Command {
     /// Writes a line each, `{"id": …, "decision": "allow|explicitDeny|implicitDeny", "decidedBy": …}`, or
     /// `{"id": …, "error": …}` for one that cannot be read; it goes on after such a line and exits with 2 at the end.
     Decide,
+    /// Test policies by cases, without a cluster.
+    Test(casefile::TestArgs),
     /// The settings of a node.
     #[command(subcommand)]
     Config(settings::ConfigCommand),
@@ -157,6 +160,7 @@ async fn run(cli: &Cli) -> Exit {
                 decided.map_err(|e| CliError::new(format!("cannot go on deciding: {e}"))),
             );
         }
+        Command::Test(args) => casefile::run_command(common, args),
         Command::Config(command) => settings::run(command),
         Command::Completions(args) => completions::run(args),
     };

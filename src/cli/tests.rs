@@ -47,6 +47,7 @@ fn every_command_of_the_documentation_parses() {
         "authorize --action kms:Decrypt --key k --at-least x.5 --encryption-context a=b --context aws:SourceIp=1.2.3.4",
         "policy check f --kind identity",
         "decide",
+        "test a.json folder --filter D-4 --junit r.xml --output json",
         "config sample",
         "config check node.toml",
         "completions zsh",

@@ -17,7 +17,7 @@ use super::freshness::{Instant, Proof, WhyNotFresh};
 use crate::domain::state::State;
 use crate::domain::time::{Incarnation, Position, Revision};
 use crate::env::{BootTime, Clock, timeout};
-use crate::replica::{NoReadIndex, Published, Replica};
+use crate::replica::{Published, Replica};
 
 /// Least and most time that a round may take. In between it is the bound: a proof that took longer proves nothing.
 const ROUND_MIN: Duration = Duration::from_millis(100);
@@ -435,6 +435,7 @@ impl ReadGate {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::replica::NoReadIndex;
 
     /// DESIGN section 1: a removed node refuses, and says so however many rounds find no leader afterwards.
     #[test]

@@ -9,7 +9,7 @@ use std::io::BufReader;
 use grantd::cli::decide::decide_lines;
 use grantd::domain::op::table::{Asks, Operation};
 use grantd::domain::policy::KmsAction;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{cases, cases_state};
 
@@ -42,15 +42,9 @@ fn of_operation(request: &Value) -> Feature {
         .iter()
         .any(|operation| matches!(operation.row().asks, Asks::Kms(kms) if Some(kms) == action));
     let is_use = action.is_some_and(KmsAction::is_cryptographic);
-    // The cryptography itself is carried out elsewhere; a dry run of it has nothing to ask here.
-    let is_dry_use = is_use && request.pointer("/params/DryRun") == Some(&json!(true));
     Feature {
-        name: if is_dry_use {
-            format!("dry run of {name}")
-        } else {
-            format!("operation {name}")
-        },
-        is_built: (is_operation || is_use) && !is_dry_use,
+        name: format!("operation {name}"),
+        is_built: is_operation || is_use,
     }
 }
 

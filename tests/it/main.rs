@@ -3,7 +3,6 @@
 mod agreement;
 mod api;
 mod cases;
-mod cases_key_stores;
 mod cases_state;
 mod cli;
 mod cluster;

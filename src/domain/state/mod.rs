@@ -355,8 +355,11 @@ impl State {
             let place = (arn.partition, arn.region.clone(), arn.account);
             self.key_counts.insert(place, count.saturating_add(1));
             self.keys_in_order.insert(arn);
-            self.key_stores.enter(&key);
         }
+        if let Some(old) = &old {
+            self.key_stores.leave(old);
+        }
+        self.key_stores.enter(&key);
         self.count(old.map(Fact::Key), Some(Fact::Key(key)));
     }
 

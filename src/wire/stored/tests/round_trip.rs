@@ -9,7 +9,9 @@ use proptest::prelude::*;
 
 use super::samples;
 use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
-use crate::domain::ids::{AccountId, GrantId, KeyId, KeyRef, Partition, RequestId, UniqueId};
+use crate::domain::ids::{
+    AccountId, CustomKeyStoreId, GrantId, KeyId, KeyRef, Partition, RequestId, UniqueId, XksKeyId,
+};
 use crate::domain::op::create_key::MultiRegion;
 use crate::domain::op::{self, Command, CreatedGrant, DryRun, Entry, LockoutCheck, Output};
 use crate::domain::op::{ErrorCode, Idempotency, Rejection, Scope, Semantics};

@@ -1,0 +1,497 @@
+//! A request of a case as a question to the engine: caller, condition keys, target.
+//!
+//! Imports ids, policy, state, authz. What the server computes itself is left to it; what a front would add is added
+//! here, as the rules on condition keys say (SPEC C.4).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::model::{ContextLine, Request, context_line, read_constraints};
+use super::outcome::Happened;
+use super::read::{Node, Problem};
+use super::world::{NOW, World, federating_user, unique_id};
+use crate::domain::authz::authorize;
+use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
+use crate::domain::authz::decision::Decision;
+use crate::domain::authz::request::{self, About, Parameters, Target};
+use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
+use crate::domain::ids::{AccountId, AliasArn, KeyRef, PrincipalArn, PrincipalKind};
+use crate::domain::policy::{Action, ActionTarget, KmsAction};
+use crate::domain::state::grant::{
+    ContextConstraint, GrantConstraints, GrantOperation, GrantOperations,
+};
+use crate::domain::state::key::Key;
+use crate::domain::time::Timestamp;
+
+/// Either a problem of the case, or what happened to the request.
+pub type Outcome<T> = Result<T, Stop>;
+
+/// Why a request goes no further.
+pub enum Stop {
+    /// The case cannot be run.
+    Problem(Problem),
+    /// The request was refused.
+    Happened(Happened),
+}
+
+impl From<Problem> for Stop {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Happened> for Stop {
+    fn from(happened: Happened) -> Self {
+        Self::Happened(happened)
+    }
+}
+
+/// The caller of a request.
+pub fn caller(request: &Request) -> Result<Caller, Problem> {
+    let at = |member: &str, why: String| Problem::at(format!("{}.{member}", request.path), why);
+    let principal = &request.principal;
+    let session_policy = request.session_policy.clone();
+    let session_tags = request.session_tags.clone();
+    let identity = if principal.starts_with("arn:") {
+        let arn: PrincipalArn = principal
+            .parse()
+            .map_err(|error| at("principal", format!("{error}")))?;
+        match arn.kind() {
+            PrincipalKind::Root => Identity::Root {
+                account: arn.account(),
+            },
+            PrincipalKind::User { .. } => {
+                let unique_id = unique_id(&arn);
+                Identity::User { arn, unique_id }
+            }
+            PrincipalKind::AssumedRole { .. } => {
+                let role = request.session_of.clone().ok_or_else(|| {
+                    at(
+                        "principal",
+                        "a session needs the ARN of its role: `session_of`".into(),
+                    )
+                })?;
+                let unique_id = unique_id(&role);
+                Identity::RoleSession {
+                    arn,
+                    role,
+                    unique_id,
+                    session_policy,
+                    session_tags,
+                }
+            }
+            PrincipalKind::FederatedUser { .. } => {
+                let federated_by = federating_user(request, &arn)?;
+                let unique_id = unique_id(&federated_by);
+                Identity::FederatedUser {
+                    arn,
+                    federated_by,
+                    unique_id,
+                    session_policy,
+                    session_tags,
+                }
+            }
+            PrincipalKind::Role { .. } => {
+                let why = "a role does not call by itself: name a session, and the role with `session_of`";
+                return Err(at("principal", why.into()));
+            }
+        }
+    } else {
+        let service = principal
+            .parse()
+            .map_err(|error| at("principal", format!("{error}")))?;
+        Identity::Service(service)
+    };
+    let one = |text: &str| ContextEntry::Single(text.into());
+    let mut context: BTreeMap<Arc<str>, ContextEntry> = BTreeMap::new();
+    context.insert("aws:sourceip".into(), one("203.0.113.10"));
+    context.insert("aws:securetransport".into(), one("true"));
+    for (key, line) in &request.context {
+        context.insert(key.to_lowercase().into(), entry(line));
+    }
+    Ok(Caller {
+        identity,
+        facts: RequestFacts {
+            via_service: request.via_service.clone(),
+            context,
+        },
+    })
+}
+
+fn entry(line: &ContextLine) -> ContextEntry {
+    match line {
+        ContextLine::One(text) => ContextEntry::Single(Arc::clone(text)),
+        ContextLine::Many(texts) => ContextEntry::Multi(texts.as_slice().into()),
+    }
+}
+
+/// The condition keys of the parameters of an operation that is only asked about.
+fn parameter_facts(action: &str, params: &Node<'_>, caller: &mut Caller) -> Result<(), Problem> {
+    let context = &mut caller.facts.context;
+    let mut add = |key: &str, value: ContextEntry| {
+        context.insert(key.to_lowercase().into(), value);
+    };
+    for (name, value) in params.members()? {
+        if value.value().is_null() {
+            continue;
+        }
+        match (action, name) {
+            ("CreateGrant", "Constraints") => {
+                for kind in ["EncryptionContextEquals", "EncryptionContextSubset"] {
+                    if !value.pairs(kind)?.is_empty() {
+                        add("kms:GrantConstraintType", ContextEntry::Single(kind.into()));
+                    }
+                }
+                if let Some(arn) = value.get("SourceArn") {
+                    add(
+                        "kms:GrantConstraintSourceArn",
+                        ContextEntry::Single(arn.text()?.into()),
+                    );
+                }
+            }
+            (_, "Tags") => {
+                let mut keys = Vec::new();
+                for (key, value) in tag_list(params)? {
+                    add(
+                        &format!("aws:RequestTag/{key}"),
+                        ContextEntry::Single(value),
+                    );
+                    keys.push(key);
+                }
+                add("aws:TagKeys", ContextEntry::Multi(keys.into()));
+            }
+            (_, "Operations") => add("kms:GrantOperations", entry(&context_line(&value)?)),
+            (_, "TagKeys") => add("aws:TagKeys", entry(&context_line(&value)?)),
+            (_, "KeyPairSpec") => add("kms:DataKeyPairSpec", entry(&context_line(&value)?)),
+            (_, "same_key") => add("kms:ReEncryptOnSameKey", entry(&context_line(&value)?)),
+            (_, "PendingWindowInDays") => add(
+                "kms:ScheduleKeyDeletionPendingWindowInDays",
+                entry(&context_line(&value)?),
+            ),
+            ("CreateKey", "Origin") => add("kms:KeyOrigin", entry(&context_line(&value)?)),
+            // Members that are no condition keys: structures of their own.
+            (_, "Policy" | "PolicyText" | "XksProxyAuthenticationCredential" | "Recipient") => {}
+            (_, other) => match value.value() {
+                Value::Object(_) => {}
+                _ => add(&format!("kms:{other}"), entry(&context_line(&value)?)),
+            },
+        }
+    }
+    if action == "CreateKey" {
+        for (key, default) in [
+            ("kms:keyspec", "SYMMETRIC_DEFAULT"),
+            ("kms:keyusage", "ENCRYPT_DECRYPT"),
+            ("kms:keyorigin", "AWS_KMS"),
+        ] {
+            context
+                .entry(key.into())
+                .or_insert_with(|| ContextEntry::Single(default.into()));
+        }
+    }
+    Ok(())
+}
+
+/// `Tags` of the API: a list of `TagKey` and `TagValue`.
+pub fn tag_list(params: &Node<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, Problem> {
+    let tags = params.list("Tags")?;
+    tags.iter()
+        .map(|tag| {
+            tag.only(&["TagKey", "TagValue"])?;
+            let text = |name: &str| tag.need(name)?.text().map(Arc::from);
+            Ok((text("TagKey")?, text("TagValue")?))
+        })
+        .collect()
+}
+
+/// `Operations` of a grant; `None` if one of them can stand in no grant (G-6).
+pub fn operations(params: &Node<'_>) -> Result<Option<Vec<GrantOperation>>, Problem> {
+    let texts = params.texts("Operations")?;
+    Ok(texts.iter().map(|text| text.parse().ok()).collect())
+}
+
+/// `Constraints` of a grant.
+pub fn constraints(params: &Node<'_>) -> Result<GrantConstraints, Problem> {
+    params.get("Constraints").map_or_else(
+        || Ok(GrantConstraints::default()),
+        |node| read_constraints(&node),
+    )
+}
+
+/// The time of a request: as its context says, for the server computes `aws:CurrentTime` itself.
+fn time_of(request: &Request) -> Result<Timestamp, Problem> {
+    let given = request
+        .context
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case("aws:CurrentTime"));
+    let Some((key, line)) = given else {
+        return Ok(NOW);
+    };
+    let text = match line {
+        ContextLine::One(text) => &**text,
+        ContextLine::Many(_) => "",
+    };
+    civil_millis(text)
+        .map(Timestamp::from_millis)
+        .ok_or_else(|| {
+            let why = "want a time such as 2026-07-14T16:10:00Z, from 1970 on";
+            Problem::at(format!("{}.context.{key}", request.path), why)
+        })
+}
+
+/// `YYYY-MM-DD`, with `Thh:mm:ss` and `Z` or without: milliseconds since 1970.
+fn civil_millis(text: &str) -> Option<u64> {
+    let (date, time) = match text.split_once('T') {
+        Some((date, time)) => (date, time.strip_suffix('Z')?),
+        None => (text, "00:00:00"),
+    };
+    let number = |text: &str, digits: usize| -> Option<u64> {
+        let plain = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+        plain.then(|| text.parse().ok()).flatten()
+    };
+    let mut date = date.splitn(3, '-');
+    let year = number(date.next()?, 4)?;
+    let month = number(date.next()?, 2)?;
+    let day = number(date.next()?, 2)?;
+    let mut time = time.splitn(3, ':');
+    let hour = number(time.next()?, 2)?;
+    let minute = number(time.next()?, 2)?;
+    let second = number(time.next()?, 2)?;
+    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days_of = |month: u64, year: u64| match month {
+        2 => 28 + u64::from(leap(year)),
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let is_date =
+        year >= 1970 && (1..=12).contains(&month) && (1..=days_of(month, year)).contains(&day);
+    if !is_date || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let years: u64 = (1970..year).map(|year| 365 + u64::from(leap(year))).sum();
+    let months: u64 = (1..month).map(|month| days_of(month, year)).sum();
+    let days = years + months + day - 1;
+    Some((((days * 24 + hour) * 60 + minute) * 60 + second) * 1000)
+}
+
+/// A key as a caller names it.
+pub fn key_ref(text: Option<&str>) -> Outcome<KeyRef> {
+    let Some(text) = text else {
+        return Err(Happened::shape("KeyId is required").into());
+    };
+    text.parse()
+        .map_err(|error| Happened::unresolved(&Unresolved::from(&error)).into())
+}
+
+/// A question to the engine, whole and owned.
+pub struct Question {
+    /// Who asks.
+    pub caller: Caller,
+    /// What.
+    pub action: Action,
+    /// On which key.
+    pub key: Option<Arc<Key>>,
+    /// The alias by which it was named, or that is meant itself.
+    alias: Option<AliasArn>,
+    named: Option<KeyRef>,
+    retiring: Option<PrincipalArn>,
+    account: AccountId,
+    operations: GrantOperations,
+    constraints: GrantConstraints,
+    encryption_context: super::Pairs,
+    retired: Option<Arc<crate::domain::state::grant::Grant>>,
+    now: Timestamp,
+}
+
+impl Question {
+    /// Reads a request as a question.
+    pub fn of(world: &World, request: &Request) -> Outcome<Self> {
+        let mut caller = caller(request)?;
+        if let Some(org) = caller.identity.account().and_then(|id| world.orgs.get(&id)) {
+            // Of organizations the caller's front knows, as it knows the caller.
+            let org = ContextEntry::Single(Arc::clone(org));
+            caller
+                .facts
+                .context
+                .insert("aws:principalorgid".into(), org);
+        }
+        let params = request.params();
+        parameter_facts(request.operation(), &params, &mut caller)?;
+        let action = Action::parse(&request.action);
+        let kms = action.kms().ok_or_else(|| {
+            let why = format!("`{}` is no action of KMS", request.action);
+            Problem::at(format!("{}.action", request.path), why)
+        })?;
+        let state = &world.state;
+        let text = |name: &str| params.get(name).map(|node| node.text()).transpose();
+        let grant_id = match &request.grant {
+            Some(grant) => Some(grant.as_str()),
+            None => text("GrantId")?,
+        };
+        let by_id = grant_id.and_then(|id| state.grants().get(&world.named_text(id).parse().ok()?));
+        let by_token = request
+            .grant_tokens
+            .iter()
+            .find_map(|token| state.grants().get(&world.token(token)?.1));
+        let retired = match kms {
+            KmsAction::RetireGrant => by_id.or(by_token),
+            _ => by_id,
+        };
+        let named = match &request.key_id {
+            Some(id) => Some(key_ref(Some(id))?),
+            None => retired.map(|grant| KeyRef::KeyArn(grant.key.clone())),
+        };
+        let account = match (caller.identity.account(), &named) {
+            (Some(account), _) => account,
+            // A service is in no account: a bare id names a key of the world.
+            (None, named) => account_of_bare(world, named.as_ref())
+                .ok_or_else(|| Problem::at(&request.path, "the world has no account"))?,
+        };
+        let key = match (kms.target(), &named) {
+            (ActionTarget::Key | ActionTarget::KeyAndAlias, Some(named)) => {
+                let key = resolve(state, &world.scope, account, named, alias_use(kms))
+                    .map_err(|why| Happened::unresolved(&why))?;
+                Some(Arc::clone(key))
+            }
+            _ => None,
+        };
+        let alias = match &request.resource {
+            None => None,
+            Some(arn) => Some(arn.parse().map_err(|error| {
+                let why = format!("only an alias can be the resource of a case: {error}");
+                Problem::at(format!("{}.resource", request.path), why)
+            })?),
+        };
+        let operations: GrantOperations = operations(&params)?
+            .unwrap_or_default()
+            .into_iter()
+            .collect();
+        let constraints = constraints(&params)?;
+        let mut encryption_context = match request.encryption_context.is_empty() {
+            true => params.pairs("EncryptionContext")?,
+            false => request.encryption_context.clone(),
+        };
+        if let (
+            KmsAction::CreateGrant,
+            Some(ContextConstraint::Equals(pairs) | ContextConstraint::Subset(pairs)),
+        ) = (kms, &constraints.context)
+        {
+            encryption_context = (**pairs).clone();
+        }
+        Ok(Self {
+            retiring: text("RetiringPrincipal")?.and_then(|arn| arn.parse().ok()),
+            now: time_of(request)?,
+            retired: retired.map(Arc::clone),
+            caller,
+            action,
+            key,
+            alias,
+            named,
+            account,
+            operations,
+            constraints,
+            encryption_context,
+        })
+    }
+
+    /// Another encryption context and another key: one half of ReEncrypt.
+    pub fn half(self, action: KmsAction, key: Arc<Key>, pairs: super::Pairs) -> Self {
+        Self {
+            action: Action::Kms(action),
+            key: Some(key),
+            encryption_context: pairs,
+            ..self
+        }
+    }
+
+    /// The question as the engine takes it.
+    pub fn request<'a>(&'a self, world: &'a World) -> request::Request<'a> {
+        let target = match (&self.alias, &self.key) {
+            (Some(alias), _) => Target::Alias(alias),
+            (None, Some(key)) => Target::Key {
+                key,
+                alias: self.named.as_ref().and_then(KeyRef::alias),
+            },
+            (None, None) => match &self.retiring {
+                Some(arn) if self.action.kms() == Some(KmsAction::ListRetirableGrants) => {
+                    Target::Principal(arn)
+                }
+                _ => Target::Account(self.account),
+            },
+        };
+        let about = match (self.action.kms(), &self.retired) {
+            (Some(KmsAction::CreateGrant), _) => {
+                About::NewGrant(&self.operations, &self.constraints)
+            }
+            (Some(KmsAction::RetireGrant), Some(grant)) => About::Retired(grant),
+            _ => About::Nothing,
+        };
+        request::Request {
+            caller: &self.caller,
+            scope: &world.scope,
+            action: self.action.clone(),
+            target,
+            encryption_context: &self.encryption_context,
+            about,
+            token_grants: &[],
+            parameters: Parameters::FromFront,
+            now: self.now,
+        }
+    }
+
+    /// What the engine says.
+    pub fn decide(&self, world: &World) -> Decision {
+        authorize(&world.state, &self.request(world))
+    }
+}
+
+/// The account of the key that a bare id or alias name means when the caller is in none; the first, if there is no such.
+fn account_of_bare(world: &World, named: Option<&KeyRef>) -> Option<AccountId> {
+    let accounts = || world.state.accounts(None).map(|account| account.id);
+    let holds = |account: &AccountId| {
+        named.is_some_and(|named| {
+            resolve(
+                &world.state,
+                &world.scope,
+                *account,
+                named,
+                AliasUse::Accepted,
+            )
+            .is_ok()
+        })
+    };
+    accounts().find(holds).or_else(|| accounts().next())
+}
+
+const fn alias_use(action: KmsAction) -> AliasUse {
+    if action.accepts_alias() {
+        AliasUse::Accepted
+    } else {
+        AliasUse::Refused
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn civil_time_is_read_from_1970_on() {
+        assert_eq!(civil_millis("1970-01-01"), Some(0));
+        assert_eq!(civil_millis("2026-11-22T00:00:00Z"), Some(NOW.as_millis()));
+        assert_eq!(civil_millis("2000-02-29T00:00:01Z"), Some(951_782_401_000));
+        for bad in [
+            "",
+            "2026",
+            "2026-13-01",
+            "2026-02-29",
+            "1969-12-31",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01T00:00:00",
+            "2026-01-01T00:00:0éZ",
+        ] {
+            assert_eq!(civil_millis(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,630 @@
+//! A request of a case carried out: as a command through `apply`, as a query, or as the use of a key.
+//!
+//! Imports domain. Never: a second way to write than `apply`; a member of a request that is silently left alone.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::ask::{Outcome, Question, Stop, caller, key_ref, operations, tag_list};
+use super::model::Request;
+use super::outcome::{Happened, grant_entry};
+use super::read::{Node, Problem};
+use super::stores;
+use super::world::{NOW, World};
+use crate::domain::authz::resolve::{AliasUse, resolve};
+use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
+use crate::domain::limits::GRANT_TOKENS_MAX;
+use crate::domain::op::key_rules::check_usable;
+use crate::domain::op::key_stores::check_random_source;
+use crate::domain::op::{
+    Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Rejection,
+    Semantics, apply, query,
+};
+use crate::domain::op::{
+    create_alias, create_grant, create_key, delete_alias, describe_key, disable_key, enable_key,
+    get_key_policy, list_aliases, list_grants, list_keys, list_resource_tags,
+    list_retirable_grants, put_key_policy, retire_grant, revoke_grant, tag_resource,
+    untag_resource,
+};
+use crate::domain::policy::KmsAction;
+use crate::domain::state::key::{Key, MultiRegionKeyType};
+use crate::domain::time::Revision;
+
+/// Members of a cryptographic operation. Those that are condition keys are read as such.
+const USE_MEMBERS: &[&str] = &[
+    "CiphertextBlob",
+    "CustomKeyStoreId",
+    "DestinationEncryptionAlgorithm",
+    "DestinationEncryptionContext",
+    "DestinationKeyId",
+    "DryRun",
+    "EncapsulationAlgorithm",
+    "EncryptionAlgorithm",
+    "EncryptionContext",
+    "GrantTokens",
+    "KeyAgreementAlgorithm",
+    "KeyPairSpec",
+    "KeySpec",
+    "Mac",
+    "MacAlgorithm",
+    "Message",
+    "MessageType",
+    "NumberOfBytes",
+    "Plaintext",
+    "PublicKey",
+    "Signature",
+    "SigningAlgorithm",
+    "SourceEncryptionAlgorithm",
+    "SourceEncryptionContext",
+    "SourceKeyId",
+    "same_key",
+];
+
+/// The members of a request, and which of them were looked at.
+pub struct Members<'a> {
+    node: Node<'a>,
+    used: RefCell<BTreeSet<&'static str>>,
+}
+
+impl<'a> Members<'a> {
+    fn new(node: Node<'a>) -> Self {
+        Self {
+            node,
+            used: RefCell::default(),
+        }
+    }
+
+    /// The member.
+    pub fn get(&self, name: &'static str) -> Option<Node<'a>> {
+        self.used.borrow_mut().insert(name);
+        self.node.get(name)
+    }
+
+    /// The member, which is a text.
+    pub fn text(&self, name: &'static str) -> Result<Option<Arc<str>>, Problem> {
+        let node = self.get(name);
+        node.map(|node| node.text().map(Arc::from)).transpose()
+    }
+
+    /// A text that may be the name of something bound earlier.
+    fn named(&self, world: &World, name: &'static str) -> Result<Option<Arc<str>>, Problem> {
+        let text = self.text(name)?;
+        Ok(text.map(|text| world.named_text(&text).into()))
+    }
+
+    fn flag(&self, name: &'static str) -> Result<Option<bool>, Problem> {
+        self.get(name).map(|node| node.flag()).transpose()
+    }
+
+    fn dry_run(&self) -> Result<DryRun, Problem> {
+        Ok(match self.flag("DryRun")? {
+            Some(true) => DryRun::Yes,
+            Some(false) | None => DryRun::No,
+        })
+    }
+
+    fn lockout_check(&self) -> Result<LockoutCheck, Problem> {
+        Ok(match self.flag("BypassPolicyLockoutSafetyCheck")? {
+            Some(true) => LockoutCheck::Bypass,
+            Some(false) => LockoutCheck::Run,
+            None => LockoutCheck::Unset,
+        })
+    }
+
+    /// `Limit` and `Marker`.
+    pub fn page(&self) -> Outcome<Page> {
+        let limit = match self.get("Limit") {
+            None => None,
+            Some(node) => {
+                let limit = u32::try_from(node.number()?);
+                Some(limit.map_err(|_| Happened::shape("Limit is too large"))?)
+            }
+        };
+        Ok(Page {
+            limit,
+            marker: self.text("Marker")?,
+        })
+    }
+
+    /// `Policy` as an object or a text, or `PolicyText`.
+    fn policy(&self) -> Result<Option<Arc<str>>, Problem> {
+        if let Some(text) = self.text("PolicyText")? {
+            return Ok(Some(text));
+        }
+        Ok(match self.get("Policy") {
+            None => None,
+            Some(node) => match node.value() {
+                Value::String(text) => Some(text.as_str().into()),
+                Value::Object(_) => Some(node.value().to_string().into()),
+                _ => return Err(node.problem("a policy is an object, or its text")),
+            },
+        })
+    }
+
+    /// Marks members that are read elsewhere.
+    fn elsewhere(&self, names: &[&'static str]) {
+        self.used.borrow_mut().extend(names);
+    }
+
+    /// Refuses members that nobody looked at.
+    fn finish(&self) -> Result<(), Problem> {
+        let mut known: Vec<&str> = self.used.borrow().iter().copied().collect();
+        known.extend(["KeyId", "GrantTokens"]);
+        self.node.only(&known)
+    }
+}
+
+/// Carries out a request.
+///
+/// # Errors
+/// [`Problem`]: the case cannot be run.
+pub fn call(world: &mut World, request: &Request) -> Result<Happened, Problem> {
+    match carry_out(world, request) {
+        Ok(happened) | Err(Stop::Happened(happened)) => Ok(happened),
+        Err(Stop::Problem(problem)) => Err(problem),
+    }
+}
+
+fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
+    let members = Members::new(request.params());
+    check_tokens(world, request)?;
+    let key_id = match &request.key_id {
+        Some(id) => Some(id.as_str()),
+        None => match members.get("KeyId") {
+            None => None,
+            Some(node) => Some(node.text()?),
+        },
+    };
+    let m = &members;
+    let command = match request.operation() {
+        "CreateKey" => create_key(world, request, m)?,
+        "PutKeyPolicy" => Command::PutKeyPolicy(put_key_policy::PutKeyPolicy {
+            key: key_ref(key_id)?,
+            policy_name: m.text("PolicyName")?,
+            policy: m.policy()?.ok_or_else(|| required("Policy"))?,
+            lockout_check: m.lockout_check()?,
+        }),
+        "EnableKey" => Command::EnableKey(enable_key::EnableKey {
+            key: key_ref(key_id)?,
+        }),
+        "DisableKey" => Command::DisableKey(disable_key::DisableKey {
+            key: key_ref(key_id)?,
+        }),
+        "CreateAlias" => Command::CreateAlias(create_alias::CreateAlias {
+            alias: m.text("AliasName")?.ok_or_else(|| required("AliasName"))?,
+            target: key_ref(target(m, key_id)?)?,
+        }),
+        "DeleteAlias" => Command::DeleteAlias(delete_alias::DeleteAlias {
+            alias: m.text("AliasName")?.ok_or_else(|| required("AliasName"))?,
+        }),
+        "TagResource" => {
+            m.elsewhere(&["Tags"]);
+            Command::TagResource(tag_resource::TagResource {
+                key: key_ref(key_id)?,
+                tags: tag_list(&m.node)?,
+            })
+        }
+        "UntagResource" => {
+            m.elsewhere(&["TagKeys"]);
+            let tag_keys = m.node.texts("TagKeys")?;
+            Command::UntagResource(untag_resource::UntagResource {
+                key: key_ref(key_id)?,
+                tag_keys: tag_keys.into_iter().map(Into::into).collect(),
+            })
+        }
+        "CreateGrant" => create_grant(world, m, key_id)?,
+        "RetireGrant" => retire_grant(world, m, key_id)?,
+        "RevokeGrant" => Command::RevokeGrant(revoke_grant::RevokeGrant {
+            key: key_ref(key_id)?,
+            grant_id: m
+                .named(world, "GrantId")?
+                .ok_or_else(|| required("GrantId"))?,
+            dry_run: m.dry_run()?,
+        }),
+        operation => match stores::command(world, operation, m)? {
+            Some(command) => command,
+            None => return ask(world, request, m, key_id),
+        },
+    };
+    members.finish()?;
+    change(world, request, command)
+}
+
+/// A member that is not there.
+pub fn required(member: &str) -> Stop {
+    Happened::shape(&format!("{member} is required")).into()
+}
+
+/// `TargetKeyId` of alias operations: `key_id`, or the member itself.
+fn target<'a>(m: &Members<'a>, key_id: Option<&'a str>) -> Result<Option<&'a str>, Problem> {
+    let member = m.get("TargetKeyId");
+    match (key_id, member) {
+        (Some(id), _) => Ok(Some(id)),
+        (None, Some(node)) => node.text().map(Some),
+        (None, None) => Ok(None),
+    }
+}
+
+/// ID-12: at most ten tokens, and each must be one that was given out.
+fn check_tokens(world: &World, request: &Request) -> Outcome<()> {
+    let mut tokens = request.params().texts("GrantTokens")?;
+    tokens.extend(request.grant_tokens.iter().cloned());
+    if tokens.len() > GRANT_TOKENS_MAX {
+        return Err(Happened::shape("at most 10 grant tokens").into());
+    }
+    if tokens.iter().all(|token| world.token(token).is_some()) {
+        return Ok(());
+    }
+    Err(Happened::Refused {
+        code: ErrorCode::InvalidGrantToken.as_str().into(),
+        message: "the grant token is not one that was given out".into(),
+    }
+    .into())
+}
+
+/// A word of a closed set of the API; another word is a shape violation (W-3).
+pub fn word<T: std::str::FromStr>(m: &Members<'_>, name: &'static str) -> Outcome<Option<T>> {
+    let text = m.text(name)?;
+    text.map(|text| {
+        text.parse()
+            .map_err(|_| Happened::shape(&format!("`{text}` is no {name}")).into())
+    })
+    .transpose()
+}
+
+fn create_key(world: &mut World, request: &Request, m: &Members<'_>) -> Outcome<Command> {
+    m.elsewhere(&["Tags"]);
+    let account = caller(request)?.identity.account().ok_or_else(|| {
+        let why = "a caller without an account makes no key";
+        Problem::at(format!("{}.principal", request.path), why)
+    })?;
+    let is_multi_region = m.flag("MultiRegion")? == Some(true);
+    let bytes = world.draw("key");
+    let tags = tag_list(&m.node)?;
+    Ok(Command::CreateKey(create_key::CreateKey {
+        account,
+        partition: world.scope.partition,
+        region: world.scope.region.clone(),
+        key_id: if is_multi_region {
+            KeyId::MultiRegion(bytes)
+        } else {
+            KeyId::Uuid(bytes)
+        },
+        description: m.text("Description")?.unwrap_or_default(),
+        spec: word(m, "KeySpec")?.unwrap_or(crate::domain::state::key::KeySpec::SymmetricDefault),
+        usage: word(m, "KeyUsage")?,
+        origin: word(m, "Origin")?.unwrap_or(crate::domain::state::key::KeyOrigin::AwsKms),
+        multi_region: if is_multi_region {
+            create_key::MultiRegion::Primary
+        } else {
+            create_key::MultiRegion::No
+        },
+        policy: m.policy()?,
+        lockout_check: m.lockout_check()?,
+        tags: tags.into_iter().collect(),
+        custom_key_store: stores::store_id(m)?,
+        xks_key: word(m, "XksKeyId")?,
+    }))
+}
+
+fn create_grant(world: &mut World, m: &Members<'_>, key_id: Option<&str>) -> Outcome<Command> {
+    m.elsewhere(&["Operations", "Constraints"]);
+    let operations = operations(&m.node)?
+        .ok_or_else(|| Happened::shape("an operation that no grant may hold"))?;
+    // Both kinds are passed on as sent: that only one may stand there is the operation's to say (U-21).
+    let pairs = |kind: &str| match m.node.get("Constraints") {
+        None => Ok(Arc::default()),
+        Some(node) => node.pairs(kind).map(Arc::new),
+    };
+    let (context_equals, context_subset) = (
+        pairs("EncryptionContextEquals")?,
+        pairs("EncryptionContextSubset")?,
+    );
+    let source_arn = match m.node.get("Constraints").and_then(|c| c.get("SourceArn")) {
+        None => None,
+        Some(node) => Some(node.text()?.into()),
+    };
+    let (first, second) = (world.draw("grant"), world.draw("grant"));
+    let mut id = [0; 32];
+    for (to, from) in id.iter_mut().zip(first.iter().chain(&second)) {
+        *to = *from;
+    }
+    Ok(Command::CreateGrant(create_grant::CreateGrant {
+        key: key_ref(key_id)?,
+        grant_id: GrantId(id),
+        grantee: m.text("GranteePrincipal")?,
+        grantee_service: m.text("GranteeServicePrincipal")?,
+        retiring: m.text("RetiringPrincipal")?,
+        retiring_service: m.text("RetiringServicePrincipal")?,
+        operations,
+        context_equals,
+        context_subset,
+        source_arn,
+        name: m.text("Name")?,
+        dry_run: m.dry_run()?,
+    }))
+}
+
+/// G-41: by token, or by key and id.
+fn retire_grant(world: &World, m: &Members<'_>, key_id: Option<&str>) -> Outcome<Command> {
+    let token = m.text("GrantToken")?;
+    let id = m.named(world, "GrantId")?;
+    let (key, grant_id): (KeyRef, Arc<str>) = match (token, id) {
+        (Some(token), None) => {
+            let Some((key, id)) = world.token(&token) else {
+                return Err(Happened::Refused {
+                    code: ErrorCode::InvalidGrantToken.as_str().into(),
+                    message: "the grant token is not one that was given out".into(),
+                }
+                .into());
+            };
+            (KeyRef::KeyArn(key.clone()), id.to_string().into())
+        }
+        (None, Some(id)) => (key_ref(key_id)?, id),
+        (Some(_), Some(_)) => {
+            return Err(Happened::shape("either a grant token, or key and grant id").into());
+        }
+        (None, None) => return Err(required("GrantToken or GrantId")),
+    };
+    Ok(Command::RetireGrant(retire_grant::RetireGrant {
+        key,
+        grant_id,
+        dry_run: m.dry_run()?,
+    }))
+}
+
+/// Applies a command to the state of the world.
+fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Happened> {
+    let entry = Entry {
+        proposed_at: NOW,
+        semantics: Semantics::CURRENT,
+        caller: caller(request)?,
+        scope: world.scope.clone(),
+        request_id: RequestId(world.draw("request")),
+        idempotency: None,
+        command,
+    };
+    let at = Revision(world.state.revision().0.saturating_add(1));
+    let applied = apply(&mut world.state, at, &entry);
+    Ok(match applied.outcome {
+        Err(rejection) => Happened::rejected(rejection),
+        Ok(Output::Grant(created)) => {
+            let mut answer = json!({ "GrantId": created.id.to_string() });
+            if let (Some(grant), Some(members)) = (created.grant, answer.as_object_mut()) {
+                let token = world.mint(&grant);
+                members.insert("GrantToken".into(), json!(token));
+            }
+            Happened::answered(answer)
+        }
+        Ok(Output::Key(description)) => {
+            Happened::answered(json!({ "KeyMetadata": metadata(&description.key) }))
+        }
+        Ok(Output::KeyStore(id)) => Happened::answered(json!({ "CustomKeyStoreId": id.as_str() })),
+        Ok(Output::Done | Output::Account(_) | Output::Principal(_)) => {
+            Happened::answered(json!({}))
+        }
+    })
+}
+
+/// Asks the state, or decides about the use of a key.
+fn ask(
+    world: &World,
+    request: &Request,
+    m: &Members<'_>,
+    key_id: Option<&str>,
+) -> Outcome<Happened> {
+    let question = match request.operation() {
+        "DescribeKey" => Query::DescribeKey(describe_key::DescribeKey {
+            key: key_ref(key_id)?,
+        }),
+        "GetKeyPolicy" => Query::GetKeyPolicy(get_key_policy::GetKeyPolicy {
+            key: key_ref(key_id)?,
+            policy_name: m.text("PolicyName")?,
+        }),
+        "ListKeys" => Query::ListKeys(list_keys::ListKeys { page: m.page()? }),
+        "ListAliases" => Query::ListAliases(list_aliases::ListAliases {
+            key: match key_id {
+                None => None,
+                Some(id) => Some(key_ref(Some(id))?),
+            },
+            page: m.page()?,
+        }),
+        "ListResourceTags" => Query::ListResourceTags(list_resource_tags::ListResourceTags {
+            key: key_ref(key_id)?,
+            page: m.page()?,
+        }),
+        "ListGrants" => Query::ListGrants(list_grants::ListGrants {
+            key: key_ref(key_id)?,
+            grant_id: m.named(world, "GrantId")?,
+            grantee: m.text("GranteePrincipal")?,
+            grantee_service: m.text("GranteeServicePrincipal")?,
+            page: m.page()?,
+        }),
+        "ListRetirableGrants" => {
+            Query::ListRetirableGrants(list_retirable_grants::ListRetirableGrants {
+                retiring: m.text("RetiringPrincipal")?,
+                retiring_service: m.text("RetiringServicePrincipal")?,
+                page: m.page()?,
+            })
+        }
+        "DescribeCustomKeyStores" => stores::describe(m)?,
+        _ => return use_key(world, request, m),
+    };
+    m.finish()?;
+    let caller = caller(request)?;
+    let answer = query(&world.state, &caller, &world.scope, NOW, &[], &question);
+    Ok(match answer {
+        Err(rejection) => Happened::rejected(rejection),
+        Ok(answer) => Happened::answered(told(answer)),
+    })
+}
+
+/// An answer with its members as AWS names them.
+fn told(answer: Answer) -> Value {
+    fn listed<T>(name: &str, paged: Paged<T>, show: impl Fn(&T) -> Value) -> Value {
+        let Paged { items, next } = paged;
+        let list: Vec<Value> = items.iter().map(show).collect();
+        let mut members = serde_json::Map::new();
+        members.insert(name.to_owned(), Value::Array(list));
+        members.insert("Truncated".into(), json!(next.is_some()));
+        if let Some(next) = next {
+            members.insert("NextMarker".into(), json!(&*next));
+        }
+        Value::Object(members)
+    }
+    match answer {
+        Answer::Grants(grants) => listed("Grants", grants, grant_entry),
+        Answer::KeyStores(stores) => listed("CustomKeyStores", stores, stores::entry),
+        Answer::Keys(keys) => listed(
+            "Keys",
+            keys,
+            |arn| json!({ "KeyId": arn.key_id.to_string(), "KeyArn": arn.to_string() }),
+        ),
+        Answer::Aliases(aliases) => listed("Aliases", aliases, |entry| {
+            json!({
+                "AliasName": entry.alias.name.as_str(),
+                "AliasArn": entry.alias.to_string(),
+                "TargetKeyId": entry.target.key_id.to_string(),
+            })
+        }),
+        Answer::Tags(tags) => listed(
+            "Tags",
+            tags,
+            |(key, value)| json!({ "TagKey": &**key, "TagValue": &**value }),
+        ),
+        Answer::Key(description) => json!({ "KeyMetadata": metadata(&description.key) }),
+        Answer::Policy { name, text } => json!({ "PolicyName": &*name, "Policy": &*text }),
+        Answer::PolicyNames(names) => listed("PolicyNames", names, |name| json!(&**name)),
+        Answer::Accounts(_) | Answer::Principal(_) | Answer::Principals(_) => json!({}),
+    }
+}
+
+fn metadata(key: &Key) -> Value {
+    json!({
+        "KeyId": key.arn.key_id.to_string(),
+        "Arn": key.arn.to_string(),
+        "AWSAccountId": key.arn.account.to_string(),
+        "Description": &*key.description,
+        "Enabled": key.state.as_str() == "Enabled",
+        "KeyState": key.state.as_str(),
+        "KeySpec": key.spec.as_str(),
+        "KeyUsage": key.usage.as_str(),
+        "Origin": key.origin.as_str(),
+        "KeyManager": key.manager.as_str(),
+        "MultiRegion": key.multi_region.is_some(),
+        "MultiRegionKeyType": key.multi_region.map(MultiRegionKeyType::as_str),
+        "CustomKeyStoreId": key.custom_key_store.as_ref().map(|place| place.store.as_str()),
+    })
+}
+
+/// A cryptographic operation: carried out elsewhere, by whoever holds the key material, if it is permitted and the key
+/// can be used; a dry run ends before (G-20).
+fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happened> {
+    let name = request.operation();
+    let is_re_encrypt = name == "ReEncrypt";
+    let is_use = is_re_encrypt
+        || KmsAction::by_name(name)
+            .is_some_and(|action| action.is_cryptographic() || action == KmsAction::GetPublicKey);
+    if !is_use {
+        let why =
+            format!("this version of grantd does not carry out `{name}`: the case cannot be run");
+        return Err(Problem::at(format!("{}.action", request.path), why).into());
+    }
+    m.elsewhere(USE_MEMBERS);
+    let dry_run = m.dry_run()?;
+    m.finish()?;
+    let happened = if is_re_encrypt {
+        re_encrypt(world, request, m)?
+    } else {
+        let question = Question::of(world, request)?;
+        let happened = used(world, &question)?;
+        if let ("GenerateRandom", Some(id)) = (name, stores::store_id(m)?) {
+            let account = caller(request)?.identity.account().ok_or_else(|| {
+                Problem::at(
+                    &request.path,
+                    "a caller without an account has no custom key store",
+                )
+            })?;
+            check_random_source(&world.state, &world.scope, account, &id)
+                .map_err(|no: Rejection| Happened::rejected(no))?;
+        }
+        happened
+    };
+    Ok(match dry_run {
+        DryRun::No => happened,
+        DryRun::Yes => Happened::Refused {
+            code: ErrorCode::DryRunOperation.as_str().into(),
+            message: "The request would have succeeded, but the DryRun option is set.".into(),
+        },
+    })
+}
+
+/// One use of one key: permitted, then possible (ST-2, ST-3).
+fn used(world: &World, question: &Question) -> Outcome<Happened> {
+    let decision = question.decide(world);
+    if !decision.is_allow() {
+        return Err(Happened::decided(decision).into());
+    }
+    if let (Some(key), Some(action)) = (&question.key, question.action.kms()) {
+        check_usable(action, &world.state, key).map_err(|no: Rejection| Happened::rejected(no))?;
+    }
+    Ok(Happened::decided(decision))
+}
+
+/// G-8: from the source key, named or the ciphertext's, and to the destination key, each with its own context.
+fn re_encrypt(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happened> {
+    let text = |name: &str| m.node.get(name).map(|node| node.text()).transpose();
+    let pairs = |name: &str| match m.node.get(name) {
+        None => Ok(request.encryption_context.clone()),
+        Some(_) => m.node.pairs(name),
+    };
+    let source = text("SourceKeyId")?.or(request.key_id.as_deref());
+    let destination = text("DestinationKeyId")?.ok_or_else(|| required("DestinationKeyId"))?;
+    let key = |named: Option<&str>| -> Outcome<Arc<Key>> {
+        let named = key_ref(named)?;
+        let account = caller(request)?.identity.account().unwrap_or(
+            world
+                .state
+                .accounts(None)
+                .next()
+                .map(|account| account.id)
+                .ok_or_else(|| Problem::at(&request.path, "the world has no account"))?,
+        );
+        let key = resolve(
+            &world.state,
+            &world.scope,
+            account,
+            &named,
+            AliasUse::Accepted,
+        );
+        Ok(Arc::clone(key.map_err(|why| Happened::unresolved(&why))?))
+    };
+    let (from, to) = (key(source)?, key(Some(destination))?);
+    let half = |action: KmsAction, named: Option<&str>, key: &Arc<Key>, pairs| {
+        let mut of = request.clone();
+        of.action = action.full_name().to_owned();
+        of.key_id = named.map(str::to_owned);
+        let same = from.arn == to.arn;
+        if let Some(members) = of.params.as_object_mut() {
+            members.insert("same_key".into(), json!(same));
+        }
+        Question::of(world, &of).map(|question| question.half(action, Arc::clone(key), pairs))
+    };
+    let reading = half(
+        KmsAction::ReEncryptFrom,
+        source,
+        &from,
+        pairs("SourceEncryptionContext")?,
+    )?;
+    let writing = half(
+        KmsAction::ReEncryptTo,
+        Some(destination),
+        &to,
+        pairs("DestinationEncryptionContext")?,
+    )?;
+    used(world, &reading)?;
+    used(world, &writing)
+}

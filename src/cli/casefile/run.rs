@@ -1,0 +1,180 @@
+//! One case from beginning to end: its world, its requests in order, what is expected of each.
+//!
+//! Never: a case that is passed although a part of it could not be run.
+
+use serde_json::{Value, json};
+
+use super::ask::{Question, Stop};
+use super::call::call;
+use super::model::{Case, Kind, Request, Step};
+use super::outcome::{Got, Happened, check, compare, field, line};
+use super::read::Problem;
+use super::world::World;
+
+/// Most pages that one listing may have: a listing that never ends is told.
+const PAGES_MAX: usize = 10_000;
+
+/// How a case ended.
+#[derive(Clone, Debug)]
+pub enum Ended {
+    /// As expected.
+    Passed,
+    /// Otherwise.
+    Failed(Box<Difference>),
+    /// It could not be run.
+    Broken(Problem),
+}
+
+/// What differs from what is expected.
+#[derive(Clone, Debug)]
+pub struct Difference {
+    /// The step, from 1, of a scenario.
+    pub step: Option<usize>,
+    /// The request, in short.
+    pub request: String,
+    /// What differs.
+    pub what: String,
+    /// What was expected, in one line.
+    pub expected: String,
+    /// What happened, in one line.
+    pub got: String,
+    /// Why, as the engine explains it.
+    pub explanation: String,
+}
+
+/// Runs a case.
+pub fn run(case: &Case) -> Ended {
+    match run_steps(case) {
+        Ok(None) => Ended::Passed,
+        Ok(Some(difference)) => Ended::Failed(Box::new(difference)),
+        Err(problem) => Ended::Broken(problem),
+    }
+}
+
+fn run_steps(case: &Case) -> Result<Option<Difference>, Problem> {
+    let mut world = World::of(case)?;
+    for (n, step) in case.steps.iter().enumerate() {
+        let before = world.state.clone();
+        let (happened, what) = run_step(&mut world, case.kind, step)?;
+        let Err(what) = what else {
+            continue;
+        };
+        let got = Got::of(&world, &happened);
+        // Explained on the state that the request met.
+        world.state = before;
+        return Ok(Some(Difference {
+            step: (case.kind == Kind::Scenario).then_some(n + 1),
+            request: in_short(&step.request),
+            what,
+            expected: line(&step.expected),
+            got: got.line(),
+            explanation: explanation(&world, &step.request, &got),
+        }));
+    }
+    Ok(None)
+}
+
+fn run_step(
+    world: &mut World,
+    kind: Kind,
+    step: &Step,
+) -> Result<(Happened, Result<(), String>), Problem> {
+    let mut happened = match kind {
+        Kind::Authz => match Question::of(world, &step.request) {
+            Ok(question) => Happened::decided(question.decide(world)),
+            Err(Stop::Happened(happened)) => happened,
+            Err(Stop::Problem(problem)) => return Err(problem),
+        },
+        Kind::Api | Kind::Scenario => call(world, &step.request)?,
+    };
+    let agrees = compare(&step.expected, &Got::of(world, &happened));
+    if agrees.is_err() {
+        return Ok((happened, agrees));
+    }
+    let mut largest = 0;
+    if step.paginate {
+        (happened, largest) = all_pages(world, &step.request, happened)?;
+    }
+    let Happened::Allowed { answer, .. } = &happened else {
+        return Ok((happened, Ok(())));
+    };
+    for (name, bound) in &step.bind {
+        let Some(value) = field(answer, name) else {
+            let why = format!("the answer has no `{name}` to bind to `{bound}`");
+            return Ok((happened, Err(why)));
+        };
+        world.names.insert(bound.clone(), value);
+    }
+    let holds = step
+        .asserts
+        .iter()
+        .try_for_each(|assert| check(world, assert, answer, largest));
+    Ok((happened, holds))
+}
+
+/// Follows the markers to the end; the answer with every entry, and the size of the largest page.
+fn all_pages(
+    world: &mut World,
+    request: &Request,
+    first: Happened,
+) -> Result<(Happened, usize), Problem> {
+    const LISTS: [&str; 4] = ["Grants", "Keys", "Aliases", "Tags"];
+    let (mut request, mut happened) = (request.clone(), first);
+    let (mut all, mut largest, mut list) = (Vec::new(), 0, "Grants");
+    for _ in 0..PAGES_MAX {
+        let Happened::Allowed { answer, .. } = &happened else {
+            return Ok((happened, largest));
+        };
+        let Some(name) = LISTS.iter().find(|name| answer.get(**name).is_some()) else {
+            let why = "`paginate` is for a listing";
+            return Err(Problem::at(&request.path, why));
+        };
+        list = name;
+        let page = answer.get(list).and_then(Value::as_array);
+        let page = page.map_or(&[][..], Vec::as_slice);
+        largest = largest.max(page.len());
+        all.extend(page.iter().cloned());
+        let Some(next) = answer.get("NextMarker").cloned() else {
+            let whole = [
+                (list.to_owned(), Value::Array(all)),
+                ("Truncated".to_owned(), json!(false)),
+            ];
+            let whole = Value::Object(whole.into_iter().collect());
+            return Ok((Happened::answered(whole), largest));
+        };
+        if let Some(members) = request.params.as_object_mut() {
+            members.insert("Marker".into(), next);
+        }
+        happened = call(world, &request)?;
+    }
+    let why = format!("the listing `{list}` has more than {PAGES_MAX} pages");
+    Err(Problem::at(&request.path, why))
+}
+
+fn in_short(request: &Request) -> String {
+    let mut text = format!("{} {}", request.principal, request.action);
+    if let Some(key) = &request.key_id {
+        text.push_str(&format!(" on {key}"));
+    }
+    if let Some(resource) = &request.resource {
+        text.push_str(&format!(" on {resource}"));
+    }
+    if !request.encryption_context.is_empty() {
+        let pairs = request.encryption_context.iter();
+        let pairs: Vec<String> = pairs.map(|(k, v)| format!("{k}={v}")).collect();
+        text.push_str(&format!(" with context {}", pairs.join(" ")));
+    }
+    let has_params = request.params.as_object().is_some_and(|p| !p.is_empty());
+    if has_params {
+        text.push_str(&format!(" {}", request.params));
+    }
+    text
+}
+
+/// Why it happened, as far as a decision tells.
+fn explanation(world: &World, request: &Request, got: &Got) -> String {
+    match Question::of(world, request) {
+        Ok(question) => question.decide(world).to_string(),
+        Err(_) => got.why.clone(),
+    }
+}

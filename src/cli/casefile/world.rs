@@ -1,0 +1,429 @@
+//! A world as a whole state: its facts are imported, and symbolic names are kept beside them.
+//!
+//! Imports ids, policy, state. Ids are made from names, so that two runs are the same.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::model::{Case, GrantLine, KeyLine, PrincipalLine, Request, World as Lines};
+use super::read::Problem;
+use super::stores;
+use crate::domain::authz::request::Scope;
+use crate::domain::authz::resolve::alias_arn;
+use crate::domain::ids::{
+    AccountId, GrantId, KeyArn, Partition, PrincipalArn, PrincipalKind, UniqueId,
+};
+use crate::domain::policy::Profile;
+use crate::domain::state::State;
+use crate::domain::state::alias::Alias;
+use crate::domain::state::fact::{Fact, Header};
+use crate::domain::state::grant::{
+    Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
+};
+use crate::domain::state::key::Key;
+use crate::domain::state::principal::{Account, Principal, PrincipalType};
+use crate::domain::state::settings::Settings;
+use crate::domain::time::{Incarnation, Revision, Timestamp};
+
+/// The time of every request that does not say another: 2026-11-22T00:00:00Z.
+pub const NOW: Timestamp = Timestamp::from_millis(1_795_305_600_000);
+
+/// A world as a state, and the names that its case uses.
+pub struct World {
+    /// The facts.
+    pub state: State,
+    /// The endpoint.
+    pub scope: Scope,
+    /// What a name in a later request stands for: symbolic grants, bound response fields.
+    pub names: BTreeMap<String, Value>,
+    /// The symbolic names of grants, for `decided_by`.
+    pub grants: BTreeMap<GrantId, String>,
+    /// The grants that tokens stand for: symbolic ids, and tokens as they were minted.
+    pub tokens: BTreeMap<String, (KeyArn, GrantId)>,
+    /// The organization of each account that is in one.
+    pub orgs: BTreeMap<AccountId, Arc<str>>,
+    /// Ids drawn and tokens minted so far.
+    drawn: u32,
+}
+
+/// What a case holds that this version does not: such a case is told, never passed.
+pub fn missing(case: &Case) -> Option<Problem> {
+    let Lines {
+        path,
+        accounts,
+        principals,
+        ..
+    } = &case.world;
+    let not = |path: &str, what: &str| {
+        let message = format!("this version of grantd holds no {what}: the case cannot be run");
+        Some(Problem::at(path, message))
+    };
+    if case.profile == Profile::Legacy2020 {
+        return not("profile", "profile `legacy-2020` on a whole state");
+    }
+    for (id, account) in accounts {
+        let path = format!("{path}.accounts.{id}");
+        if account.scps.is_some() {
+            return not(&path, "service control policies");
+        }
+        if account.rcps.is_some() {
+            return not(&path, "resource control policies");
+        }
+    }
+    if let Some(line) = principals.values().find(|line| line.boundary.is_some()) {
+        return not(&line.path, "permissions boundaries");
+    }
+    let mut requests = case.steps.iter().map(|step| &step.request);
+    if let Some(request) = requests.find(|request| request.endpoint_policy.is_some()) {
+        return not(&request.path, "VPC endpoint policies");
+    }
+    None
+}
+
+/// Sixteen bytes that stand for a text.
+pub fn entropy(text: &str) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    for (to, from) in bytes
+        .iter_mut()
+        .zip(blake3::hash(text.as_bytes()).as_bytes())
+    {
+        *to = *from;
+    }
+    bytes
+}
+
+/// The immutable id of a user or role; of others, their account's.
+pub fn unique_id(arn: &PrincipalArn) -> UniqueId {
+    match arn.kind() {
+        PrincipalKind::User { .. } => UniqueId::of_new_user(&entropy(arn.as_str())),
+        PrincipalKind::Role { .. } => UniqueId::of_new_role(&entropy(arn.as_str())),
+        PrincipalKind::Root
+        | PrincipalKind::AssumedRole { .. }
+        | PrincipalKind::FederatedUser { .. } => UniqueId::of_account(arn.account()),
+    }
+}
+
+/// The user that made a federated user: as the request says, or one that holds the policies which the world gives it.
+pub fn federating_user(request: &Request, arn: &PrincipalArn) -> Result<PrincipalArn, Problem> {
+    match &request.federated_by {
+        Some(by) => Ok(by.clone()),
+        None => format!(
+            "arn:{}:iam::{}:user/federator",
+            arn.partition(),
+            arn.account()
+        )
+        .parse()
+        .map_err(|error| Problem::at(&request.path, format!("{error}"))),
+    }
+}
+
+impl World {
+    /// The world of a case.
+    ///
+    /// # Errors
+    /// [`Problem`]: facts that cannot be, or that this version does not hold.
+    pub fn of(case: &Case) -> Result<Self, Problem> {
+        if let Some(problem) = missing(case) {
+            return Err(problem);
+        }
+        let lines = &case.world;
+        let partition = lines
+            .keys
+            .values()
+            .next()
+            .map_or(Partition::Aws, |key| key.arn.partition);
+        let scope = Scope {
+            partition,
+            region: lines.region.clone(),
+        };
+        let principals = principals_of(case)?;
+        let mut accounts: Vec<AccountId> = lines.accounts.keys().copied().collect();
+        accounts.extend(principals.keys().map(PrincipalArn::account));
+        accounts.extend(lines.keys.values().map(|key| key.arn.account));
+        accounts.extend(lines.stores.values().map(|store| store.account));
+        for step in &case.steps {
+            if let Ok(arn) = step.request.principal.parse::<PrincipalArn>() {
+                accounts.push(arn.account());
+            }
+        }
+        accounts.sort_unstable();
+        accounts.dedup();
+
+        let mut facts: Vec<Fact> = Vec::new();
+        for id in accounts {
+            facts.push(Fact::Account(Arc::new(Account {
+                id,
+                name: "".into(),
+                created_at: NOW,
+                born: Revision(1),
+            })));
+        }
+        for (arn, line) in &principals {
+            facts.push(Fact::Principal(Arc::new(principal(arn, line))));
+        }
+        let mut aliases = Vec::new();
+        let stores = stores::stores(lines, &scope)?;
+        let places = stores::places(lines, &stores)?;
+        facts.extend(stores.iter().cloned().map(Arc::new).map(Fact::KeyStore));
+        for (name, line) in &lines.keys {
+            let mut fact = key(line);
+            stores::put(&mut fact, places.get(name), &stores);
+            let fact = Arc::new(fact);
+            let at = Scope {
+                partition: line.arn.partition,
+                region: line.arn.region.clone(),
+            };
+            aliases.extend(line.aliases.iter().map(|alias| {
+                Fact::Alias(Arc::new(Alias {
+                    arn: alias_arn(&at, fact.arn.account, alias),
+                    target: fact.arn.clone(),
+                    created_at: NOW,
+                    updated_at: NOW,
+                }))
+            }));
+            facts.push(Fact::Key(fact));
+        }
+        facts.extend(aliases);
+        let (mut names, mut grants) = (BTreeMap::new(), BTreeMap::new());
+        let mut tokens = BTreeMap::new();
+        for (symbol, line) in &lines.grants {
+            let key = lines.keys.get(&line.key).ok_or_else(|| {
+                let why = format!("no key of the world is called `{}`", line.key);
+                Problem::at(format!("{}.key", line.path), why)
+            })?;
+            let fact = grant(symbol, line, &key.arn, principals.keys())?;
+            names.insert(symbol.clone(), json!(fact.id.to_string()));
+            grants.insert(fact.id, symbol.clone());
+            tokens.insert(symbol.clone(), (fact.key.clone(), fact.id));
+            facts.push(Fact::Grant(Arc::new(fact)));
+        }
+        for line in lines.keys.values() {
+            facts.extend(
+                (0..line.grant_count).map(|n| Fact::Grant(Arc::new(unrelated_grant(n, &line.arn)))),
+            );
+        }
+        let header = Header {
+            incarnation: Incarnation([7; 16]),
+            revision: Revision(10),
+            clock: NOW,
+            settings: Settings::default(),
+        };
+        let state = State::import(header, facts)
+            .map_err(|error| Problem::at(&lines.path, error.to_string()))?;
+        let orgs = lines
+            .accounts
+            .iter()
+            .filter_map(|(id, account)| Some((*id, account.org_id.clone()?)))
+            .collect();
+        Ok(Self {
+            state,
+            scope,
+            names,
+            grants,
+            tokens,
+            orgs,
+            drawn: 0,
+        })
+    }
+
+    /// Sixteen bytes that no other draw of this run gives.
+    pub fn draw(&mut self, what: &str) -> [u8; 16] {
+        self.drawn = self.drawn.saturating_add(1);
+        entropy(&format!("{what} {}", self.drawn))
+    }
+
+    /// A token of a grant, another one each time.
+    pub fn mint(&mut self, grant: &Grant) -> String {
+        self.drawn = self.drawn.saturating_add(1);
+        let token = format!("token-{}-{}", self.drawn, grant.id);
+        self.tokens
+            .insert(token.clone(), (grant.key.clone(), grant.id));
+        token
+    }
+
+    /// What a value stands for: a name's meaning, or the value itself; in lists, each entry's.
+    pub fn named(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => self
+                .names
+                .get(text)
+                .cloned()
+                .unwrap_or_else(|| value.clone()),
+            Value::Array(all) => all.iter().map(|item| self.named(item)).collect(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.clone(),
+        }
+    }
+
+    /// What a text stands for.
+    pub fn named_text(&self, text: &str) -> String {
+        match self.names.get(text) {
+            Some(Value::String(meaning)) => meaning.clone(),
+            _ => text.to_owned(),
+        }
+    }
+
+    /// The grant of a token: a symbolic grant, or a token that was minted, by its name or as it is.
+    pub fn token(&self, text: &str) -> Option<&(KeyArn, GrantId)> {
+        self.tokens
+            .get(text)
+            .or_else(|| self.tokens.get(&self.named_text(text)))
+    }
+}
+
+/// Every user and role: those that are listed, and the callers, which may be assumed to exist.
+fn principals_of(case: &Case) -> Result<BTreeMap<PrincipalArn, PrincipalLine>, Problem> {
+    let mut principals = BTreeMap::new();
+    for (text, line) in &case.world.principals {
+        if matches!(line.kind.as_str(), "user" | "role") {
+            let arn: PrincipalArn = text
+                .parse()
+                .map_err(|error| Problem::at(&line.path, format!("{error}")))?;
+            let fits = match arn.kind() {
+                PrincipalKind::User { .. } => line.kind == "user",
+                PrincipalKind::Role { .. } => line.kind == "role",
+                _ => false,
+            };
+            if !fits {
+                let why = format!("`{text}` is no ARN of a {}", line.kind);
+                return Err(Problem::at(format!("{}.type", line.path), why));
+            }
+            principals.insert(arn, line.clone());
+        }
+    }
+    for request in case.steps.iter().map(|step| &step.request) {
+        let caller = request.principal.parse::<PrincipalArn>().ok();
+        let named = [
+            caller.as_ref(),
+            request.session_of.as_ref(),
+            request.federated_by.as_ref(),
+        ];
+        for arn in named.into_iter().flatten() {
+            match arn.kind() {
+                PrincipalKind::User { .. } | PrincipalKind::Role { .. } => {
+                    principals.entry(arn.clone()).or_default();
+                }
+                PrincipalKind::FederatedUser { .. } => {
+                    let held = case.world.principals.get(arn.as_str()).cloned();
+                    principals
+                        .entry(federating_user(request, arn)?)
+                        .or_insert_with(|| held.unwrap_or_default());
+                }
+                PrincipalKind::Root | PrincipalKind::AssumedRole { .. } => {}
+            }
+        }
+    }
+    Ok(principals)
+}
+
+fn principal(arn: &PrincipalArn, line: &PrincipalLine) -> Principal {
+    let own = line.identity_policies.iter();
+    let policies = own
+        .chain(&line.group_policies)
+        .enumerate()
+        .map(|(n, policy)| (format!("p{n}").into(), Arc::clone(policy)))
+        .collect();
+    Principal {
+        arn: arn.clone(),
+        unique_id: unique_id(arn),
+        kind: match arn.kind() {
+            PrincipalKind::User { .. } => PrincipalType::User,
+            _ => PrincipalType::Role,
+        },
+        created_at: NOW,
+        born: Revision(2),
+        tags: line.tags.clone(),
+        policies,
+    }
+}
+
+fn key(line: &KeyLine) -> Key {
+    Key {
+        arn: line.arn.clone(),
+        born: Revision(3),
+        created_at: NOW,
+        description: "".into(),
+        spec: line.spec,
+        usage: line.usage,
+        origin: line.origin,
+        state: line.state,
+        multi_region: line.multi_region,
+        manager: line.manager,
+        tags: line.tags.clone(),
+        policy: Arc::clone(&line.policy),
+        bindings: Arc::default(),
+        custom_key_store: None,
+    }
+}
+
+fn grant_principal<'a>(
+    text: &str,
+    path: &str,
+    principals: impl Iterator<Item = &'a PrincipalArn>,
+) -> Result<GrantPrincipal, Problem> {
+    if !text.starts_with("arn:") {
+        return text
+            .parse()
+            .map(GrantPrincipal::Service)
+            .map_err(|error| Problem::at(path, format!("{error}")));
+    }
+    let arn: PrincipalArn = text
+        .parse()
+        .map_err(|error| Problem::at(path, format!("{error}")))?;
+    let unique_id = match arn.kind() {
+        // ID-19: the session's ARN has lost the role's path; the role of that name is meant.
+        PrincipalKind::AssumedRole { role, .. } => principals
+            .filter(|other| other.account() == arn.account())
+            .find(|other| matches!(other.kind(), PrincipalKind::Role { name, .. } if name == role))
+            .map_or_else(|| UniqueId::of_account(arn.account()), unique_id),
+        _ => unique_id(&arn),
+    };
+    Ok(GrantPrincipal::Arn { arn, unique_id })
+}
+
+fn grant<'a>(
+    symbol: &str,
+    line: &GrantLine,
+    key: &KeyArn,
+    principals: impl Iterator<Item = &'a PrincipalArn> + Clone,
+) -> Result<Grant, Problem> {
+    let named = |text: &str, name: &str| {
+        grant_principal(text, &format!("{}.{name}", line.path), principals.clone())
+    };
+    let retiring = line.retiring.as_deref();
+    Ok(Grant {
+        id: GrantId(*blake3::hash(symbol.as_bytes()).as_bytes()),
+        key: key.clone(),
+        grantee: named(&line.grantee, "grantee")?,
+        retiring: retiring.map(|text| named(text, "retiring")).transpose()?,
+        operations: line.operations,
+        constraints: line.constraints.clone(),
+        name: line.name.clone(),
+        issuing_account: line.issuing_account,
+        created_at: NOW,
+        born: Revision(5),
+    })
+}
+
+/// One of the grants of `grant_count`: it concerns nobody.
+fn unrelated_grant(n: u64, key: &KeyArn) -> Grant {
+    let arn = PrincipalArn::root_of(key.partition, key.account);
+    let mut bytes = key.to_string().into_bytes();
+    bytes.extend(n.to_le_bytes());
+    Grant {
+        id: GrantId(*blake3::hash(&bytes).as_bytes()),
+        key: key.clone(),
+        grantee: GrantPrincipal::Arn {
+            unique_id: unique_id(&arn),
+            arn,
+        },
+        retiring: None,
+        operations: GrantOperations::from_iter([GrantOperation::Sign]),
+        constraints: GrantConstraints::default(),
+        name: None,
+        issuing_account: key.account,
+        created_at: NOW,
+        born: Revision(5),
+    }
+}
