@@ -35,5 +35,8 @@ grantd authorize --principal arn:aws:iam::111122223333:user/Worker --action kms:
 # A policy that is wrong is refused with its line, its column and a way to mend it (exit code 2: error).
 grantd policy check tests/examples/identity-policy-tag-as-published.json --kind identity # exit 2
 
+# What is legal but surprising is told, too (exit code 1: warnings): here, that the Deny also meets requests without an alias.
+grantd policy lint tests/examples/identity-policy-alias-deny.json # exit 1
+
 # The nodes: who leads, what each has applied, and how old its state may be.
 grantd cluster status --as operator

@@ -39,6 +39,35 @@ impl Text {
         );
         CliError::from(error).excerpt(excerpt)
     }
+
+    /// Tells on standard error what is surprising in this policy, which was put all the same.
+    pub(super) fn warn(&self, warnings: &[api::PolicyWarning]) {
+        for warning in warnings {
+            eprint!("{}", self.render_warning(warning));
+        }
+    }
+
+    /// A warning with the line of this text that it is about.
+    pub(super) fn render_warning(&self, warning: &api::PolicyWarning) -> String {
+        let api::PolicyWarning {
+            code,
+            rule,
+            line,
+            column,
+            offending,
+            message,
+            help,
+        } = warning;
+        let place = |n: &u32| usize::try_from(*n).unwrap_or(usize::MAX);
+        let excerpt = super::excerpt::excerpt(
+            &self.name,
+            &self.text,
+            place(line),
+            place(column),
+            offending,
+        );
+        format!("warning[{code}]: {message} ({rule})\n{excerpt}help: {help}\n")
+    }
 }
 
 /// A policy: `-` is standard input, what begins with `{` is the text itself, all else is a file, with or without `@`.
@@ -184,6 +213,27 @@ mod tests {
             ("a".to_owned(), "2".to_owned()),
         ];
         assert!(map::<std::collections::BTreeMap<_, _>>("--context", &twice).is_err());
+    }
+
+    #[test]
+    fn warning_is_rendered_with_its_rule_and_the_line_it_is_about() {
+        let text = Text {
+            name: "p.json".to_owned(),
+            text: "{\n  \"a\": \"*\"\n}".to_owned(),
+        };
+        let warning = api::PolicyWarning {
+            code: "everyone".to_owned(),
+            rule: "P-22".to_owned(),
+            line: 2,
+            column: 8,
+            offending: "*".to_owned(),
+            message: "everyone is allowed".to_owned(),
+            help: "name them".to_owned(),
+        };
+        assert_eq!(
+            text.render_warning(&warning),
+            "warning[everyone]: everyone is allowed (P-22)\n --> p.json:2:8\n  |\n2 |   \"a\": \"*\"\n  |        ^\nhelp: name them\n"
+        );
     }
 
     #[test]

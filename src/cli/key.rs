@@ -144,6 +144,9 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 None => e.into(),
             });
             let answer = answer?.answer;
+            if let Some(policy) = &policy {
+                policy.warn(&answer.policy_warnings);
+            }
             Ok(Shown::answer(
                 metadata(answer.key_metadata.as_ref()),
                 answer.header.as_ref(),
@@ -198,6 +201,7 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 .await
                 .map_err(|e| policy.explain(e))?
                 .answer;
+            policy.warn(&answer.policy_warnings);
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
         KeyCommand::GetPolicy { key } => {

@@ -1,6 +1,6 @@
 //! The command line: one file a family of commands.
 //!
-//! Imports client, config, domain, node, telemetry. Never: a transport, a decision of its own (`decide` and `policy check`
+//! Imports client, config, domain, node, telemetry. Never: a transport, a decision of its own (`decide` and `policy`
 //! ask the domain), a write that the client library does not send.
 
 mod account;
@@ -42,6 +42,8 @@ pub enum Exit {
     Success,
     /// Of `authorize`: denied, explicitly or not.
     Denied,
+    /// Of `policy lint`: valid, with warnings.
+    Warned,
     /// Not done, or not known.
     Error,
 }
@@ -50,7 +52,7 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
-            Exit::Denied => 1,
+            Exit::Denied | Exit::Warned => 1,
             Exit::Error => 2,
         })
     }
@@ -59,7 +61,7 @@ impl From<Exit> for ExitCode {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; of `authorize`: allowed; of `test`: all passed
-  1  of `authorize`: denied; of `test`: some failed
+  1  of `authorize`: denied; of `test`: some failed; of `policy lint`: valid, with warnings
   2  error: refused, not reachable, outcome unknown, or not understood
 
 Variables: GRANTD_ENDPOINT, GRANTD_AS, GRANTD_SESSION_OF, GRANTD_REGION and GRANTD_OUTPUT stand for the options of the
@@ -152,7 +154,7 @@ async fn run(cli: &Cli) -> Exit {
         Command::KeyStore(command) => key_store::run(common, command).await,
         Command::Alias(command) => alias::run(common, command).await,
         Command::Grant(command) => grant::run(common, command).await,
-        Command::Policy(command) => policy::run(command),
+        Command::Policy(command) => policy::run(common, command),
         Command::Authorize(args) => authorize::run(common, args).await,
         Command::Decide => {
             let decided = decide::decide_lines(io::stdin().lock(), io::stdout().lock());

@@ -46,6 +46,7 @@ fn every_command_of_the_documentation_parses() {
         "authorize --action kms:Decrypt --key k --principal p --max-staleness 200ms",
         "authorize --action kms:Decrypt --key k --at-least x.5 --encryption-context a=b --context aws:SourceIp=1.2.3.4",
         "policy check f --kind identity",
+        "policy lint f g - --kind identity --account 111122223333 --output json",
         "decide",
         "test a.json folder --filter D-4 --junit r.xml --output json",
         "config sample",

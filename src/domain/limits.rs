@@ -99,6 +99,9 @@ pub const POLICY_TEXT_MAX: usize = 131_072;
 /// Deepest nesting of a policy's JSON. A policy needs 6: document, statements, statement, condition, operator, values.
 pub const POLICY_DEPTH_MAX: usize = 16;
 
+/// Warnings told of one policy: a person mends a few at a time, and an answer must not grow with the policy.
+pub const POLICY_WARNINGS_MAX: usize = 64;
+
 /// Longest grant token (ID-12): 6,144 bytes as base64.
 pub const GRANT_TOKEN_CHARS_MAX: usize = 8_192;
 

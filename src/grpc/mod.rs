@@ -18,8 +18,9 @@ use tonic::{Request, Response, Status};
 
 use crate::app::mutate::{Change, Done, IdempotencyTerms, Material};
 use crate::app::{Answered, App, AppError, Arrival, Consistency, Terms};
+use crate::domain::ids::AccountId;
 use crate::domain::limits;
-use crate::domain::policy::{Policy, PolicyError};
+use crate::domain::policy::{Policy, PolicyError, PolicyKind, lint};
 use crate::wire::api::header::{Headed, request_hash};
 use crate::wire::api::{
     self, Asked, Drawn, FromAnswer, FromOutput, Header, IdempotencyKey, IntoChange, IntoQuery,
@@ -163,26 +164,31 @@ impl Api {
             .map(|(text, kind)| (text.to_owned(), kind));
         let done = async {
             let call = self.read(arrival, request)?;
-            let done = self.mutate(call).await?;
+            let (done, account) = self.mutate(call).await?;
             let Done {
                 output,
                 grant_token,
                 answered,
             } = done;
             let header = self.answer_header(&arrival, answered);
-            Ok(Response::new(A::from_output(header, output, grant_token)?))
+            let answer = A::from_output(header, output, grant_token)?;
+            Ok(Response::new(match &policy {
+                Some((text, kind)) => answer.with_warnings(warnings(text, *kind, account)),
+                None => answer,
+            }))
         };
         done.await.map_err(|fault| {
             // Parsed again only to show where the fault stands: `apply` has already said no.
             let fault_in_policy = || -> Option<PolicyError> {
-                let (text, kind) = policy?;
-                Policy::parse(&text, kind).err()
+                let (text, kind) = policy.as_ref()?;
+                Policy::parse(text, *kind).err()
             };
             self.failed(&arrival, fault, fault_in_policy)
         })
     }
 
-    async fn mutate<R>(&self, call: Call<R>) -> Result<Done, Fault>
+    /// What was done, and the caller's account.
+    async fn mutate<R>(&self, call: Call<R>) -> Result<(Done, Option<AccountId>), Fault>
     where
         R: Headed + IntoChange + Message + Send,
     {
@@ -200,8 +206,10 @@ impl Api {
                 None => request_hash(R::OPERATION, &terms.scope, &request),
             },
         });
+        let mut of_caller = None;
         let build = |material: &Material| -> Result<Change, Fault> {
             let Material { account, entropy } = *material;
+            of_caller = account;
             let change = request.into_change(&terms.scope, &Drawn { account, entropy })?;
             Ok(match change {
                 api::Change::Command {
@@ -217,7 +225,8 @@ impl Api {
                 }
             })
         };
-        self.0.mutate(&arrival, &terms, idempotency, build).await
+        let done = self.0.mutate(&arrival, &terms, idempotency, build).await?;
+        Ok((done, of_caller))
     }
 
     /// A read.
@@ -250,6 +259,13 @@ impl Api {
             .await
             .map_err(|fault| self.failed(&arrival, fault, || None))
     }
+}
+
+/// What is surprising in a policy that was put into the caller's own account. It is the text that `apply` took,
+/// so it is valid; were it not, there would be nothing to warn of.
+fn warnings(text: &str, kind: PolicyKind, owner: Option<AccountId>) -> Vec<v1::PolicyWarning> {
+    let found = lint(text, kind, owner).unwrap_or_default();
+    found.into_iter().map(Into::into).collect()
 }
 
 /// A read has no effect to repeat: an idempotency key on it is a misunderstanding that must not pass in silence.

@@ -11,6 +11,7 @@ mod damage;
 mod decisions;
 mod house;
 mod kills;
+mod policy_warnings;
 mod real_input;
 mod storage_common;
 mod storage_damage;

@@ -173,6 +173,68 @@ impl Operator {
     pub const fn quantifier(&self) -> Option<Quantifier> {
         self.quantifier
     }
+
+    /// Whether it holds when no value matches (C-1).
+    pub const fn is_negated(&self) -> bool {
+        self.base.negated
+    }
+
+    /// Whether it is the `IfExists` form (C-6).
+    pub const fn is_if_exists(&self) -> bool {
+        self.if_exists
+    }
+
+    /// Whether it asks for existence itself (C-7).
+    pub const fn is_null(&self) -> bool {
+        matches!(self.base.family, Family::Null)
+    }
+
+    pub(super) const fn is_string(&self) -> bool {
+        matches!(self.base.family, Family::String { .. })
+    }
+
+    pub(super) const fn is_arn(&self) -> bool {
+        matches!(self.base.family, Family::Arn)
+    }
+
+    pub(super) const fn is_bool(&self) -> bool {
+        matches!(self.base.family, Family::Bool)
+    }
+
+    pub(super) const fn is_numeric(&self) -> bool {
+        matches!(self.base.family, Family::Numeric(_))
+    }
+
+    pub(super) const fn is_date(&self) -> bool {
+        matches!(self.base.family, Family::Date(_))
+    }
+
+    pub(super) const fn ignores_case(&self) -> bool {
+        matches!(
+            self.base.family,
+            Family::String {
+                case: Case::Folded,
+                ..
+            }
+        )
+    }
+
+    /// Whether `*` and `?` are wildcards in its values (C-3, C-4).
+    pub(super) const fn takes_wildcards(&self) -> bool {
+        matches!(
+            self.base.family,
+            Family::Arn
+                | Family::String {
+                    wildcards: true,
+                    ..
+                }
+        )
+    }
+
+    /// Whether variables are replaced in its values (C-11).
+    pub(super) const fn takes_variables(&self) -> bool {
+        self.is_string() || self.is_arn()
+    }
 }
 
 impl fmt::Display for Operator {

@@ -38,6 +38,17 @@ pub struct PolicyError {
     help: Box<str>,
 }
 
+/// The beginning of a text, at most [`limits::ECHO_MAX`] bytes.
+pub(super) fn echo(text: &str) -> &str {
+    let cut = text
+        .char_indices()
+        .map(|(at, c)| at + c.len_utf8())
+        .take_while(|end| *end <= limits::ECHO_MAX)
+        .last()
+        .unwrap_or_default();
+    text.get(..cut).unwrap_or_default()
+}
+
 impl PolicyError {
     pub(super) fn new(
         kind: PolicyErrorKind,
@@ -46,16 +57,10 @@ impl PolicyError {
         message: impl Into<Box<str>>,
         help: impl Into<Box<str>>,
     ) -> Self {
-        let cut = offending
-            .char_indices()
-            .map(|(at, c)| at + c.len_utf8())
-            .take_while(|end| *end <= limits::ECHO_MAX)
-            .last()
-            .unwrap_or_default();
         Self {
             kind,
             place,
-            offending: offending.get(..cut).unwrap_or_default().into(),
+            offending: echo(offending).into(),
             message: message.into(),
             help: help.into(),
         }

@@ -115,6 +115,14 @@ impl Template {
         self.has_variables
     }
 
+    /// The keys of its variables, and whether each has a default.
+    pub fn variables(&self) -> impl Iterator<Item = (&ContextKey, bool)> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable { key, default } => Some((key, default.is_some())),
+            Piece::Literal(_) | Piece::Run | Piece::One => None,
+        })
+    }
+
     /// Whether it is `*` alone.
     pub fn is_run(&self) -> bool {
         matches!(&*self.pieces, [Piece::Run])

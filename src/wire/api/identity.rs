@@ -1,7 +1,7 @@
 //! Accounts, users and roles.
 
 use super::header::read_principal;
-use super::kms::done;
+use super::kms::{done, policy_done};
 use super::shape::{self, Violations};
 use super::{
     Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
@@ -294,9 +294,10 @@ done!(
     DeletePrincipalResponse,
     TagPrincipalResponse,
     UntagPrincipalResponse,
-    PutPrincipalPolicyResponse,
     DeletePrincipalPolicyResponse,
 );
+
+policy_done!(PutPrincipalPolicyResponse);
 
 impl FromOutput for v1::CreateAccountResponse {
     fn from_output(

@@ -714,8 +714,36 @@ macro_rules! done {
 }
 pub(super) use done;
 
+/// The same of operations that bring a policy: the answer also tells what surprises in it.
+macro_rules! policy_done {
+    ($($response:ident),+ $(,)?) => {$(
+        impl FromOutput for v1::$response {
+            fn from_output(
+                header: v1::ResponseHeader,
+                output: Output,
+                _: Option<String>,
+            ) -> Result<Self, Lacking> {
+                match output {
+                    Output::Done => Ok(Self {
+                        header: Some(header),
+                        policy_warnings: Vec::new(),
+                    }),
+                    _ => Err(Lacking),
+                }
+            }
+
+            fn with_warnings(mut self, warnings: Vec<v1::PolicyWarning>) -> Self {
+                self.policy_warnings = warnings;
+                self
+            }
+        }
+    )+};
+}
+pub(super) use policy_done;
+
+policy_done!(PutKeyPolicyResponse);
+
 done!(
-    PutKeyPolicyResponse,
     EnableKeyResponse,
     DisableKeyResponse,
     CreateAliasResponse,
@@ -736,9 +764,15 @@ impl FromOutput for v1::CreateKeyResponse {
             Output::Key(described) => Ok(Self {
                 header: Some(header),
                 key_metadata: Some(described.into()),
+                policy_warnings: Vec::new(),
             }),
             _ => Err(Lacking),
         }
+    }
+
+    fn with_warnings(mut self, warnings: Vec<v1::PolicyWarning>) -> Self {
+        self.policy_warnings = warnings;
+        self
     }
 }
 

@@ -21,7 +21,7 @@ use crate::domain::authz::claim::TokenText;
 use crate::domain::ids::{AccountId, KeyRef};
 use crate::domain::limits;
 use crate::domain::op::{Answer, Command, DryRun, ErrorCode, Output, Page, Query, Scope};
-use crate::domain::policy::PolicyError;
+use crate::domain::policy::{Place, PolicyError, Warning};
 use crate::domain::state::Tags;
 use crate::domain::state::key_store::Secret;
 use crate::wire::v1;
@@ -169,6 +169,36 @@ pub trait FromOutput: Sized {
         output: Output,
         grant_token: Option<String>,
     ) -> Result<Self, Lacking>;
+
+    /// The answer with what is surprising in the policy that the request brought. An answer that has no place for it
+    /// is left as it is.
+    #[must_use]
+    fn with_warnings(self, _: Vec<v1::PolicyWarning>) -> Self {
+        self
+    }
+}
+
+/// A warning as clients see it.
+impl From<Warning> for v1::PolicyWarning {
+    fn from(warning: Warning) -> Self {
+        let Warning {
+            lint,
+            statement: _,
+            place: Place { line, column },
+            offending,
+            message,
+            help,
+        } = warning;
+        Self {
+            code: lint.code().to_owned(),
+            rule: lint.rule().to_owned(),
+            line,
+            column,
+            offending: offending.into(),
+            message: message.into(),
+            help: help.into(),
+        }
+    }
 }
 
 /// The answer to a question about the state.

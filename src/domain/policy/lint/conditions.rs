@@ -1,0 +1,397 @@
+//! Conditions that hold, or fail, when nobody expects it (C-5 to C-12, CK-40, CK-41, P-2).
+
+use super::super::action::KmsAction;
+use super::super::ast::{self, Item, nearest};
+use super::super::condition::{Operator, Quantifier};
+use super::super::context::{ContextKey, KnownKey};
+use super::super::presence::Presence;
+use super::super::text::{Syntax, Template};
+use super::super::validate::PolicyKind;
+use super::{Found, Lint, Subject, contradiction, shown, values};
+
+/// A condition with its operator and key read.
+pub(super) struct Read<'a> {
+    pub ast: &'a ast::Condition,
+    pub operator: Operator,
+    pub key: ContextKey,
+}
+
+impl Read<'_> {
+    /// The key's name as it stands in the text.
+    pub fn name(&self) -> impl std::fmt::Display {
+        shown(&self.ast.key.text)
+    }
+
+    /// Whether it fails for every request without the key.
+    pub fn wants_presence(&self) -> bool {
+        if self.operator.is_null() {
+            return self
+                .ast
+                .values
+                .iter()
+                .all(|value| value.text.eq_ignore_ascii_case("false"));
+        }
+        match self.operator.quantifier() {
+            Some(Quantifier::All) => false,
+            Some(Quantifier::Any) => !self.operator.is_if_exists(),
+            None => !self.operator.is_negated() && !self.operator.is_if_exists(),
+        }
+    }
+
+    /// Whether it holds only for requests without the key.
+    pub fn wants_absence(&self) -> bool {
+        self.operator.is_null()
+            && self
+                .ast
+                .values
+                .iter()
+                .all(|value| value.text.eq_ignore_ascii_case("true"))
+    }
+}
+
+pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
+    let read: Vec<Read<'_>> = subject
+        .ast
+        .conditions
+        .iter()
+        .filter_map(|condition| {
+            Some(Read {
+                ast: condition,
+                operator: Operator::parse(&condition.operator.text)?,
+                key: ContextKey::parse(&condition.key.text),
+            })
+        })
+        .collect();
+    for condition in &read {
+        let is_made_sure = read
+            .iter()
+            .any(|other| other.key == condition.key && other.wants_presence());
+        if !presence(subject, condition, found) {
+            absent(subject, condition, is_made_sure, found);
+        }
+        sets(subject, condition, is_made_sure, found);
+        variables(subject, condition, &read, found);
+        identity_only(subject, condition, found);
+        advice(subject, condition, found);
+        values::check(subject, condition, found);
+    }
+    resource_variables(subject, &read, found);
+    contradiction::check(subject, &read, found);
+}
+
+/// How often the requests of the statement's actions have a key: never, sometimes, always.
+fn presence_over(actions: impl Iterator<Item = KmsAction>, key: &ContextKey) -> Option<Presence> {
+    let (mut least, mut most) = (None, None);
+    for action in actions {
+        let presence = key.presence(action);
+        least = Some(least.map_or(presence, |least: Presence| least.min(presence)));
+        most = Some(most.map_or(presence, |most: Presence| most.max(presence)));
+    }
+    match (least?, most?) {
+        (Presence::Always, _) => Some(Presence::Always),
+        (_, Presence::Never) => Some(Presence::Never),
+        _ => Some(Presence::Sometimes),
+    }
+}
+
+/// CK-40. True if there is nothing more to say of the key's absence.
+fn presence(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) -> bool {
+    let key = &condition.ast.key;
+    if let ContextKey::Other(name) = &condition.key
+        && name.as_str().starts_with("kms:")
+        && !condition.key.is_known()
+    {
+        let near = nearest(&key.text, KnownKey::ALL.iter().map(|known| known.name()));
+        found.add(
+            Lint::UnknownKey,
+            key,
+            format!(
+                "`{}` is no condition key of KMS: no request has it, so {}",
+                condition.name(),
+                outcome_of_absence(subject, condition)
+            ),
+            near.map_or_else(
+                || "remove it".to_string(),
+                |near| format!("did you mean `{near}`?"),
+            ),
+        );
+        return true;
+    }
+    // Of other services' actions nothing is known here.
+    if presence_over(subject.reached(), &condition.key) == Some(Presence::Never) {
+        found.add(
+            Lint::NeverPresent,
+            key,
+            format!(
+                "no request of these actions has the key `{}`: {}",
+                condition.name(),
+                outcome_of_absence(subject, condition)
+            ),
+            "remove it, or put it into a statement about the actions that have it",
+        );
+        return true;
+    }
+    if !condition.wants_presence() {
+        return false;
+    }
+    let never: Vec<&Item> = subject
+        .action_items()
+        .iter()
+        .filter(|item| {
+            let named = item
+                .text
+                .split_once(':')
+                .filter(|(service, _)| service.eq_ignore_ascii_case("kms"));
+            let action = named.and_then(|(_, name)| KmsAction::by_name(name));
+            action.is_some_and(|action| condition.key.presence(action) == Presence::Never)
+        })
+        .collect();
+    for item in never {
+        let effect = if subject.is_allow() {
+            "allowed"
+        } else {
+            "denied"
+        };
+        found.add(
+            Lint::NeverPresent,
+            item,
+            format!("no request of `{}` has the key `{}` that the statement asks for: it is never {effect} by it", shown(&item.text), condition.name()),
+            "put the action into a statement of its own, without this condition",
+        );
+    }
+    false
+}
+
+/// What a condition on a key that is never there comes to.
+fn outcome_of_absence(subject: &Subject<'_>, condition: &Read<'_>) -> &'static str {
+    if condition.wants_presence() {
+        subject.never()
+    } else {
+        "the condition always holds"
+    }
+}
+
+/// C-5, C-6: what holds when the key is absent.
+fn absent(subject: &Subject<'_>, condition: &Read<'_>, is_made_sure: bool, found: &mut Found) {
+    let operator = &condition.operator;
+    if !operator.is_negated() || operator.quantifier().is_some() {
+        return;
+    }
+    let text = &condition.ast.operator;
+    if operator.is_if_exists() {
+        found.at(
+            Lint::NegatedIfExists,
+            text.place,
+            &text.text,
+            format!("`IfExists` changes nothing for a negated operator: without `{}` the condition holds with and without it", condition.name()),
+            "leave `IfExists` out; to spare requests without the key, add {\"Null\": {\"<key>\": \"false\"}}",
+        );
+        return;
+    }
+    if is_made_sure || presence_over(subject.reached(), &condition.key) == Some(Presence::Always) {
+        return;
+    }
+    let outcome = if subject.is_allow() {
+        "and the statement allows"
+    } else {
+        "and the statement denies"
+    };
+    found.add(
+        Lint::NegatedAbsentKey,
+        &condition.ast.key,
+        format!(
+            "`{}` holds too when a request has no `{}`, {outcome}",
+            shown(&text.text),
+            condition.name()
+        ),
+        format!(
+            "if requests without the key are not meant, add {{\"Null\": {{\"{}\": \"false\"}}}}",
+            condition.name()
+        ),
+    );
+}
+
+/// C-8, C-10.
+fn sets(subject: &Subject<'_>, condition: &Read<'_>, is_made_sure: bool, found: &mut Found) {
+    let item = &condition.ast.operator;
+    let is_many = condition.key.is_multivalued();
+    match condition.operator.quantifier() {
+        None => {
+            if is_many && !condition.operator.is_null() {
+                found.add(
+                    Lint::MultivaluedWithoutSet,
+                    &condition.ast.key,
+                    format!(
+                        "`{}` has several values, and `{}` is not defined for them",
+                        condition.name(),
+                        shown(&item.text)
+                    ),
+                    format!(
+                        "write `ForAnyValue:{0}` (some value) or `ForAllValues:{0}` (every value)",
+                        shown(&item.text)
+                    ),
+                );
+            }
+        }
+        Some(quantifier) => {
+            if !is_many && condition.key.is_known() {
+                found.at(
+                    Lint::SetOnSingle,
+                    item.place,
+                    &item.text,
+                    format!(
+                        "`{}` has one value{}",
+                        condition.name(),
+                        match quantifier {
+                            Quantifier::All => ", and `ForAllValues` holds when it is absent",
+                            Quantifier::Any => ": `ForAnyValue` says nothing",
+                        }
+                    ),
+                    "leave the set operator out",
+                );
+            } else if quantifier == Quantifier::All
+                && !is_made_sure
+                && presence_over(subject.reached(), &condition.key) != Some(Presence::Always)
+            {
+                let outcome = if subject.is_allow() {
+                    "allows"
+                } else {
+                    "denies"
+                };
+                found.at(
+                    Lint::ForAllValuesAbsent,
+                    item.place,
+                    &item.text,
+                    format!("`ForAllValues` holds too when a request has no `{}` at all, and the statement {outcome}", condition.name()),
+                    format!("add {{\"Null\": {{\"{}\": \"false\"}}}}", condition.name()),
+                );
+            }
+        }
+    }
+}
+
+/// The variables of a text: the key, and whether it has a default.
+fn variables_of(text: &str) -> Vec<(ContextKey, bool)> {
+    let syntax = Syntax {
+        wildcards: true,
+        variables: true,
+    };
+    match Template::parse(text, syntax) {
+        Ok(template) => template
+            .variables()
+            .map(|(key, has_default)| (key.clone(), has_default))
+            .collect(),
+        Err(_) => Vec::new(),
+    }
+}
+
+/// P-2, C-11, C-12.
+fn variables(subject: &Subject<'_>, condition: &Read<'_>, all: &[Read<'_>], found: &mut Found) {
+    if !condition.operator.takes_variables() {
+        return;
+    }
+    for value in &condition.ast.values {
+        let outcome = if condition.operator.is_negated() {
+            "is not equal to anything, so the condition holds"
+        } else {
+            "matches nothing, so the condition fails"
+        };
+        variables_in(subject, value, all, outcome, found);
+    }
+}
+
+fn resource_variables(subject: &Subject<'_>, all: &[Read<'_>], found: &mut Found) {
+    let Some(resource) = &subject.ast.resource else {
+        return;
+    };
+    let outcome = if resource.negated {
+        "matches nothing, so `NotResource` covers everything"
+    } else {
+        "matches nothing"
+    };
+    for item in &resource.items {
+        variables_in(subject, item, all, outcome, found);
+    }
+}
+
+fn variables_in(
+    subject: &Subject<'_>,
+    item: &Item,
+    all: &[Read<'_>],
+    outcome: &str,
+    found: &mut Found,
+) {
+    if !item.text.contains("${") {
+        return;
+    }
+    if !subject.variables {
+        found.add(
+            Lint::LiteralVariable,
+            item,
+            "in a policy without \"Version\": \"2012-10-17\" a variable stands for its own text",
+            "write \"Version\": \"2012-10-17\" at the top of the policy",
+        );
+        return;
+    }
+    for (key, has_default) in variables_of(&item.text) {
+        if key.is_multivalued() {
+            found.add(
+                Lint::MultivaluedVariable,
+                item,
+                format!(
+                    "`{key}` has several values, and a variable of it has none: the text {outcome}"
+                ),
+                "use a key with one value",
+            );
+        } else if !has_default
+            && presence_over(subject.reached(), &key) != Some(Presence::Always)
+            && !all
+                .iter()
+                .any(|other| other.key == key && other.wants_presence())
+        {
+            found.add(
+                Lint::AbsentVariable,
+                item,
+                format!("for a request without `{key}` the text {outcome}"),
+                format!("give it a default, as in `${{{key}, 'none'}}`, or add {{\"Null\": {{\"{key}\": \"false\"}}}}"),
+            );
+        }
+    }
+}
+
+/// CK-41, U-19.
+fn identity_only(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) {
+    let is_identity_only = matches!(
+        condition.key,
+        ContextKey::ResourceTag(_) | ContextKey::Known(KnownKey::ResourceAliases)
+    );
+    if is_identity_only && subject.kind == PolicyKind::Key {
+        found.add(
+            Lint::IdentityOnlyKey,
+            &condition.ast.key,
+            format!("AWS documents `{}` for identity policies alone; in a key policy it says what the key's owner knows anyway", condition.name()),
+            "put the condition into the identity policies that this statement enables",
+        );
+    }
+}
+
+///
+fn advice(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) {
+    if condition.key != ContextKey::Known(KnownKey::GrantConstraintType)
+        || !subject.is_allow()
+        || condition.operator.is_negated()
+        || condition.operator.is_null()
+    {
+        return;
+    }
+    for value in &condition.ast.values {
+        if &*value.text == "EncryptionContextSubset" {
+            found.add(
+                Lint::SubsetConstraint,
+                value,
+                "a Subset constraint lets the grantee use any encryption context that contains its pairs",
+                "ask for EncryptionContextEquals, unless the context has parts that nobody knows beforehand",
+            );
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Principals that reach further, or less far, than they seem to (P-22, P-24, U-16, X-16).
+
+use super::super::ast;
+use super::super::condition::Operator;
+use super::super::context::{ContextKey, KnownKey};
+use super::super::principal::PolicyPrincipal;
+use super::super::validate::PolicyKind;
+use super::{Found, Lint, Subject};
+use crate::domain::ids::{AccountId, PrincipalKind};
+
+pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
+    let (Some(read), Some(written)) = (subject.principals, &subject.ast.principal) else {
+        return;
+    };
+    if read.negated {
+        not_principal(subject, read, written, found);
+        return;
+    }
+    for ((entry, place), (_, item)) in read.entries.iter().zip(&written.entries) {
+        match entry {
+            PolicyPrincipal::Everyone if subject.kind == PolicyKind::Key && subject.is_allow() => {
+                everyone(subject, item, found);
+            }
+            PolicyPrincipal::Federated(name) => found.at(
+                Lint::FederatedPrincipal,
+                *place,
+                name,
+                format!(
+                    "a federated principal matches nobody here: {}",
+                    subject.never()
+                ),
+                "name the role that the federated users take on",
+            ),
+            PolicyPrincipal::Arn(arn) => {
+                let is_linked = matches!(arn.kind(), PrincipalKind::Role { path, .. } if path.starts_with("aws-service-role/"));
+                if is_linked && subject.is_allow() {
+                    service_linked(subject, item, found);
+                }
+            }
+            PolicyPrincipal::Everyone
+            | PolicyPrincipal::Account(_)
+            | PolicyPrincipal::Service(_) => {}
+        }
+    }
+}
+
+/// P-22.
+fn everyone(subject: &Subject<'_>, item: &ast::Item, found: &mut Found) {
+    if subject.ast.conditions.iter().any(chooses_callers) {
+        return;
+    }
+    let message = if subject.ast.conditions.is_empty() {
+        "everyone is allowed: users and roles of the key's account without any further permission, and those of every other account with a permission of their own account"
+    } else {
+        "everyone is allowed under these conditions, none of which chooses who calls"
+    };
+    found.add(
+        Lint::Everyone,
+        item,
+        message,
+        "name the principals, or add a condition such as {\"StringEquals\": {\"kms:CallerAccount\": \"111122223333\"}}",
+    );
+}
+
+/// Whether a condition holds for some callers alone.
+fn chooses_callers(condition: &ast::Condition) -> bool {
+    let Some(operator) = Operator::parse(&condition.operator.text) else {
+        return false;
+    };
+    let names_callers = match ContextKey::parse(&condition.key.text) {
+        ContextKey::PrincipalTag(_) => true,
+        ContextKey::Known(key) => matches!(
+            key,
+            KnownKey::CallerAccount
+                | KnownKey::PrincipalAccount
+                | KnownKey::PrincipalArn
+                | KnownKey::PrincipalOrgId
+                | KnownKey::PrincipalOrgPaths
+                | KnownKey::PrincipalServiceName
+                | KnownKey::PrincipalServiceNamesList
+                | KnownKey::SourceAccount
+                | KnownKey::SourceArn
+                | KnownKey::SourceOrgId
+                | KnownKey::SourceOrgPaths
+                | KnownKey::SourceVpc
+                | KnownKey::SourceVpce
+                | KnownKey::SourceIp
+                | KnownKey::UserId
+                | KnownKey::UserName
+        ),
+        _ => false,
+    };
+    names_callers
+        && !operator.is_negated()
+        && !operator.is_if_exists()
+        && !operator.is_null()
+        && condition
+            .values
+            .iter()
+            .all(|value| !value.text.chars().all(|c| c == '*'))
+}
+
+/// X-16, U-24: a service-linked role calls by itself, and not on behalf of somebody.
+fn service_linked(subject: &Subject<'_>, item: &ast::Item, found: &mut Found) {
+    let asks = subject.ast.conditions.iter().any(|condition| {
+        ContextKey::parse(&condition.key.text) == ContextKey::Known(KnownKey::GrantIsForAwsResource)
+            && Operator::parse(&condition.operator.text).is_some_and(|operator| !operator.is_null())
+            && condition
+                .values
+                .iter()
+                .all(|value| value.text.eq_ignore_ascii_case("true"))
+    });
+    if asks {
+        found.add(
+            Lint::GrantForAwsResource,
+            item,
+            "kms:GrantIsForAWSResource is true only when a service calls on somebody's behalf; a service-linked role calls by itself, and is not allowed by this statement",
+            "allow the role kms:CreateGrant without this condition, for example under kms:GranteePrincipal and kms:GrantOperations",
+        );
+    }
+}
+
+/// P-24.
+fn not_principal(
+    subject: &Subject<'_>,
+    read: &super::ReadPrincipals,
+    written: &ast::Principals,
+    found: &mut Found,
+) {
+    if subject.is_allow() {
+        found.at(
+            Lint::NotPrincipalAllow,
+            written.place,
+            "NotPrincipal",
+            "`NotPrincipal` with `Allow` allows everyone except the listed, of every account; AWS does not support it",
+            "name those who are allowed in `Principal`",
+        );
+        return;
+    }
+    let accounts: Vec<AccountId> = read
+        .entries
+        .iter()
+        .filter_map(|(entry, _)| match entry {
+            PolicyPrincipal::Account(account) => Some(*account),
+            _ => None,
+        })
+        .collect();
+    for ((entry, _), (_, item)) in read.entries.iter().zip(&written.entries) {
+        if let PolicyPrincipal::Arn(arn) = entry
+            && !accounts.contains(&arn.account())
+        {
+            found.add(
+                Lint::NotPrincipalDeny,
+                item,
+                "a principal that `NotPrincipal` lists without its account is denied all the same, as a part of that account",
+                format!("list arn:aws:iam::{}:root too, or deny with a condition on aws:PrincipalArn", arn.account()),
+            );
+        }
+    }
+}
+
+/// The other account whose principals alone the statement names.
+pub(super) fn foreign_account(subject: &Subject<'_>, owner: AccountId) -> Option<String> {
+    let read = subject.principals.filter(|read| !read.negated)?;
+    let account = |entry: &PolicyPrincipal| match entry {
+        PolicyPrincipal::Account(account) => Some(*account),
+        PolicyPrincipal::Arn(arn) => Some(arn.account()),
+        PolicyPrincipal::Everyone | PolicyPrincipal::Service(_) | PolicyPrincipal::Federated(_) => {
+            None
+        }
+    };
+    let foreign = read
+        .entries
+        .iter()
+        .filter_map(|(entry, _)| account(entry))
+        .find(|account| *account != owner)?;
+    Some(format!("principals of account {foreign}"))
+}

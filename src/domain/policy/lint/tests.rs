@@ -1,0 +1,781 @@
+//! Each warning beside its silent twin: the statement that surprises, and the one that says what is meant.
+
+use std::collections::BTreeSet;
+
+use super::*;
+
+const OWNER: &str = "111122223333";
+
+fn of(kind: PolicyKind, text: &str) -> Vec<Warning> {
+    lint(text, kind, OWNER.parse().ok()).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+/// The codes and texts of the warnings on one statement.
+fn told(kind: PolicyKind, statement: &str) -> Vec<(&'static str, String)> {
+    let text = format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
+    let show = |warning: Warning| (warning.lint.code(), warning.offending.to_string());
+    of(kind, &text).into_iter().map(show).collect()
+}
+
+const ROOT: &str = r#""Principal":{"AWS":"111122223333"},"#;
+
+/// A key policy's statement for the account root.
+fn key(rest: &str) -> String {
+    format!(r#"{{"Effect":"Allow",{ROOT}"Resource":"*",{rest}}}"#)
+}
+
+/// A key policy's statement on decryption under a condition.
+fn under(condition: &str) -> String {
+    key(&format!(
+        r#""Action":"kms:Decrypt","Condition":{condition}"#
+    ))
+}
+
+fn denied(condition: &str) -> String {
+    under(condition).replace("Allow", "Deny")
+}
+
+fn identity(rest: &str) -> String {
+    format!(r#"{{"Effect":"Allow",{rest}}}"#)
+}
+
+fn whose(principal: &str, rest: &str) -> String {
+    format!(r#"{{"Effect":"Allow","Principal":{principal},"Resource":"*",{rest}}}"#)
+}
+
+type Row = (
+    &'static str,
+    PolicyKind,
+    String,
+    &'static [(&'static str, &'static str)],
+);
+
+fn rows() -> Vec<Row> {
+    use PolicyKind::{Identity, Key};
+    let everyone = |rest: &str| whose("\"*\"", rest);
+    let linked = r#"{"AWS":"arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"}"#;
+    let foreign = r#"{"AWS":"444455556666"}"#;
+    let for_aws =
+        r#""Action":"kms:CreateGrant","Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}"#;
+    vec![
+        (
+            "P-4: no action",
+            Key,
+            format!(r#"{{"Effect":"Allow",{ROOT}"Resource":"*"}}"#),
+            &[("no-effect", "")],
+        ),
+        (
+            "P-4: no resource",
+            Key,
+            format!(r#"{{"Effect":"Allow",{ROOT}"Action":"kms:*"}}"#),
+            &[("no-effect", "")],
+        ),
+        (
+            "P-4: an empty list",
+            Key,
+            format!(r#"{{"Effect":"Deny",{ROOT}"Action":[],"Resource":"*"}}"#),
+            &[("no-effect", "")],
+        ),
+        ("P-4: both", Key, key(r#""Action":"kms:*""#), &[]),
+        (
+            "P-4: another resource",
+            Key,
+            format!(
+                r#"{{"Effect":"Allow",{ROOT}"Action":"kms:*","Resource":"arn:aws:kms:eu-west-1:111122223333:key/x"}}"#
+            ),
+            &[(
+                "key-policy-resource",
+                "arn:aws:kms:eu-west-1:111122223333:key/x",
+            )],
+        ),
+        (
+            "P-9: a console statement",
+            Key,
+            key(r#""Action":["kms:ListKeys","kms:ListAliases","tag:GetResources"]"#),
+            &[("console-statement", "")],
+        ),
+        (
+            "P-9: key deletion is no Delete*",
+            Key,
+            key(r#""Action":["kms:Delete*"]"#),
+            &[("delete-is-not-key-deletion", "kms:Delete*")],
+        ),
+        (
+            "P-9: key deletion is named",
+            Key,
+            key(r#""Action":["kms:Delete*","kms:ScheduleKeyDeletion"]"#),
+            &[],
+        ),
+        (
+            "P-12: one action without a key",
+            Key,
+            key(r#""Action":["kms:ListKeys","kms:Decrypt"]"#),
+            &[("keyless-action", "kms:ListKeys")],
+        ),
+        (
+            "P-12: a narrow resource",
+            Identity,
+            identity(
+                r#""Action":["kms:ListKeys","kms:Decrypt"],"Resource":"arn:aws:kms:*:111122223333:key/*""#,
+            ),
+            &[("keyless-action", "kms:ListKeys")],
+        ),
+        (
+            "P-12: `*`",
+            Identity,
+            identity(r#""Action":["kms:ListKeys"],"Resource":"arn:aws:kms:*:111122223333:*""#),
+            &[],
+        ),
+        (
+            "P-13: another service",
+            Key,
+            key(r#""Action":["s3:GetObject","kms:Decrypt"]"#),
+            &[("foreign-action", "s3:GetObject")],
+        ),
+        (
+            "P-13: in an identity policy",
+            Identity,
+            identity(r#""Action":["s3:GetObject"],"Resource":"*""#),
+            &[],
+        ),
+        (
+            "P-10: no such action",
+            Key,
+            key(r#""Action":["kms:Decript","kms:*"]"#),
+            &[("unknown-action", "kms:Decript")],
+        ),
+        (
+            "P-10: two halves",
+            Identity,
+            identity(r#""Action":["kms:ReEncrypt"],"Resource":"*""#),
+            &[("unknown-action", "kms:ReEncrypt")],
+        ),
+        (
+            "P-10: a pattern without a match",
+            Identity,
+            identity(r#""Action":["kms:Frob*"],"Resource":"*""#),
+            &[("unknown-action", "kms:Frob*")],
+        ),
+        (
+            "P-10: patterns",
+            Identity,
+            identity(r#""Action":["kms:ReEncrypt*","KMS:decrypt","*"],"Resource":"*""#),
+            &[],
+        ),
+        (
+            "G-52: retirement in a key policy",
+            Key,
+            key(r#""Action":["kms:RetireGrant","kms:Decrypt"]"#),
+            &[("retire-grant", "kms:RetireGrant")],
+        ),
+        (
+            "G-52: in an identity policy",
+            Identity,
+            identity(r#""Action":"kms:RetireGrant","Resource":"*""#),
+            &[],
+        ),
+        (
+            "D-8: not across accounts",
+            Key,
+            whose(
+                foreign,
+                r#""Action":["kms:PutKeyPolicy","kms:Decrypt","kms:Put*"]"#,
+            ),
+            &[
+                ("cross-account", "kms:PutKeyPolicy"),
+                ("cross-account", "kms:Put*"),
+            ],
+        ),
+        (
+            "D-8: of another account",
+            Identity,
+            identity(
+                r#""Action":["kms:TagResource","kms:Decrypt"],"Resource":"arn:aws:kms:*:444455556666:key/*""#,
+            ),
+            &[("cross-account", "kms:TagResource")],
+        ),
+        (
+            "D-8: in the own account",
+            Key,
+            key(r#""Action":["kms:PutKeyPolicy"]"#),
+            &[],
+        ),
+        (
+            "ID-10: an alias",
+            Identity,
+            identity(r#""Action":"kms:Decrypt","Resource":"arn:aws:kms:*:111122223333:alias/app""#),
+            &[("alias-resource", "arn:aws:kms:*:111122223333:alias/app")],
+        ),
+        (
+            "ID-10: an alias operation",
+            Identity,
+            identity(
+                r#""Action":"kms:CreateAlias","Resource":"arn:aws:kms:*:111122223333:alias/app""#,
+            ),
+            &[],
+        ),
+        (
+            "P-22: everyone",
+            Key,
+            everyone(r#""Action":"kms:Decrypt""#),
+            &[("everyone", "*")],
+        ),
+        (
+            "P-22: everyone in a list",
+            Key,
+            whose(
+                r#"{"AWS":["444455556666","*"]}"#,
+                r#""Action":"kms:Decrypt""#,
+            ),
+            &[("everyone", "*")],
+        ),
+        (
+            "P-22: under a condition on something else",
+            Key,
+            everyone(
+                r#""Action":"kms:Decrypt","Condition":{"Bool":{"aws:SecureTransport":"true"}}"#,
+            ),
+            &[("everyone", "*")],
+        ),
+        (
+            "P-22: under a condition on the caller",
+            Key,
+            everyone(
+                r#""Action":"kms:Decrypt","Condition":{"StringEquals":{"kms:CallerAccount":"111122223333"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "P-22: a condition that everyone meets",
+            Key,
+            everyone(
+                r#""Action":"kms:Decrypt","Condition":{"StringLike":{"aws:PrincipalArn":"*"}}"#,
+            ),
+            &[("everyone", "*")],
+        ),
+        (
+            "P-22: everyone is denied",
+            Key,
+            everyone(r#""Action":"kms:Decrypt""#).replace("Allow", "Deny"),
+            &[],
+        ),
+        (
+            "P-24: allow",
+            Key,
+            format!(
+                r#"{{"Effect":"Allow","NotPrincipal":{{"AWS":"{OWNER}"}},"Action":"kms:*","Resource":"*"}}"#
+            ),
+            &[("not-principal-allow", "NotPrincipal")],
+        ),
+        (
+            "P-24: deny without the account",
+            Key,
+            format!(
+                r#"{{"Effect":"Deny","NotPrincipal":{{"AWS":"arn:aws:iam::{OWNER}:user/bob"}},"Action":"kms:*","Resource":"*"}}"#
+            ),
+            &[("not-principal-deny", "arn:aws:iam::111122223333:user/bob")],
+        ),
+        (
+            "P-24: deny with the account",
+            Key,
+            format!(
+                r#"{{"Effect":"Deny","NotPrincipal":{{"AWS":["{OWNER}","arn:aws:iam::{OWNER}:user/bob"]}},"Action":"kms:*","Resource":"*"}}"#
+            ),
+            &[],
+        ),
+        (
+            "U-16",
+            Key,
+            whose(
+                r#"{"Federated":"cognito-identity.amazonaws.com"}"#,
+                r#""Action":"kms:*""#,
+            ),
+            &[("federated-principal", "cognito-identity.amazonaws.com")],
+        ),
+        (
+            "X-16: a service-linked role",
+            Key,
+            whose(linked, for_aws),
+            &[(
+                "grant-for-aws-resource",
+                "arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+            )],
+        ),
+        ("X-16: others", Key, key(for_aws), &[]),
+        (
+            "C-5: a negated operator",
+            Key,
+            under(r#"{"StringNotEquals":{"kms:ViaService":"s3.eu-west-1.amazonaws.com"}}"#),
+            &[("negated-absent-key", "kms:ViaService")],
+        ),
+        (
+            "C-5: in a deny",
+            Key,
+            denied(r#"{"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"}}"#),
+            &[("negated-absent-key", "aws:SourceIp")],
+        ),
+        (
+            "C-5: a key that is always there",
+            Key,
+            denied(r#"{"StringNotEquals":{"kms:CallerAccount":"111122223333"}}"#),
+            &[],
+        ),
+        (
+            "C-5: made sure",
+            Key,
+            denied(
+                r#"{"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"},"Null":{"aws:sourceip":"false"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-6: IfExists",
+            Key,
+            denied(r#"{"StringNotEqualsIfExists":{"aws:SourceVpc":"vpc-1"}}"#),
+            &[("negated-if-exists", "StringNotEqualsIfExists")],
+        ),
+        (
+            "C-6: on a positive operator",
+            Key,
+            under(r#"{"StringEqualsIfExists":{"aws:SourceVpc":"vpc-1"}}"#),
+            &[],
+        ),
+        (
+            "C-8: ForAllValues",
+            Identity,
+            identity(
+                r#""Action":"kms:Decrypt","Resource":"*","Condition":{"ForAllValues:StringLike":{"kms:ResourceAliases":"alias/app*"}}"#,
+            ),
+            &[("for-all-values-absent", "ForAllValues:StringLike")],
+        ),
+        (
+            "C-8: with a Null check",
+            Identity,
+            identity(
+                r#""Action":"kms:Decrypt","Resource":"*","Condition":{"ForAllValues:StringLike":{"kms:ResourceAliases":"alias/app*"},"Null":{"kms:ResourceAliases":"false"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-8: always there",
+            Key,
+            key(
+                r#""Action":"kms:CreateGrant","Condition":{"ForAllValues:StringEquals":{"kms:GrantOperations":["Decrypt"]}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-8: one value",
+            Key,
+            under(r#"{"ForAnyValue:StringEquals":{"aws:PrincipalTag/team":"a"}}"#),
+            &[("set-on-single", "ForAnyValue:StringEquals")],
+        ),
+        (
+            "C-8: one value, all",
+            Key,
+            under(r#"{"ForAllValues:StringEquals":{"aws:PrincipalTag/team":"a"}}"#),
+            &[("set-on-single", "ForAllValues:StringEquals")],
+        ),
+        (
+            "C-10",
+            Key,
+            under(r#"{"StringEquals":{"kms:EncryptionContextKeys":"a"}}"#),
+            &[("multivalued-without-set", "kms:EncryptionContextKeys")],
+        ),
+        (
+            "C-10: Null",
+            Key,
+            under(r#"{"Null":{"kms:EncryptionContextKeys":"false"}}"#),
+            &[],
+        ),
+        (
+            "CK-40: never there",
+            Key,
+            under(r#"{"StringEquals":{"kms:GrantOperations":"Decrypt"}}"#),
+            &[
+                ("multivalued-without-set", "kms:GrantOperations"),
+                ("never-present", "kms:GrantOperations"),
+            ],
+        ),
+        (
+            "CK-40: never there for one action",
+            Key,
+            key(
+                r#""Action":["kms:Decrypt","kms:DescribeKey"],"Condition":{"StringEquals":{"kms:EncryptionContext:a":"b"}}"#,
+            ),
+            &[("never-present", "kms:DescribeKey")],
+        ),
+        (
+            "CK-40: a property of no key",
+            Identity,
+            identity(
+                r#""Action":"kms:ListKeys","Resource":"*","Condition":{"StringEquals":{"kms:KeySpec":"RSA_2048"}}"#,
+            ),
+            &[("never-present", "kms:KeySpec")],
+        ),
+        (
+            "CK-40: IfExists",
+            Key,
+            key(
+                r#""Action":["kms:Decrypt","kms:DescribeKey"],"Condition":{"StringEqualsIfExists":{"kms:EncryptionContext:a":"b"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "CK-40: no such key",
+            Key,
+            under(r#"{"StringEquals":{"kms:RequestAliases":"alias/a"}}"#),
+            &[("unknown-key", "kms:RequestAliases")],
+        ),
+        (
+            "CK-25: a register",
+            Key,
+            under(r#"{"StringEquals":{"kms:RecipientAttestation:PCR8":"a"}}"#),
+            &[],
+        ),
+        (
+            "CK-41: a tag in a key policy",
+            Key,
+            under(r#"{"StringEquals":{"aws:ResourceTag/Purpose":"Test"}}"#),
+            &[("identity-only-key", "aws:ResourceTag/Purpose")],
+        ),
+        (
+            "CK-41: a tag in an identity policy",
+            Identity,
+            identity(
+                r#""Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/Purpose":"Test"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-12: a tag",
+            Key,
+            denied(r#"{"StringNotEquals":{"aws:PrincipalAccount":"${aws:PrincipalTag/a}"}}"#),
+            &[("absent-variable", "${aws:PrincipalTag/a}")],
+        ),
+        (
+            "C-12: a default",
+            Key,
+            denied(
+                r#"{"StringNotEquals":{"aws:PrincipalAccount":"${aws:PrincipalTag/a, 'none'}"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-12: in a resource",
+            Identity,
+            identity(
+                r#""Action":"kms:CreateAlias","Resource":"arn:aws:kms:*:111122223333:alias/${aws:username}/*""#,
+            ),
+            &[(
+                "absent-variable",
+                "arn:aws:kms:*:111122223333:alias/${aws:username}/*",
+            )],
+        ),
+        (
+            "C-12: made sure",
+            Identity,
+            identity(
+                r#""Action":"kms:CreateAlias","Resource":"arn:aws:kms:*:111122223333:alias/${aws:username}/*","Condition":{"Null":{"aws:username":"false"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-12: always there",
+            Key,
+            under(
+                r#"{"StringEquals":{"kms:EncryptionContext:account":"${aws:PrincipalAccount}"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-11: several values",
+            Key,
+            under(r#"{"StringEquals":{"aws:PrincipalTag/a":"${aws:TagKeys}"}}"#),
+            &[("multivalued-variable", "${aws:TagKeys}")],
+        ),
+        (
+            "C-14: two lists",
+            Key,
+            under(
+                r#"{"StringEquals":{"kms:CallerAccount":"111122223333"},"StringLike":{"KMS:calleraccount":"4444*"}}"#,
+            ),
+            &[("contradiction", "KMS:calleraccount")],
+        ),
+        (
+            "C-14: absent and present",
+            Key,
+            under(r#"{"Null":{"aws:SourceVpc":"true"},"StringLike":{"aws:SourceVpc":"vpc-*"}}"#),
+            &[("contradiction", "aws:SourceVpc")],
+        ),
+        (
+            "C-14: a range without a number",
+            Key,
+            key(
+                r#""Action":"kms:ScheduleKeyDeletion","Condition":{"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"7"},"NumericGreaterThanEquals":{"kms:ScheduleKeyDeletionPendingWindowInDays":"7"}}"#,
+            ),
+            &[(
+                "contradiction",
+                "kms:ScheduleKeyDeletionPendingWindowInDays",
+            )],
+        ),
+        (
+            "C-14: a range with a number",
+            Key,
+            key(
+                r#""Action":"kms:ScheduleKeyDeletion","Condition":{"NumericLessThanEquals":{"kms:ScheduleKeyDeletionPendingWindowInDays":"7"},"NumericGreaterThanEquals":{"kms:ScheduleKeyDeletionPendingWindowInDays":"7"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-14: no day",
+            Key,
+            under(
+                r#"{"DateGreaterThan":{"aws:CurrentTime":"2026-07-14T00:00:00Z"},"DateLessThan":{"aws:CurrentTime":"2026-07-01T00:00:00Z"}}"#,
+            ),
+            &[("contradiction", "aws:CurrentTime")],
+        ),
+        (
+            "C-14: a week",
+            Key,
+            under(
+                r#"{"DateGreaterThan":{"aws:CurrentTime":"2026-07-07T00:00:00Z"},"DateLessThan":{"aws:CurrentTime":"2026-07-14T00:00:00Z"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-14: equal and not equal",
+            Key,
+            under(
+                r#"{"StringEquals":{"aws:PrincipalTag/a":["x","y"]},"StringNotEquals":{"aws:PrincipalTag/a":["y","x"]}}"#,
+            ),
+            &[("contradiction", "aws:PrincipalTag/a")],
+        ),
+        (
+            "C-14: one is left",
+            Key,
+            under(
+                r#"{"StringEquals":{"aws:PrincipalTag/a":["x","y"]},"StringNotEquals":{"aws:PrincipalTag/a":"y"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "C-3: a wildcard that is none",
+            Key,
+            under(r#"{"StringEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"}}"#),
+            &[("literal-wildcard", "arn:aws:iam::111122223333:role/*")],
+        ),
+        (
+            "C-3: a wildcard",
+            Key,
+            under(
+                r#"{"StringLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"},"StringEquals":{"aws:PrincipalTag/a":"${*}"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "CK-16: no such spec",
+            Key,
+            under(r#"{"StringEquals":{"kms:KeySpec":"RSA_1024"}}"#),
+            &[("value-never-matches", "RSA_1024")],
+        ),
+        (
+            "CK-12: no such operation",
+            Key,
+            key(
+                r#""Action":"kms:CreateGrant","Condition":{"ForAllValues:StringEquals":{"kms:GrantOperations":["Decrypt","ListGrants"]}}"#,
+            ),
+            &[("value-never-matches", "ListGrants")],
+        ),
+        (
+            "CK-34: no Region",
+            Key,
+            under(r#"{"StringEquals":{"kms:ViaService":"ec2.amazonaws.com"}}"#),
+            &[("value-never-matches", "ec2.amazonaws.com")],
+        ),
+        (
+            "CK-27: an ARN",
+            Key,
+            under(
+                r#"{"StringEquals":{"kms:RequestAlias":"arn:aws:kms:eu-west-1:111122223333:alias/a"}}"#,
+            ),
+            &[(
+                "value-never-matches",
+                "arn:aws:kms:eu-west-1:111122223333:alias/a",
+            )],
+        ),
+        (
+            "CK-27: a pattern",
+            Key,
+            under(r#"{"StringLike":{"kms:RequestAlias":["alias/a*","*","al?as/x"]}}"#),
+            &[],
+        ),
+        (
+            "CK-2: an ARN",
+            Key,
+            under(r#"{"StringEquals":{"kms:CallerAccount":"arn:aws:iam::111122223333:root"}}"#),
+            &[("value-never-matches", "arn:aws:iam::111122223333:root")],
+        ),
+        (
+            "ID-21: a session",
+            Key,
+            under(
+                r#"{"ArnLike":{"aws:PrincipalArn":"arn:aws:sts::111122223333:assumed-role/App/*"}}"#,
+            ),
+            &[(
+                "value-never-matches",
+                "arn:aws:sts::111122223333:assumed-role/App/*",
+            )],
+        ),
+        (
+            "C-4: a range under a string operator",
+            Key,
+            under(r#"{"StringEquals":{"aws:SourceIp":"203.0.113.0/24"}}"#),
+            &[("value-never-matches", "203.0.113.0/24")],
+        ),
+        (
+            "X-15",
+            Key,
+            key(
+                r#""Action":"kms:CreateGrant","Condition":{"StringEquals":{"kms:GrantConstraintType":"EncryptionContextSubset"}}"#,
+            ),
+            &[("subset-constraint", "EncryptionContextSubset")],
+        ),
+        (
+            "X-15: Equals",
+            Key,
+            key(
+                r#""Action":"kms:CreateGrant","Condition":{"StringEquals":{"kms:GrantConstraintType":"EncryptionContextEquals"}}"#,
+            ),
+            &[],
+        ),
+    ]
+}
+
+/// X-14, P-2 to P-24, C-3 to C-14, CK-40, CK-41, D-8, G-52: each statement, and what is told of it.
+#[test]
+fn each_surprise_is_told_and_its_mended_form_is_not() {
+    for (what, kind, statement, expected) in rows() {
+        let told = told(kind, &statement);
+        let told: Vec<(&str, &str)> = told.iter().map(|(code, text)| (*code, &**text)).collect();
+        assert_eq!(told, expected, "{what}: {statement}");
+    }
+}
+
+/// P-2: variables of the 2008 version; P-3: a Sid that stands twice.
+#[test]
+fn surprises_of_a_whole_document_are_told() {
+    let text = r#"{"Statement":[
+  {"Sid":"a","Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"kms:*","Resource":"*",
+   "Condition":{"StringEquals":{"aws:PrincipalTag/a":"${aws:username}"}}},
+  {"Sid":"a","Effect":"Allow","Principal":{"AWS":"111122223333"},"Action":"kms:*","Resource":"*"}]}"#;
+    let told = of(PolicyKind::Key, text);
+    let places: Vec<_> = told
+        .iter()
+        .map(|warning| {
+            (
+                warning.lint.code(),
+                warning.statement,
+                warning.place.line,
+                warning.place.column,
+            )
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [("literal-variable", 0, 3, 54), ("duplicate-sid", 1, 4, 10)]
+    );
+}
+
+/// Every lint is shown by some row, and each says the rule, what happens and what to do.
+#[test]
+fn every_lint_is_told_somewhere_with_rule_and_mend() {
+    let mut seen = BTreeSet::from([Lint::LiteralVariable.code(), Lint::DuplicateSid.code()]);
+    for (what, kind, statement, _) in rows() {
+        let text = format!(r#"{{"Version":"2012-10-17","Statement":[{statement}]}}"#);
+        for warning in of(kind, &text) {
+            seen.insert(warning.lint.code());
+            assert!(
+                !warning.message.is_empty() && !warning.help.is_empty(),
+                "{what}"
+            );
+            assert!(
+                !warning.message.ends_with('.') && !warning.help.ends_with('.'),
+                "{what}: {warning}"
+            );
+            assert!(warning.to_string().contains(warning.lint.rule()), "{what}");
+        }
+    }
+    let all: BTreeSet<&str> = Lint::ALL.iter().map(|lint| lint.code()).collect();
+    assert_eq!(seen, all);
+}
+
+/// X-14: the published policies. Only the experiment's Deny surprises, and it is the one whose surprise was published:
+/// the tag that is absent (C-12), and the request that names no alias (C-5).
+#[test]
+fn published_policies_come_out_as_expected() {
+    let (key, identity) = (PolicyKind::Key, PolicyKind::Identity);
+    let codes = |kind, text: &str| -> Vec<(&str, u32, u32)> {
+        of(kind, text)
+            .into_iter()
+            .map(|warning| {
+                (
+                    warning.lint.code(),
+                    warning.place.line,
+                    warning.place.column,
+                )
+            })
+            .collect()
+    };
+    assert_eq!(
+        codes(
+            key,
+            include_str!("../../../../tests/examples/key-consolepolicy-2.json")
+        ),
+        []
+    );
+    assert_eq!(
+        codes(
+            key,
+            include_str!("../../../../tests/examples/key-policy-enable-iam.json")
+        ),
+        []
+    );
+    assert_eq!(
+        codes(
+            identity,
+            include_str!("../../../../tests/examples/identity-policy-tag.json")
+        ),
+        []
+    );
+    assert_eq!(
+        codes(
+            identity,
+            include_str!("../../../../tests/examples/identity-policy-alias-deny.json")
+        ),
+        [("negated-absent-key", 12, 21), ("absent-variable", 12, 41)]
+    );
+    let faulty = include_str!("../../../../tests/examples/identity-policy-tag-as-published.json");
+    assert!(lint(faulty, identity, None).is_err());
+}
+
+/// Neither the number of warnings nor the text that each repeats grows with the policy.
+#[test]
+fn warnings_are_bounded() {
+    let long = "x".repeat(400);
+    let statements: Vec<String> = (0..200)
+        .map(|i| format!(r#"{{"Sid":"s{i}","Effect":"Allow","Principal":"*","Action":"kms:No{i}","Resource":"*"}}"#))
+        .collect();
+    let text = format!(r#"{{"Statement":[{}]}}"#, statements.join(","));
+    assert_eq!(
+        of(PolicyKind::Key, &text).len(),
+        limits::POLICY_WARNINGS_MAX
+    );
+    let text = format!(
+        r#"{{"Statement":{}}}"#,
+        key(&format!(r#""Action":"kms:{long}""#))
+    );
+    let told = of(PolicyKind::Key, &text);
+    assert_eq!(told.len(), 1);
+    assert_eq!(told[0].offending.len(), limits::ECHO_MAX);
+}
