@@ -492,4 +492,6 @@ pub use self::apply::{apply, query};
 #[cfg(test)]
 mod authorize_tests;
 #[cfg(test)]
+mod key_store_tests;
+#[cfg(test)]
 mod testing;

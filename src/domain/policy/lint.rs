@@ -13,10 +13,10 @@ mod values;
 use std::collections::BTreeSet;
 use std::fmt;
 
+use super::Policy;
 use super::action::{ActionSet, KmsAction};
 use super::ast::{self, Document, Effect, Item};
 use super::error::{Place, PolicyError};
-use super::Policy;
 use super::json;
 use super::validate::{self, PolicyKind, ReadPrincipals};
 use crate::domain::ids::AccountId;
