@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use super::api;
 use api::authorization_client::AuthorizationClient;
 use api::cluster_client::ClusterClient;
+use api::grants_client::GrantsClient;
 use api::identity_client::IdentityClient;
 use api::key_stores_client::KeyStoresClient;
 use api::kms_client::KmsClient;
@@ -106,6 +107,12 @@ operations! {
         Write ReportCustomKeyStoreRequest => ReportCustomKeyStoreResponse, report_custom_key_store, |a| a.header.as_ref();
         Read DescribeCustomKeyStoresRequest => DescribeCustomKeyStoresResponse, describe_custom_key_stores, |a| a.header.as_ref();
         Read ListKeyStoreWorkRequest => ListKeyStoreWorkResponse, list_key_store_work, |a| a.header.as_ref();
+    }
+    GrantsClient {
+        Write ConsumeRequest => ConsumeResponse, consume, |a| a.header.as_ref();
+        Read ListGrantsByGranteeRequest => ListGrantsByGranteeResponse, list_grants_by_grantee, |a| a.header.as_ref();
+        Read ListDuplicateGrantsRequest => ListDuplicateGrantsResponse, list_duplicate_grants, |a| a.header.as_ref();
+        Read DescribeGrantsRequest => DescribeGrantsResponse, describe_grants, |a| a.header.as_ref();
     }
     IdentityClient {
         Write CreateAccountRequest => CreateAccountResponse, create_account, |a| a.header.as_ref();

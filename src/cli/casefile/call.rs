@@ -223,6 +223,7 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
                 .named(world, "GrantId")?
                 .ok_or_else(|| required("GrantId"))?,
             dry_run: m.dry_run()?,
+            descendants: Default::default(),
         }),
         operation => match stores::command(world, operation, m)? {
             Some(command) => command,
@@ -345,6 +346,7 @@ fn create_grant(world: &mut World, m: &Members<'_>, key_id: Option<&str>) -> Out
         source_arn,
         name: m.text("Name")?,
         dry_run: m.dry_run()?,
+        term: Default::default(),
     }))
 }
 
@@ -403,7 +405,7 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
             Happened::answered(json!({ "KeyMetadata": metadata(&description.key) }))
         }
         Ok(Output::KeyStore(id)) => Happened::answered(json!({ "CustomKeyStoreId": id.as_str() })),
-        Ok(Output::Done | Output::Account(_) | Output::Principal(_)) => {
+        Ok(Output::Done | Output::Account(_) | Output::Principal(_) | Output::Consumed(_)) => {
             Happened::answered(json!({}))
         }
     })
@@ -498,7 +500,11 @@ fn told(answer: Answer) -> Value {
         Answer::Key(description) => json!({ "KeyMetadata": metadata(&description.key) }),
         Answer::Policy { name, text } => json!({ "PolicyName": &*name, "Policy": &*text }),
         Answer::PolicyNames(names) => listed("PolicyNames", names, |name| json!(&**name)),
-        Answer::Accounts(_) | Answer::Principal(_) | Answer::Principals(_) => json!({}),
+        Answer::Accounts(_)
+        | Answer::Principal(_)
+        | Answer::Principals(_)
+        | Answer::Duplicates(_)
+        | Answer::GrantFigures(_) => json!({}),
     }
 }
 

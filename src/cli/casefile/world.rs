@@ -403,6 +403,8 @@ fn grant<'a>(
         issuing_account: line.issuing_account,
         created_at: NOW,
         born: Revision(5),
+        spent: 0,
+        ancestors: Vec::new(),
     })
 }
 
@@ -425,5 +427,7 @@ fn unrelated_grant(n: u64, key: &KeyArn) -> Grant {
         issuing_account: key.account,
         created_at: NOW,
         born: Revision(5),
+        spent: 0,
+        ancestors: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decision::{DecidedBy, Decision, Denial, Missing, Source, StatementRef};
+use super::request::Use;
 use crate::domain::ids::{AccountId, PrincipalArn, PrincipalKind};
 use crate::domain::policy::{
     Action, Ask, Bindings, ContextKey, ContextSource, ContextValue, KmsAction, KnownKey, Policy,
@@ -14,8 +15,9 @@ use crate::domain::policy::{
 };
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations,
-    GrantPrincipal,
+    GrantPrincipal, Term,
 };
+use crate::domain::state::grant_index::Purse;
 
 /// What the action is done to.
 #[derive(Clone, Copy)]
@@ -52,6 +54,8 @@ pub enum Subject<'a> {
     },
     /// The grant that RetireGrant would end (G-50).
     Retired(&'a Grant),
+    /// The use that Consume would spend (EC-13).
+    Use(Use),
 }
 
 /// An identity policy and its name.
@@ -455,7 +459,7 @@ where
     };
     let subject = match evidence.subject {
         Subject::Retired(grant) => Some(grant),
-        Subject::Nothing | Subject::NewGrant { .. } => None,
+        Subject::Nothing | Subject::NewGrant { .. } | Subject::Use(_) => None,
     };
     // A question that does not say which grant is meant asks whether the caller could retire any.
     let right = match subject {
@@ -541,7 +545,26 @@ pub(super) fn admits(
     subject: &Subject<'_>,
 ) -> bool {
     is_satisfied(&grant.constraints, action, offer)
+        && is_in_budget(grant, action, subject)
         && (action != KmsAction::CreateGrant || covers(grant, subject))
+}
+
+/// EC-13: a grant with a budget allows only where what it allows is spent at the same position of the log: Consume spends
+/// a use, CreateGrant hands uses on. To retire a grant is no use of it.
+fn is_in_budget(grant: &Grant, action: KmsAction, subject: &Subject<'_>) -> bool {
+    match (Purse::of(grant), subject) {
+        (Purse::Unbudgeted, _) => true,
+        _ if action == KmsAction::RetireGrant => true,
+        (
+            purse,
+            Subject::Use(Use {
+                only,
+                purse: wanted,
+            }),
+        ) => purse == *wanted && only.is_none_or(|only| only == grant.id),
+        (purse, Subject::NewGrant { .. }) => purse == Purse::Budgeted,
+        (_, Subject::Nothing | Subject::Retired(_)) => false,
+    }
 }
 
 /// G-25 to G-28: whether the request satisfies a grant's constraints.
@@ -587,10 +610,24 @@ fn covers(parent: &Grant, subject: &Subject<'_>) -> bool {
         } => {
             operations.is_subset(parent.operations)
                 && is_as_strict(constraints, &parent.constraints)
+                && is_within_term(constraints.term, parent)
         }
         // The question does not say which grant is to be made: it asks about CreateGrant as such.
-        Subject::Nothing | Subject::Retired(_) => true,
+        Subject::Nothing | Subject::Retired(_) | Subject::Use(_) => true,
     }
+}
+
+/// EC-13: a child does not outlive its parent, and of a parent with a budget it gets uses that the parent has left.
+fn is_within_term(child: Term, parent: &Grant) -> bool {
+    let ends_in_time = match parent.constraints.term.expires_at {
+        None => true,
+        Some(end) => child.expires_at.is_some_and(|own| own <= end),
+    };
+    let is_paid = match parent.uses_left() {
+        None => true,
+        Some(left) => child.uses.is_some_and(|uses| uses <= left),
+    };
+    ends_in_time && is_paid
 }
 
 /// G-13: whether a child's constraints are at least as strict as its parent's.

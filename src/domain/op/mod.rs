@@ -21,6 +21,7 @@ mod tags;
 
 pub mod bootstrap;
 pub mod connect_custom_key_store;
+pub mod consume;
 pub mod create_account;
 pub mod create_alias;
 pub mod create_custom_key_store;
@@ -32,16 +33,20 @@ pub mod delete_custom_key_store;
 pub mod delete_principal;
 pub mod delete_principal_policy;
 pub mod describe_custom_key_stores;
+pub mod describe_grants;
 pub mod describe_key;
 pub mod disable_key;
 pub mod disconnect_custom_key_store;
 pub mod enable_key;
+pub mod expire_grants;
 pub mod get_key_policy;
 pub mod get_principal;
 pub mod get_principal_policy;
 pub mod list_accounts;
 pub mod list_aliases;
+pub mod list_duplicate_grants;
 pub mod list_grants;
+pub mod list_grants_by_grantee;
 pub mod list_key_store_work;
 pub mod list_keys;
 pub mod list_principal_policies;
@@ -71,6 +76,7 @@ use crate::domain::ids::{
 };
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
+use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::{Key, KeyState};
 use crate::domain::state::key_store::{Backing, ConnectionState, CustomKeyStore};
 use crate::domain::state::principal::{Account, Principal};
@@ -171,6 +177,10 @@ pub enum Command {
     RetireGrant(retire_grant::RetireGrant),
     /// [`revoke_grant`]
     RevokeGrant(revoke_grant::RevokeGrant),
+    /// [`consume`]
+    Consume(consume::Consume),
+    /// [`expire_grants`]
+    ExpireGrants(expire_grants::ExpireGrants),
 }
 
 /// A question about the state that an operation answers.
@@ -204,6 +214,12 @@ pub enum Query {
     ListGrants(list_grants::ListGrants),
     /// [`list_retirable_grants`]
     ListRetirableGrants(list_retirable_grants::ListRetirableGrants),
+    /// [`list_grants_by_grantee`]
+    ListGrantsByGrantee(list_grants_by_grantee::ListGrantsByGrantee),
+    /// [`list_duplicate_grants`]
+    ListDuplicateGrants(list_duplicate_grants::ListDuplicateGrants),
+    /// [`describe_grants`]
+    DescribeGrants(describe_grants::DescribeGrants),
 }
 
 /// Whether the key policy lockout safety check runs (P-7).
@@ -270,6 +286,8 @@ pub enum Output {
     KeyStore(CustomKeyStoreId),
     /// The grant, and what a token of it must say.
     Grant(CreatedGrant),
+    /// What allowed a use, and what is left (EC-13).
+    Consumed(Consumed),
 }
 
 /// A grant that CreateGrant made or found again (G-17).
@@ -339,7 +357,11 @@ pub enum Answer {
     /// Tags, in the order of their keys.
     Tags(Paged<(Arc<str>, Arc<str>)>),
     /// Grants, in the order of their ids.
-    Grants(Paged<Grant>),
+    Grants(Paged<ListedGrant>),
+    /// Groups of grants that are duplicates of one another, in the order of their first ids.
+    Duplicates(Paged<list_duplicate_grants::Duplicates>),
+    /// The grants of a key in figures.
+    GrantFigures(describe_grants::GrantFigures),
 }
 
 /// An alias and the key that it names.
@@ -485,12 +507,22 @@ pub enum GrantChange {
     Retired,
     /// It was revoked.
     Revoked,
+    /// Its time was over (EC-13).
+    Expired,
+    /// Uses of it were spent, by Consume or by handing them on (EC-13).
+    Spent {
+        /// What it has left.
+        uses_left: u32,
+    },
 }
 
 pub use self::apply::{apply, query};
+pub use self::grants::ListedGrant;
 
 #[cfg(test)]
 mod authorize_tests;
+#[cfg(test)]
+mod grant_terms_tests;
 #[cfg(test)]
 mod key_store_tests;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! Imports domain's op.
 
-use super::facts::SettingsRow;
+use super::facts::{SettingsRow, TermRow};
 use super::key_stores::{
     ConnectCustomKeyStoreRow, CreateCustomKeyStoreRow, DeleteCustomKeyStoreRow,
     DisconnectCustomKeyStoreRow, ReportCustomKeyStoreRow, UpdateCustomKeyStoreRow,
@@ -12,6 +12,7 @@ use crate::domain::ids::{
     CustomKeyStoreId, KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId, XksKeyId,
 };
 use crate::domain::op::create_key::MultiRegion;
+use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
 use crate::domain::state::grant::GrantOperation;
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage};
@@ -44,6 +45,8 @@ numbered! {
         18 = CreateGrant(command: CreateGrantRow),
         19 = RetireGrant(command: RetireGrantRow),
         20 = RevokeGrant(command: RevokeGrantRow),
+        60 = Consume(command: ConsumeRow),
+        61 = ExpireGrants(command: ExpireGrantsRow),
     }
 }
 
@@ -207,6 +210,7 @@ row! {
         source_arn: Option<Str>,
         name: Option<Str>,
         dry_run: DryRunRow,
+        term: TermRow,
     }
 }
 
@@ -230,5 +234,26 @@ row! {
         key: Text<KeyRef>,
         grant_id: Str,
         dry_run: DryRunRow,
+        descendants: DescendantsRow,
     }
+}
+
+numbered! {
+    DescendantsRow: Descendants {
+        1 = Stay,
+        2 = End,
+    }
+}
+
+row! {
+    ConsumeRow: op::consume::Consume {
+        key: Text<KeyRef>,
+        operation: Text<GrantOperation>,
+        encryption_context: Pairs<Str, Str>,
+        grant_id: Option<Str>,
+    }
+}
+
+row! {
+    ExpireGrantsRow: op::expire_grants::ExpireGrants {}
 }

@@ -3,7 +3,7 @@
 //! Imports domain's op.
 
 use super::decision::DecisionRow;
-use super::facts::{AccountRow, GrantRow, KeyRow, PrincipalRow};
+use super::facts::{AccountRow, ConsumedRow, GrantRow, KeyRow, PrincipalRow};
 use super::row::{Str, Text, numbered, row};
 use crate::domain::ids::{CloudHsmClusterId, CustomKeyStoreId};
 use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
@@ -26,6 +26,7 @@ numbered! {
         4 = Key(key: KeyDescriptionRow),
         40 = KeyStore(id: Text<CustomKeyStoreId>),
         5 = Grant(grant: CreatedGrantRow),
+        60 = Consumed(consumed: ConsumedRow),
     }
 }
 
