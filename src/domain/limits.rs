@@ -312,3 +312,15 @@ pub const MAX_STALENESS_MS_MIN: u64 = 200;
 /// Greatest maximum staleness that a cluster may be made with, in milliseconds: a minute is a long time to go on with a
 /// permission that was taken away.
 pub const MAX_STALENESS_MS_MAX: u64 = 60_000;
+
+/// Most statements that one stage of an explanation tells of: what applies stands first, and a person reads no more.
+pub const EXPLAINED_STATEMENTS_MAX: usize = 200;
+
+/// Most grants that an explanation tells of: a caller may hold all 50,000 of a key.
+pub const EXPLAINED_GRANTS_MAX: usize = 100;
+
+/// Most ways to the other answer that an explanation tells of.
+pub const EXPLAINED_NEAREST_MAX: usize = 8;
+
+/// Most single changes that are tried for a nearest miss, and the square of it in pairs: each try is a decision.
+pub const EXPLAINED_TRIES_MAX: usize = 48;

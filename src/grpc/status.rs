@@ -278,6 +278,7 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::MalformedPolicyDocument
         | ErrorCode::InvalidKeyUsage
         | ErrorCode::CloudHsmClusterNotRelated
+        | ErrorCode::IncorrectKey
         | ErrorCode::Tag
         | ErrorCode::UnsupportedOperation => Code::InvalidArgument,
         ErrorCode::NotFound | ErrorCode::NoSuchEntity | ErrorCode::CustomKeyStoreNotFound => {

@@ -17,8 +17,8 @@ use super::world::{NOW, World};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::limits::GRANT_TOKENS_MAX;
-use crate::domain::op::key_rules::check_usable;
 use crate::domain::op::key_stores::check_random_source;
+use crate::domain::op::key_use::{self, Use};
 use crate::domain::op::{
     Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Rejection,
     Semantics, apply, query,
@@ -542,46 +542,43 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
     m.elsewhere(USE_MEMBERS);
     let dry_run = m.dry_run()?;
     m.finish()?;
-    let happened = if is_re_encrypt {
-        re_encrypt(world, request, m)?
-    } else {
-        let question = Question::of(world, request)?;
-        let happened = used(world, &question)?;
-        if let ("GenerateRandom", Some(id)) = (name, stores::store_id(m)?) {
-            let account = caller(request)?.identity.account().ok_or_else(|| {
-                Problem::at(
-                    &request.path,
-                    "a caller without an account has no custom key store",
-                )
-            })?;
-            check_random_source(&world.state, &world.scope, account, &id)
-                .map_err(|no: Rejection| Happened::rejected(no))?;
-        }
-        happened
-    };
-    Ok(match dry_run {
-        DryRun::No => happened,
-        DryRun::Yes => Happened::Refused {
-            code: ErrorCode::DryRunOperation.as_str().into(),
-            message: "The request would have succeeded, but the DryRun option is set.".into(),
-        },
-    })
+    if is_re_encrypt {
+        return re_encrypt(world, request, m, dry_run);
+    }
+    let algorithms = ["EncryptionAlgorithm", "SigningAlgorithm", "MacAlgorithm"];
+    let algorithm = algorithms.iter().find_map(|name| m.node.get(name));
+    let algorithm = algorithm.map(|node| node.text()).transpose()?;
+    let question = Question::of(world, request)?;
+    if let ("GenerateRandom", Some(id)) = (name, stores::store_id(m)?) {
+        // Permission first (U-14), then the store, then the dry run.
+        used(world, &question, Use::default())?;
+        let account = caller(request)?.identity.account().ok_or_else(|| {
+            let why = "a caller without an account has no custom key store";
+            Problem::at(&request.path, why)
+        })?;
+        check_random_source(&world.state, &world.scope, account, &id)
+            .map_err(|no: Rejection| Happened::rejected(no))?;
+    }
+    used(world, &question, Use { algorithm, dry_run })
 }
 
-/// One use of one key: permitted, then possible (ST-2, ST-3).
-fn used(world: &World, question: &Question) -> Outcome<Happened> {
+/// One use of one key.
+fn used(world: &World, question: &Question, asked: Use<'_>) -> Outcome<Happened> {
     let decision = question.decide(world);
-    if !decision.is_allow() {
-        return Err(Happened::decided(decision).into());
+    let (action, key) = (question.action.kms(), question.key.as_deref());
+    match key_use::refusal(&world.state, &decision, action, key, asked) {
+        None => Ok(Happened::decided(decision)),
+        Some(rejection) => Err(Happened::rejected(rejection).into()),
     }
-    if let (Some(key), Some(action)) = (&question.key, question.action.kms()) {
-        check_usable(action, &world.state, key).map_err(|no: Rejection| Happened::rejected(no))?;
-    }
-    Ok(Happened::decided(decision))
 }
 
 /// G-8: from the source key, named or the ciphertext's, and to the destination key, each with its own context.
-fn re_encrypt(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happened> {
+fn re_encrypt(
+    world: &World,
+    request: &Request,
+    m: &Members<'_>,
+    dry_run: DryRun,
+) -> Outcome<Happened> {
     let text = |name: &str| m.node.get(name).map(|node| node.text()).transpose();
     let pairs = |name: &str| match m.node.get(name) {
         None => Ok(request.encryption_context.clone()),
@@ -631,6 +628,10 @@ fn re_encrypt(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happ
         &to,
         pairs("DestinationEncryptionContext")?,
     )?;
-    used(world, &reading)?;
-    used(world, &writing)
+    used(world, &reading, Use::default())?;
+    let asked = Use {
+        algorithm: None,
+        dry_run,
+    };
+    used(world, &writing, asked)
 }

@@ -99,6 +99,26 @@ pub struct Evidence<'a, P, G> {
     pub subject: Subject<'a>,
 }
 
+impl<'a, P, G> Evidence<'a, P, G> {
+    /// The same evidence with other identity policies and other grants.
+    pub(super) fn with<Q, H>(&self, identity: Q, grants: H) -> Evidence<'a, Q, H> {
+        Evidence {
+            ask: self.ask,
+            resource: self.resource,
+            object: self.object,
+            identity,
+            boundary: self.boundary,
+            session: self.session,
+            service_control: self.service_control,
+            resource_control: self.resource_control,
+            endpoint: self.endpoint,
+            grants,
+            encryption_context: self.encryption_context,
+            subject: self.subject,
+        }
+    }
+}
+
 /// Decides.
 pub fn combine<'a, P, G>(evidence: &Evidence<'a, P, G>) -> Decision
 where
@@ -239,7 +259,7 @@ fn require_layers<P, G>(evidence: &Evidence<'_, P, G>, is_retirement: bool) -> R
 }
 
 /// D-3: not services, not service-linked roles.
-fn is_under_service_control(who: &Who<'_>) -> bool {
+pub(super) fn is_under_service_control(who: &Who<'_>) -> bool {
     match who {
         Who::Service { .. } => false,
         Who::RoleSession { role, .. } => {
@@ -249,7 +269,7 @@ fn is_under_service_control(who: &Who<'_>) -> bool {
     }
 }
 
-fn is_under_resource_control(object: &Object<'_>, is_retirement: bool) -> bool {
+pub(super) fn is_under_resource_control(object: &Object<'_>, is_retirement: bool) -> bool {
     matches!(
         object,
         Object::Key {
@@ -494,16 +514,18 @@ where
     identity_allow(evidence)
 }
 
-enum Grantee {
+/// Whom a grant names.
+pub(super) enum Grantee {
     /// The caller itself.
     Caller,
     /// The caller's account.
     Account,
+    /// Somebody else.
     Other,
 }
 
 /// G-4. The account itself is the account's root user; others of the account need more (U-3).
-fn grantee_match(named: &GrantPrincipal, who: &Who<'_>) -> Grantee {
+pub(super) fn grantee_match(named: &GrantPrincipal, who: &Who<'_>) -> Grantee {
     let (named, unique_id) = match (named, who) {
         (GrantPrincipal::Service(named), Who::Service { name }) if named == *name => {
             return Grantee::Caller;
@@ -573,26 +595,70 @@ fn is_satisfied(
     action: KmsAction,
     (encryption_context, keys): (&EncryptionContext, &dyn ContextSource),
 ) -> bool {
-    let context = match &constraints.context {
+    is_context_satisfied(constraints, action, encryption_context)
+        && is_source_satisfied(constraints, action, keys)
+}
+
+/// G-25, G-27.
+fn is_context_satisfied(
+    constraints: &GrantConstraints,
+    action: KmsAction,
+    encryption_context: &EncryptionContext,
+) -> bool {
+    match &constraints.context {
         Some(constraint) if action.has_encryption_context() => match constraint {
             ContextConstraint::Equals(pairs) => **pairs == *encryption_context,
             ContextConstraint::Subset(pairs) => contains(encryption_context, pairs),
         },
         _ => true,
-    };
-    // G-28. CreateGrant has its own rule (G-13); retirement is not limited.
+    }
+}
+
+/// G-28. CreateGrant has its own rule (G-13); retirement is not limited.
+fn is_source_satisfied(
+    constraints: &GrantConstraints,
+    action: KmsAction,
+    keys: &dyn ContextSource,
+) -> bool {
     let is_limited = !matches!(action, KmsAction::CreateGrant | KmsAction::RetireGrant);
-    context
-        && match &constraints.source_arn {
-            Some(wanted) if is_limited => {
-                let key = ContextKey::Known(KnownKey::SourceArn);
-                match keys.get(&key) {
-                    Some(ContextValue::One(value)) => *value.into_text() == *wanted.as_str(),
-                    Some(ContextValue::Many(_)) | None => false,
-                }
-            }
-            _ => true,
-        }
+    match &constraints.source_arn {
+        Some(wanted) if is_limited => match keys.get(&ContextKey::Known(KnownKey::SourceArn)) {
+            Some(ContextValue::One(value)) => *value.into_text() == *wanted.as_str(),
+            Some(ContextValue::Many(_)) | None => false,
+        },
+        _ => true,
+    }
+}
+
+/// The parts of [`admits`], for an explanation.
+pub(super) struct ConstraintFindings {
+    /// The constraint on the encryption context is satisfied, or not looked at.
+    pub context: bool,
+    /// So is the one on `aws:SourceArn`.
+    pub source_arn: bool,
+    /// The grant covers the one to be made.
+    pub covers: bool,
+}
+
+impl ConstraintFindings {
+    /// Whether every part holds.
+    pub const fn all(&self) -> bool {
+        self.context && self.source_arn && self.covers
+    }
+}
+
+/// What of [`admits`] holds.
+pub(super) fn constraint_findings(
+    grant: &Grant,
+    action: KmsAction,
+    (encryption_context, keys): (&EncryptionContext, &dyn ContextSource),
+    subject: &Subject<'_>,
+) -> ConstraintFindings {
+    ConstraintFindings {
+        context: is_context_satisfied(&grant.constraints, action, encryption_context),
+        source_arn: is_source_satisfied(&grant.constraints, action, keys),
+        covers: action != KmsAction::CreateGrant || covers(grant, subject),
+    }
 }
 
 fn contains(context: &EncryptionContext, pairs: &EncryptionContext) -> bool {

@@ -22,6 +22,54 @@ use crate::domain::state::key::KeyManager;
 ///
 /// Total: a caller that does not exist any more, or stands in no account, is denied like any other (Q-10, ID-18).
 pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
+    judge(state, request, Decide)
+}
+
+/// What is done with gathered evidence: decided, or explained as well. Both are shown the same.
+pub(super) trait Judge {
+    /// What comes of it.
+    type Answer;
+
+    /// The caller is not there; `decision` denies.
+    fn nobody(self, decision: Decision) -> Self::Answer;
+
+    /// Everything that the decision rests on, and where it was gathered.
+    fn somebody<'e, P, G>(
+        self,
+        evidence: &Evidence<'e, P, G>,
+        state: &'e State,
+        request: &'e Request<'e>,
+    ) -> Self::Answer
+    where
+        P: Iterator<Item = NamedPolicy<'e>> + Clone,
+        G: Iterator<Item = &'e Grant> + Clone;
+}
+
+struct Decide;
+
+impl Judge for Decide {
+    type Answer = Decision;
+
+    fn nobody(self, decision: Decision) -> Decision {
+        decision
+    }
+
+    fn somebody<'e, P, G>(
+        self,
+        evidence: &Evidence<'e, P, G>,
+        _: &'e State,
+        _: &'e Request<'e>,
+    ) -> Decision
+    where
+        P: Iterator<Item = NamedPolicy<'e>> + Clone,
+        G: Iterator<Item = &'e Grant> + Clone,
+    {
+        combine(evidence)
+    }
+}
+
+/// Gathers the evidence of a request and has it judged.
+pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) -> J::Answer {
     let identity = &request.caller.identity;
     let resource = resource(&request.target);
     let deny_caller = || {
@@ -33,10 +81,10 @@ pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
         Decision::implicit_deny(Missing::Caller, denial)
     };
     let Ok(principal) = identity.check(state) else {
-        return deny_caller();
+        return judge.nobody(deny_caller());
     };
     let Some(who) = who(identity) else {
-        return deny_caller();
+        return judge.nobody(deny_caller());
     };
     let context = RequestContext::new(state, request, principal.map(|principal| &**principal));
     let spelled = Spelled::of(&request.target);
@@ -79,7 +127,7 @@ pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
             .map(|(name, policy)| (name, &**policy))
             .map(named)
     });
-    combine(&Evidence {
+    let evidence = Evidence {
         ask: Ask {
             action: &request.action,
             resource: spelled.name(request),
@@ -99,7 +147,8 @@ pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
         grants: candidates(state, request, &context, &subject),
         encryption_context: request.encryption_context,
         subject,
-    })
+    };
+    judge.somebody(&evidence, state, request)
 }
 
 /// The caller as policies see it.

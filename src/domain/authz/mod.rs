@@ -9,6 +9,7 @@ pub mod claim;
 pub mod combine;
 mod context;
 pub mod decision;
+pub mod explain;
 mod gather;
 pub mod request;
 pub mod resolve;

@@ -11,6 +11,7 @@ mod grants;
 mod identity;
 pub mod key_rules;
 pub mod key_stores;
+pub mod key_use;
 mod page;
 mod policies;
 mod principals;
@@ -406,6 +407,7 @@ crate::domain::state::closed_set! {
         KmsInvalidState = "KMSInvalidStateException",
         KeyUnavailable = "KeyUnavailableException",
         InvalidKeyUsage = "InvalidKeyUsageException",
+        IncorrectKey = "IncorrectKeyException",
         LimitExceeded = "LimitExceededException",
         Tag = "TagException",
         UnsupportedOperation = "UnsupportedOperationException",
@@ -521,6 +523,8 @@ pub use self::grants::ListedGrant;
 
 #[cfg(test)]
 mod authorize_tests;
+#[cfg(test)]
+mod explain_tests;
 #[cfg(test)]
 mod grant_terms_tests;
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod context;
 mod error;
 mod json;
 mod lint;
+mod outline;
 mod presence;
 mod principal;
 mod resource;
@@ -27,10 +28,11 @@ pub use condition::{Condition, Operator, Quantifier};
 pub use context::{ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values};
 pub use error::{Place, PolicyError, PolicyErrorKind};
 pub use lint::{Lint, Warning, lint};
+pub use outline::Outline;
 pub use presence::Presence;
 pub use principal::{Bindings, PolicyPrincipal, Ways, Who};
 pub use resource::ResourceName;
-pub use statement::{Ask, Profile, Statement, Verdict};
+pub use statement::{Ask, Findings, Profile, Statement, Suppose, Supposed, Verdict};
 pub use validate::PolicyKind;
 
 /// A policy: valid for its kind, compiled once, together with the text it was put as.
