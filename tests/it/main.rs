@@ -10,6 +10,7 @@ mod cut_follower;
 mod damage;
 mod decisions;
 mod house;
+mod insight;
 mod kills;
 mod policy_warnings;
 mod real_input;
