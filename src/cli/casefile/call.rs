@@ -554,7 +554,7 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
             Problem::at(&request.path, why)
         })?;
         check_random_source(&world.state, &world.scope, account, &id)
-            .map_err(|no: Rejection| Happened::rejected(no))?;
+            .map_err(Happened::rejected)?;
     }
     used(world, &question, Use { algorithm, dry_run })
 }
