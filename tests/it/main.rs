@@ -11,6 +11,7 @@ mod damage;
 mod decisions;
 mod house;
 mod insight;
+mod key_deletion;
 mod kills;
 mod policy_warnings;
 mod real_input;

@@ -64,6 +64,7 @@ pub fn query(
         Query::ListKeyStoreWork(q) => answer(q, &cx),
         Query::DescribeKey(q) => answer(q, &cx),
         Query::GetKeyPolicy(q) => answer(q, &cx),
+        Query::ListKeyPolicies(q) => answer(q, &cx),
         Query::ListKeys(q) => answer(q, &cx),
         Query::ListAliases(q) => answer(q, &cx),
         Query::ListResourceTags(q) => answer(q, &cx),
@@ -156,7 +157,14 @@ fn run(
         Command::PutKeyPolicy(c) => change(c, state, at, caller, scope),
         Command::EnableKey(c) => change(c, state, at, caller, scope),
         Command::DisableKey(c) => change(c, state, at, caller, scope),
+        Command::UpdateKeyDescription(c) => change(c, state, at, caller, scope),
+        Command::ScheduleKeyDeletion(c) => change(c, state, at, caller, scope),
+        Command::CancelKeyDeletion(c) => change(c, state, at, caller, scope),
+        Command::FinishKeyDeletion(c) => change(c, state, at, caller, scope),
+        Command::ReplicateKey(c) => change(c, state, at, caller, scope),
+        Command::UpdatePrimaryRegion(c) => change(c, state, at, caller, scope),
         Command::CreateAlias(c) => change(c, state, at, caller, scope),
+        Command::UpdateAlias(c) => change(c, state, at, caller, scope),
         Command::DeleteAlias(c) => change(c, state, at, caller, scope),
         Command::TagResource(c) => change(c, state, at, caller, scope),
         Command::UntagResource(c) => change(c, state, at, caller, scope),
@@ -261,10 +269,14 @@ fn replay(state: &State, effect: &Effect) -> Output {
         Effect::Done => Output::Done,
         Effect::Account(account) => Output::Account((**account).clone()),
         Effect::Principal(principal) => Output::Principal((**principal).clone()),
-        Effect::Key(key) => Output::Key(KeyDescription::of(state, key)),
+        Effect::Key(key) => Output::Key(KeyDescription::of(state, (**key).clone())),
         Effect::KeyStore(id) => Output::KeyStore(id.clone()),
         Effect::Grant { id, depends_on } => Output::Grant(CreatedGrant {
-            grant: state.grants().get(id).map(|grant| (**grant).clone()),
+            grant: state
+                .grants()
+                .get(id)
+                .filter(|grant| state.key(&grant.key).is_some())
+                .map(|grant| (**grant).clone()),
             id: *id,
             depends_on: *depends_on,
         }),
@@ -279,7 +291,8 @@ fn effect_of(output: &Output) -> Effect {
         Output::Principal(principal) => Effect::Principal(Arc::new(principal.clone())),
         Output::Key(KeyDescription {
             key,
-            cloud_hsm_cluster: _, // the state tells it again
+            related: _,
+            cloud_hsm_cluster: _, // the state tells both again
         }) => Effect::Key(Arc::new(key.clone())),
         Output::KeyStore(id) => Effect::KeyStore(id.clone()),
         Output::Grant(CreatedGrant {

@@ -40,7 +40,7 @@ impl Question for DescribeKey {
             &EncryptionContext::new(),
             About::Nothing,
         )?;
-        Ok(Answer::Key(KeyDescription::of(cx.state, key)))
+        Ok(Answer::Key(KeyDescription::of(cx.state, (**key).clone())))
     }
 }
 

@@ -40,6 +40,8 @@ pub enum Fact {
     KeyStore(Arc<CustomKeyStore>),
     /// A key.
     Key(Arc<Key>),
+    /// A key that is deleted, while grants of it remain to be removed: no reader sees it or them.
+    DyingKey(Arc<Key>),
     /// An alias.
     Alias(Arc<Alias>),
     /// A grant.
@@ -57,6 +59,7 @@ impl Fact {
             Self::Principal(_) => "principal",
             Self::KeyStore(_) => "custom key store",
             Self::Key(_) => "key",
+            Self::DyingKey(_) => "deleted key",
             Self::Alias(_) => "alias",
             Self::Grant(_) => "grant",
             Self::Idempotency(_) => "idempotency record",

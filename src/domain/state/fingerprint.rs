@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::fact::{Fact, Header};
 use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal, Term};
 use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
-use super::key::Key;
+use super::key::{Deletion, Key};
 use super::key_store::{Backing, Connection, CustomKeyStore, StoreKey, XksProxy, XksRoute};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
@@ -146,7 +146,7 @@ impl Form {
             Fact::Account(account) => self.account(account),
             Fact::Principal(principal) => self.principal(principal),
             Fact::KeyStore(store) => self.key_store(store),
-            Fact::Key(key) => self.key(key),
+            Fact::Key(key) | Fact::DyingKey(key) => self.key(key),
             Fact::Alias(alias) => self.alias(alias),
             Fact::Grant(grant) => self.grant(grant),
             Fact::Idempotency(record) => self.idempotency(record),
@@ -217,6 +217,7 @@ impl Form {
             tags,
             policy,
             bindings,
+            deletion,
             custom_key_store,
         } = key;
         self.shown(arn);
@@ -236,6 +237,16 @@ impl Form {
             self.text(arn.as_str());
             self.text(unique_id.as_str());
         }
+        self.option(*deletion, |form, deletion| {
+            let Deletion {
+                window_days,
+                due,
+                was,
+            } = deletion;
+            form.number(u64::from(window_days));
+            form.option(due, Self::time);
+            form.text(was.as_str());
+        });
         self.option(
             custom_key_store.as_ref(),
             |form, StoreKey { store, xks_key }| {

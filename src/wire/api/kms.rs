@@ -37,18 +37,19 @@ use crate::domain::op::{
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, GrantConstraints, GrantOperation, Term,
 };
-use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
+use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState, KeyUsage};
+use crate::domain::state::key_algorithms::Algorithms;
 use crate::domain::state::key_store::StoreKey;
 use crate::domain::time::Timestamp;
 use crate::wire::v1;
 
-fn key_shape(key_id: &str) -> Violations {
+pub(super) fn key_shape(key_id: &str) -> Violations {
     let mut violations = Violations::new();
     violations.text("keyId", key_id, shape::KEY_ID);
     violations
 }
 
-fn lockout_check(bypass: Option<bool>) -> LockoutCheck {
+pub(super) fn lockout_check(bypass: Option<bool>) -> LockoutCheck {
     match bypass {
         None => LockoutCheck::Unset,
         Some(false) => LockoutCheck::Run,
@@ -582,6 +583,7 @@ impl From<KeyDescription> for v1::KeyMetadata {
     fn from(described: KeyDescription) -> Self {
         let KeyDescription {
             key,
+            related,
             cloud_hsm_cluster,
         } = described;
         let Key {
@@ -598,12 +600,22 @@ impl From<KeyDescription> for v1::KeyMetadata {
             tags: _,     // ListResourceTags tells them
             policy: _,   // GetKeyPolicy tells it
             bindings: _, // what the policy's principals were when it was put
+            deletion,
             custom_key_store,
         } = key;
         let (store, xks_key) = match custom_key_store {
             Some(StoreKey { store, xks_key }) => (Some(store), xks_key),
             None => (None, None),
         };
+        let Algorithms {
+            encryption,
+            signing,
+            mac,
+            agreement,
+            encapsulation,
+        } = Algorithms::of(spec, usage);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let waits = state == KeyState::PendingReplicaDeletion;
         Self {
             aws_account_id: arn.account.to_string(),
             key_id: arn.key_id.to_string(),
@@ -617,7 +629,19 @@ impl From<KeyDescription> for v1::KeyMetadata {
             key_manager: manager.to_string(),
             key_spec: spec.to_string(),
             multi_region: multi_region.is_some(),
-            multi_region_key_type: multi_region.map(|kind: MultiRegionKeyType| kind.to_string()),
+            multi_region_configuration: multi_region
+                .map(|kind| super::key_life::configuration(kind, related)),
+            deletion_date_ms: deletion
+                .and_then(|deletion| deletion.due)
+                .map(|due| due.as_millis()),
+            pending_deletion_window_in_days: deletion
+                .filter(|_| waits)
+                .map(|deletion| deletion.window_days),
+            encryption_algorithms: names(encryption),
+            signing_algorithms: names(signing),
+            mac_algorithms: names(mac),
+            key_agreement_algorithms: names(agreement),
+            encapsulation_algorithms: names(encapsulation),
             custom_key_store_id: store.map(|store| store.to_string()),
             cloud_hsm_cluster_id: cloud_hsm_cluster.map(|cluster| cluster.to_string()),
             xks_key_id: xks_key.map(|key| key.to_string()),
@@ -722,6 +746,9 @@ done!(
     EnableKeyResponse,
     DisableKeyResponse,
     CreateAliasResponse,
+    UpdateAliasResponse,
+    UpdateKeyDescriptionResponse,
+    UpdatePrimaryRegionResponse,
     DeleteAliasResponse,
     TagResourceResponse,
     UntagResourceResponse,

@@ -171,6 +171,8 @@ pub const XKS_VPC_SERVICE: Text = bounded(
     "^(com|eu)\\.amazonaws\\.vpce\\.([a-z]+-){2,3}\\d+\\.vpce-svc-[0-9a-z]+$",
     |t| t.parse::<XksVpcService>().is_ok(),
 );
+/// `PendingWindowInDaysType`; the operation itself allows 7 to 30 (W-5).
+pub const PENDING_WINDOW: Number = Number { min: 1, max: 365 };
 /// `LimitType`
 pub const LIMIT: Number = Number { min: 1, max: 1000 };
 

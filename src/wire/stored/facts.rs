@@ -20,7 +20,7 @@ use crate::domain::state::grant::{
 };
 use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
-    Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
+    Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
@@ -36,6 +36,7 @@ numbered! {
         5 = Alias(alias: Shared<AliasRow>),
         6 = Grant(grant: Shared<GrantRow>),
         7 = Idempotency(record: Shared<IdempotencyRecordRow>),
+        30 = DyingKey(key: Shared<KeyRow>),
     }
 }
 
@@ -83,7 +84,16 @@ row! {
         tags: Pairs<Str, Str>,
         policy: KeyPolicyText,
         bindings: Pairs<Text<PrincipalArn>, Text<UniqueId>>,
+        deletion: Option<DeletionRow>,
         custom_key_store: Option<StoreKeyRow>,
+    }
+}
+
+row! {
+    DeletionRow: Deletion {
+        window_days: u32,
+        due: Option<u64>,
+        was: Text<KeyState>,
     }
 }
 

@@ -5,8 +5,8 @@
 use super::decision::DecisionRow;
 use super::facts::{AccountRow, ConsumedRow, GrantRow, KeyRow, PrincipalRow};
 use super::row::{Str, Text, numbered, row};
-use crate::domain::ids::{CloudHsmClusterId, CustomKeyStoreId};
-use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
+use crate::domain::ids::{CloudHsmClusterId, CustomKeyStoreId, KeyArn};
+use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection, RelatedKeys};
 
 /// A rejection is an outcome too: every replica reaches the same one.
 type Outcome = Result<Output, Rejection>;
@@ -33,7 +33,15 @@ numbered! {
 row! {
     KeyDescriptionRow: KeyDescription {
         key: KeyRow,
+        related: Option<RelatedKeysRow>,
         cloud_hsm_cluster: Option<Text<CloudHsmClusterId>>,
+    }
+}
+
+row! {
+    RelatedKeysRow: RelatedKeys {
+        primary: Option<Text<KeyArn>>,
+        replicas: Vec<Text<KeyArn>>,
     }
 }
 

@@ -10,8 +10,8 @@ use crate::domain::op::key_stores::ProxyMembers;
 use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
 use crate::domain::op::{
-    CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output, Rejection, Scope,
-    Semantics,
+    CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output, Rejection, RelatedKeys,
+    Scope, Semantics,
 };
 use crate::domain::policy::{Policy, PolicyKind};
 use crate::domain::state::alias::Alias;
@@ -22,7 +22,7 @@ use crate::domain::state::grant::{
 };
 use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
-    Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
+    Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
 use crate::domain::state::key_store::{
     Backing, Connection, ConnectionErrorCode, Credential, CustomKeyStore, KeyStoreType, StoreKey,
@@ -251,10 +251,59 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
             Command::DisableKey(op::disable_key::DisableKey { key: id(KEY) }),
         ),
         (
+            "update-key-description",
+            Command::UpdateKeyDescription(op::update_key_description::UpdateKeyDescription {
+                key: id(KEY),
+                description: "of the orders".into(),
+            }),
+        ),
+        (
+            "schedule-key-deletion",
+            Command::ScheduleKeyDeletion(op::schedule_key_deletion::ScheduleKeyDeletion {
+                key: id(KEY),
+                window_days: Some(7),
+            }),
+        ),
+        (
+            "cancel-key-deletion",
+            Command::CancelKeyDeletion(op::cancel_key_deletion::CancelKeyDeletion {
+                key: id(KEY_ID),
+            }),
+        ),
+        (
+            "finish-key-deletion",
+            Command::FinishKeyDeletion(op::finish_key_deletion::FinishKeyDeletion { key: id(KEY) }),
+        ),
+        (
+            "replicate-key",
+            Command::ReplicateKey(op::replicate_key::ReplicateKey {
+                key: id(KEY),
+                region: id("us-east-1"),
+                policy: Some(KEY_POLICY.into()),
+                lockout_check: LockoutCheck::Run,
+                description: "a replica".into(),
+                tags: tags(),
+            }),
+        ),
+        (
+            "update-primary-region",
+            Command::UpdatePrimaryRegion(op::update_primary_region::UpdatePrimaryRegion {
+                key: id(KEY),
+                region: id("us-east-1"),
+            }),
+        ),
+        (
             "create-alias",
             Command::CreateAlias(op::create_alias::CreateAlias {
                 alias: "alias/orders".into(),
                 target: id(KEY_ID),
+            }),
+        ),
+        (
+            "update-alias",
+            Command::UpdateAlias(op::update_alias::UpdateAlias {
+                alias: "alias/orders".into(),
+                target: id(KEY),
             }),
         ),
         (
@@ -458,10 +507,26 @@ pub(super) fn key() -> Key {
         tags: tags(),
         policy: policy(KEY_POLICY, PolicyKind::Key),
         bindings: Arc::new([(id(ROLE), role_id()), (id(USER), user_id())].into()),
+        deletion: None,
         custom_key_store: Some(StoreKey {
             store: id(EXTERNAL_STORE),
             xks_key: Some(id("bb8562717f809024")),
         }),
+    }
+}
+
+/// A key that is deleted, whose grants are being removed.
+fn dying_key() -> Key {
+    Key {
+        arn: id("arn:aws:kms:eu-central-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321"),
+        state: KeyState::PendingDeletion,
+        multi_region: None,
+        deletion: Some(Deletion {
+            window_days: 7,
+            due: Some(Timestamp::from_millis(1_795_313_000_000)),
+            was: KeyState::Disabled,
+        }),
+        ..key()
     }
 }
 
@@ -550,6 +615,12 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
             "key",
             Ok(Output::Key(KeyDescription {
                 key: key(),
+                related: Some(RelatedKeys {
+                    primary: Some(id(KEY)),
+                    replicas: vec![id(
+                        "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                    )],
+                }),
                 cloud_hsm_cluster: Some(id(CLUSTER)),
             })),
         ),
@@ -598,6 +669,7 @@ pub(super) fn facts() -> Vec<Fact> {
         Fact::KeyStore(Arc::new(hsm)),
         Fact::KeyStore(Arc::new(external)),
         Fact::Key(Arc::new(key())),
+        Fact::DyingKey(Arc::new(dying_key())),
         Fact::Alias(Arc::new(Alias {
             arn: id("arn:aws:kms:eu-central-1:111122223333:alias/orders"),
             target: id(KEY),
