@@ -9,6 +9,7 @@ mod cluster;
 mod cut_follower;
 mod damage;
 mod decisions;
+mod grants;
 mod house;
 mod insight;
 mod key_deletion;

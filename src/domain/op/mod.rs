@@ -615,6 +615,10 @@ mod authorize_tests;
 #[cfg(test)]
 mod explain_tests;
 #[cfg(test)]
+mod grant_quota_tests;
+#[cfg(test)]
+mod grant_rules_tests;
+#[cfg(test)]
 mod grant_terms_tests;
 #[cfg(test)]
 mod key_store_tests;
