@@ -1288,8 +1288,10 @@ fn key_of_a_store_takes_grants_and_tells_its_place() {
     assert_eq!(made.cloud_hsm_cluster, None);
     let place = made.key.custom_key_store.unwrap();
     assert_eq!((place.store, place.xks_key), (id(2), "xks-6".parse().ok()));
-    let described =
-        super::KeyDescription::of(&cluster.state, cluster.state.key(&key_arn(5)).unwrap());
+    let described = super::KeyDescription::of(
+        &cluster.state,
+        (**cluster.state.key(&key_arn(5)).unwrap()).clone(),
+    );
     assert_eq!(described.cloud_hsm_cluster, hsm(1).cluster);
     assert_eq!(described.key.origin, KeyOrigin::AwsCloudHsm);
     let mut grant = create_grant(1, BOB);

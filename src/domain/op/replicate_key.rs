@@ -160,6 +160,8 @@ impl Change for ReplicateKey {
             policy,
             bindings,
             deletion: None,
+            // Keys of custom key stores have no replicas (K-5).
+            custom_key_store: None,
         });
         policies::check_lockout(&there, &replica, self.lockout_check).map_err(Refusal::Lockout)?;
         let count = cx
