@@ -8,6 +8,7 @@ mod grants;
 mod identity;
 mod key_stores;
 mod kms;
+mod organizations;
 mod status;
 
 use std::sync::Arc;
@@ -34,6 +35,7 @@ use crate::wire::v1::grants_server::GrantsServer;
 use crate::wire::v1::identity_server::IdentityServer;
 use crate::wire::v1::key_stores_server::KeyStoresServer;
 use crate::wire::v1::kms_server::KmsServer;
+use crate::wire::v1::organizations_server::OrganizationsServer;
 
 /// Left of the call's own deadline for the way back, so that a caller hears why rather than of a timeout.
 const WAY_BACK: Duration = Duration::from_millis(20);
@@ -53,6 +55,10 @@ pub fn routes(app: Arc<App>) -> Routes {
         )
         .add_service(
             IdentityServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
+        )
+        .add_service(
+            OrganizationsServer::new(api.clone())
+                .max_decoding_message_size(limits::REQUEST_BYTES_MAX),
         )
         .add_service(
             AuthorizationServer::new(api.clone())

@@ -303,7 +303,7 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::UnmodifiableEntity
         | ErrorCode::IdempotencyMismatch
         | ErrorCode::IdempotencyExpired => Code::FailedPrecondition,
-        ErrorCode::LimitExceeded => Code::ResourceExhausted,
+        ErrorCode::LimitExceeded | ErrorCode::QuotaExceeded => Code::ResourceExhausted,
         ErrorCode::CallerInvalid => Code::Unauthenticated,
     }
 }

@@ -477,9 +477,15 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
             Happened::answered(json!({ "KeyMetadata": metadata(&description.key) }))
         }
         Ok(Output::KeyStore(id)) => Happened::answered(json!({ "CustomKeyStoreId": id.as_str() })),
-        Ok(Output::Done | Output::Account(_) | Output::Principal(_) | Output::Consumed(_)) => {
-            Happened::answered(json!({}))
-        }
+        Ok(
+            Output::Done
+            | Output::Account(_)
+            | Output::Principal(_)
+            | Output::Group(_)
+            | Output::Organization(_)
+            | Output::Node(_)
+            | Output::Consumed(_),
+        ) => Happened::answered(json!({})),
     })
 }
 

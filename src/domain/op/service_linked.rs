@@ -41,6 +41,8 @@ pub fn role(cx: &Context<'_>, arn: PrincipalArn, unique_id: &UniqueId) -> Result
         born: cx.at,
         tags: Default::default(),
         policies: [(Arc::from(POLICY_NAME), policy)].into(),
+        boundary: None,
+        groups: Default::default(),
     })
 }
 
