@@ -325,6 +325,11 @@ fn service_linked_role_comes_with_the_first_cluster_and_stays() {
         arn: arn(SLR),
         name: Arc::clone(name),
     };
+    let bounded =
+        crate::domain::op::put_principal_permissions_boundary::PutPrincipalPermissionsBoundary {
+            arn: arn(SLR),
+            policy: ALLOW_ALL.into(),
+        };
     let by_hand = |text: &str| {
         Command::CreatePrincipal(create_principal::CreatePrincipal {
             arn: arn(text),
@@ -359,6 +364,12 @@ fn service_linked_role_comes_with_the_first_cluster_and_stays() {
         (
             "fewer rights",
             cluster.refusal(ADMIN, Command::DeletePrincipalPolicy(less)),
+            "UnmodifiableEntity",
+            "protected role",
+        ),
+        (
+            "bounded",
+            cluster.refusal(ADMIN, Command::PutPrincipalPermissionsBoundary(bounded)),
             "UnmodifiableEntity",
             "protected role",
         ),
