@@ -166,6 +166,29 @@ fn use_of_a_key_is_decided_in_order() {
     ));
 }
 
+/// In a scenario whoever is named exists; in an `api` case nobody who is not listed.
+#[test]
+fn principals_that_are_named_exist_in_scenarios_alone() {
+    let root = "\"arn:aws:iam::111122223333:root\"";
+    let request = format!(
+        r#"{{"principal": {root}, "action": "kms:CreateGrant", "key_id": "1234abcd-12ab-34cd-56ef-1234567890ab",
+            "params": {{"GranteePrincipal": "arn:aws:iam::444455556666:user/new", "Operations": ["Decrypt"]}}}}"#
+    );
+    let at = CASE.find("\"request\"").unwrap();
+    let world = CASE[..at]
+        .replace("arn:aws:iam::111122223333:user/bob\"}", "111122223333\"}")
+        .replace("kms:Decrypt", "kms:*");
+    let api = world.replace("\"authz\"", "\"api\"");
+    let expected = r#""expected": {"decision": "error", "error_codes": ["InvalidArnException"]}"#;
+    let outcome = ended(&format!("{api} \"request\": {request}, {expected}}}"));
+    assert!(matches!(outcome, Ended::Passed), "{outcome:?}");
+    let scenario = world.replace("\"authz\"", "\"scenario\"");
+    let steps =
+        format!(r#""steps": [{{"request": {request}, "expected": {{"decision": "allow"}}}}]"#);
+    let outcome = ended(&format!("{scenario} {steps}}}"));
+    assert!(matches!(outcome, Ended::Passed), "{outcome:?}");
+}
+
 #[test]
 fn files_and_folders_are_run_and_policies_are_taken_from_files() {
     let folder = tempfile::tempdir().unwrap();
