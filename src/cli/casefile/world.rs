@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::model::{Case, GrantLine, KeyLine, Kind, PrincipalLine, Request, World as Lines};
+use super::model::{Case, GrantLine, KeyLine, Kind, PrincipalLine, Request};
 use super::read::Problem;
 use super::sources;
 use super::stores;
