@@ -61,7 +61,7 @@ pub fn beyond_the_store(case: &Value) -> Option<String> {
     }
 }
 
-/// Every case that the store can hold agrees, and the rest is known by number and reason.
+/// EC-8: every case that the store can hold agrees, and the rest is known by number and reason.
 #[test]
 fn cases_agree_with_a_whole_state() {
     let report = run_paths(&[folder()], None).unwrap();

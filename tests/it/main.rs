@@ -9,6 +9,8 @@ mod cluster;
 mod cut_follower;
 mod damage;
 mod decisions;
+mod errors;
+mod evidence;
 mod grants;
 mod house;
 mod insight;

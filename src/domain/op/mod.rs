@@ -747,7 +747,11 @@ pub use self::apply::{apply, query};
 pub use self::grants::ListedGrant;
 
 #[cfg(test)]
+mod authority_tests;
+#[cfg(test)]
 mod authorize_tests;
+#[cfg(test)]
+mod context_key_tests;
 #[cfg(test)]
 mod explain_tests;
 #[cfg(test)]
@@ -758,5 +762,7 @@ mod grant_rules_tests;
 mod grant_terms_tests;
 #[cfg(test)]
 mod key_store_tests;
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod testing;

@@ -652,7 +652,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// X-14, P-2 to P-24, C-3 to C-14, CK-40, CK-41, D-8, G-52: each statement, and what is told of it.
+/// P-2 to P-24, C-3 to C-14, CK-40, CK-41, D-8, G-52: each statement, and what is told of it.
 #[test]
 fn each_surprise_is_told_and_its_mended_form_is_not() {
     for (what, kind, statement, expected) in rows() {
