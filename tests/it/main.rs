@@ -15,6 +15,7 @@ mod grants;
 mod house;
 mod insight;
 mod key_deletion;
+mod key_stores;
 mod kills;
 mod policy_warnings;
 mod real_input;
