@@ -57,8 +57,9 @@ fn recorded() -> BTreeMap<String, Vec<(String, Vec<Met>)>> {
     for path in paths {
         let text = fs::read_to_string(&path).unwrap();
         let mut lines = text.lines();
-        let (module, test) = lines.next().unwrap().split_once("::").unwrap();
-        let source = fs::read_to_string(root().join(format!("src/domain/op/{module}.rs")));
+        let (module, test) = lines.next().unwrap().rsplit_once("::").unwrap();
+        let file = format!("src/domain/op/{}.rs", module.replace("::", "/"));
+        let source = fs::read_to_string(root().join(file));
         let stands = source.is_ok_and(|source| source.contains(&format!("fn {test}()")));
         assert!(
             stands,
@@ -76,7 +77,7 @@ fn recorded() -> BTreeMap<String, Vec<(String, Vec<Met>)>> {
             .map(|operation| module_of(*operation))
             .filter(|name| test.starts_with(&format!("{name}_")))
             .max_by_key(String::len)
-            .filter(|_| module.ends_with("_tests"));
+            .filter(|_| module.contains("_tests"));
         all.entry(about.unwrap_or_else(|| module.to_string()))
             .or_default()
             .push((test.to_string(), met));

@@ -145,8 +145,13 @@ def copy_tree(patch):
 
 def manifest():
     text = (ROOT / "Cargo.toml").read_text()
-    needed = "base64|blake3|imbl|serde|serde_json|thiserror|proptest|unicode-\\S+|regex\\S*"
-    deps = "\n".join(dict.fromkeys(re.findall(rf"^(?:{needed}) = .*$", text, re.M)))
+    sources = "".join(path.read_text() for path in (ROOT / "src/domain").rglob("*.rs"))
+    sections = re.findall(r"^\[(?:dev-)?dependencies\]\n(.*?)(?=^\[|\Z)", text, re.M | re.S)
+    deps = {"serde": None, "serde_json": None, "proptest": None}
+    for line, name in re.findall(r"^(([a-z0-9_-]+) = .+)$", "".join(sections), re.M):
+        if name in deps or re.search(rf"\b{name.replace('-', '_')}::", sources):
+            deps[name] = deps.get(name) or line
+    deps = "\n".join(line for line in deps.values() if line)
     return f"""[package]
 name = "grantd"
 version = "0.0.0"

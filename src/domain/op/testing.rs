@@ -501,7 +501,7 @@ fn check_recorded(rows: &[(&str, Refused, &str, &str)]) {
         let shown = shown.replace('\n', " ");
         text.push_str(&format!("{what}\t{code}\t{shown}{more}\n"));
     }
-    let name = format!("errors/{module}-{test}-{call}.txt");
+    let name = format!("errors/{}-{test}-{call}.txt", module.replace("::", "-"));
     let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("GRANTD_BLESS").is_some() || std::fs::exists(path).unwrap() {
         golden(&name, &text);
