@@ -142,6 +142,14 @@ pub fn read_case(case: &Value) -> Result<Case, Problem> {
     Reader { folder: None }.case(&Node::new(case, ""))
 }
 
+/// JSON in which no member stands twice.
+///
+/// # Errors
+/// [`Problem`]
+pub(super) fn strict_json(text: &str) -> Result<Value, Problem> {
+    read::json(text)
+}
+
 fn run_cases(cases: Vec<ReadCase>, filter: Option<&str>) -> impl Iterator<Item = Ran> {
     let wanted = move |texts: &[&str]| {
         filter.is_none_or(|filter| texts.iter().any(|text| text.contains(filter)))

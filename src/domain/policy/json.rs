@@ -3,6 +3,8 @@
 //! Our own reader, because errors must point at the fault, numbers must keep their text, and a name that
 //! stands twice in an object must be refused rather than silently win.
 
+use std::collections::BTreeSet;
+
 use super::error::{Place, PolicyError, PolicyErrorKind};
 use crate::domain::limits;
 
@@ -178,6 +180,7 @@ impl<'a> Reader<'a> {
         self.bump();
         self.token_from(self.at.saturating_sub(1));
         let mut members: Vec<Member> = Vec::new();
+        let mut names: BTreeSet<Box<str>> = BTreeSet::new();
         loop {
             self.skip_space();
             match self.peek() {
@@ -196,7 +199,7 @@ impl<'a> Reader<'a> {
             let from = self.at;
             let name = self.string()?;
             self.token_from(from);
-            if members.iter().any(|member| member.name == name) {
+            if !names.insert(name.clone()) {
                 return Err(PolicyError::new(
                     PolicyErrorKind::Syntax,
                     place,

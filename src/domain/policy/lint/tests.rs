@@ -434,6 +434,12 @@ fn rows() -> Vec<Row> {
             &[],
         ),
         (
+            "C-1: no values",
+            Key,
+            under(r#"{"StringEquals":{"kms:CallerAccount":[]}}"#),
+            &[("no-values", "kms:CallerAccount")],
+        ),
+        (
             "CK-41: a tag in a key policy",
             Key,
             under(r#"{"StringEquals":{"aws:ResourceTag/Purpose":"Test"}}"#),
@@ -652,7 +658,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// X-14, P-2 to P-24, C-3 to C-14, CK-40, CK-41, D-8, G-52: each statement, and what is told of it.
+/// X-14, X-15, X-16, P-2 to P-24, C-3 to C-14, CK-40, CK-41, D-8, G-52: each statement, and what is told of it.
 #[test]
 fn each_surprise_is_told_and_its_mended_form_is_not() {
     for (what, kind, statement, expected) in rows() {
