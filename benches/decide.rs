@@ -117,6 +117,7 @@ fn apply_writes(harness: &mut Harness, sizes: &[u32]) {
                 key: world.key_ref(),
                 grant_id: world::grant_id(size / 2).to_string().into(),
                 dry_run: Default::default(),
+                descendants: Default::default(),
             }),
         );
         let at = world.next_revision();

@@ -157,6 +157,7 @@ impl World {
             source_arn: None,
             name: None,
             dry_run: Default::default(),
+            term: Default::default(),
         });
         self.entry(&self.root(), create)
     }
@@ -231,11 +232,14 @@ pub fn grant(n: u32, grantee: &str, equals: Option<EncryptionContext>) -> Grant 
         constraints: GrantConstraints {
             context: equals.map(|pairs| ContextConstraint::Equals(Arc::new(pairs))),
             source_arn: None,
+            term: Default::default(),
         },
         name: None,
         issuing_account: owner(),
         created_at: Timestamp::from_millis(1_000),
         born: Revision(1),
+        spent: 0,
+        ancestors: Vec::new(),
     }
 }
 

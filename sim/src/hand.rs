@@ -236,6 +236,7 @@ impl Hand {
             key_id: key.to_owned(),
             grant_id: grant.id.clone(),
             dry_run: None,
+            descendants: None,
         };
         let mut client = v1::kms_client::KmsClient::new(self.channel(node));
         let answer = self

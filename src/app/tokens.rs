@@ -432,6 +432,7 @@ mod tests {
                         source_arn: None,
                         name: None,
                         dry_run: Default::default(),
+                        term: Default::default(),
                     }),
                 ),
             ];

@@ -640,6 +640,8 @@ fn read_grants(
             issuing_account: owner,
             created_at: Timestamp::from_millis(0),
             born: Revision(0),
+            spent: 0,
+            ancestors: Vec::new(),
         });
     }
     Ok((grants, names))
@@ -682,6 +684,7 @@ fn read_constraints(line: Option<&ConstraintsLine>) -> Result<GrantConstraints, 
     Ok(GrantConstraints {
         context,
         source_arn: source_arn.map_err(|error| format!("sourceArn: {error}"))?,
+        term: Default::default(),
     })
 }
 

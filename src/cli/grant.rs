@@ -1,27 +1,31 @@
 //! `grantd grant`: grants.
 
+use std::time::Duration;
+
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
-use super::input::{map, pair};
+use super::input::{map, pair, short};
 use super::output::{Shown, object, time};
-use crate::client::api;
+use crate::client::{Parts, api};
+use crate::config::parse_span;
 
 /// Grants.
 #[derive(Subcommand, Debug)]
 pub enum GrantCommand {
     /// Make a grant; its token works at every node at once.
     Create(CreateArgs),
-    /// List the grants of a key.
+    /// List the grants of a key; without a key, those that a principal holds on any.
     List {
         /// Key id or key ARN.
-        key: String,
+        #[arg(required_unless_present_any = ["grantee", "grantee_service"])]
+        key: Option<String>,
         /// Only this grant.
-        #[arg(long)]
+        #[arg(long, requires = "key")]
         grant_id: Option<String>,
-        /// Only grants to this principal.
+        /// Only grants to this principal: its ARN, or with a key the immutable id of one that was deleted.
         #[arg(long, value_name = "ARN")]
         grantee: Option<String>,
         /// Only grants to this service; for services.
@@ -29,6 +33,31 @@ pub enum GrantCommand {
         grantee_service: Option<String>,
         #[command(flatten)]
         paging: Paging,
+    },
+    /// List the grants of a key that are equal in all but id, name and time: while one of them is left, all are.
+    Duplicates {
+        /// Key id or key ARN.
+        key: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Show how many grants a key has against its quota, and who holds most of them.
+    Figures {
+        /// Key id or key ARN.
+        key: String,
+    },
+    /// Ask for a use of a key and spend it, where a grant with a budget allows it.
+    Consume {
+        /// Key id, key ARN, alias name or alias ARN.
+        key: String,
+        /// What is to be done with the key, as `Decrypt`.
+        operation: String,
+        /// Encryption context of the use.
+        #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+        encryption_context: Vec<(String, String)>,
+        /// The only grant that may pay.
+        #[arg(long)]
+        grant_id: Option<String>,
     },
     /// List the grants that a principal may retire.
     ListRetirable {
@@ -62,6 +91,9 @@ pub enum GrantCommand {
         key: String,
         /// The grant's id.
         grant_id: String,
+        /// End the grants that descend from it, too.
+        #[arg(long)]
+        descendants: bool,
         /// Only check whether it would be done.
         #[arg(long)]
         dry_run: bool,
@@ -108,9 +140,40 @@ pub struct CreateArgs {
     /// A token of a grant that this one follows from
     #[arg(long, value_name = "TOKEN")]
     grant_token: Vec<String>,
+    /// How long it holds, as `90s`, `15m`, `8h` or `30d`; without it, until it is ended
+    #[arg(long, value_name = "SPAN", value_parser = lifetime)]
+    expires_in: Option<Duration>,
+    /// How many uses it has, which `grant consume` alone spends; without it, it allows as often as it is asked
+    #[arg(long, value_name = "COUNT")]
+    uses: Option<u32>,
     /// Only check whether it would be done
     #[arg(long)]
     dry_run: bool,
+}
+
+/// A span of time in one of the units of a grant's life.
+fn lifetime(text: &str) -> Result<Duration, String> {
+    let hours = |count: &str, hours_each: u64| {
+        let count: u64 = count.parse().ok()?;
+        let seconds = count.checked_mul(hours_each)?.checked_mul(3_600)?;
+        Some(Duration::from_secs(seconds))
+    };
+    let long = match (text.strip_suffix('h'), text.strip_suffix('d')) {
+        (Some(count), _) => Some(hours(count, 1)),
+        (_, Some(count)) => Some(hours(count, 24)),
+        (None, None) => None,
+    };
+    match long {
+        None => parse_span(text),
+        Some(Some(span)) => Ok(span),
+        Some(None) => Err(format!("`{}` is not a span of time", short(text))),
+    }
+}
+
+/// The instant `span` from now by this machine's clock, as the API has it.
+fn from_now(span: Duration) -> u64 {
+    let span = u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+    Parts::real().clock.wall().0.saturating_add(span)
 }
 
 pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown, CliError> {
@@ -125,7 +188,7 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             Ok(Shown::answer(value, answer.header.as_ref()))
         }
         GrantCommand::List {
-            key,
+            key: Some(key),
             grant_id,
             grantee,
             grantee_service,
@@ -149,6 +212,76 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
                     return Ok(Shown::answer(value, answer.header.as_ref()));
                 }
             }
+        }
+        GrantCommand::List {
+            key: None,
+            grant_id: _,
+            grantee,
+            grantee_service,
+            paging,
+        } => {
+            let mut pages = paging.pages();
+            let mut grants = Vec::new();
+            loop {
+                let request = api::ListGrantsByGranteeRequest {
+                    header: None,
+                    grantee_principal: grantee.clone(),
+                    grantee_service_principal: grantee_service.clone(),
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                grants.extend(answer.grants.iter().map(show));
+                if !pages.turn(answer.next_marker) {
+                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+        GrantCommand::Duplicates { key, paging } => {
+            let mut pages = paging.pages();
+            let mut groups = Vec::new();
+            loop {
+                let request = api::ListDuplicateGrantsRequest {
+                    header: None,
+                    key_id: key.clone(),
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                groups.extend(answer.duplicates.iter().map(show_duplicates));
+                if !pages.turn(answer.next_marker) {
+                    let value = object([("Duplicates", Value::Array(groups)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+        GrantCommand::Figures { key } => {
+            let request = api::DescribeGrantsRequest {
+                header: None,
+                key_id: key.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(show_figures(&answer), answer.header.as_ref()))
+        }
+        GrantCommand::Consume {
+            key,
+            operation,
+            encryption_context,
+            grant_id,
+        } => {
+            let request = api::ConsumeRequest {
+                header: None,
+                key_id: key.clone(),
+                operation: operation.clone(),
+                encryption_context: map("--encryption-context", encryption_context)?,
+                grant_id: grant_id.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            let value = object([
+                ("PolicyType", json!(answer.policy_type)),
+                ("GrantId", json!(answer.grant_id)),
+                ("UsesLeft", json!(answer.uses_left)),
+            ]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
         }
         GrantCommand::ListRetirable {
             retiring,
@@ -191,6 +324,7 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
         GrantCommand::Revoke {
             key,
             grant_id,
+            descendants,
             dry_run,
         } => {
             let request = api::RevokeGrantRequest {
@@ -198,6 +332,7 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
                 key_id: key.clone(),
                 grant_id: grant_id.clone(),
                 dry_run: dry_run.then_some(true),
+                descendants: descendants.then_some(true),
             };
             let answer = client.call(request).await?.answer;
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
@@ -218,6 +353,8 @@ fn create_request(args: &CreateArgs) -> Result<api::CreateGrantRequest, CliError
         source_arn,
         name,
         grant_token,
+        expires_in,
+        uses,
         dry_run,
     } = args;
     let constraints = api::GrantConstraints {
@@ -238,6 +375,8 @@ fn create_request(args: &CreateArgs) -> Result<api::CreateGrantRequest, CliError
         dry_run: dry_run.then_some(true),
         grantee_service_principal: grantee_service.clone(),
         retiring_service_principal: retiring_service.clone(),
+        expires_at_ms: expires_in.map(from_now),
+        uses: *uses,
     })
 }
 
@@ -254,6 +393,14 @@ fn show(grant: &api::GrantListEntry) -> Value {
         issuing_account,
         operations,
         constraints,
+        expires_at_ms,
+        uses,
+        uses_left,
+        parent_grant_id,
+        grantee_unique_id,
+        grantee_former_arn,
+        retiring_unique_id: _, // told by its ARN, or instead of it
+        retiring_former_arn,
     } = grant;
     object([
         ("GrantId", json!(grant_id)),
@@ -273,6 +420,67 @@ fn show(grant: &api::GrantListEntry) -> Value {
         ("IssuingAccount", json!(issuing_account)),
         ("KeyId", json!(key_id)),
         ("CreationDate", time(*creation_date_ms)),
+        ("ExpirationDate", expires_at_ms.map_or(Value::Null, time)),
+        ("Uses", json!(uses)),
+        ("UsesLeft", json!(uses_left)),
+        ("ParentGrantId", json!(parent_grant_id)),
+        ("GranteeUniqueId", json!(grantee_unique_id)),
+        ("GranteeFormerArn", json!(grantee_former_arn)),
+        ("RetiringFormerArn", json!(retiring_former_arn)),
+    ])
+}
+
+fn show_duplicates(group: &api::DuplicateGrants) -> Value {
+    let api::DuplicateGrants {
+        grant,
+        count,
+        other_grant_ids,
+    } = group;
+    object([
+        ("Count", json!(count)),
+        ("Grant", grant.as_ref().map_or(Value::Null, show)),
+        ("OtherGrantIds", json!(other_grant_ids)),
+    ])
+}
+
+fn show_figures(figures: &api::DescribeGrantsResponse) -> Value {
+    let api::DescribeGrantsResponse {
+        header: _, // shown for itself
+        key_arn,
+        grants,
+        quota,
+        expiring,
+        budgeted,
+        spent,
+        grantees,
+        top_grantees,
+    } = figures;
+    let count = |of: &api::GranteeCount| {
+        let api::GranteeCount {
+            grantee_principal,
+            grantee_service_principal,
+            grantee_unique_id,
+            grants,
+        } = of;
+        object([
+            ("GranteePrincipal", json!(grantee_principal)),
+            ("GranteeServicePrincipal", json!(grantee_service_principal)),
+            ("GranteeUniqueId", json!(grantee_unique_id)),
+            ("Grants", json!(grants)),
+        ])
+    };
+    object([
+        ("KeyId", json!(key_arn)),
+        ("Grants", json!(grants)),
+        ("Quota", json!(quota)),
+        ("Expiring", json!(expiring)),
+        ("Budgeted", json!(budgeted)),
+        ("Spent", json!(spent)),
+        ("Grantees", json!(grantees)),
+        (
+            "TopGrantees",
+            Value::Array(top_grantees.iter().map(count).collect()),
+        ),
     ])
 }
 

@@ -8,6 +8,7 @@ use tonic::{Request, Response, Status};
 use super::api;
 use api::authorization_client::AuthorizationClient;
 use api::cluster_client::ClusterClient;
+use api::grants_client::GrantsClient;
 use api::identity_client::IdentityClient;
 use api::kms_client::KmsClient;
 
@@ -95,6 +96,12 @@ operations! {
         Read ListRetirableGrantsRequest => ListRetirableGrantsResponse, list_retirable_grants, |a| a.header.as_ref();
         Write RetireGrantRequest => RetireGrantResponse, retire_grant, |a| a.header.as_ref();
         Write RevokeGrantRequest => RevokeGrantResponse, revoke_grant, |a| a.header.as_ref();
+    }
+    GrantsClient {
+        Write ConsumeRequest => ConsumeResponse, consume, |a| a.header.as_ref();
+        Read ListGrantsByGranteeRequest => ListGrantsByGranteeResponse, list_grants_by_grantee, |a| a.header.as_ref();
+        Read ListDuplicateGrantsRequest => ListDuplicateGrantsResponse, list_duplicate_grants, |a| a.header.as_ref();
+        Read DescribeGrantsRequest => DescribeGrantsResponse, describe_grants, |a| a.header.as_ref();
     }
     IdentityClient {
         Write CreateAccountRequest => CreateAccountResponse, create_account, |a| a.header.as_ref();

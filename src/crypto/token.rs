@@ -372,11 +372,14 @@ mod tests {
             constraints: GrantConstraints {
                 context: (!pairs.is_empty()).then(|| ContextConstraint::Subset(Arc::new(pairs))),
                 source_arn: None,
+                term: Default::default(),
             },
             name: Some("n1".into()),
             issuing_account: "111122223333".parse().unwrap(),
             created_at: Timestamp::from_millis(1_795_313_425_123),
             born: Revision(42),
+            spent: 0,
+            ancestors: Vec::new(),
         }
     }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::domain::ids::{GrantId, KeyArn};
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperations, GrantPrincipal,
+    Term,
 };
 use crate::domain::time::{Revision, Timestamp};
 
@@ -41,14 +42,19 @@ pub(super) fn encode_grant(grant: &Grant) -> Option<Vec<u8>> {
         grantee,
         retiring,
         operations,
-        constraints: GrantConstraints {
-            context,
-            source_arn,
-        },
+        constraints:
+            GrantConstraints {
+                context,
+                source_arn,
+                term: Term { expires_at, uses },
+            },
         name,
         issuing_account,
         created_at,
         born: _, // stands in the token's header
+        // A decision ahead of the state needs neither: a budget never allows there (EC-13), and to revoke is a write.
+        spent: _,
+        ancestors: _,
     } = grant;
     let mut out = vec![WHOLE];
     out.extend_from_slice(&id.0);
@@ -73,6 +79,14 @@ pub(super) fn encode_grant(grant: &Grant) -> Option<Vec<u8>> {
     put_option(&mut out, name.as_ref(), |out, name| put_text(out, name))?;
     put_text(&mut out, &issuing_account.to_string())?;
     out.extend_from_slice(&created_at.as_millis().to_be_bytes());
+    put_option(&mut out, expires_at.as_ref(), |out, end| {
+        out.extend_from_slice(&end.as_millis().to_be_bytes());
+        Some(())
+    })?;
+    put_option(&mut out, uses.as_ref(), |out, uses| {
+        out.extend_from_slice(&uses.to_be_bytes());
+        Some(())
+    })?;
     Some(out)
 }
 
@@ -92,33 +106,12 @@ pub(super) fn decode(bytes: &[u8], born: Revision) -> Result<TokenBody, BodyErro
     let key: KeyArn = input.parse()?;
     let body = match kind {
         IDS => TokenBody::Ids { key, grant_id: id },
-        WHOLE => TokenBody::Grant(Arc::new(Grant {
-            id,
-            key,
-            grantee: input.principal()?,
-            retiring: input.option(Input::principal)?,
-            operations: GrantOperations::from_bits(u32::from_be_bytes(input.array()?))
-                .ok_or(BodyError)?,
-            constraints: GrantConstraints {
-                context: match input.byte()? {
-                    0 => None,
-                    1 => Some(ContextConstraint::Equals(input.pairs()?)),
-                    2 => Some(ContextConstraint::Subset(input.pairs()?)),
-                    _ => return Err(BodyError),
-                },
-                source_arn: input.option(Input::parse)?,
-            },
-            name: input.option(|input| input.text().map(Arc::from))?,
-            issuing_account: input.parse()?,
-            created_at: Timestamp::from_millis(u64::from_be_bytes(input.array()?)),
-            born,
-        })),
+        WHOLE => TokenBody::Grant(Arc::new(input.grant(id, key, born)?)),
         _ => return Err(BodyError),
     };
     input.end()?;
     Ok(body)
 }
-
 fn put_text(out: &mut Vec<u8>, text: &str) -> Option<()> {
     out.extend_from_slice(&u16::try_from(text.len()).ok()?.to_be_bytes());
     out.extend_from_slice(text.as_bytes());
@@ -219,6 +212,50 @@ impl<'a> Input<'a> {
             pairs.insert(Arc::from(key), Arc::from(self.text()?));
         }
         Ok(Arc::new(pairs))
+    }
+
+    /// The members of a grant, in the order in which they were put.
+    fn grant(&mut self, id: GrantId, key: KeyArn, born: Revision) -> Result<Grant, BodyError> {
+        let grantee = self.principal()?;
+        let retiring = self.option(Self::principal)?;
+        let operations =
+            GrantOperations::from_bits(u32::from_be_bytes(self.array()?)).ok_or(BodyError)?;
+        let context = match self.byte()? {
+            0 => None,
+            1 => Some(ContextConstraint::Equals(self.pairs()?)),
+            2 => Some(ContextConstraint::Subset(self.pairs()?)),
+            _ => return Err(BodyError),
+        };
+        let source_arn = self.option(Self::parse)?;
+        let name = self.option(|input| input.text().map(Arc::from))?;
+        let issuing_account = self.parse()?;
+        let time = |input: &mut Self| {
+            let ms = u64::from_be_bytes(input.array()?);
+            Ok(Timestamp::from_millis(ms))
+        };
+        let created_at = time(self)?;
+        let term = Term {
+            expires_at: self.option(time)?,
+            uses: self.option(|input| input.array().map(u32::from_be_bytes))?,
+        };
+        Ok(Grant {
+            id,
+            key,
+            grantee,
+            retiring,
+            operations,
+            constraints: GrantConstraints {
+                context,
+                source_arn,
+                term,
+            },
+            name,
+            issuing_account,
+            created_at,
+            born,
+            spent: 0,
+            ancestors: Vec::new(),
+        })
     }
 
     fn end(self) -> Result<(), BodyError> {

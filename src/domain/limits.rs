@@ -170,6 +170,26 @@ pub const MEMBERS_MAX: usize = 1_024;
 /// Grants on a customer managed key, unless the settings say less (G-19: AWS's quota).
 pub const GRANTS_PER_KEY_MAX: u32 = 50_000;
 
+/// Uses that a grant may be given (EC-13): more is no budget, and a counter of 32 bits never comes near its end.
+pub const GRANT_USES_MAX: u32 = 1_000_000_000;
+
+/// Ancestors that a grant remembers (EC-12). A longer chain of delegation is found link by link; it is cut only where
+/// this many links in a row have ended alone.
+pub const GRANT_ANCESTORS_MAX: usize = 16;
+
+/// Grants that one RevokeGrant may end with their ancestor (EC-12): at about 5 us each, `apply` stands still for 50 ms.
+pub const REVOKE_TREE_MAX: usize = 10_000;
+
+/// Expired grants that one entry takes out (EC-13): `apply` stands still for 5 ms, and the leader proposes the next.
+pub const EXPIRE_PER_ENTRY: usize = 1_000;
+
+/// Ids of one group of duplicate grants that a report shows beside the first: enough to act on, and a page of 1,000
+/// groups stays below seven megabytes.
+pub const DUPLICATES_SHOWN_MAX: usize = 100;
+
+/// Grantees that the figures of a key's grants name.
+pub const GRANTEES_SHOWN_MAX: usize = 100;
+
 /// Keys of one account in one Region (W-5: AWS's quota).
 pub const KEYS_PER_ACCOUNT_MAX: usize = 100_000;
 
@@ -256,3 +276,15 @@ pub const MAX_STALENESS_MS_MIN: u64 = 200;
 /// Greatest maximum staleness that a cluster may be made with, in milliseconds: a minute is a long time to go on with a
 /// permission that was taken away.
 pub const MAX_STALENESS_MS_MAX: u64 = 60_000;
+
+/// Most statements that one stage of an explanation tells of: what applies stands first, and a person reads no more.
+pub const EXPLAINED_STATEMENTS_MAX: usize = 200;
+
+/// Most grants that an explanation tells of: a caller may hold all 50,000 of a key.
+pub const EXPLAINED_GRANTS_MAX: usize = 100;
+
+/// Most ways to the other answer that an explanation tells of.
+pub const EXPLAINED_NEAREST_MAX: usize = 8;
+
+/// Most single changes that are tried for a nearest miss, and the square of it in pairs: each try is a decision.
+pub const EXPLAINED_TRIES_MAX: usize = 48;

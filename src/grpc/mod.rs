@@ -4,6 +4,7 @@
 
 mod authorization;
 mod cluster;
+mod grants;
 mod identity;
 mod kms;
 mod status;
@@ -28,6 +29,7 @@ use crate::wire::api::{
 use crate::wire::v1;
 use crate::wire::v1::authorization_server::AuthorizationServer;
 use crate::wire::v1::cluster_server::ClusterServer;
+use crate::wire::v1::grants_server::GrantsServer;
 use crate::wire::v1::identity_server::IdentityServer;
 use crate::wire::v1::kms_server::KmsServer;
 
@@ -40,6 +42,9 @@ pub fn routes(app: Arc<App>) -> Routes {
     Routes::default()
         .add_service(
             KmsServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
+        )
+        .add_service(
+            GrantsServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
         )
         .add_service(
             IdentityServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),

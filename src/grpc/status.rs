@@ -277,6 +277,7 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::InvalidMarker
         | ErrorCode::MalformedPolicyDocument
         | ErrorCode::InvalidKeyUsage
+        | ErrorCode::IncorrectKey
         | ErrorCode::Tag
         | ErrorCode::UnsupportedOperation => Code::InvalidArgument,
         ErrorCode::NotFound | ErrorCode::NoSuchEntity => Code::NotFound,

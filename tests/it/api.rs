@@ -236,6 +236,7 @@ async fn grant_allows_its_grantee_and_nobody_else() {
         key_id: key.clone(),
         grant_id: made.grant_id.clone(),
         dry_run: None,
+        descendants: None,
     };
     let revoked = told(api.kms.revoke_grant(revoke).await.unwrap());
     let mut with_token = decrypt(&key, ALICE);
@@ -458,6 +459,7 @@ async fn retry_under_an_idempotency_key_is_told_what_was_done() {
         key_id: key,
         grant_id: first.grant_id.clone(),
         dry_run: None,
+        descendants: None,
     };
     api.kms.revoke_grant(revoke).await.unwrap();
     let gone = told(api.kms.create_grant(create).await.unwrap());

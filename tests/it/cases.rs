@@ -626,6 +626,8 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
             issuing_account: grant["issuing_account"].as_str().unwrap().parse().unwrap(),
             created_at: Timestamp::from_millis(0),
             born: Revision(0),
+            spent: 0,
+            ancestors: Vec::new(),
             key: arn,
         });
     }
@@ -720,5 +722,6 @@ fn constraints(value: &Value) -> GrantConstraints {
         source_arn: value["SourceArn"]
             .as_str()
             .map(|text| text.parse().unwrap()),
+        term: Default::default(),
     }
 }

@@ -15,6 +15,7 @@ use super::world::{NOW, World, federating_user, unique_id};
 use crate::domain::authz::authorize;
 use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
 use crate::domain::authz::decision::Decision;
+use crate::domain::authz::explain::{Explanation, explain};
 use crate::domain::authz::request::{self, About, Parameters, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
 use crate::domain::ids::{AccountId, AliasArn, KeyRef, PrincipalArn, PrincipalKind};
@@ -438,6 +439,11 @@ impl Question {
             parameters: Parameters::FromFront,
             now: self.now,
         }
+    }
+
+    /// Why it says so.
+    pub fn explain(&self, world: &World) -> Explanation {
+        explain(&world.state, &self.request(world))
     }
 
     /// What the engine says.

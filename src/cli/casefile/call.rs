@@ -16,7 +16,7 @@ use super::world::{NOW, World};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::limits::GRANT_TOKENS_MAX;
-use crate::domain::op::key_rules::check_usable;
+use crate::domain::op::key_use::{self, Use};
 use crate::domain::op::{
     Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Rejection,
     Semantics, apply, query,
@@ -217,6 +217,7 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
                 .named(world, "GrantId")?
                 .ok_or_else(|| required("GrantId"))?,
             dry_run: m.dry_run()?,
+            descendants: Default::default(),
         }),
         _ => return ask(world, request, m, key_id),
     };
@@ -333,6 +334,7 @@ fn create_grant(world: &mut World, m: &Members<'_>, key_id: Option<&str>) -> Out
         source_arn,
         name: m.text("Name")?,
         dry_run: m.dry_run()?,
+        term: Default::default(),
     }))
 }
 
@@ -390,7 +392,7 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
         Ok(Output::Key(description)) => {
             Happened::answered(json!({ "KeyMetadata": metadata(&description.key) }))
         }
-        Ok(Output::Done | Output::Account(_) | Output::Principal(_)) => {
+        Ok(Output::Done | Output::Account(_) | Output::Principal(_) | Output::Consumed(_)) => {
             Happened::answered(json!({}))
         }
     })
@@ -483,7 +485,11 @@ fn told(answer: Answer) -> Value {
         Answer::Key(description) => json!({ "KeyMetadata": metadata(&description.key) }),
         Answer::Policy { name, text } => json!({ "PolicyName": &*name, "Policy": &*text }),
         Answer::PolicyNames(names) => listed("PolicyNames", names, |name| json!(&**name)),
-        Answer::Accounts(_) | Answer::Principal(_) | Answer::Principals(_) => json!({}),
+        Answer::Accounts(_)
+        | Answer::Principal(_)
+        | Answer::Principals(_)
+        | Answer::Duplicates(_)
+        | Answer::GrantFigures(_) => json!({}),
     }
 }
 
@@ -520,35 +526,33 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
     m.elsewhere(USE_MEMBERS);
     let dry_run = m.dry_run()?;
     m.finish()?;
-    let happened = if is_re_encrypt {
-        re_encrypt(world, request, m)?
-    } else {
-        let question = Question::of(world, request)?;
-        used(world, &question)?
-    };
-    Ok(match dry_run {
-        DryRun::No => happened,
-        DryRun::Yes => Happened::Refused {
-            code: ErrorCode::DryRunOperation.as_str().into(),
-            message: "The request would have succeeded, but the DryRun option is set.".into(),
-        },
-    })
+    if is_re_encrypt {
+        return re_encrypt(world, request, m, dry_run);
+    }
+    let algorithms = ["EncryptionAlgorithm", "SigningAlgorithm", "MacAlgorithm"];
+    let algorithm = algorithms.iter().find_map(|name| m.node.get(name));
+    let algorithm = algorithm.map(|node| node.text()).transpose()?;
+    let asked = Use { algorithm, dry_run };
+    used(world, &Question::of(world, request)?, asked)
 }
 
-/// One use of one key: permitted, then possible (ST-2, ST-3).
-fn used(world: &World, question: &Question) -> Outcome<Happened> {
+/// One use of one key.
+fn used(world: &World, question: &Question, asked: Use<'_>) -> Outcome<Happened> {
     let decision = question.decide(world);
-    if !decision.is_allow() {
-        return Err(Happened::decided(decision).into());
+    let (action, key) = (question.action.kms(), question.key.as_deref());
+    match key_use::refusal(&decision, action, key, asked) {
+        None => Ok(Happened::decided(decision)),
+        Some(rejection) => Err(Happened::rejected(rejection).into()),
     }
-    if let (Some(key), Some(action)) = (&question.key, question.action.kms()) {
-        check_usable(action, key).map_err(|no: Rejection| Happened::rejected(no))?;
-    }
-    Ok(Happened::decided(decision))
 }
 
 /// G-8: from the source key, named or the ciphertext's, and to the destination key, each with its own context.
-fn re_encrypt(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happened> {
+fn re_encrypt(
+    world: &World,
+    request: &Request,
+    m: &Members<'_>,
+    dry_run: DryRun,
+) -> Outcome<Happened> {
     let text = |name: &str| m.node.get(name).map(|node| node.text()).transpose();
     let pairs = |name: &str| match m.node.get(name) {
         None => Ok(request.encryption_context.clone()),
@@ -598,6 +602,10 @@ fn re_encrypt(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happ
         &to,
         pairs("DestinationEncryptionContext")?,
     )?;
-    used(world, &reading)?;
-    used(world, &writing)
+    used(world, &reading, Use::default())?;
+    let asked = Use {
+        algorithm: None,
+        dry_run,
+    };
+    used(world, &writing, asked)
 }

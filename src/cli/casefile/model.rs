@@ -13,7 +13,7 @@ use super::read::{Node, Problem, short};
 use crate::domain::ids::{AccountId, AliasName, KeyArn, PrincipalArn, Region};
 use crate::domain::policy::{Policy, PolicyKind, Profile};
 use crate::domain::state::Tags;
-use crate::domain::state::grant::{ContextConstraint, GrantConstraints, GrantOperations};
+use crate::domain::state::grant::{ContextConstraint, GrantConstraints, GrantOperations, Term};
 use crate::domain::state::key::{
     KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
@@ -736,6 +736,7 @@ pub fn read_constraints(node: &Node<'_>) -> Result<GrantConstraints, Problem> {
     Ok(GrantConstraints {
         context,
         source_arn: node.get("SourceArn").map(|n| n.parse()).transpose()?,
+        term: Term::default(),
     })
 }
 

@@ -366,7 +366,7 @@ pub fn field(answer: &Value, name: &str) -> Option<Value> {
 }
 
 /// A grant in a listing, as AWS shows it (G-33).
-pub fn grant_entry(grant: &crate::domain::state::grant::Grant) -> Value {
+pub fn grant_entry(grant: &crate::domain::op::ListedGrant) -> Value {
     use crate::domain::state::grant::{ContextConstraint, GrantPrincipal};
     let mut entry = json!({
         "KeyId": grant.key.to_string(),
@@ -380,10 +380,17 @@ pub fn grant_entry(grant: &crate::domain::state::grant::Grant) -> Value {
         }
     };
     match &grant.grantee {
+        // ID-18: who was deleted is shown by its immutable id.
+        GrantPrincipal::Arn { unique_id, .. } if grant.is_grantee_gone => {
+            put("GranteePrincipal", json!(unique_id.as_str()));
+        }
         GrantPrincipal::Arn { arn, .. } => put("GranteePrincipal", json!(arn.as_str())),
         GrantPrincipal::Service(name) => put("GranteeServicePrincipal", json!(name.as_str())),
     }
     match &grant.retiring {
+        Some(GrantPrincipal::Arn { unique_id, .. }) if grant.is_retiring_gone => {
+            put("RetiringPrincipal", json!(unique_id.as_str()));
+        }
         Some(GrantPrincipal::Arn { arn, .. }) => put("RetiringPrincipal", json!(arn.as_str())),
         Some(GrantPrincipal::Service(name)) => {
             put("RetiringServicePrincipal", json!(name.as_str()));

@@ -174,7 +174,7 @@ fn in_short(request: &Request) -> String {
 /// Why it happened, as far as a decision tells.
 fn explanation(world: &World, request: &Request, got: &Got) -> String {
     match Question::of(world, request) {
-        Ok(question) => question.decide(world).to_string(),
+        Ok(question) => question.explain(world).to_string(),
         Err(_) => got.why.clone(),
     }
 }

@@ -399,6 +399,8 @@ fn grant<'a>(
         issuing_account: line.issuing_account,
         created_at: NOW,
         born: Revision(5),
+        spent: 0,
+        ancestors: Vec::new(),
     })
 }
 
@@ -421,5 +423,7 @@ fn unrelated_grant(n: u64, key: &KeyArn) -> Grant {
         issuing_account: key.account,
         created_at: NOW,
         born: Revision(5),
+        spent: 0,
+        ancestors: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::decision::{DecidedBy, Decision, Denial, Missing, Source, StatementRef};
+use super::request::Use;
 use crate::domain::ids::{AccountId, PrincipalArn, PrincipalKind};
 use crate::domain::policy::{
     Action, Ask, Bindings, ContextKey, ContextSource, ContextValue, KmsAction, KnownKey, Policy,
@@ -14,8 +15,9 @@ use crate::domain::policy::{
 };
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations,
-    GrantPrincipal,
+    GrantPrincipal, Term,
 };
+use crate::domain::state::grant_index::Purse;
 
 /// What the action is done to.
 #[derive(Clone, Copy)]
@@ -52,6 +54,8 @@ pub enum Subject<'a> {
     },
     /// The grant that RetireGrant would end (G-50).
     Retired(&'a Grant),
+    /// The use that Consume would spend (EC-13).
+    Use(Use),
 }
 
 /// An identity policy and its name.
@@ -93,6 +97,26 @@ pub struct Evidence<'a, P, G> {
     pub encryption_context: &'a EncryptionContext,
     /// The grant that the action is about.
     pub subject: Subject<'a>,
+}
+
+impl<'a, P, G> Evidence<'a, P, G> {
+    /// The same evidence with other identity policies and other grants.
+    pub(super) fn with<Q, H>(&self, identity: Q, grants: H) -> Evidence<'a, Q, H> {
+        Evidence {
+            ask: self.ask,
+            resource: self.resource,
+            object: self.object,
+            identity,
+            boundary: self.boundary,
+            session: self.session,
+            service_control: self.service_control,
+            resource_control: self.resource_control,
+            endpoint: self.endpoint,
+            grants,
+            encryption_context: self.encryption_context,
+            subject: self.subject,
+        }
+    }
 }
 
 /// Decides.
@@ -235,7 +259,7 @@ fn require_layers<P, G>(evidence: &Evidence<'_, P, G>, is_retirement: bool) -> R
 }
 
 /// D-3: not services, not service-linked roles.
-fn is_under_service_control(who: &Who<'_>) -> bool {
+pub(super) fn is_under_service_control(who: &Who<'_>) -> bool {
     match who {
         Who::Service { .. } => false,
         Who::RoleSession { role, .. } => {
@@ -245,7 +269,7 @@ fn is_under_service_control(who: &Who<'_>) -> bool {
     }
 }
 
-fn is_under_resource_control(object: &Object<'_>, is_retirement: bool) -> bool {
+pub(super) fn is_under_resource_control(object: &Object<'_>, is_retirement: bool) -> bool {
     matches!(
         object,
         Object::Key {
@@ -455,7 +479,7 @@ where
     };
     let subject = match evidence.subject {
         Subject::Retired(grant) => Some(grant),
-        Subject::Nothing | Subject::NewGrant { .. } => None,
+        Subject::Nothing | Subject::NewGrant { .. } | Subject::Use(_) => None,
     };
     // A question that does not say which grant is meant asks whether the caller could retire any.
     let right = match subject {
@@ -490,16 +514,18 @@ where
     identity_allow(evidence)
 }
 
-enum Grantee {
+/// Whom a grant names.
+pub(super) enum Grantee {
     /// The caller itself.
     Caller,
     /// The caller's account.
     Account,
+    /// Somebody else.
     Other,
 }
 
 /// G-4. The account itself is the account's root user; others of the account need more (U-3).
-fn grantee_match(named: &GrantPrincipal, who: &Who<'_>) -> Grantee {
+pub(super) fn grantee_match(named: &GrantPrincipal, who: &Who<'_>) -> Grantee {
     let (named, unique_id) = match (named, who) {
         (GrantPrincipal::Service(named), Who::Service { name }) if named == *name => {
             return Grantee::Caller;
@@ -541,7 +567,26 @@ pub(super) fn admits(
     subject: &Subject<'_>,
 ) -> bool {
     is_satisfied(&grant.constraints, action, offer)
+        && is_in_budget(grant, action, subject)
         && (action != KmsAction::CreateGrant || covers(grant, subject))
+}
+
+/// EC-13: a grant with a budget allows only where what it allows is spent at the same position of the log: Consume spends
+/// a use, CreateGrant hands uses on. To retire a grant is no use of it.
+fn is_in_budget(grant: &Grant, action: KmsAction, subject: &Subject<'_>) -> bool {
+    match (Purse::of(grant), subject) {
+        (Purse::Unbudgeted, _) => true,
+        _ if action == KmsAction::RetireGrant => true,
+        (
+            purse,
+            Subject::Use(Use {
+                only,
+                purse: wanted,
+            }),
+        ) => purse == *wanted && only.is_none_or(|only| only == grant.id),
+        (purse, Subject::NewGrant { .. }) => purse == Purse::Budgeted,
+        (_, Subject::Nothing | Subject::Retired(_)) => false,
+    }
 }
 
 /// G-25 to G-28: whether the request satisfies a grant's constraints.
@@ -550,26 +595,70 @@ fn is_satisfied(
     action: KmsAction,
     (encryption_context, keys): (&EncryptionContext, &dyn ContextSource),
 ) -> bool {
-    let context = match &constraints.context {
+    is_context_satisfied(constraints, action, encryption_context)
+        && is_source_satisfied(constraints, action, keys)
+}
+
+/// G-25, G-27.
+fn is_context_satisfied(
+    constraints: &GrantConstraints,
+    action: KmsAction,
+    encryption_context: &EncryptionContext,
+) -> bool {
+    match &constraints.context {
         Some(constraint) if action.has_encryption_context() => match constraint {
             ContextConstraint::Equals(pairs) => **pairs == *encryption_context,
             ContextConstraint::Subset(pairs) => contains(encryption_context, pairs),
         },
         _ => true,
-    };
-    // G-28. CreateGrant has its own rule (G-13); retirement is not limited.
+    }
+}
+
+/// G-28. CreateGrant has its own rule (G-13); retirement is not limited.
+fn is_source_satisfied(
+    constraints: &GrantConstraints,
+    action: KmsAction,
+    keys: &dyn ContextSource,
+) -> bool {
     let is_limited = !matches!(action, KmsAction::CreateGrant | KmsAction::RetireGrant);
-    context
-        && match &constraints.source_arn {
-            Some(wanted) if is_limited => {
-                let key = ContextKey::Known(KnownKey::SourceArn);
-                match keys.get(&key) {
-                    Some(ContextValue::One(value)) => *value.into_text() == *wanted.as_str(),
-                    Some(ContextValue::Many(_)) | None => false,
-                }
-            }
-            _ => true,
-        }
+    match &constraints.source_arn {
+        Some(wanted) if is_limited => match keys.get(&ContextKey::Known(KnownKey::SourceArn)) {
+            Some(ContextValue::One(value)) => *value.into_text() == *wanted.as_str(),
+            Some(ContextValue::Many(_)) | None => false,
+        },
+        _ => true,
+    }
+}
+
+/// The parts of [`admits`], for an explanation.
+pub(super) struct ConstraintFindings {
+    /// The constraint on the encryption context is satisfied, or not looked at.
+    pub context: bool,
+    /// So is the one on `aws:SourceArn`.
+    pub source_arn: bool,
+    /// The grant covers the one to be made.
+    pub covers: bool,
+}
+
+impl ConstraintFindings {
+    /// Whether every part holds.
+    pub const fn all(&self) -> bool {
+        self.context && self.source_arn && self.covers
+    }
+}
+
+/// What of [`admits`] holds.
+pub(super) fn constraint_findings(
+    grant: &Grant,
+    action: KmsAction,
+    (encryption_context, keys): (&EncryptionContext, &dyn ContextSource),
+    subject: &Subject<'_>,
+) -> ConstraintFindings {
+    ConstraintFindings {
+        context: is_context_satisfied(&grant.constraints, action, encryption_context),
+        source_arn: is_source_satisfied(&grant.constraints, action, keys),
+        covers: action != KmsAction::CreateGrant || covers(grant, subject),
+    }
 }
 
 fn contains(context: &EncryptionContext, pairs: &EncryptionContext) -> bool {
@@ -587,10 +676,24 @@ fn covers(parent: &Grant, subject: &Subject<'_>) -> bool {
         } => {
             operations.is_subset(parent.operations)
                 && is_as_strict(constraints, &parent.constraints)
+                && is_within_term(constraints.term, parent)
         }
         // The question does not say which grant is to be made: it asks about CreateGrant as such.
-        Subject::Nothing | Subject::Retired(_) => true,
+        Subject::Nothing | Subject::Retired(_) | Subject::Use(_) => true,
     }
+}
+
+/// EC-13: a child does not outlive its parent, and of a parent with a budget it gets uses that the parent has left.
+fn is_within_term(child: Term, parent: &Grant) -> bool {
+    let ends_in_time = match parent.constraints.term.expires_at {
+        None => true,
+        Some(end) => child.expires_at.is_some_and(|own| own <= end),
+    };
+    let is_paid = match parent.uses_left() {
+        None => true,
+        Some(left) => child.uses.is_some_and(|uses| uses <= left),
+    };
+    ends_in_time && is_paid
 }
 
 /// G-13: whether a child's constraints are at least as strict as its parent's.

@@ -10,18 +10,66 @@ use super::caller::Identity;
 use super::combine::{self, Evidence, NamedPolicy, Object, Subject, combine};
 use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
-use super::request::{About, Request, Target};
+use super::request::{About, Request, Target, Use};
 use crate::domain::ids::{Short, UniqueId};
 use crate::domain::policy::{Action, Ask, Bindings, Policy, Profile, ResourceName, Who};
 use crate::domain::state::State;
 use crate::domain::state::grant::{Grant, GrantOperation};
-use crate::domain::state::grant_index::{Holder, Offer};
+use crate::domain::state::grant_index::{Holder, Offer, Purse};
 use crate::domain::state::key::KeyManager;
 
 /// Decides a request by a state.
 ///
 /// Total: a caller that does not exist any more, or stands in no account, is denied like any other (Q-10, ID-18).
 pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
+    judge(state, request, Decide)
+}
+
+/// What is done with gathered evidence: decided, or explained as well. Both are shown the same.
+pub(super) trait Judge {
+    /// What comes of it.
+    type Answer;
+
+    /// The caller is not there; `decision` denies.
+    fn nobody(self, decision: Decision) -> Self::Answer;
+
+    /// Everything that the decision rests on, and where it was gathered.
+    fn somebody<'e, P, G>(
+        self,
+        evidence: &Evidence<'e, P, G>,
+        state: &'e State,
+        request: &'e Request<'e>,
+    ) -> Self::Answer
+    where
+        P: Iterator<Item = NamedPolicy<'e>> + Clone,
+        G: Iterator<Item = &'e Grant> + Clone;
+}
+
+struct Decide;
+
+impl Judge for Decide {
+    type Answer = Decision;
+
+    fn nobody(self, decision: Decision) -> Decision {
+        decision
+    }
+
+    fn somebody<'e, P, G>(
+        self,
+        evidence: &Evidence<'e, P, G>,
+        _: &'e State,
+        _: &'e Request<'e>,
+    ) -> Decision
+    where
+        P: Iterator<Item = NamedPolicy<'e>> + Clone,
+        G: Iterator<Item = &'e Grant> + Clone,
+    {
+        combine(evidence)
+    }
+}
+
+/// Gathers the evidence of a request and has it judged.
+pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) -> J::Answer {
     let identity = &request.caller.identity;
     let resource = resource(&request.target);
     let deny_caller = || {
@@ -33,10 +81,10 @@ pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
         Decision::implicit_deny(Missing::Caller, denial)
     };
     let Ok(principal) = identity.check(state) else {
-        return deny_caller();
+        return judge.nobody(deny_caller());
     };
     let Some(who) = who(identity) else {
-        return deny_caller();
+        return judge.nobody(deny_caller());
     };
     let context = RequestContext::new(state, request, principal.map(|principal| &**principal));
     let spelled = Spelled::of(&request.target);
@@ -56,6 +104,7 @@ pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
             constraints,
         },
         About::Retired(grant) => Subject::Retired(grant),
+        About::Use(spending) => Subject::Use(spending),
     };
     let owner = request.target.account();
     let object = match request.target {
@@ -78,7 +127,7 @@ pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
             .map(|(name, policy)| (name, &**policy))
             .map(named)
     });
-    combine(&Evidence {
+    let evidence = Evidence {
         ask: Ask {
             action: &request.action,
             resource: spelled.name(request),
@@ -98,7 +147,8 @@ pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
         grants: candidates(state, request, &context, &subject),
         encryption_context: request.encryption_context,
         subject,
-    })
+    };
+    judge.somebody(&evidence, state, request)
 }
 
 /// The caller as policies see it.
@@ -232,6 +282,30 @@ fn holders(identity: &Identity) -> Vec<Holder> {
     holders
 }
 
+/// Grants with which purses may allow, those that cost nothing first (EC-13).
+fn purses(operation: GrantOperation, about: &About<'_>) -> impl Iterator<Item = Purse> + Clone {
+    let further: &[Purse] = match (operation, about) {
+        (GrantOperation::RetireGrant, _) => &[Purse::Budgeted, Purse::Spent],
+        (_, About::NewGrant(..)) => &[Purse::Budgeted],
+        (
+            _,
+            About::Use(Use {
+                purse: Purse::Budgeted,
+                ..
+            }),
+        ) => &[Purse::Budgeted],
+        (
+            _,
+            About::Use(Use {
+                purse: Purse::Spent,
+                ..
+            }),
+        ) => &[Purse::Spent],
+        (_, About::Use(_) | About::Nothing | About::Retired(_)) => &[],
+    };
+    std::iter::once(Purse::Unbudgeted).chain(further.iter().copied())
+}
+
 /// The grants that may decide: of each name of the caller the first that admits the action, then those that tokens
 /// bring. Nothing is looked up before the first is asked for.
 fn candidates<'a>(
@@ -253,12 +327,14 @@ fn candidates<'a>(
                 About::NewGrant(_, constraints) => {
                     constraints.source_arn.as_ref().map(|arn| arn.as_str())
                 }
-                About::Nothing | About::Retired(_) => context.source_arn(),
+                About::Nothing | About::Retired(_) | About::Use(_) => context.source_arn(),
             };
-            let offer = Offer {
+            let offer = move |purse| Offer {
                 operation,
                 context: request.encryption_context,
                 source_arn,
+                purse,
+                now: request.now,
             };
             let accept = move |grant: &Grant| {
                 combine::admits(
@@ -271,20 +347,22 @@ fn candidates<'a>(
             let stored = holders(&request.caller.identity)
                 .into_iter()
                 .flat_map(move |holder| {
-                    let held = state.grants().find(key, &holder, &offer, &accept);
                     // A question whether the caller could retire any grant is about those that it retires, too (G-50).
                     let retired = matches!(
                         (operation, request.about),
                         (GrantOperation::RetireGrant, About::Nothing)
                     )
-                    .then(|| state.grants().retirable_on(&holder, key))
+                    .then(|| state.grants().retirable_on(&holder, key, request.now))
                     .flatten();
-                    held.into_iter().chain(retired)
+                    let held = purses(operation, &request.about).filter_map(move |purse| {
+                        state.grants().find(key, &holder, &offer(purse), &accept)
+                    });
+                    held.chain(retired)
                 });
             let brought = request
                 .token_grants
                 .iter()
-                .filter(move |grant| grant.key == *key);
+                .filter(move |grant| grant.key == *key && !grant.is_expired(request.now));
             stored.chain(brought).map(|grant| &**grant)
         })
 }

@@ -9,6 +9,7 @@ pub mod claim;
 pub mod combine;
 mod context;
 pub mod decision;
+pub mod explain;
 mod gather;
 pub mod request;
 pub mod resolve;
@@ -16,8 +17,9 @@ pub mod resolve;
 use std::sync::Arc;
 
 use self::caller::{Caller, Identity};
-use self::decision::Decision;
+use self::decision::{DecidedBy, Decision, Reason, Source};
 use self::request::Request;
+use crate::domain::ids::GrantId;
 use crate::domain::state::State;
 
 pub use self::gather::authorize;
@@ -25,7 +27,20 @@ pub use self::gather::authorize;
 /// Proof that a decision allowed something: without one, nothing can be planned or told.
 #[derive(Debug)]
 pub struct Allowed {
-    _private: (),
+    /// What allowed it; absent where policies are not asked.
+    by: Option<DecidedBy>,
+}
+
+impl Allowed {
+    /// The grant that allowed it, if it was one.
+    pub fn grant(&self) -> Option<GrantId> {
+        self.by.as_ref().and_then(|by| by.grant)
+    }
+
+    /// What kind of evidence allowed it; absent where policies are not asked.
+    pub fn source(&self) -> Option<Source> {
+        self.by.as_ref().map(|by| by.source)
+    }
 }
 
 /// Why somebody may not do something.
@@ -39,10 +54,12 @@ pub struct Denied {
 
 /// The proof that `request` is allowed, or the denial.
 pub fn require(state: &State, request: &Request<'_>) -> Result<Allowed, Denied> {
-    let decision = authorize(state, request);
-    if decision.is_allow() {
-        return Ok(Allowed { _private: () });
-    }
+    let decision = match authorize(state, request) {
+        Decision {
+            reason: Reason::Allowed(by),
+        } => return Ok(Allowed { by: Some(by) }),
+        denied => denied,
+    };
     let message = decision.message().into();
     Err(Denied {
         decision: Some(Box::new(decision)),
@@ -70,7 +87,7 @@ pub fn require_system(caller: &Caller, action: &str) -> Result<Allowed, Denied> 
 
 fn require_that(holds: bool, action: &str, who: &str) -> Result<Allowed, Denied> {
     if holds {
-        return Ok(Allowed { _private: () });
+        return Ok(Allowed { by: None });
     }
     Err(Denied {
         decision: None,

@@ -5,11 +5,14 @@
 use std::sync::Arc;
 
 use super::caller::Caller;
-use crate::domain::ids::{AccountId, AliasArn, AliasName, Partition, PrincipalArn, Region};
+use crate::domain::ids::{
+    AccountId, AliasArn, AliasName, GrantId, Partition, PrincipalArn, Region,
+};
 use crate::domain::policy::Action;
 use crate::domain::policy::KnownKey;
 use crate::domain::state::Tags;
 use crate::domain::state::grant::{EncryptionContext, Grant, GrantConstraints, GrantOperations};
+use crate::domain::state::grant_index::Purse;
 use crate::domain::state::key::Key;
 use crate::domain::time::Timestamp;
 
@@ -52,8 +55,20 @@ pub enum About<'a> {
     Nothing,
     /// CreateGrant: the grant to be made, which a parent grant must cover (G-12, G-13).
     NewGrant(&'a GrantOperations, &'a GrantConstraints),
+    /// Consume: a grant with a budget may allow, for a use of it will be spent (EC-13).
+    Use(Use),
     /// RetireGrant: the grant to be retired (G-50).
     Retired(&'a Grant),
+}
+
+/// What a Consume may spend.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Use {
+    /// Of the grants with a budget only this one; `None`: any.
+    pub only: Option<GrantId>,
+    /// Grants with which purse may allow beside those without a budget: with uses left to spend one; spent ones to learn
+    /// that nothing but their budget stands in the way.
+    pub purse: Purse,
 }
 
 /// What an action is done to.

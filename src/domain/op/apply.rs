@@ -67,6 +67,9 @@ pub fn query(
         Query::ListResourceTags(q) => answer(q, &cx),
         Query::ListGrants(q) => answer(q, &cx),
         Query::ListRetirableGrants(q) => answer(q, &cx),
+        Query::ListGrantsByGrantee(q) => answer(q, &cx),
+        Query::ListDuplicateGrants(q) => answer(q, &cx),
+        Query::DescribeGrants(q) => answer(q, &cx),
     }
 }
 
@@ -148,6 +151,8 @@ fn run(
         Command::CreateGrant(c) => change(c, state, at, caller, scope),
         Command::RetireGrant(c) => change(c, state, at, caller, scope),
         Command::RevokeGrant(c) => change(c, state, at, caller, scope),
+        Command::Consume(c) => change(c, state, at, caller, scope),
+        Command::ExpireGrants(c) => change(c, state, at, caller, scope),
     }
 }
 
@@ -252,6 +257,7 @@ fn replay(state: &State, effect: &Effect) -> Output {
             id: *id,
             depends_on: *depends_on,
         }),
+        Effect::Consumed(consumed) => Output::Consumed(consumed.clone()),
     }
 }
 
@@ -269,6 +275,7 @@ fn effect_of(output: &Output) -> Effect {
             id: *id,
             depends_on: *depends_on,
         },
+        Output::Consumed(consumed) => Effect::Consumed(consumed.clone()),
     }
 }
 
@@ -369,6 +376,7 @@ mod tests {
             key: key(1),
             grant_id: (&*id).into(),
             dry_run: Default::default(),
+            descendants: Default::default(),
         };
         cluster.done(ADMIN, Command::RevokeGrant(revoke));
         let command = Command::CreateGrant(create_grant(5, BOB));

@@ -5,26 +5,26 @@ use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
 use super::principals::immutable_id;
 use super::refusal::{Said, bad_member, refusals, said};
-use super::{CreatedGrant, ErrorCode, Event, GrantChange, Output};
+use super::{CreatedGrant, ErrorCode, Event, GrantChange, Output, grants};
 use crate::domain::authz::request::{About, Parameter, Parameters, RequestTags, Target};
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{Arn, ParseIdError, PrincipalArn, PrincipalKind, ServicePrincipal};
 use crate::domain::ids::{GrantId, KeyRef};
 use crate::domain::limits::{
-    CONSTRAINT_PAIRS_MAX, CONSTRAINT_VALUE_CHARS_MAX, GRANT_NAME_MAX, PRINCIPAL_ID_MAX,
-    SOURCE_ARN_MAX, SOURCE_ARN_MIN,
+    CONSTRAINT_PAIRS_MAX, CONSTRAINT_VALUE_CHARS_MAX, GRANT_ANCESTORS_MAX, GRANT_NAME_MAX,
+    GRANT_USES_MAX, PRINCIPAL_ID_MAX, SOURCE_ARN_MAX, SOURCE_ARN_MIN,
 };
 use crate::domain::policy::{KmsAction, KnownKey};
 use crate::domain::state::State;
 use crate::domain::state::grant::{
-    ContextConstraint, Grant, GrantConstraints, GrantOperations, GrantPrincipal,
+    ContextConstraint, Grant, GrantConstraints, GrantOperations, GrantPrincipal, Term,
 };
 use crate::domain::state::grant::{EncryptionContext, GrantOperation};
 use crate::domain::state::grant_index::constraint_pairs;
 use crate::domain::state::key::{Key, KeyManager};
 use crate::domain::state::principal::PrincipalType;
-use crate::domain::time::Revision;
+use crate::domain::time::{Revision, Timestamp};
 use std::sync::Arc;
 
 /// Makes a grant on a key (G-9 to G-30).
@@ -54,12 +54,14 @@ pub struct CreateGrant {
     pub name: Option<Arc<str>>,
     /// Whether only to authorize and validate (G-20).
     pub dry_run: DryRun,
+    /// From when on the grant counts as absent, and how many uses it has (EC-13); both absent: as AWS's.
+    pub term: Term,
 }
 
 refusals! {
     /// Why CreateGrant is refused, in the order of its checks.
     Refusal {
-        /// Members that cannot be, by themselves or together (G-5, G-6, G-9, G-15, G-22, G-24, U-21).
+        /// Members that cannot be, by themselves or together (G-5, G-6, G-9, G-15, G-22, G-24, U-21, EC-13).
         Shape(Said),
         /// A principal that is none that a grant can name (ID-14 to ID-16, U-26).
         Arn(Said),
@@ -146,7 +148,7 @@ fn invalid(why: impl std::fmt::Display) -> Refusal {
 }
 
 impl CreateGrant {
-    fn shape(&self) -> Result<Shape, Refusal> {
+    fn shape(&self, now: Timestamp) -> Result<Shape, Refusal> {
         let operations: GrantOperations = self.operations.iter().copied().collect();
         if operations.is_empty() {
             return Err(invalid(
@@ -167,6 +169,7 @@ impl CreateGrant {
             }
         }
         let constraints = self.constraints()?;
+        check_term(self.term, now)?;
         let grantee = match (&self.grantee, &self.grantee_service) {
             (Some(arn), None) => read_principal(arn, "granteePrincipal")?,
             (None, Some(service)) => read_service(service, "granteeServicePrincipal")?,
@@ -241,6 +244,7 @@ impl CreateGrant {
         Ok(GrantConstraints {
             context,
             source_arn,
+            term: self.term,
         })
     }
 
@@ -272,6 +276,23 @@ impl CreateGrant {
             });
         known.extend(kind.map(|kind| (KnownKey::GrantConstraintType, Parameter::Text(kind))));
         Parameters::Known(known, RequestTags::Absent)
+    }
+}
+
+/// EC-13: an end that is yet to come, and at least one use.
+fn check_term(Term { expires_at, uses }: Term, now: Timestamp) -> Result<(), Refusal> {
+    if let Some(end) = expires_at
+        && end <= now
+    {
+        return Err(invalid(format_args!(
+            "the grant would expire at {end}, which is not after the cluster's time, {now}"
+        )));
+    }
+    match uses {
+        Some(uses) if uses == 0 || uses > GRANT_USES_MAX => Err(invalid(format_args!(
+            "a grant's budget has 1 to {GRANT_USES_MAX} uses, not {uses}"
+        ))),
+        _ => Ok(()),
     }
 }
 
@@ -338,10 +359,28 @@ fn depends_on(state: &State, key: &Key, grantee: &GrantPrincipal) -> Revision {
     key.born.max(grantee)
 }
 
+/// The ancestors of a grant that `parent` allowed: the parent, then as many of its own as are remembered (EC-12).
+fn ancestors_of_child(parent: &Arc<Grant>) -> Vec<GrantId> {
+    std::iter::once(parent.id)
+        .chain(parent.ancestors.iter().copied())
+        .take(GRANT_ANCESTORS_MAX)
+        .collect()
+}
+
+/// The parent once it has handed uses on to its child, if it has a budget: together they never have more than was given.
+fn pay(parent: &Grant, child: Term) -> Option<Arc<Grant>> {
+    parent.constraints.term.uses?;
+    let spent = parent.spent.saturating_add(child.uses.unwrap_or_default());
+    Some(Arc::new(Grant {
+        spent,
+        ..parent.clone()
+    }))
+}
+
 /// What CreateGrant writes.
 pub enum Plan {
-    /// A new grant.
-    New(Arc<Grant>, Revision),
+    /// A new grant; and its parent, if that has a budget of which the new one gets a part (EC-13).
+    New(Arc<Grant>, Option<Arc<Grant>>, Revision),
     /// Nothing: a retry by name (G-17).
     Retry(Arc<Grant>, Revision),
 }
@@ -351,7 +390,7 @@ impl Change for CreateGrant {
     type Plan = Plan;
 
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Plan), Refusal> {
-        let shape = self.shape()?;
+        let shape = self.shape(cx.now)?;
         let key = cx.key_without_alias(&self.key)?;
         let allowed = cx.ask(
             KmsAction::CreateGrant.into(),
@@ -366,6 +405,7 @@ impl Change for CreateGrant {
         let retiring = shape.retiring.map(|named| named.bind(cx.state));
         let retiring = retiring.transpose().map_err(Refusal::Principal)?;
         let depends_on = depends_on(cx.state, key, &grantee);
+        let parent = allowed.grant().and_then(|id| cx.state.grants().get(&id));
         let grant = Grant {
             id: self.grant_id,
             key: key.arn.clone(),
@@ -378,6 +418,8 @@ impl Change for CreateGrant {
             issuing_account: cx.caller.identity.account().unwrap_or(key.arn.account),
             created_at: cx.now,
             born: cx.at,
+            spent: 0,
+            ancestors: parent.map(ancestors_of_child).unwrap_or_default(),
         };
         let same = cx.state.grants().same_named(&grant).cloned();
         if same.is_none() {
@@ -407,7 +449,10 @@ impl Change for CreateGrant {
         }
         let plan = match same {
             Some(same) => Plan::Retry(same, depends_on),
-            None => Plan::New(Arc::new(grant), depends_on),
+            None => {
+                let paying = parent.and_then(|parent| pay(parent, self.term));
+                Plan::New(Arc::new(grant), paying, depends_on)
+            }
         };
         Ok((allowed, plan))
     }
@@ -415,13 +460,14 @@ impl Change for CreateGrant {
     fn enact(plan: Plan, state: &mut State) -> (Output, Vec<Event>) {
         let (grant, depends_on, events) = match plan {
             Plan::Retry(grant, depends_on) => (grant, depends_on, Vec::new()),
-            Plan::New(grant, depends_on) => {
+            Plan::New(grant, paying, depends_on) => {
                 state.put_grant(Arc::clone(&grant));
-                let events = vec![Event::GrantChanged {
+                let mut events = vec![Event::GrantChanged {
                     grant: grant.id,
                     key: grant.key.clone(),
                     change: GrantChange::Created,
                 }];
+                events.extend(paying.map(|paying| grants::spend(paying, state)));
                 (grant, depends_on, events)
             }
         };

@@ -2,6 +2,7 @@
 
 use super::Page;
 use super::context::{Context, Question};
+use super::grants::ListedGrant;
 use super::page::{Cursor, Sizes};
 use super::refusal::{Said, refusals, said};
 use super::{Answer, ErrorCode, grants};
@@ -10,7 +11,7 @@ use crate::domain::authz::caller::Identity;
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::ids::KeyRef;
-use crate::domain::ids::{GrantId, PrincipalArn};
+use crate::domain::ids::{GrantId, PrincipalArn, UniqueId};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::grant::{Grant, GrantPrincipal};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub struct ListGrants {
     pub key: KeyRef,
     /// Only this grant.
     pub grant_id: Option<Arc<str>>,
-    /// Only grants with exactly this grantee.
+    /// Only grants with exactly this grantee: its ARN, or its immutable id, by which a deleted one is shown (ID-18).
     pub grantee: Option<Arc<str>>,
     /// Only grants to this service; for service callers (G-31).
     pub grantee_service: Option<Arc<str>>,
@@ -55,7 +56,9 @@ impl ListGrants {
             let why = "give only one of GranteePrincipal and GranteeServicePrincipal";
             return Err(said(ErrorCode::Validation, why));
         }
-        if let Some(grantee) = &self.grantee {
+        if let Some(grantee) = &self.grantee
+            && grantee.parse::<UniqueId>().is_err()
+        {
             grantee
                 .parse::<PrincipalArn>()
                 .map_err(|error| said(ErrorCode::InvalidArn, error))?;
@@ -67,10 +70,15 @@ impl ListGrants {
         Ok(())
     }
 
-    fn keeps(&self, grant: &Grant) -> bool {
-        match (&self.grantee, &self.grantee_service, &grant.grantee) {
+    /// The filters compare with what is shown: of a grantee that was deleted its immutable id, which whoever bears its
+    /// name now does not have (ID-18).
+    fn keeps(&self, listed: &ListedGrant) -> bool {
+        match (&self.grantee, &self.grantee_service, &listed.grantee) {
             (None, None, _) => true,
-            (Some(wanted), _, GrantPrincipal::Arn { arn, .. }) => arn.as_str() == &**wanted,
+            (Some(wanted), _, GrantPrincipal::Arn { arn, unique_id }) => {
+                let is_named = arn.as_str() == &**wanted && !listed.is_grantee_gone;
+                is_named || unique_id.as_str() == &**wanted
+            }
             (_, Some(wanted), GrantPrincipal::Service(service)) => service.as_str() == &**wanted,
             (Some(_), _, GrantPrincipal::Service(_))
             | (None, Some(_), GrantPrincipal::Arn { .. }) => false,
@@ -90,7 +98,8 @@ impl Question for ListGrants {
             Cursor::read(&self.page, Sizes::GRANTS, &listing).map_err(Refusal::Page)?;
         cx.allow_key(KmsAction::ListGrants, key, Parameters::NONE)?;
         let position = |grant: &Arc<Grant>| grant.id;
-        let keep = |grant: &Arc<Grant>| self.keeps(grant).then(|| (**grant).clone());
+        let keep =
+            |grant: &Arc<Grant>| ListedGrant::of(cx, grant).filter(|listed| self.keeps(listed));
         let paged = match &self.grant_id {
             Some(id) => {
                 let grant = grants::of_key(cx, &key.arn, id).map_err(Refusal::NotThere)?;

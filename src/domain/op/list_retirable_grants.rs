@@ -2,6 +2,7 @@
 
 use super::Page;
 use super::context::{Context, Question};
+use super::grants::{ByKey, ListedGrant};
 use super::page::{Cursor, Sizes};
 use super::principals::immutable_id;
 use super::refusal::{Said, refusals, said};
@@ -9,12 +10,10 @@ use super::{Answer, ErrorCode};
 use crate::domain::authz::Denied;
 use crate::domain::authz::caller::Identity;
 use crate::domain::authz::request::{Parameters, Scope};
-use crate::domain::ids::{GrantId, KeyArn, PrincipalArn, ServicePrincipal};
+use crate::domain::ids::{PrincipalArn, ServicePrincipal};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::grant::{Grant, GrantPrincipal};
 use crate::domain::state::grant_index::Holder;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 /// Lists the grants that a principal may retire (G-34).
@@ -48,25 +47,6 @@ enum Retiring {
     Service(ServicePrincipal),
 }
 
-/// The last grant of a page: its key and its id.
-#[derive(Clone)]
-struct Position(KeyArn, GrantId);
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.1, self.0)
-    }
-}
-
-impl FromStr for Position {
-    type Err = ();
-
-    fn from_str(text: &str) -> Result<Self, ()> {
-        let (id, key) = text.split_once(' ').ok_or(())?;
-        Ok(Self(key.parse().map_err(drop)?, id.parse().map_err(drop)?))
-    }
-}
-
 impl ListRetirableGrants {
     fn retiring(&self) -> Result<Retiring, Said> {
         match (&self.retiring, &self.retiring_service) {
@@ -96,7 +76,7 @@ impl Question for ListRetirableGrants {
             Retiring::Service(service) => service.to_string(),
         };
         let listing = format!("grants retirable by {shown} in {}", cx.scope.region);
-        let cursor: Cursor<Position> =
+        let cursor: Cursor<ByKey> =
             Cursor::read(&self.page, Sizes::GRANTS, &listing).map_err(Refusal::Page)?;
         let holder = match retiring {
             Retiring::Service(service) => {
@@ -117,11 +97,11 @@ impl Question for ListRetirableGrants {
             }
         };
         let grants = cx.state.grants();
-        let after = cursor.after.clone().map(|Position(key, id)| (key, id));
+        let after = cursor.after.clone().map(|ByKey(key, id)| (key, id));
         let Scope { partition, region } = cx.scope;
         let retirable = grants.retirable_by(&holder, *partition, region, after);
-        let position = |grant: &&Arc<Grant>| Position(grant.key.clone(), grant.id);
-        let keep = |grant: &&Arc<Grant>| Some((***grant).clone());
+        let position = |grant: &&Arc<Grant>| ByKey(grant.key.clone(), grant.id);
+        let keep = |grant: &&Arc<Grant>| ListedGrant::of(cx, grant);
         Ok(Answer::Grants(cursor.page(retirable, position, keep)))
     }
 }

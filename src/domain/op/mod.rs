@@ -10,6 +10,7 @@ mod context;
 mod grants;
 mod identity;
 pub mod key_rules;
+pub mod key_use;
 mod page;
 mod policies;
 mod principals;
@@ -18,6 +19,7 @@ pub mod table;
 mod tags;
 
 pub mod bootstrap;
+pub mod consume;
 pub mod create_account;
 pub mod create_alias;
 pub mod create_grant;
@@ -26,15 +28,19 @@ pub mod create_principal;
 pub mod delete_alias;
 pub mod delete_principal;
 pub mod delete_principal_policy;
+pub mod describe_grants;
 pub mod describe_key;
 pub mod disable_key;
 pub mod enable_key;
+pub mod expire_grants;
 pub mod get_key_policy;
 pub mod get_principal;
 pub mod get_principal_policy;
 pub mod list_accounts;
 pub mod list_aliases;
+pub mod list_duplicate_grants;
 pub mod list_grants;
+pub mod list_grants_by_grantee;
 pub mod list_keys;
 pub mod list_principal_policies;
 pub mod list_principals;
@@ -57,6 +63,7 @@ use crate::domain::authz::decision::Decision;
 pub use crate::domain::authz::request::Scope;
 use crate::domain::ids::{AccountId, AliasArn, GrantId, KeyArn, PrincipalArn, RequestId};
 use crate::domain::state::grant::Grant;
+use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::{Key, KeyState};
 use crate::domain::state::principal::{Account, Principal};
 use crate::domain::time::{Revision, Timestamp};
@@ -144,6 +151,10 @@ pub enum Command {
     RetireGrant(retire_grant::RetireGrant),
     /// [`revoke_grant`]
     RevokeGrant(revoke_grant::RevokeGrant),
+    /// [`consume`]
+    Consume(consume::Consume),
+    /// [`expire_grants`]
+    ExpireGrants(expire_grants::ExpireGrants),
 }
 
 /// A question about the state that an operation answers.
@@ -173,6 +184,12 @@ pub enum Query {
     ListGrants(list_grants::ListGrants),
     /// [`list_retirable_grants`]
     ListRetirableGrants(list_retirable_grants::ListRetirableGrants),
+    /// [`list_grants_by_grantee`]
+    ListGrantsByGrantee(list_grants_by_grantee::ListGrantsByGrantee),
+    /// [`list_duplicate_grants`]
+    ListDuplicateGrants(list_duplicate_grants::ListDuplicateGrants),
+    /// [`describe_grants`]
+    DescribeGrants(describe_grants::DescribeGrants),
 }
 
 /// Whether the key policy lockout safety check runs (P-7).
@@ -237,6 +254,8 @@ pub enum Output {
     Key(KeyDescription),
     /// The grant, and what a token of it must say.
     Grant(CreatedGrant),
+    /// What allowed a use, and what is left (EC-13).
+    Consumed(Consumed),
 }
 
 /// A grant that CreateGrant made or found again (G-17).
@@ -284,7 +303,11 @@ pub enum Answer {
     /// Tags, in the order of their keys.
     Tags(Paged<(Arc<str>, Arc<str>)>),
     /// Grants, in the order of their ids.
-    Grants(Paged<Grant>),
+    Grants(Paged<ListedGrant>),
+    /// Groups of grants that are duplicates of one another, in the order of their first ids.
+    Duplicates(Paged<list_duplicate_grants::Duplicates>),
+    /// The grants of a key in figures.
+    GrantFigures(describe_grants::GrantFigures),
 }
 
 /// An alias and the key that it names.
@@ -329,6 +352,7 @@ crate::domain::state::closed_set! {
         KmsInvalidState = "KMSInvalidStateException",
         KeyUnavailable = "KeyUnavailableException",
         InvalidKeyUsage = "InvalidKeyUsageException",
+        IncorrectKey = "IncorrectKeyException",
         LimitExceeded = "LimitExceededException",
         Tag = "TagException",
         UnsupportedOperation = "UnsupportedOperationException",
@@ -404,11 +428,23 @@ pub enum GrantChange {
     Retired,
     /// It was revoked.
     Revoked,
+    /// Its time was over (EC-13).
+    Expired,
+    /// Uses of it were spent, by Consume or by handing them on (EC-13).
+    Spent {
+        /// What it has left.
+        uses_left: u32,
+    },
 }
 
 pub use self::apply::{apply, query};
+pub use self::grants::ListedGrant;
 
 #[cfg(test)]
 mod authorize_tests;
+#[cfg(test)]
+mod explain_tests;
+#[cfg(test)]
+mod grant_terms_tests;
 #[cfg(test)]
 mod testing;

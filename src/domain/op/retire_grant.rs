@@ -76,7 +76,8 @@ impl Change for RetireGrant {
     }
 
     fn enact(grant: Arc<Grant>, state: &mut State) -> (Output, Vec<Event>) {
-        grants::end(&grant, GrantChange::Retired, state)
+        let event = grants::end(&grant, GrantChange::Retired, state);
+        (Output::Done, vec![event])
     }
 }
 

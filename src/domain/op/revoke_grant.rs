@@ -2,12 +2,13 @@
 
 use super::DryRun;
 use super::context::{Change, Context};
-use super::refusal::{Said, refusals};
-use super::{Event, GrantChange, Output, grants};
+use super::refusal::{Said, refusals, said};
+use super::{ErrorCode, Event, GrantChange, Output, grants};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::KeyRef;
+use crate::domain::limits::REVOKE_TREE_MAX;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
@@ -22,6 +23,18 @@ pub struct RevokeGrant {
     pub grant_id: Arc<str>,
     /// Whether only to authorize and validate (G-20).
     pub dry_run: DryRun,
+    /// Whether the grants that descend from it end with it (EC-12).
+    pub descendants: Descendants,
+}
+
+/// What becomes of the grants that a grant's holder passed on, and of those that they passed on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Descendants {
+    /// They stay (G-14).
+    #[default]
+    Stay,
+    /// They end at the same position (EC-12).
+    End,
 }
 
 refusals! {
@@ -35,6 +48,8 @@ refusals! {
         Denied(Denied),
         /// The key has no such grant (U-2).
         NotThere(Said),
+        /// More grants descend from it than can end at once (EC-12).
+        TooMany(Said),
         /// It would have succeeded (G-20).
         DryRun(Said),
     }
@@ -42,21 +57,40 @@ refusals! {
 
 impl Change for RevokeGrant {
     type Refusal = Refusal;
-    type Plan = Arc<Grant>;
+    type Plan = Vec<Arc<Grant>>;
 
-    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Grant>), Refusal> {
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Vec<Arc<Grant>>), Refusal> {
         grants::check_id(&self.grant_id).map_err(Refusal::Shape)?;
         let key = cx.key_without_alias(&self.key)?;
         let allowed = cx.allow_key(KmsAction::RevokeGrant, key, Parameters::NONE)?;
         let grant = grants::of_key(cx, &key.arn, &self.grant_id).map_err(Refusal::NotThere)?;
+        let mut ended = match self.descendants {
+            Descendants::Stay => Vec::new(),
+            Descendants::End => cx
+                .state
+                .grants()
+                .descendants(grant.id, REVOKE_TREE_MAX)
+                .ok_or_else(|| {
+                    let why = format_args!(
+                        "more than {REVOKE_TREE_MAX} grants descend from the grant {}: revoke grants that it led to first, each with its descendants",
+                        grant.id
+                    );
+                    Refusal::TooMany(said(ErrorCode::LimitExceeded, why))
+                })?,
+        };
         if self.dry_run == DryRun::Yes {
             return Err(Refusal::DryRun(super::refusal::dry_run()));
         }
-        Ok((allowed, grant))
+        ended.insert(0, grant);
+        Ok((allowed, ended))
     }
 
-    fn enact(grant: Arc<Grant>, state: &mut State) -> (Output, Vec<Event>) {
-        grants::end(&grant, GrantChange::Revoked, state)
+    fn enact(ended: Vec<Arc<Grant>>, state: &mut State) -> (Output, Vec<Event>) {
+        let events = ended
+            .iter()
+            .map(|grant| grants::end(grant, GrantChange::Revoked, state))
+            .collect();
+        (Output::Done, events)
     }
 }
 
@@ -75,6 +109,7 @@ mod tests {
             key,
             grant_id: id.into(),
             dry_run,
+            descendants: Descendants::Stay,
         })
     }
 

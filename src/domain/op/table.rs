@@ -14,6 +14,12 @@ pub enum Asks {
     Office(&'static str),
     /// An action of KMS.
     Kms(KmsAction),
+    /// An action of KMS that has another name than the operation, which is none of AWS's.
+    OwnByKms(KmsAction),
+    /// The action of KMS that the request names (Consume).
+    Named,
+    /// An action of ours that policies may allow.
+    Own(&'static str),
     /// An action of IAM, named after what the principal is.
     Iam {
         /// For a user.
@@ -135,6 +141,8 @@ operations! {
         CreateGrant: kms(KmsAction::CreateGrant), Key, Policies;
         RetireGrant: kms(KmsAction::RetireGrant), Grant, Policies;
         RevokeGrant: kms(KmsAction::RevokeGrant), Key, Policies;
+        Consume: Asks::Named, Key, Policies;
+        ExpireGrants: Asks::Office("grantd:ExpireGrants"), Cluster, System;
     }
     Query {
         ListAccounts: Asks::Office("grantd:ListAccounts"), Cluster, Operator;
@@ -149,6 +157,9 @@ operations! {
         ListResourceTags: kms(KmsAction::ListResourceTags), Key, Policies;
         ListGrants: kms(KmsAction::ListGrants), Key, Policies;
         ListRetirableGrants: kms(KmsAction::ListRetirableGrants), Principal, Policies;
+        ListGrantsByGrantee: Asks::Own("grantd:ListGrantsByGrantee"), Principal, Policies;
+        ListDuplicateGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;
+        DescribeGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;
     }
 }
 
@@ -158,11 +169,13 @@ impl Operation {
         self.row().name
     }
 
-    /// The action that it asks for when done to a user, or to a role.
+    /// The action that it asks for when done to a user, or to a role; of one that asks for what its request names, an
+    /// example.
     pub fn action(self, kind: PrincipalType) -> Action {
         match (self.row().asks, kind) {
-            (Asks::Kms(action), _) => action.into(),
-            (Asks::Office(action), _) => Action::parse(action),
+            (Asks::Kms(action) | Asks::OwnByKms(action), _) => action.into(),
+            (Asks::Office(action) | Asks::Own(action), _) => Action::parse(action),
+            (Asks::Named, _) => KmsAction::Decrypt.into(),
             (Asks::Iam { user, .. }, PrincipalType::User) => Action::parse(user),
             (Asks::Iam { role, .. }, PrincipalType::Role) => Action::parse(role),
         }
@@ -185,6 +198,15 @@ mod tests {
                 }
                 Asks::Kms(action) => {
                     assert_eq!(action.name(), row.name);
+                    assert_eq!(row.access, Access::Policies);
+                }
+                Asks::OwnByKms(action) => {
+                    assert_ne!(action.name(), row.name);
+                    assert_eq!(row.access, Access::Policies);
+                }
+                Asks::Named => assert!(row.on == On::Key && row.access == Access::Policies),
+                Asks::Own(action) => {
+                    assert_eq!(action.strip_prefix("grantd:"), Some(row.name));
                     assert_eq!(row.access, Access::Policies);
                 }
                 Asks::Iam { user, role } => {

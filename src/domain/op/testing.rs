@@ -153,6 +153,7 @@ pub fn create_grant(n: u8, grantee: &str) -> create_grant::CreateGrant {
         source_arn: None,
         name: None,
         dry_run: Default::default(),
+        term: Default::default(),
     }
 }
 

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::statement::Suppose;
 use super::text::eq_folded;
 use super::value::format_time;
 use crate::domain::ids::AccountId;
@@ -268,6 +269,11 @@ impl<'a> ContextValue<'a> {
 pub trait ContextSource {
     /// The value of a key.
     fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>>;
+
+    /// What is taken for granted of statements; nothing in a decision.
+    fn suppose(&self) -> Option<&dyn Suppose> {
+        None
+    }
 }
 
 #[cfg(test)]

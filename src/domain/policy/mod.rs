@@ -10,6 +10,7 @@ mod condition;
 mod context;
 mod error;
 mod json;
+mod outline;
 mod lint;
 mod presence;
 mod principal;
@@ -26,11 +27,12 @@ pub use action::{Action, ActionTarget, KmsAction};
 pub use condition::{Condition, Operator, Quantifier};
 pub use context::{ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values};
 pub use error::{Place, PolicyError, PolicyErrorKind};
+pub use outline::Outline;
 pub use lint::{Lint, Warning, lint};
 pub use presence::Presence;
 pub use principal::{Bindings, PolicyPrincipal, Ways, Who};
 pub use resource::ResourceName;
-pub use statement::{Ask, Profile, Statement, Verdict};
+pub use statement::{Ask, Findings, Profile, Statement, Suppose, Supposed, Verdict};
 pub use validate::PolicyKind;
 
 /// A policy: valid for its kind, compiled once, together with the text it was put as.

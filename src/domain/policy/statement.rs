@@ -58,6 +58,58 @@ pub enum Verdict<'a> {
     Void,
 }
 
+/// What is taken for granted of statements, to find out what would change an answer. A decision takes nothing for
+/// granted: its context says nothing of this ([`ContextSource::suppose`]).
+pub trait Suppose {
+    /// How a statement is taken.
+    fn of(&self, statement: &Statement) -> Supposed;
+
+    /// Whether a condition is taken as holding; `holds` says whether it does.
+    fn holds(&self, statement: &Statement, condition: &Condition, holds: bool) -> bool;
+}
+
+/// How a statement is taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Supposed {
+    /// As it stands.
+    AsItIs,
+    /// As if it were not there.
+    Absent,
+    /// As if it were about the action and the resource.
+    Covering,
+}
+
+/// What each element of a statement says of a request.
+#[derive(Debug)]
+pub struct Findings<'a> {
+    /// Whether it has an action and a resource (P-4), and no null variable that makes it void (C-12).
+    pub has_effect: bool,
+    /// Whether it is about the action.
+    pub action: bool,
+    /// How its principals match the caller.
+    pub ways: Ways,
+    /// Whether it is about the resource.
+    pub resource: bool,
+    /// Each condition, whether it holds, and whether a variable in it has no value (C-12).
+    pub conditions: Vec<(&'a Condition, bool, bool)>,
+}
+
+impl Findings<'_> {
+    /// Whether the statement applies.
+    pub fn applies(&self) -> bool {
+        self.has_effect
+            && self.action
+            && !self.ways.is_none()
+            && self.resource
+            && self.conditions.iter().all(|(_, holds, _)| *holds)
+    }
+
+    /// Whether it would apply if it were about the action and the resource, and its conditions held.
+    pub const fn could_apply(&self) -> bool {
+        self.has_effect && !self.ways.is_none()
+    }
+}
+
 /// A compiled statement.
 #[derive(Debug)]
 pub struct Statement {
@@ -92,7 +144,13 @@ impl Statement {
         let (Some(actions), Some(resources)) = (&self.actions, &self.resources) else {
             return Verdict::Void;
         };
-        if !actions.contains(ask.action) {
+        let suppose = ask.context.suppose();
+        let supposed = suppose.map_or(Supposed::AsItIs, |suppose| suppose.of(self));
+        if supposed == Supposed::Absent {
+            return Verdict::Void;
+        }
+        let is_covering = supposed == Supposed::Covering;
+        if !is_covering && !actions.contains(ask.action) {
             return Verdict::ActionMismatch;
         }
         let ways = match &self.principals {
@@ -108,15 +166,42 @@ impl Statement {
         {
             return Verdict::Void;
         }
-        if !resources.contains(&ask.resource, ask.context) {
+        if !is_covering && !resources.contains(&ask.resource, ask.context) {
             return Verdict::ResourceMismatch;
         }
         for condition in &self.conditions {
-            if !condition.holds(ask.context) {
+            let mut holds = condition.holds(ask.context);
+            if let Some(suppose) = suppose {
+                holds = suppose.holds(self, condition, holds);
+            }
+            if !holds {
                 return Verdict::ConditionFailed(condition);
             }
         }
         Verdict::Applies { ways }
+    }
+
+    /// What each of its elements says of a request: the parts of [`Self::verdict`], none left out.
+    pub fn findings(&self, ask: &Ask<'_>, bindings: Option<&dyn Bindings>) -> Findings<'_> {
+        let conditions: Vec<_> = self
+            .conditions
+            .iter()
+            .map(|c| (c, c.holds(ask.context), c.has_null(ask.context)))
+            .collect();
+        let resources = self.resources.as_ref();
+        let is_void = ask.profile == Profile::Legacy2020
+            && (resources.is_some_and(|set| set.has_null(ask.context))
+                || conditions.iter().any(|(_, _, has_null)| *has_null));
+        Findings {
+            has_effect: self.actions.is_some() && self.resources.is_some() && !is_void,
+            action: (self.actions.as_ref()).is_some_and(|set| set.contains(ask.action)),
+            ways: match &self.principals {
+                None => Ways::ATTACHED,
+                Some(set) => set.ways(&ask.who, self.is_deny(), ask.has_boundary, bindings),
+            },
+            resource: resources.is_some_and(|set| set.contains(&ask.resource, ask.context)),
+            conditions,
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::fact::{Fact, Header};
-use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal};
-use super::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
+use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal, Term};
+use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use super::key::Key;
 use super::principal::{Account, Principal};
 use super::settings::Settings;
@@ -260,6 +260,8 @@ impl Form {
             issuing_account,
             created_at,
             born,
+            spent,
+            ancestors,
         } = grant;
         self.fixed(&id.0);
         self.shown(key);
@@ -269,6 +271,7 @@ impl Form {
         let GrantConstraints {
             context,
             source_arn,
+            term: Term { expires_at, uses },
         } = constraints;
         self.option(context.as_ref(), |form, context| match context {
             ContextConstraint::Equals(pairs) => {
@@ -285,6 +288,11 @@ impl Form {
         self.number(issuing_account.number());
         self.time(*created_at);
         self.revision(*born);
+        self.option(*expires_at, Self::time);
+        self.option(*uses, |form, uses| form.number(u64::from(uses)));
+        self.number(u64::from(*spent));
+        self.number(ancestors.len() as u64);
+        ancestors.iter().for_each(|GrantId(id)| self.fixed(id));
     }
 
     fn holder(&mut self, principal: &GrantPrincipal) {
@@ -298,6 +306,18 @@ impl Form {
                 self.text(service.as_str());
             }
         }
+    }
+
+    fn consumed(&mut self, consumed: &Consumed) {
+        let Consumed {
+            policy_type,
+            grant,
+            uses_left,
+        } = consumed;
+        self.text("consumed");
+        self.text(policy_type);
+        self.option(*grant, |form, GrantId(id)| form.fixed(&id));
+        self.option(*uses_left, |form, left| form.number(u64::from(left)));
     }
 
     fn idempotency(&mut self, record: &IdempotencyRecord) {
@@ -324,6 +344,7 @@ impl Form {
                 self.fixed(id);
                 self.revision(*depends_on);
             }
+            Effect::Consumed(consumed) => self.consumed(consumed),
         }
     }
 }

@@ -119,13 +119,25 @@ pub enum ContextConstraint {
     Subset(Arc<EncryptionContext>),
 }
 
-/// Everything that narrows a grant (G-22, G-28).
+/// How long and how often a grant holds. AWS has neither bound (G-1): absent means without end, and both are opt-in
+/// (EC-13, DESIGN "Grants beyond AWS's").
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct Term {
+    /// From this instant on the grant counts as absent.
+    pub expires_at: Option<Timestamp>,
+    /// How many uses it was given; `Consume` alone spends them.
+    pub uses: Option<u32>,
+}
+
+/// Everything that narrows a grant (G-22, G-28, EC-13).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct GrantConstraints {
     /// At most one constraint on the encryption context (U-21).
     pub context: Option<ContextConstraint>,
     /// `aws:SourceArn` of the request must equal this (G-28).
     pub source_arn: Option<Arn>,
+    /// How long and how often it holds (EC-13).
+    pub term: Term,
 }
 
 /// A principal named in a grant: an ARN bound to the immutable id that it had when stored (ID-18), or a service (G-9).
@@ -165,4 +177,27 @@ pub struct Grant {
     pub created_at: Timestamp,
     /// The revision that created it: a token's fence.
     pub born: Revision,
+    /// How many of its uses are spent; zero of a grant without a budget.
+    pub spent: u32,
+    /// The grants that it descends from, the nearest first: the one that allowed CreateGrant, the one that allowed that
+    /// one, …, at most [`crate::domain::limits::GRANT_ANCESTORS_MAX`] of them. Kept when an ancestor ends (EC-12).
+    pub ancestors: Vec<GrantId>,
+}
+
+impl Grant {
+    /// Whether its time is over at `now`: it counts as absent from then on (EC-13).
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.constraints
+            .term
+            .expires_at
+            .is_some_and(|end| end <= now)
+    }
+
+    /// How many uses it has left; `None`: it has no budget, and is not spent by use.
+    pub fn uses_left(&self) -> Option<u32> {
+        self.constraints
+            .term
+            .uses
+            .map(|uses| uses.saturating_sub(self.spent))
+    }
 }

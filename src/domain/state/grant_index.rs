@@ -1,31 +1,23 @@
 //! Grants, and the indexes that find them without scanning a key's grants.
 //!
-//! A decision asks by (key, grantee). Within one such lot the grants are ordered by *selector*: a hash of what their
-//! constraints ask of a request. A request knows every selector that can satisfy it: unconstrained, Equals of its whole
-//! context, Subset by each of its pairs; each without and with its source ARN. So 50,000 grants of one grantee on one key
-//! with different contexts are never looked through. Within a selector, grants are grouped by their operations.
-//!
-//! A selector is a hash: whoever uses a grant that was found checks its constraints. What is found does not depend on the
-//! order in which grants came: the smallest acceptable id wins. Imports ids and the facts.
+//! A decision asks by (key, grantee): the grants of one such pair are a lot ([`super::grant_lot`]), which is searched by
+//! what the request offers. The other indexes serve listings, quotas, the clean-up of what has expired, and the grants that
+//! descend from one. Imports ids and the facts.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use imbl::{OrdMap, OrdSet};
+use imbl::OrdSet;
 
 use super::cow_map::{CowMap, fixed_hash};
-use super::grant::{
-    ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantOperations, GrantPrincipal,
-};
+use super::grant::{Grant, GrantPrincipal};
+use super::grant_lot::{ID_MIN, Lot};
 use crate::domain::ids::{
     AccountId, GrantId, KeyArn, KeyId, Partition, PrincipalArn, Region, ServicePrincipal, UniqueId,
 };
+use crate::domain::time::Timestamp;
 
-/// A lot up to this size is a sorted array, looked through whole; beyond it, an ordered map that is searched.
-const FEW_MAX: usize = 32;
-
-/// How far a Subset's pairs are counted to find the rarest: beyond it they count as equally common.
-const RARITY_COUNT_MAX: usize = 256;
+pub use super::grant_lot::{Offer, Purse, constraint_pairs, heeds_context};
 
 /// Who holds a grant or may retire it, as an index key: an ARN counts only with its immutable id (ID-18).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -48,155 +40,11 @@ impl From<&GrantPrincipal> for Holder {
     }
 }
 
-/// What a request offers to the constraints of grants.
-#[derive(Clone, Copy, Debug)]
-pub struct Offer<'a> {
-    /// The operation that is asked for.
-    pub operation: GrantOperation,
-    /// The request's encryption context; for CreateGrant, the pairs of the child's constraint (G-13).
-    pub context: &'a EncryptionContext,
-    /// The request's `aws:SourceArn`; for CreateGrant, the child's (G-28).
-    pub source_arn: Option<&'a str>,
-}
-
-/// The operations whose context a constraint looks at (G-27), and CreateGrant for its strictness rule (G-13).
-const CONTEXT_OPERATIONS: [GrantOperation; 9] = [
-    GrantOperation::Encrypt,
-    GrantOperation::Decrypt,
-    GrantOperation::GenerateDataKey,
-    GrantOperation::GenerateDataKeyWithoutPlaintext,
-    GrantOperation::GenerateDataKeyPair,
-    GrantOperation::GenerateDataKeyPairWithoutPlaintext,
-    GrantOperation::ReEncryptFrom,
-    GrantOperation::ReEncryptTo,
-    GrantOperation::CreateGrant,
-];
-
-/// Whether a constraint on the context narrows `operation` (G-27, G-13).
-pub fn heeds_context(operation: GrantOperation) -> bool {
-    CONTEXT_OPERATIONS.contains(&operation)
-}
-
-/// What a constraint asks of a request, as the hash that requests are able to compute too.
-#[derive(Hash)]
-enum Selector<'a> {
-    Anything,
-    Exactly(&'a EncryptionContext),
-    Pair(&'a str, &'a str),
-}
-
-impl Selector<'_> {
-    fn hash(&self, source_arn: Option<&str>) -> u64 {
-        fixed_hash(&(self, source_arn))
-    }
-}
-
-/// Where a grant stands in its lot: selector, the operations it gives under that selector, id.
-type Place = (u64, u32, GrantId);
-
-/// The grants of one grantee on one key.
-#[derive(Clone, Debug)]
-enum Lot {
-    Few(Vec<(Place, Arc<Grant>)>),
-    Many(OrdMap<Place, Arc<Grant>>),
-}
-
-impl Default for Lot {
-    fn default() -> Self {
-        Self::Few(Vec::new())
-    }
-}
-
 /// No account has a smaller number.
 const FIRST_ACCOUNT: AccountId = match AccountId::from_number(0) {
     Some(account) => account,
     None => unreachable!(),
 };
-
-const ID_MIN: GrantId = GrantId([0; 32]);
-const ID_MAX: GrantId = GrantId([0xff; 32]);
-
-impl Lot {
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Few(few) => few.is_empty(),
-            Self::Many(many) => many.is_empty(),
-        }
-    }
-
-    fn put(&mut self, place: Place, grant: Arc<Grant>) {
-        match self {
-            Self::Few(few) => {
-                let at = few.partition_point(|(other, _)| *other < place);
-                few.insert(at, (place, grant));
-                if few.len() > FEW_MAX {
-                    *self = Self::Many(few.drain(..).collect());
-                }
-            }
-            Self::Many(many) => {
-                many.insert(place, grant);
-            }
-        }
-    }
-
-    fn take(&mut self, place: &Place) {
-        match self {
-            Self::Few(few) => few.retain(|(other, _)| other != place),
-            Self::Many(many) => {
-                many.remove(place);
-            }
-        }
-    }
-
-    /// How many places `selector` has, counted up to [`RARITY_COUNT_MAX`].
-    fn count(&self, selector: u64) -> usize {
-        match self {
-            Self::Few(few) => few.iter().filter(|((s, ..), _)| *s == selector).count(),
-            Self::Many(many) => many
-                .range((selector, 0, ID_MIN)..=(selector, u32::MAX, ID_MAX))
-                .take(RARITY_COUNT_MAX)
-                .count(),
-        }
-    }
-
-    /// The grant with the smallest id under `selector` that has `operation` and is acceptable.
-    fn smallest(
-        &self,
-        selector: u64,
-        operation: GrantOperation,
-        accept: &dyn Fn(&Grant) -> bool,
-    ) -> Option<&Arc<Grant>> {
-        let holds = |bits: u32| GrantOperations::has_bit(bits, operation);
-        match self {
-            Self::Few(few) => few
-                .iter()
-                .filter(|((s, bits, _), grant)| *s == selector && holds(*bits) && accept(grant))
-                .map(|(_, grant)| grant)
-                .min_by_key(|grant| grant.id),
-            Self::Many(many) => {
-                let mut best: Option<&Arc<Grant>> = None;
-                let mut next = (selector, 0, ID_MIN);
-                // One step a group of equal operations, however many grants are in it.
-                while let Some(((s, bits, _), _)) = many.range(next..).next() {
-                    if *s != selector {
-                        break;
-                    }
-                    if holds(*bits) {
-                        let group =
-                            many.range((selector, *bits, ID_MIN)..=(selector, *bits, ID_MAX));
-                        let found = group.map(|(_, grant)| grant).find(|grant| accept(grant));
-                        best = [best, found].into_iter().flatten().min_by_key(|g| g.id);
-                    }
-                    let Some(after) = bits.checked_add(1) else {
-                        break;
-                    };
-                    next = (selector, after, ID_MIN);
-                }
-                best
-            }
-        }
-    }
-}
 
 /// Every grant, with its indexes.
 #[derive(Clone, Debug, Default)]
@@ -207,6 +55,12 @@ pub struct GrantIndex {
     counts: CowMap<KeyArn, u32>,
     of_key: OrdSet<(KeyArn, GrantId)>,
     by_retiring: OrdSet<(Holder, KeyArn, GrantId)>,
+    /// The keys on which somebody holds grants: their lots are in `by_grantee`.
+    keys_of: OrdSet<(Holder, KeyArn)>,
+    /// Grants that expire, the first first (EC-13).
+    by_expiry: OrdSet<(Timestamp, GrantId)>,
+    /// Each grant under every ancestor that it remembers, whether that one still lives or not (EC-12).
+    descendants: OrdSet<(GrantId, GrantId)>,
     /// Named grants by key and the hash of all that a retry must repeat (G-17).
     by_name: CowMap<(KeyArn, u64), Vec<GrantId>>,
 }
@@ -245,8 +99,9 @@ impl GrantIndex {
         self.counts.get(key).copied().unwrap_or_default()
     }
 
-    /// Of the grants on `key` held by `holder` that have the operation and that the offer can satisfy, the one with the
-    /// smallest id that `accept` takes. `accept` must check the constraints: selectors are hashes.
+    /// Of the grants on `key` held by `holder` that have the operation and that the offer can satisfy, the best that
+    /// `accept` takes: the one that lives longest, and among equals the one with the smallest id. `accept` must check the
+    /// constraints: selectors are hashes.
     pub fn find(
         &self,
         key: &KeyArn,
@@ -254,29 +109,19 @@ impl GrantIndex {
         offer: &Offer<'_>,
         accept: &dyn Fn(&Grant) -> bool,
     ) -> Option<&Arc<Grant>> {
+        self.lot(key, holder)?.find(offer, accept)
+    }
+
+    /// How many grants on `key` are held by `holder`.
+    pub fn count_held(&self, key: &KeyArn, holder: &Holder) -> usize {
+        self.lot(key, holder).map_or(0, Lot::len)
+    }
+
+    fn lot(&self, key: &KeyArn, holder: &Holder) -> Option<&Lot> {
         // Found by its parts: to count references of the key's own texts would make every reader of the key wait for
         // every other.
-        let lot = self
-            .by_grantee
-            .get_like(&(key, holder), |(k, h)| k == key && h == holder)?;
-        let mut best: Option<&Arc<Grant>> = None;
-        let mut consider = |selector: &Selector<'_>| {
-            for source_arn in [None, offer.source_arn] {
-                let found = lot.smallest(selector.hash(source_arn), offer.operation, accept);
-                best = [best, found].into_iter().flatten().min_by_key(|g| g.id);
-                if offer.source_arn.is_none() {
-                    break;
-                }
-            }
-        };
-        consider(&Selector::Anything);
-        if heeds_context(offer.operation) {
-            consider(&Selector::Exactly(offer.context));
-            for (name, value) in offer.context {
-                consider(&Selector::Pair(name, value));
-            }
-        }
-        best
+        self.by_grantee
+            .get_like(&(key, holder), |(k, h)| k == key && h == holder)
     }
 
     /// The grant that a named CreateGrant with these properties made before, the oldest first (G-17).
@@ -313,15 +158,9 @@ impl GrantIndex {
         region: &Region,
         after: Option<(KeyArn, GrantId)>,
     ) -> impl Iterator<Item = &Arc<Grant>> {
-        let (first_key, first_id) = after.clone().unwrap_or_else(|| {
-            let first = KeyArn {
-                partition,
-                region: region.clone(),
-                account: FIRST_ACCOUNT,
-                key_id: KeyId::Uuid([0; 16]),
-            };
-            (first, ID_MIN)
-        });
+        let (first_key, first_id) = after
+            .clone()
+            .unwrap_or_else(|| (first_key(partition, region), ID_MIN));
         let (holder, region) = (holder.clone(), region.clone());
         self.by_retiring
             .range((holder.clone(), first_key, first_id)..)
@@ -332,13 +171,84 @@ impl GrantIndex {
             .filter_map(|(_, _, id)| self.by_id.get(id))
     }
 
-    /// The grant with the smallest id on `key` that `holder` may retire as its retiring principal.
-    pub fn retirable_on(&self, holder: &Holder, key: &KeyArn) -> Option<&Arc<Grant>> {
+    /// The grants of a Region that `holder` holds on any key, in the order of their keys and ids, from after
+    /// `after`.
+    pub fn held_by(
+        &self,
+        holder: &Holder,
+        partition: Partition,
+        region: &Region,
+        after: Option<(KeyArn, GrantId)>,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
+        let first = match &after {
+            None => first_key(partition, region),
+            Some((key, _)) => key.clone(),
+        };
+        let (holder, region) = (holder.clone(), region.clone());
+        self.keys_of
+            .range((holder.clone(), first)..)
+            .take_while(move |(h, key)| {
+                *h == holder && key.partition == partition && key.region == region
+            })
+            .flat_map(move |(holder, key)| {
+                let lot = self.lot(key, holder);
+                let mut after = after.clone().filter(|(k, _)| k == key).map(|(_, id)| id);
+                // Piece by piece: a lot may have 50,000, a page takes few of them.
+                std::iter::from_fn(move || {
+                    let ids = lot?.ids(after);
+                    after = Some(*ids.last()?);
+                    Some(ids)
+                })
+                .flatten()
+            })
+            .filter_map(|id| self.by_id.get(&id))
+    }
+
+    /// Grants whose time is over at `now` and that are still here, the first that expired first.
+    pub fn expired(&self, now: Timestamp) -> impl Iterator<Item = &Arc<Grant>> {
+        self.by_expiry
+            .iter()
+            .take_while(move |(end, _)| *end <= now)
+            .filter_map(|(_, id)| self.by_id.get(id))
+    }
+
+    /// Every grant that descends from `id`, in the order of their ids; `None` if there are more than `max` (EC-12).
+    pub fn descendants(&self, id: GrantId, max: usize) -> Option<Vec<Arc<Grant>>> {
+        let mut found: BTreeMap<GrantId, Arc<Grant>> = BTreeMap::new();
+        let mut open = vec![id];
+        while let Some(ancestor) = open.pop() {
+            let below = self
+                .descendants
+                .range((ancestor, ID_MIN)..)
+                .take_while(|(of, _)| *of == ancestor);
+            for (_, id) in below {
+                if let Some(grant) = self.by_id.get(id)
+                    && !found.contains_key(id)
+                {
+                    if found.len() == max {
+                        return None;
+                    }
+                    found.insert(*id, Arc::clone(grant));
+                    open.push(*id);
+                }
+            }
+        }
+        Some(found.into_values().collect())
+    }
+
+    /// The grant with the smallest id on `key` that `holder` may retire as its retiring principal and that has not expired.
+    pub fn retirable_on(
+        &self,
+        holder: &Holder,
+        key: &KeyArn,
+        now: Timestamp,
+    ) -> Option<&Arc<Grant>> {
         let from = (holder.clone(), key.clone(), ID_MIN);
-        let (h, k, id) = self.by_retiring.range(from..).next()?;
-        (h == holder && k == key)
-            .then(|| self.by_id.get(id))
-            .flatten()
+        self.by_retiring
+            .range(from..)
+            .take_while(|(h, k, _)| h == holder && k == key)
+            .filter_map(|(_, _, id)| self.by_id.get(id))
+            .find(|grant| !grant.is_expired(now))
     }
 
     /// Every grant, in the order of keys and ids.
@@ -349,12 +259,12 @@ impl GrantIndex {
     /// Adds a grant; one with the same id must have been taken out.
     pub fn put(&mut self, grant: Arc<Grant>) {
         let key = &grant.key;
-        let holder = Holder::from(&grant.grantee);
-        let lot_key = (key.clone(), holder);
+        let lot_key = (key.clone(), Holder::from(&grant.grantee));
         let mut lot = self.by_grantee.get(&lot_key).cloned().unwrap_or_default();
-        for place in places_of_new(&grant, &lot) {
-            lot.put(place, Arc::clone(&grant));
+        if lot.is_empty() {
+            self.keys_of.insert((lot_key.1.clone(), key.clone()));
         }
+        lot.put(&grant);
         self.by_grantee.insert(lot_key, lot);
         self.counts
             .insert(key.clone(), self.count(key).saturating_add(1));
@@ -366,8 +276,16 @@ impl GrantIndex {
         if grant.name.is_some() {
             let name_key = (key.clone(), retry_hash(&grant));
             let mut ids = self.by_name.get(&name_key).cloned().unwrap_or_default();
-            ids.push(grant.id);
+            // In order, so that it does not matter in which order they came: a snapshot brings them by id.
+            let at = ids.partition_point(|id| *id < grant.id);
+            ids.insert(at, grant.id);
             self.by_name.insert(name_key, ids);
+        }
+        if let Some(end) = grant.constraints.term.expires_at {
+            self.by_expiry.insert((end, grant.id));
+        }
+        for ancestor in &grant.ancestors {
+            self.descendants.insert((*ancestor, grant.id));
         }
         self.by_id.insert(grant.id, grant);
     }
@@ -378,12 +296,11 @@ impl GrantIndex {
         let key = &grant.key;
         let lot_key = (key.clone(), Holder::from(&grant.grantee));
         if let Some(mut lot) = self.by_grantee.get(&lot_key).cloned() {
-            // A Subset stands under the pair that was rarest when it came: try each, it is one of at most eight.
-            for place in places_possible(&grant) {
-                lot.take(&place);
-            }
+            lot.take(&grant);
             if lot.is_empty() {
                 self.by_grantee.remove(&lot_key);
+                let (key, holder) = lot_key;
+                self.keys_of.remove(&(holder, key));
             } else {
                 self.by_grantee.insert(lot_key, lot);
             }
@@ -407,81 +324,23 @@ impl GrantIndex {
                 self.by_name.insert(name_key, ids);
             }
         }
+        if let Some(end) = grant.constraints.term.expires_at {
+            self.by_expiry.remove(&(end, grant.id));
+        }
+        for ancestor in &grant.ancestors {
+            self.descendants.remove(&(*ancestor, grant.id));
+        }
         Some(grant)
     }
 }
 
-/// The operations of a grant that its context constraint narrows, and those that it does not, as bits.
-fn split_operations(grant: &Grant) -> (u32, u32) {
-    let narrowed: GrantOperations = CONTEXT_OPERATIONS.into_iter().collect();
-    (
-        grant.operations.bits() & narrowed.bits(),
-        grant.operations.bits() & !narrowed.bits(),
-    )
-}
-
-/// The places of a grant whose context constraint, if any, is looked up under `selectors`.
-fn places(grant: &Grant, selectors: Vec<Selector<'_>>) -> Vec<Place> {
-    let source_arn = grant
-        .constraints
-        .source_arn
-        .as_ref()
-        .map(|arn| arn.as_str());
-    let anything = Selector::Anything.hash(source_arn);
-    if selectors.is_empty() {
-        return vec![(anything, grant.operations.bits(), grant.id)];
-    }
-    let (narrowed, free) = split_operations(grant);
-    let mut places = Vec::with_capacity(selectors.len() + 1);
-    if narrowed != 0 {
-        let of = |s: Selector<'_>| (s.hash(source_arn), narrowed, grant.id);
-        places.extend(selectors.into_iter().map(of));
-    }
-    if free != 0 {
-        places.push((anything, free, grant.id));
-    }
-    places
-}
-
-/// Everywhere that a grant can stand: a Subset under any of its pairs.
-fn places_possible(grant: &Grant) -> Vec<Place> {
-    let selectors = match &grant.constraints.context {
-        None => Vec::new(),
-        Some(ContextConstraint::Equals(pairs)) => vec![Selector::Exactly(pairs)],
-        Some(ContextConstraint::Subset(pairs)) => {
-            pairs.iter().map(|(k, v)| Selector::Pair(k, v)).collect()
-        }
-    };
-    places(grant, selectors)
-}
-
-/// Where a new grant is to stand: a Subset under the pair that is rarest in the lot, so that a pair which all of them
-/// share does not gather them.
-fn places_of_new(grant: &Grant, lot: &Lot) -> Vec<Place> {
-    let Some(ContextConstraint::Subset(pairs)) = &grant.constraints.context else {
-        return places_possible(grant);
-    };
-    let source_arn = grant
-        .constraints
-        .source_arn
-        .as_ref()
-        .map(|arn| arn.as_str());
-    let rarest = pairs
-        .iter()
-        .map(|(k, v)| Selector::Pair(k, v))
-        .min_by_key(|selector| {
-            let hash = selector.hash(source_arn);
-            (lot.count(hash), hash)
-        });
-    places(grant, rarest.into_iter().collect())
-}
-
-/// The pairs of a constraint, none if there is no constraint.
-pub fn constraint_pairs(constraint: Option<&ContextConstraint>) -> &EncryptionContext {
-    static NONE: EncryptionContext = BTreeMap::new();
-    match constraint {
-        None => &NONE,
-        Some(ContextConstraint::Equals(pairs) | ContextConstraint::Subset(pairs)) => pairs,
+/// Where the keys of a Region begin.
+fn first_key(partition: Partition, region: &Region) -> KeyArn {
+    KeyArn {
+        partition,
+        region: region.clone(),
+        account: FIRST_ACCOUNT,
+        key_id: KeyId::Uuid([0; 16]),
     }
 }
 
@@ -490,7 +349,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::state::grant::GrantConstraints;
+    use crate::domain::state::grant::{
+        ContextConstraint, EncryptionContext, GrantConstraints, GrantOperation, GrantOperations,
+        Term,
+    };
     use crate::domain::time::{Revision, Timestamp};
 
     fn key(n: u8) -> KeyArn {
@@ -537,9 +399,19 @@ mod tests {
             1..(1u32 << 19),
             constraint,
             source_arn(),
+            term(),
+            proptest::collection::vec(0..4u8, 0..3),
         )
             .prop_map(
-                |(id, (on, grantee, unique, retiring), bits, context, source_arn)| Grant {
+                |(
+                    id,
+                    (on, grantee, unique, retiring),
+                    bits,
+                    context,
+                    source_arn,
+                    (term, spent),
+                    ancestors,
+                )| Grant {
                     id: GrantId(id),
                     key: key(on),
                     grantee: principal(grantee, unique),
@@ -548,13 +420,31 @@ mod tests {
                     constraints: GrantConstraints {
                         context,
                         source_arn: source_arn.map(|text| text.parse().unwrap()),
+                        term,
                     },
                     name: (bits % 3 == 0).then(|| "n".into()),
                     issuing_account: AccountId::from_number(111_122_223_333).unwrap(),
                     created_at: Timestamp::from_millis(0),
                     born: Revision(1),
+                    spent,
+                    ancestors: ancestors.into_iter().map(|n| GrantId([n; 32])).collect(),
                 },
             )
+    }
+
+    /// When the questions are asked: about half of what expires has expired.
+    const NOW: Timestamp = Timestamp::from_millis(5);
+
+    fn term() -> impl Strategy<Value = (Term, u32)> {
+        let end = proptest::option::weighted(0.4, 1..10u64);
+        let budget = proptest::option::weighted(0.4, (1..3u32, 0..3u32));
+        (end, budget).prop_map(|(end, budget)| {
+            let term = Term {
+                expires_at: end.map(Timestamp::from_millis),
+                uses: budget.map(|(uses, _)| uses),
+            };
+            (term, budget.map_or(0, |(_, spent)| spent))
+        })
     }
 
     /// Whether a grant admits an offer, written from G-25 to G-28 and G-13's first steps alone.
@@ -568,7 +458,19 @@ mod tests {
             }
         };
         let source = grant.constraints.source_arn.as_ref();
+        let lives = grant
+            .constraints
+            .term
+            .expires_at
+            .is_none_or(|end| end > offer.now);
+        let purse = match grant.constraints.term.uses {
+            None => Purse::Unbudgeted,
+            Some(uses) if grant.spent < uses => Purse::Budgeted,
+            Some(_) => Purse::Spent,
+        };
         grant.operations.contains(offer.operation)
+            && lives
+            && purse == offer.purse
             && context
             && source.is_none_or(|arn| Some(arn.as_str()) == offer.source_arn)
     }
@@ -608,24 +510,64 @@ mod tests {
             ] {
                 let holder = Holder::from(&named);
                 for (context, source_arn) in offers {
-                    for operation in GrantOperation::ALL {
+                    let purses = [Purse::Unbudgeted, Purse::Budgeted, Purse::Spent];
+                    let asked = GrantOperation::ALL
+                        .iter()
+                        .flat_map(|operation| purses.map(|purse| (operation, purse)));
+                    for (operation, purse) in asked {
                         let source_arn = source_arn.as_deref();
                         let offer = Offer {
                             operation: *operation,
                             context,
                             source_arn,
+                            purse,
+                            now: NOW,
                         };
                         let found =
                             index.find(&on, &holder, &offer, &|grant| admits(grant, &offer));
-                        let wanted = scan(&|grant| {
-                            grant.key == on
-                                && Holder::from(&grant.grantee) == holder
-                                && admits(grant, &offer)
-                        });
-                        assert_eq!(found.map(|grant| grant.id), wanted.first().copied());
+                        let wanted = ordered
+                            .iter()
+                            .filter(|grant| {
+                                grant.key == on
+                                    && Holder::from(&grant.grantee) == holder
+                                    && admits(grant, &offer)
+                            })
+                            .min_by_key(|grant| {
+                                let end = grant.constraints.term.expires_at;
+                                (
+                                    std::cmp::Reverse(
+                                        end.unwrap_or(Timestamp::from_millis(u64::MAX)),
+                                    ),
+                                    grant.id,
+                                )
+                            });
+                        assert_eq!(found.map(|grant| grant.id), wanted.map(|grant| grant.id));
                     }
                 }
             }
+            for named in [principal(0, 0), principal(1, 0), principal(1, 1)] {
+                let holder = Holder::from(&named);
+                let wanted =
+                    scan(&|grant| grant.key == on && Holder::from(&grant.grantee) == holder);
+                assert_eq!(index.count_held(&on, &holder), wanted.len());
+            }
+        }
+        let expired = index.expired(NOW).map(|grant| grant.id);
+        let wanted = scan(&|grant| grant.is_expired(NOW));
+        assert_eq!(
+            expired.collect::<std::collections::BTreeSet<_>>(),
+            wanted.into_iter().collect()
+        );
+        for n in 0..4 {
+            let ancestor = GrantId([n; 32]);
+            let below = index.descendants(ancestor, usize::MAX).unwrap();
+            let wanted = scan(&|grant| grant.ancestors.contains(&ancestor));
+            assert_eq!(
+                below.iter().map(|grant| grant.id).collect::<Vec<_>>(),
+                wanted
+            );
+            let few = index.descendants(ancestor, wanted.len().saturating_sub(1));
+            assert_eq!(few.is_none(), !wanted.is_empty());
         }
         for n in 0..3 {
             let holder = Holder::from(&principal(n, 0));
@@ -639,6 +581,28 @@ mod tests {
                 .flat_map(|on| scan(&|grant| grant.key == key(on) && retires(grant)))
                 .collect();
             assert_eq!(ids(found), wanted);
+            let region = "eu-west-1".parse().unwrap();
+            let held = index.held_by(&holder, Partition::Aws, &region, None);
+            let wanted: Vec<(KeyArn, GrantId)> = (0..2)
+                .flat_map(|on| {
+                    let of = scan(&|grant| {
+                        grant.key == key(on) && Holder::from(&grant.grantee) == holder
+                    });
+                    of.into_iter().map(move |id| (key(on), id))
+                })
+                .collect();
+            let held: Vec<(KeyArn, GrantId)> = held.map(|g| (g.key.clone(), g.id)).collect();
+            assert_eq!(held, wanted);
+            for (at, after) in wanted.iter().enumerate() {
+                let rest = index.held_by(&holder, Partition::Aws, &region, Some(after.clone()));
+                assert_eq!(
+                    rest.map(|g| g.id).collect::<Vec<_>>(),
+                    wanted[at + 1..]
+                        .iter()
+                        .map(|(_, id)| *id)
+                        .collect::<Vec<_>>()
+                );
+            }
         }
         for grant in all {
             let found = index.same_named(grant).map(|found| is_retry(found, grant));
@@ -693,6 +657,8 @@ mod tests {
             issuing_account: AccountId::from_number(1).unwrap(),
             created_at: Timestamp::from_millis(0),
             born: Revision(1),
+            spent: 0,
+            ancestors: Vec::new(),
         };
         let mut index = GrantIndex::default();
         let pairs = |n: u32| -> EncryptionContext {
@@ -718,6 +684,8 @@ mod tests {
                 operation,
                 context,
                 source_arn: None,
+                purse: Purse::Unbudgeted,
+                now: NOW,
             };
             let accept = |grant: &Grant| {
                 asked.set(asked.get() + 1);

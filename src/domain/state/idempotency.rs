@@ -19,6 +19,17 @@ pub struct IdempotencyKey {
     pub key: Arc<str>,
 }
 
+/// What Consume answers: what allowed the use, and what is left (EC-13).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Consumed {
+    /// The kind of evidence that allowed it, as decisions name it.
+    pub policy_type: Arc<str>,
+    /// The grant that allowed it, if it was one.
+    pub grant: Option<GrantId>,
+    /// What that grant has left; `None`: nothing was spent, for what allowed the use has no budget.
+    pub uses_left: Option<u32>,
+}
+
 /// What a command did, as its first answer told it.
 #[derive(Clone, Debug)]
 pub enum Effect {
@@ -37,6 +48,8 @@ pub enum Effect {
         /// As the first answer had it.
         depends_on: Revision,
     },
+    /// A use that was allowed, and spent where it had a budget: a retry spends nothing.
+    Consumed(Consumed),
 }
 
 /// A command that took effect under an idempotency key.

@@ -10,6 +10,7 @@ pub mod fact;
 pub mod fingerprint;
 pub mod grant;
 pub mod grant_index;
+mod grant_lot;
 pub mod idempotency;
 pub mod key;
 pub mod principal;

@@ -437,6 +437,10 @@ headed! {
     ListRetirableGrantsRequest = "ListRetirableGrants";
     RetireGrantRequest = "RetireGrant";
     RevokeGrantRequest = "RevokeGrant";
+    ConsumeRequest = "Consume";
+    ListGrantsByGranteeRequest = "ListGrantsByGrantee";
+    ListDuplicateGrantsRequest = "ListDuplicateGrants";
+    DescribeGrantsRequest = "DescribeGrants";
     CreateAccountRequest = "CreateAccount";
     ListAccountsRequest = "ListAccounts";
     CreatePrincipalRequest = "CreatePrincipal";

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::grants::grants_out;
 use super::shape::{self, Violations};
 use super::{
     Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
@@ -25,7 +26,7 @@ use crate::domain::op::list_resource_tags::ListResourceTags;
 use crate::domain::op::list_retirable_grants::ListRetirableGrants;
 use crate::domain::op::put_key_policy::PutKeyPolicy;
 use crate::domain::op::retire_grant::RetireGrant;
-use crate::domain::op::revoke_grant::RevokeGrant;
+use crate::domain::op::revoke_grant::{Descendants, RevokeGrant};
 use crate::domain::op::tag_resource::TagResource;
 use crate::domain::op::untag_resource::UntagResource;
 use crate::domain::op::{
@@ -33,9 +34,10 @@ use crate::domain::op::{
     Output, Paged, Query, Scope,
 };
 use crate::domain::state::grant::{
-    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
+    ContextConstraint, EncryptionContext, GrantConstraints, GrantOperation, Term,
 };
 use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
+use crate::domain::time::Timestamp;
 use crate::wire::v1;
 
 fn key_shape(key_id: &str) -> Violations {
@@ -258,6 +260,8 @@ impl IntoChange for v1::CreateGrantRequest {
             dry_run: dry,
             grantee_service_principal,
             retiring_service_principal,
+            expires_at_ms,
+            uses,
         } = self;
         let v1::GrantConstraints {
             encryption_context_equals,
@@ -330,6 +334,10 @@ impl IntoChange for v1::CreateGrantRequest {
                 source_arn: source_arn.map(arc),
                 name: name.map(arc),
                 dry_run: dry_run(dry),
+                term: Term {
+                    expires_at: expires_at_ms.map(Timestamp::from_millis),
+                    uses,
+                },
             }),
             grant_tokens: tokens(grant_tokens),
         })
@@ -396,6 +404,7 @@ impl IntoChange for v1::RevokeGrantRequest {
             key_id,
             grant_id,
             dry_run: dry,
+            descendants,
         } = self;
         let mut violations = key_shape(&key_id);
         violations.text("grantId", &grant_id, shape::GRANT_ID);
@@ -404,6 +413,11 @@ impl IntoChange for v1::RevokeGrantRequest {
             key: key_ref(&key_id)?,
             grant_id: arc(grant_id),
             dry_run: dry_run(dry),
+            descendants: if descendants.unwrap_or_default() {
+                Descendants::End
+            } else {
+                Descendants::Stay
+            },
         })))
     }
 }
@@ -609,50 +623,11 @@ impl From<AliasEntry> for v1::AliasListEntry {
     }
 }
 
-impl From<Grant> for v1::GrantListEntry {
-    fn from(grant: Grant) -> Self {
-        let Grant {
-            id,
-            key,
-            grantee,
-            retiring,
-            operations,
-            constraints,
-            name,
-            issuing_account,
-            created_at,
-            born: _, // a revision is no member of AWS's entry
-        } = grant;
-        let (grantee_principal, grantee_service_principal) = principal_members(Some(grantee));
-        let (retiring_principal, retiring_service_principal) = principal_members(retiring);
-        Self {
-            key_id: key.to_string(),
-            grant_id: id.to_string(),
-            name: name.map(|name| name.to_string()),
-            creation_date_ms: created_at.as_millis(),
-            grantee_principal,
-            grantee_service_principal,
-            retiring_principal,
-            retiring_service_principal,
-            issuing_account: format!("arn:{}:iam::{issuing_account}:root", key.partition),
-            operations: operations.iter().map(|op| op.to_string()).collect(),
-            constraints: constraints_out(constraints),
-        }
-    }
-}
-
-fn principal_members(principal: Option<GrantPrincipal>) -> (Option<String>, Option<String>) {
-    match principal {
-        None => (None, None),
-        Some(GrantPrincipal::Arn { arn, unique_id: _ }) => (Some(arn.to_string()), None),
-        Some(GrantPrincipal::Service(name)) => (None, Some(name.to_string())),
-    }
-}
-
-fn constraints_out(constraints: GrantConstraints) -> Option<v1::GrantConstraints> {
+pub(super) fn constraints_out(constraints: GrantConstraints) -> Option<v1::GrantConstraints> {
     let GrantConstraints {
         context,
         source_arn,
+        term: _, // no member of AWS's constraints
     } = constraints;
     if context.is_none() && source_arn.is_none() {
         return None;
@@ -847,16 +822,6 @@ impl FromAnswer for v1::ListResourceTagsResponse {
     }
 }
 
-fn grants_out(answer: Answer) -> Result<(Vec<v1::GrantListEntry>, Option<String>), Lacking> {
-    match answer {
-        Answer::Grants(Paged { items, next }) => Ok((
-            items.into_iter().map(Into::into).collect(),
-            next.map(|next| next.to_string()),
-        )),
-        _ => Err(Lacking),
-    }
-}
-
 impl FromAnswer for v1::ListGrantsResponse {
     fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
         let (grants, next_marker) = grants_out(answer)?;
@@ -928,6 +893,8 @@ mod tests {
             name: Some("n".to_owned()),
             dry_run: Some(true),
             grantee_service_principal: None,
+            expires_at_ms: Some(1_800_000_000_000),
+            uses: Some(3),
             retiring_service_principal: None,
         }
     }
@@ -960,6 +927,7 @@ mod tests {
             source_arn,
             name,
             dry_run,
+            term,
         } = made;
         assert_eq!(key.to_string(), KEY);
         assert_eq!(grant_id, GrantId([0xff; 32]));
@@ -984,6 +952,14 @@ mod tests {
         );
         assert_eq!(name.as_deref(), Some("n"));
         assert_eq!(dry_run, DryRun::Yes);
+        let expires_at = Some(Timestamp::from_millis(1_800_000_000_000));
+        assert_eq!(
+            term,
+            Term {
+                expires_at,
+                uses: Some(3)
+            }
+        );
     }
 
     /// W-3, W-7, ID-1: a table of bad input with the exact texts.

@@ -6,6 +6,7 @@
 
 pub mod authorization;
 pub mod error;
+pub mod grants;
 pub mod header;
 pub mod identity;
 pub mod kms;

@@ -2,10 +2,11 @@
 //!
 //! Imports domain's op.
 
-use super::facts::SettingsRow;
+use super::facts::{SettingsRow, TermRow};
 use super::row::{Blob, Members, Pairs, Str, Text, numbered, row};
 use crate::domain::ids::{KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId};
 use crate::domain::op::create_key::MultiRegion;
+use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
 use crate::domain::state::grant::GrantOperation;
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage};
@@ -32,6 +33,8 @@ numbered! {
         18 = CreateGrant(command: CreateGrantRow),
         19 = RetireGrant(command: RetireGrantRow),
         20 = RevokeGrant(command: RevokeGrantRow),
+        60 = Consume(command: ConsumeRow),
+        61 = ExpireGrants(command: ExpireGrantsRow),
     }
 }
 
@@ -193,6 +196,7 @@ row! {
         source_arn: Option<Str>,
         name: Option<Str>,
         dry_run: DryRunRow,
+        term: TermRow,
     }
 }
 
@@ -216,5 +220,26 @@ row! {
         key: Text<KeyRef>,
         grant_id: Str,
         dry_run: DryRunRow,
+        descendants: DescendantsRow,
     }
+}
+
+numbered! {
+    DescendantsRow: Descendants {
+        1 = Stay,
+        2 = End,
+    }
+}
+
+row! {
+    ConsumeRow: op::consume::Consume {
+        key: Text<KeyRef>,
+        operation: Text<GrantOperation>,
+        encryption_context: Pairs<Str, Str>,
+        grant_id: Option<Str>,
+    }
+}
+
+row! {
+    ExpireGrantsRow: op::expire_grants::ExpireGrants {}
 }

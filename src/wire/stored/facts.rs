@@ -13,8 +13,9 @@ use crate::domain::state::alias::Alias;
 use crate::domain::state::fact::Fact;
 use crate::domain::state::grant::{
     ContextConstraint, Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
+    Term,
 };
-use crate::domain::state::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
     Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
@@ -102,6 +103,8 @@ row! {
         issuing_account: u64,
         created_at: u64,
         born: u64,
+        spent: u32,
+        ancestors: Vec<[u8; 32]>,
     }
 }
 
@@ -148,6 +151,14 @@ row! {
     GrantConstraintsRow: GrantConstraints {
         context: Option<ContextConstraintRow>,
         source_arn: Option<Text<Arn>>,
+        term: TermRow,
+    }
+}
+
+row! {
+    TermRow: Term {
+        expires_at: Option<u64>,
+        uses: Option<u32>,
     }
 }
 
@@ -193,5 +204,14 @@ numbered! {
             id: [u8; 32],
             depends_on: u64,
         },
+        60 = Consumed(consumed: ConsumedRow),
+    }
+}
+
+row! {
+    ConsumedRow: Consumed {
+        policy_type: Str,
+        grant: Option<[u8; 32]>,
+        uses_left: Option<u32>,
     }
 }

@@ -3,7 +3,7 @@
 //! Imports domain's op.
 
 use super::decision::DecisionRow;
-use super::facts::{AccountRow, GrantRow, KeyRow, PrincipalRow};
+use super::facts::{AccountRow, ConsumedRow, GrantRow, KeyRow, PrincipalRow};
 use super::row::{Str, Text, numbered, row};
 use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
 
@@ -24,6 +24,7 @@ numbered! {
         3 = Principal(principal: PrincipalRow),
         4 = Key(key: KeyDescriptionRow),
         5 = Grant(grant: CreatedGrantRow),
+        60 = Consumed(consumed: ConsumedRow),
     }
 }
 

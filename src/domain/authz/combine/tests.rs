@@ -299,6 +299,8 @@ fn grant(grantee: &str, operations: &[&str]) -> Grant {
         issuing_account: OWN.parse().unwrap(),
         created_at: Timestamp::from_millis(0),
         born: Revision(1),
+        spent: 0,
+        ancestors: Vec::new(),
     }
 }
 
@@ -313,6 +315,7 @@ fn equals(pairs: &[(&str, &str)]) -> GrantConstraints {
     GrantConstraints {
         context: Some(ContextConstraint::Equals(context(pairs).into())),
         source_arn: None,
+        term: Default::default(),
     }
 }
 
@@ -320,6 +323,7 @@ fn subset(pairs: &[(&str, &str)]) -> GrantConstraints {
     GrantConstraints {
         context: Some(ContextConstraint::Subset(context(pairs).into())),
         source_arn: None,
+        term: Default::default(),
     }
 }
 
@@ -802,6 +806,7 @@ fn child_constraints_must_be_as_strict_as_the_parents() {
     let source = |text: &str| GrantConstraints {
         context: None,
         source_arn: text.parse().ok(),
+        term: Default::default(),
     };
     let none = GrantConstraints::default;
     for (parent, child, covered) in [

@@ -14,7 +14,7 @@ use crate::domain::op::create_key::MultiRegion;
 use crate::domain::op::{self, Command, CreatedGrant, DryRun, Entry, LockoutCheck, Output};
 use crate::domain::op::{ErrorCode, Idempotency, Rejection, Scope, Semantics};
 use crate::domain::state::grant::{
-    ContextConstraint, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
+    ContextConstraint, Grant, GrantConstraints, GrantOperation, GrantPrincipal, Term,
 };
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage};
 use crate::domain::time::{Revision, Timestamp};
@@ -72,6 +72,13 @@ fn operations() -> impl Strategy<Value = BTreeSet<GrantOperation>> {
     btree_set(proptest::sample::select(GrantOperation::ALL), 0..8)
 }
 
+fn term() -> impl Strategy<Value = Term> {
+    (option::of(any::<u64>()), option::of(any::<u32>())).prop_map(|(end, uses)| Term {
+        expires_at: end.map(Timestamp::from_millis),
+        uses,
+    })
+}
+
 fn dry_run() -> impl Strategy<Value = DryRun> {
     prop_oneof![Just(DryRun::No), Just(DryRun::Yes)]
 }
@@ -124,14 +131,14 @@ fn create_key() -> impl Strategy<Value = Command> {
 fn create_grant() -> impl Strategy<Value = Command> {
     let names = || (option::of(text()), option::of(text()));
     (
-        (key_ref(), any::<[u8; 32]>(), dry_run()),
+        (key_ref(), any::<[u8; 32]>(), dry_run(), term()),
         (names(), names(), names()),
         vec(proptest::sample::select(GrantOperation::ALL), 0..6),
         (pairs(), pairs()),
     )
         .prop_map(
             |(
-                (key, id, dry_run),
+                (key, id, dry_run, term),
                 ((grantee, grantee_service), (retiring, retiring_service), (source_arn, name)),
                 operations,
                 (equals, subset),
@@ -149,6 +156,7 @@ fn create_grant() -> impl Strategy<Value = Command> {
                     source_arn,
                     name,
                     dry_run,
+                    term,
                 })
             },
         )
@@ -270,9 +278,18 @@ fn grant() -> impl Strategy<Value = Grant> {
         option::of(context),
         option::of(text()),
         (any::<u64>(), any::<u64>()),
+        (term(), any::<u32>(), vec(any::<[u8; 32]>(), 0..3)),
     )
         .prop_map(
-            |((id, account, key), (grantee, retiring), operations, context, name, (time, born))| {
+            |(
+                (id, account, key),
+                (grantee, retiring),
+                operations,
+                context,
+                name,
+                (time, born),
+                (term, spent, ancestors),
+            )| {
                 Grant {
                     id: GrantId(id),
                     key: format!("arn:aws:kms:eu-west-1:{account}:key/{key}")
@@ -284,11 +301,14 @@ fn grant() -> impl Strategy<Value = Grant> {
                     constraints: GrantConstraints {
                         context,
                         source_arn: None,
+                        term,
                     },
                     name,
                     issuing_account: account,
                     created_at: Timestamp::from_millis(time),
                     born: Revision(born),
+                    spent,
+                    ancestors: ancestors.into_iter().map(GrantId).collect(),
                 }
             },
         )

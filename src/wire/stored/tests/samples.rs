@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
 use crate::domain::ids::{GrantId, KeyId, Partition, RequestId, UniqueId};
 use crate::domain::op::create_key::MultiRegion;
+use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
 use crate::domain::op::{
     CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output, Rejection, Scope,
@@ -16,8 +17,9 @@ use crate::domain::state::alias::Alias;
 use crate::domain::state::fact::{Fact, Header};
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
+    Term,
 };
-use crate::domain::state::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
     Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
@@ -216,6 +218,7 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 source_arn: Some("arn:aws:s3:::111122223333:bucket".into()),
                 name: Some("orders".into()),
                 dry_run: DryRun::No,
+                term: term(),
             }),
         ),
         (
@@ -232,7 +235,21 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 key: id("arn:aws:kms:eu-central-1:111122223333:alias/orders"),
                 grant_id: "cd".repeat(32).into(),
                 dry_run: DryRun::No,
+                descendants: Descendants::End,
             }),
+        ),
+        (
+            "consume",
+            Command::Consume(op::consume::Consume {
+                key: id(KEY),
+                operation: GrantOperation::Decrypt,
+                encryption_context: context(&[("tenant", "1")]),
+                grant_id: Some("cd".repeat(32).into()),
+            }),
+        ),
+        (
+            "expire-grants",
+            Command::ExpireGrants(op::expire_grants::ExpireGrants {}),
         ),
     ]
 }
@@ -325,11 +342,29 @@ pub(super) fn grant() -> Grant {
         constraints: GrantConstraints {
             context: Some(ContextConstraint::Subset(context(&[("tenant", "1")]))),
             source_arn: Some(id("arn:aws:s3:eu-central-1:111122223333:bucket")),
+            term: term(),
         },
         name: Some("orders".into()),
         issuing_account: account(),
         created_at: Timestamp::from_millis(1_795_313_425_123),
         born: Revision(42),
+        spent: 2,
+        ancestors: vec![GrantId([0xef; 32]), GrantId([0x01; 32])],
+    }
+}
+
+fn term() -> Term {
+    Term {
+        expires_at: Some(Timestamp::from_millis(1_795_400_000_000)),
+        uses: Some(7),
+    }
+}
+
+fn consumed() -> Consumed {
+    Consumed {
+        policy_type: "grant".into(),
+        grant: Some(GrantId([0xcd; 32])),
+        uses_left: Some(4),
     }
 }
 
@@ -393,6 +428,7 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
         ("key", Ok(Output::Key(KeyDescription { key: key() }))),
         ("grant", Ok(Output::Grant(created(Some(grant()))))),
         ("grant-gone", Ok(Output::Grant(created(None)))),
+        ("consumed", Ok(Output::Consumed(consumed()))),
         (
             "rejection",
             Err(Rejection {
@@ -449,6 +485,7 @@ pub(super) fn facts() -> Vec<Fact> {
                 depends_on: Revision(7),
             },
         ),
+        record(60, Effect::Consumed(consumed())),
     ]
 }
 

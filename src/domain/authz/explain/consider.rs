@@ -1,0 +1,833 @@
+//! What was considered: every statement of every policy that concerns the request, and every grant that concerns the
+//! caller.
+
+use std::sync::Arc;
+
+use super::{Finding, Line, Section};
+use crate::domain::authz::combine::{
+    Evidence, Grantee, NamedPolicy, Object, Subject, admits, constraint_findings, grantee_match,
+    is_under_resource_control, is_under_service_control, operation_of,
+};
+use crate::domain::authz::decision::Source;
+use crate::domain::authz::request::{Request, Target};
+use crate::domain::ids::AccountId;
+use crate::domain::limits::{EXPLAINED_GRANTS_MAX, EXPLAINED_STATEMENTS_MAX};
+use crate::domain::policy::{
+    Action, Ask, Bindings, Condition, ContextKey, ContextValue, Findings, KmsAction, KnownKey,
+    Outline, Policy, Statement, Ways, Who,
+};
+use crate::domain::state::State;
+use crate::domain::state::grant::{
+    ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantPrincipal,
+};
+use crate::domain::time::Timestamp;
+
+/// Most characters that are shown of a value of the request.
+const VALUE_SHOWN_MAX: usize = 256;
+/// Most values that are shown of a multivalued key.
+const VALUES_SHOWN_MAX: usize = 16;
+
+/// A policy that concerns the request, and how it is called.
+#[derive(Clone)]
+pub(super) struct Attached<'e> {
+    pub source: Source,
+    pub name: Option<Arc<str>>,
+    pub policy: &'e Policy,
+    pub bindings: Option<&'e dyn Bindings>,
+    /// Its level, of policies of an organization.
+    pub level: usize,
+}
+
+/// Everything that an explanation is about.
+pub(super) struct Scene<'e> {
+    pub ask: Ask<'e>,
+    pub object: Object<'e>,
+    pub resource: Option<&'e dyn std::fmt::Display>,
+    pub policies: Vec<Attached<'e>>,
+    /// The policies that are the caller's own, in the form that the decision takes them.
+    pub identity: Vec<NamedPolicy<'e>>,
+    pub evidence: Evidence<'e, (), ()>,
+    /// Every grant on the key that names the caller or its account, and those that tokens bring.
+    pub grants: Vec<&'e Grant>,
+    /// How many more there are than are told.
+    pub more_grants: u32,
+    pub is_retirement: bool,
+    /// The time of the decision.
+    pub now: Timestamp,
+}
+
+impl<'e> Scene<'e> {
+    pub fn new<P, G>(
+        evidence: &Evidence<'e, P, G>,
+        state: &'e State,
+        request: &'e Request<'e>,
+    ) -> Self
+    where
+        P: Iterator<Item = NamedPolicy<'e>> + Clone,
+    {
+        let ask = evidence.ask;
+        let is_retirement = matches!(ask.action, Action::Kms(KmsAction::RetireGrant));
+        let identity: Vec<_> = evidence.identity.clone().collect();
+        let mut policies = Vec::new();
+        let mut put = |source, name, policy, bindings, level| {
+            policies.push(Attached {
+                source,
+                name,
+                policy,
+                bindings,
+                level,
+            });
+        };
+        if is_under_service_control(&ask.who) {
+            for (level, name, policy) in levels(evidence.service_control) {
+                put(Source::ServiceControlPolicy, name, policy, None, level);
+            }
+        }
+        if is_under_resource_control(&evidence.object, is_retirement) {
+            for (level, name, policy) in levels(evidence.resource_control) {
+                put(Source::ResourceControlPolicy, name, policy, None, level);
+            }
+        }
+        if let Some(policy) = evidence.endpoint {
+            put(Source::VpcEndpointPolicy, None, policy, None, 0);
+        }
+        if let Object::Key {
+            policy: Some(policy),
+            bindings,
+            ..
+        } = evidence.object
+            && !is_retirement
+        {
+            put(Source::KeyPolicy, None, policy, bindings, 0);
+        }
+        for named in &identity {
+            put(
+                Source::IdentityPolicy,
+                named.name.cloned(),
+                named.policy,
+                None,
+                0,
+            );
+        }
+        if let Some(policy) = evidence.boundary {
+            put(Source::PermissionsBoundary, None, policy, None, 0);
+        }
+        for policy in evidence.session {
+            put(Source::SessionPolicy, None, policy, None, 0);
+        }
+        let (grants, more_grants) = grants_of(state, request, &ask.who, is_retirement);
+        Self {
+            ask,
+            object: evidence.object,
+            resource: evidence.resource,
+            policies,
+            identity,
+            evidence: evidence.with((), ()),
+            grants,
+            more_grants,
+            is_retirement,
+            now: request.now,
+        }
+    }
+
+    /// The account that owns what the action is done to.
+    pub const fn owner(&self) -> AccountId {
+        match self.object {
+            Object::Key { owner, .. } | Object::Other { owner } => owner,
+        }
+    }
+
+    pub const fn is_on_key(&self) -> bool {
+        matches!(self.object, Object::Key { .. })
+    }
+
+    pub fn is_own(&self) -> bool {
+        self.ask.who.account() == Some(self.owner())
+    }
+
+    /// Every stage, in the order of the evaluation.
+    pub fn sections(&self) -> Vec<Section> {
+        let mut sections = vec![self.denies()];
+        let layers = [
+            Source::ServiceControlPolicy,
+            Source::ResourceControlPolicy,
+            Source::VpcEndpointPolicy,
+        ];
+        for source in layers {
+            if self.policies.iter().any(|policy| policy.source == source) {
+                sections.push(self.layer(source));
+            }
+        }
+        if self.is_retirement {
+            sections.push(self.retirement());
+        } else if self.is_on_key() {
+            sections.push(self.reach());
+            sections.push(self.key_policy());
+        } else {
+            sections.push(self.other_owner());
+        }
+        sections.push(self.identity_policies());
+        for source in [Source::PermissionsBoundary, Source::SessionPolicy] {
+            if self.policies.iter().any(|policy| policy.source == source) {
+                sections.push(self.layer(source));
+            }
+        }
+        if self.is_on_key() && !self.is_retirement {
+            sections.push(self.grants());
+        }
+        sections
+    }
+
+    /// The lines of the statements with an effect, of the policies of some sources.
+    fn lines(&self, is_deny: bool, wanted: impl Fn(Source) -> bool) -> (Vec<Line>, u32) {
+        let (mut lines, mut untold) = (Vec::new(), 0_u32);
+        for attached in self.policies.iter().filter(|a| wanted(a.source)) {
+            let outline = attached.policy.outline();
+            for (index, statement) in attached.policy.statements().iter().enumerate() {
+                if statement.is_deny() != is_deny {
+                    continue;
+                }
+                if lines.len() >= EXPLAINED_STATEMENTS_MAX {
+                    untold = untold.saturating_add(1);
+                    continue;
+                }
+                let outline = outline.get(index).cloned().unwrap_or_default();
+                lines.push(self.line(attached, index, statement, &outline));
+            }
+        }
+        // What applies is told first: it decides.
+        lines.sort_by_key(|line| !line.applies);
+        (lines, untold)
+    }
+
+    fn line(
+        &self,
+        attached: &Attached<'e>,
+        index: usize,
+        statement: &Statement,
+        outline: &Outline,
+    ) -> Line {
+        let findings = statement.findings(&self.ask, attached.bindings);
+        let applies = findings.applies();
+        let told = self.findings(attached, &findings, outline);
+        let rule = match told.iter().find(|finding| !finding.holds) {
+            Some(failed) => failed.rule.clone(),
+            None if statement.is_deny() => "D-2".to_owned(),
+            None => self
+                .rule_of_allow(attached.source, findings.ways)
+                .to_owned(),
+        };
+        Line {
+            rule,
+            source: attached.source,
+            policy: attached.name.clone(),
+            statement: u32::try_from(index.saturating_add(1)).ok(),
+            sid: statement.sid().cloned(),
+            grant: None,
+            is_deny: statement.is_deny(),
+            applies,
+            findings: told,
+        }
+    }
+
+    fn rule_of_allow(&self, source: Source, ways: Ways) -> &'static str {
+        match source {
+            Source::KeyPolicy if ways.intersects(Ways::EVERYONE) => "P-22",
+            Source::KeyPolicy if ways.intersects(Ways::SERVICE) => "P-23",
+            Source::KeyPolicy if ways.intersects(Ways::NOT_LISTED) => "P-24",
+            Source::KeyPolicy if ways.intersects(Ways::DIRECT) => "P-21",
+            Source::KeyPolicy => "P-20",
+            Source::PermissionsBoundary | Source::SessionPolicy => "D-11",
+            Source::ServiceControlPolicy
+            | Source::ResourceControlPolicy
+            | Source::VpcEndpointPolicy => "D-3",
+            _ if !self.is_on_key() => "P-12",
+            _ if self.is_own() => "D-5",
+            _ => "D-8",
+        }
+    }
+
+    /// What failed of a statement, then what held of its conditions.
+    fn findings(
+        &self,
+        attached: &Attached<'e>,
+        findings: &Findings<'_>,
+        outline: &Outline,
+    ) -> Vec<Finding> {
+        let mut told = Vec::new();
+        let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
+        let mut fail = |rule: &str, element: &str, wanted: String, found: String| {
+            told.push(Finding {
+                rule: rule.to_owned(),
+                element: element.to_owned(),
+                holds: false,
+                wanted,
+                found,
+            });
+        };
+        if !findings.has_effect {
+            let lacks = outline.actions.is_none() || outline.resources.is_none();
+            let (rule, found) = if lacks {
+                ("P-4", "it lacks one, and so has no effect")
+            } else {
+                ("C-12", "a variable in it has no value, which makes it void")
+            };
+            fail(
+                rule,
+                "effect",
+                "an action and a resource".into(),
+                found.into(),
+            );
+        }
+        if !findings.action {
+            let found = self.ask.action.to_string();
+            fail("P-10", "action", text(&outline.actions), found);
+        }
+        if findings.ways.is_none() {
+            let caller = self.ask.who.to_string();
+            let wanted = text(&outline.principals);
+            let is_bound = attached.bindings.is_some() && wanted.contains(&format!("`{caller}`"));
+            let (rule, found) = if is_bound {
+                ("ID-18", format!("{caller}, another one than was named"))
+            } else if wanted.starts_with("Not") {
+                ("P-24", caller)
+            } else {
+                ("P-21", caller)
+            };
+            fail(rule, "principal", wanted, found);
+        }
+        if !findings.resource {
+            let found = self.resource.map_or_else(
+                || "no resource: the account itself".to_owned(),
+                ToString::to_string,
+            );
+            fail("P-11", "resource", text(&outline.resources), found);
+        }
+        let conditions = findings.conditions.iter().enumerate();
+        let mut conditions: Vec<Finding> = conditions
+            .map(|(n, (condition, holds, has_null))| Finding {
+                rule: rule_of(condition, self.has(condition), *has_null).to_owned(),
+                element: format!("condition {} {}", condition.operator(), condition.key()),
+                holds: *holds,
+                wanted: outline.conditions.get(n).cloned().unwrap_or_default(),
+                found: self.value_of(condition),
+            })
+            .collect();
+        conditions.sort_by_key(|finding| finding.holds);
+        told.extend(conditions);
+        told
+    }
+
+    fn has(&self, condition: &Condition) -> bool {
+        self.ask.context.get(condition.key()).is_some()
+    }
+
+    /// What the request has for the key of a condition.
+    fn value_of(&self, condition: &Condition) -> String {
+        match self.ask.context.get(condition.key()) {
+            None => "the request has no such key".to_owned(),
+            Some(ContextValue::One(scalar)) => quoted(&scalar.into_text()),
+            Some(ContextValue::Many(values)) => {
+                let (mut shown, mut count) = (Vec::new(), 0_usize);
+                values.any(&mut |value| {
+                    if count < VALUES_SHOWN_MAX {
+                        shown.push(quoted(value));
+                    }
+                    count += 1;
+                    false
+                });
+                let more = if count > shown.len() { ", …" } else { "" };
+                format!("[{}{more}]", shown.join(", "))
+            }
+        }
+    }
+
+    fn denies(&self) -> Section {
+        let (lines, untold) = self.lines(true, |_| true);
+        let applied = lines.iter().filter(|line| line.applies).count();
+        section(
+            &["D-2", "M-4"],
+            "explicit denies, of every policy",
+            match (applied, lines.len()) {
+                (0, 0) => "there are none".to_owned(),
+                (0, _) => "none applies".to_owned(),
+                (n, _) => format!("{n} apply: the request is denied, whatever allows it"),
+            },
+            (lines, untold),
+        )
+    }
+
+    /// A layer that must allow: D-3, D-11.
+    fn layer(&self, source: Source) -> Section {
+        let own = self.lines(false, |of| of == source);
+        let is_limit = matches!(source, Source::PermissionsBoundary | Source::SessionPolicy);
+        let mut levels: Vec<usize> = Vec::new();
+        let mut allowing: Vec<usize> = Vec::new();
+        for attached in self
+            .policies
+            .iter()
+            .filter(|policy| policy.source == source)
+        {
+            levels.push(attached.level);
+            if attached.policy.allowing(&self.ask, None).next().is_some() {
+                allowing.push(attached.level);
+            }
+        }
+        levels.dedup();
+        let missing = levels
+            .iter()
+            .filter(|level| !allowing.contains(level))
+            .count();
+        let says = match (missing, is_limit) {
+            (0, _) => "it allows the action",
+            (_, true) => {
+                "it does not allow the action: what identity policies allow, and what the key policy allows to the role's own ARN, does not count"
+            }
+            (_, false) => "not every level allows the action: the request is denied",
+        };
+        let title = match source {
+            Source::ServiceControlPolicy => "service control policies: every level must allow",
+            Source::ResourceControlPolicy => "resource control policies: every level must allow",
+            Source::VpcEndpointPolicy => "the VPC endpoint's policy: it must allow",
+            Source::PermissionsBoundary => "the permissions boundary of the caller",
+            _ => "the policy of the session",
+        };
+        let rules: &[&str] = if is_limit {
+            &["D-11", "D-12"]
+        } else {
+            &["D-3"]
+        };
+        section(rules, title, says.to_owned(), own)
+    }
+
+    fn reach(&self) -> Section {
+        let crosses = !self.is_own() && self.ask.who.account().is_some();
+        let reaches = matches!(self.ask.action, Action::Kms(action) if action.is_cross_account());
+        let says = match (crosses, reaches) {
+            (false, _) if self.ask.who.account().is_none() => {
+                "the caller is a service, in no account"
+            }
+            (false, _) => "caller and key are of one account: one side is enough",
+            (true, true) => "caller and key are of two accounts: both sides must allow, or a grant",
+            (true, false) => "the action cannot be allowed across accounts",
+        };
+        section(
+            &["D-8"],
+            "the accounts of caller and key",
+            says.to_owned(),
+            (Vec::new(), 0),
+        )
+    }
+
+    fn other_owner(&self) -> Section {
+        let says = if self.is_own() {
+            "the action is about the caller's own account: identity policies alone decide"
+        } else {
+            "the action cannot be allowed across accounts"
+        };
+        section(
+            &["P-12", "D-14"],
+            "the account that it is about",
+            says.to_owned(),
+            (Vec::new(), 0),
+        )
+    }
+
+    fn key_policy(&self) -> Section {
+        let told = self.lines(false, |source| source == Source::KeyPolicy);
+        let ways = self.key_policy_ways();
+        let is_root = matches!(self.ask.who, Who::Root { .. });
+        let says = match (
+            ways.intersects(Ways::DIRECT),
+            ways.intersects(Ways::ACCOUNT),
+        ) {
+            (true, _) if self.is_own() || self.ask.who.account().is_none() => {
+                "it allows the caller itself"
+            }
+            (true, _) => "it allows the caller; the caller's own account must allow too",
+            (false, true) if is_root && self.is_own() => {
+                "it allows the account, which the root user is"
+            }
+            (false, true) => "it lets the caller's account decide by identity policies",
+            (false, false) => {
+                "it neither allows the caller nor lets its account decide: identity policies that allow have no effect"
+            }
+        };
+        section(
+            &["D-4", "D-5", "D-6", "D-7", "D-9"],
+            "the key policy",
+            says.to_owned(),
+            told,
+        )
+    }
+
+    /// The ways in which the key policy's applying allows match the caller.
+    pub fn key_policy_ways(&self) -> Ways {
+        let key_policy = self
+            .policies
+            .iter()
+            .filter(|a| a.source == Source::KeyPolicy);
+        key_policy
+            .flat_map(|attached| attached.policy.allowing(&self.ask, attached.bindings))
+            .fold(Ways::NONE, |all, (_, _, ways)| all.or(ways))
+    }
+
+    fn identity_policies(&self) -> Section {
+        let told = self.lines(false, |source| source == Source::IdentityPolicy);
+        let says = match self.ask.who {
+            Who::Root { .. } => "the root user's identity permissions are unlimited (D-7)",
+            Who::Service { .. } => "a service has none",
+            _ if told.0.iter().any(|line| line.applies) => "they allow the action",
+            _ => "none allows the action",
+        };
+        let rules: &[&str] = if self.is_on_key() {
+            &["D-5", "D-8", "P-13"]
+        } else {
+            &["P-12"]
+        };
+        section(
+            rules,
+            "identity policies of the caller, those of its groups included",
+            says.to_owned(),
+            told,
+        )
+    }
+
+    fn grants(&self) -> Section {
+        let Some((action, operation)) = (match self.ask.action {
+            Action::Kms(action) => operation_of(*action).map(|operation| (*action, operation)),
+            Action::Other(_) => None,
+        }) else {
+            return section(
+                &["D-10", "G-6"],
+                "grants",
+                "no grant can hold this action".to_owned(),
+                (Vec::new(), 0),
+            );
+        };
+        let lines: Vec<Line> = self
+            .grants
+            .iter()
+            .map(|grant| self.grant_line(grant, action, operation.as_str()))
+            .collect();
+        let says = if lines.iter().any(|line| line.applies) {
+            "one that allows is enough, if nothing before decided"
+        } else if lines.is_empty() {
+            "no grant on the key is the caller's"
+        } else {
+            "none of the caller's grants on the key allows the action"
+        };
+        let mut lines = lines;
+        lines.sort_by_key(|line| !line.applies);
+        section(
+            &["D-10", "G-2", "G-30"],
+            "grants on the key that name the caller or its account",
+            says.to_owned(),
+            (lines, self.more_grants),
+        )
+    }
+
+    fn grant_line(&self, grant: &Grant, action: KmsAction, operation: &str) -> Line {
+        let mut findings = Vec::new();
+        let mut tell = |rule: &str, element: &str, holds: bool, wanted: String, found: String| {
+            findings.push(Finding {
+                rule: rule.to_owned(),
+                element: element.to_owned(),
+                holds,
+                wanted,
+                found,
+            });
+        };
+        let operations: Vec<&str> = grant.operations.iter().map(|op| op.as_str()).collect();
+        let has_operation = operations.contains(&operation);
+        tell(
+            "G-2",
+            "operations",
+            has_operation,
+            operations.join(", "),
+            operation.to_owned(),
+        );
+        let subject = &self.evidence.subject;
+        let offer = (self.evidence.encryption_context, self.ask.context);
+        let parts = constraint_findings(grant, action, offer, subject);
+        if let Some(context) = &grant.constraints.context {
+            let (kind, wanted) = match context {
+                ContextConstraint::Equals(all) => ("EncryptionContextEquals", pairs(all)),
+                ContextConstraint::Subset(all) => ("EncryptionContextSubset", pairs(all)),
+            };
+            let found = if action.has_encryption_context() {
+                pairs(self.evidence.encryption_context)
+            } else {
+                "the action has no encryption context, so it is not looked at".to_owned()
+            };
+            tell("G-25", kind, parts.context, wanted, found);
+        }
+        if let Some(arn) = &grant.constraints.source_arn {
+            let found = self
+                .ask
+                .context
+                .get(&ContextKey::Known(KnownKey::SourceArn));
+            let found = match found {
+                Some(ContextValue::One(scalar)) => quoted(&scalar.into_text()),
+                Some(ContextValue::Many(_)) | None => "the request has no aws:SourceArn".to_owned(),
+            };
+            tell(
+                "G-28",
+                "SourceArn",
+                parts.source_arn,
+                arn.as_str().to_owned(),
+                found,
+            );
+        }
+        if action == KmsAction::CreateGrant && matches!(subject, Subject::NewGrant { .. }) {
+            tell(
+                "G-12",
+                "delegation",
+                parts.covers,
+                "a grant of no more than its operations, and at least as strict (G-13)".to_owned(),
+                if parts.covers {
+                    "such a one".to_owned()
+                } else {
+                    "one that holds more, or is less strict".to_owned()
+                },
+            );
+        }
+        let admits = admits(grant, action, offer, subject) && !grant.is_expired(self.now);
+        if !admits && parts.all() {
+            tell(
+                "EC-13",
+                "limits",
+                false,
+                "time and uses left".to_owned(),
+                "the grant is expired, or its uses can be spent by Consume alone".to_owned(),
+            );
+        }
+        let by_account = matches!(
+            grantee_match(&grant.grantee, &self.ask.who),
+            Grantee::Account
+        );
+        let delegates = !by_account || self.identity_allows();
+        if by_account {
+            tell(
+                "U-3",
+                "grantee",
+                delegates,
+                "an identity policy of the caller that allows the action: the grant is the account's".to_owned(),
+                if delegates { "there is one" } else { "there is none" }.to_owned(),
+            );
+        }
+        let applies = has_operation && admits && delegates;
+        findings.sort_by_key(|finding| finding.holds);
+        let rule = match findings.iter().find(|finding| !finding.holds) {
+            Some(failed) => failed.rule.clone(),
+            None => "G-4".to_owned(),
+        };
+        Line {
+            rule,
+            source: Source::Grant,
+            policy: grant.name.clone(),
+            statement: None,
+            sid: None,
+            grant: Some(grant.id.to_string()),
+            is_deny: false,
+            applies,
+            findings,
+        }
+    }
+
+    /// Whether an identity policy of the caller allows, within boundary and session policy (D-11).
+    fn identity_allows(&self) -> bool {
+        let allows = |source: Source| {
+            let mut own = self
+                .policies
+                .iter()
+                .filter(|a| a.source == source)
+                .peekable();
+            let is_there = own.peek().is_some();
+            let allowing = own.any(|a| a.policy.allowing(&self.ask, None).next().is_some());
+            (is_there, allowing)
+        };
+        let limit = |source| matches!(allows(source), (false, _) | (_, true));
+        allows(Source::IdentityPolicy).1
+            && limit(Source::PermissionsBoundary)
+            && limit(Source::SessionPolicy)
+    }
+
+    /// G-50 to G-54.
+    fn retirement(&self) -> Section {
+        let (lines, untold) = match self.evidence.subject {
+            Subject::Retired(grant) => (vec![self.retirement_line(grant)], 0),
+            // The question does not say which grant: it is whether the caller could retire any.
+            _ => (
+                self.grants
+                    .iter()
+                    .map(|grant| self.retirement_line(grant))
+                    .collect(),
+                self.more_grants,
+            ),
+        };
+        let says = if lines.iter().any(|line| line.applies) {
+            "the grant itself lets the caller retire it; the key policy has no say (G-52)"
+        } else {
+            "no grant itself lets the caller retire it; the key policy has no say (G-52)"
+        };
+        section(
+            &["G-50", "G-51", "G-52", "G-53"],
+            "the grant to be retired",
+            says.to_owned(),
+            (lines, untold),
+        )
+    }
+
+    fn retirement_line(&self, grant: &Grant) -> Line {
+        let who = &self.ask.who;
+        let is_caller = |named| matches!(grantee_match(named, who), Grantee::Caller);
+        let may_retire = grant.operations.contains(GrantOperation::RetireGrant);
+        let name = |named: &GrantPrincipal| match named {
+            GrantPrincipal::Arn { arn, .. } => arn.as_str().to_owned(),
+            GrantPrincipal::Service(name) => name.as_str().to_owned(),
+        };
+        let finding = |element: &str, holds: bool, wanted: String| Finding {
+            rule: "G-50".to_owned(),
+            element: element.to_owned(),
+            holds,
+            wanted,
+            found: who.to_string(),
+        };
+        let retiring = grant.retiring.as_ref();
+        let own = [self.owner(), grant.issuing_account];
+        let findings = vec![
+            finding(
+                "retiring principal",
+                retiring.is_some_and(is_caller),
+                retiring.map_or_else(|| "nobody".to_owned(), name),
+            ),
+            finding(
+                "grantee",
+                is_caller(&grant.grantee) && may_retire,
+                if may_retire {
+                    name(&grant.grantee)
+                } else {
+                    format!(
+                        "{}, but the grant does not hold RetireGrant",
+                        name(&grant.grantee)
+                    )
+                },
+            ),
+            finding(
+                "account",
+                who.account().is_some_and(|account| own.contains(&account)),
+                format!(
+                    "{} or {}, by an identity policy that allows kms:RetireGrant",
+                    self.owner(),
+                    grant.issuing_account
+                ),
+            ),
+        ];
+        Line {
+            rule: "G-50".to_owned(),
+            source: Source::Grant,
+            policy: grant.name.clone(),
+            statement: None,
+            sid: None,
+            grant: Some(grant.id.to_string()),
+            is_deny: false,
+            // Any one of the first two is a right of its own.
+            applies: findings.iter().take(2).any(|finding| finding.holds),
+            findings,
+        }
+    }
+}
+
+/// The policies of an organization with their levels and names.
+fn levels<'e>(
+    levels: crate::domain::authz::combine::Levels<'e>,
+) -> impl Iterator<Item = (usize, Option<Arc<str>>, &'e Policy)> {
+    levels
+        .iter()
+        .enumerate()
+        .flat_map(|(n, level)| level.iter().map(move |policy| (n, None, &**policy)))
+}
+
+fn section(
+    rules: &[&str],
+    title: &str,
+    says: String,
+    (lines, untold): (Vec<Line>, u32),
+) -> Section {
+    Section {
+        rules: rules.iter().map(|rule| (*rule).to_owned()).collect(),
+        title: title.to_owned(),
+        says,
+        lines,
+        untold,
+    }
+}
+
+/// Every grant on the key that names the caller or its account, and those that tokens bring; how many are left out.
+fn grants_of<'e>(
+    state: &'e State,
+    request: &'e Request<'e>,
+    who: &Who<'_>,
+    is_retirement: bool,
+) -> (Vec<&'e Grant>, u32) {
+    let Target::Key { key, .. } = request.target else {
+        return (Vec::new(), 0);
+    };
+    let names = |named: &GrantPrincipal| !matches!(grantee_match(named, who), Grantee::Other);
+    let is_callers = |grant: &&Grant| {
+        names(&grant.grantee) || is_retirement && grant.retiring.as_ref().is_some_and(names)
+    };
+    let stored = state.grants().of_key(&key.arn, None).map(|grant| &**grant);
+    let brought = request.token_grants.iter().map(|grant| &**grant);
+    let brought = brought.filter(|grant| grant.key == key.arn);
+    let mut found = stored.chain(brought).filter(is_callers);
+    let told = found.by_ref().take(EXPLAINED_GRANTS_MAX).collect();
+    (told, u32::try_from(found.count()).unwrap_or(u32::MAX))
+}
+
+/// The rule that a condition follows.
+fn rule_of(condition: &Condition, is_present: bool, has_null: bool) -> &'static str {
+    let name = condition.operator().to_string();
+    let plain = name.rsplit(':').next().unwrap_or_default();
+    if plain == "Null" {
+        "C-7"
+    } else if has_null {
+        "C-12"
+    } else if !is_present && plain.ends_with("IfExists") {
+        "C-6"
+    } else if condition.operator().quantifier().is_some() {
+        if plain.contains("Not") { "C-9" } else { "C-8" }
+    } else if !is_present {
+        "C-5"
+    } else if plain.starts_with("String") {
+        "C-3"
+    } else {
+        "C-4"
+    }
+}
+
+/// A value of the request, cut where it gets long.
+fn quoted(text: &str) -> String {
+    let mut shown: String = text
+        .chars()
+        .take(VALUE_SHOWN_MAX)
+        .flat_map(char::escape_debug)
+        .collect();
+    if text.chars().nth(VALUE_SHOWN_MAX).is_some() {
+        shown.push('…');
+    }
+    format!("`{shown}`")
+}
+
+fn pairs(pairs: &EncryptionContext) -> String {
+    let shown = pairs.iter().take(VALUES_SHOWN_MAX);
+    let shown: Vec<String> = shown
+        .map(|(key, value)| format!("{}={}", quoted(key), quoted(value)))
+        .collect();
+    if shown.is_empty() {
+        "no pairs".to_owned()
+    } else {
+        shown.join(", ")
+    }
+}

@@ -1,0 +1,162 @@
+//! `Consume`: decides a use of a key and spends it, at one position of the log (EC-13, DESIGN \"Grants beyond AWS's\").
+//!
+//! It decides as Authorize does, with the difference that grants with a budget may allow, too. What allows without a budget
+//! goes first and costs nothing. A use is spent when the answer is an allow, and only then. A retry under the same
+//! idempotency key gets the first answer and spends nothing.
+
+use super::context::{Change, Context};
+use super::refusal::{Said, refusals, said};
+use super::{ErrorCode, Event, Output, Rejection, grants, key_rules};
+use crate::domain::authz::request::{About, Parameters, Target, Use};
+use crate::domain::authz::resolve::{AliasUse, Unresolved};
+use crate::domain::authz::{Allowed, Denied};
+use crate::domain::ids::KeyRef;
+use crate::domain::policy::{Action, KmsAction};
+use crate::domain::state::State;
+use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation};
+use crate::domain::state::grant_index::Purse;
+use crate::domain::state::idempotency::Consumed;
+use crate::domain::state::key::Key;
+use std::sync::Arc;
+
+/// Decides a use of a key and spends it (EC-13).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Consume {
+    /// The key as the caller named it.
+    pub key: KeyRef,
+    /// What is to be done with the key.
+    pub operation: GrantOperation,
+    /// The encryption context of the use.
+    pub encryption_context: Arc<EncryptionContext>,
+    /// Of the grants with a budget, the only one that may pay; absent: any.
+    pub grant_id: Option<Arc<str>>,
+}
+
+refusals! {
+    /// Why Consume is refused, in the order of its checks. A refused use is not spent.
+    Refusal {
+        /// A grant id that cannot be (ID-11), or an operation that is carried out here and is no use.
+        Shape(Said),
+        /// No such key.
+        Key(Unresolved),
+        /// The grant that is to pay is not there.
+        NotThere(Said),
+        /// A grant would allow if its uses were not spent.
+        Spent(Said),
+        /// Not permitted.
+        Denied(Denied),
+        /// The key's state or usage stands in the way (ST-2, ST-3).
+        Unusable(Rejection),
+    }
+}
+
+/// What Consume writes and answers.
+pub struct Plan {
+    /// The grant with one use less, if one was spent.
+    paying: Option<Arc<Grant>>,
+    consumed: Consumed,
+}
+
+impl Consume {
+    fn action(&self) -> Result<KmsAction, Said> {
+        let action = Action::parse(&format!("kms:{}", self.operation)).kms();
+        let is_use = !matches!(
+            self.operation,
+            GrantOperation::CreateGrant | GrantOperation::RetireGrant
+        );
+        action.filter(|_| is_use).ok_or_else(|| {
+            said(
+                ErrorCode::Validation,
+                format_args!(
+                    "{} is an operation of this cluster and no use of a key: ask for it itself",
+                    self.operation
+                ),
+            )
+        })
+    }
+
+    fn ask(
+        &self,
+        cx: &Context<'_>,
+        action: KmsAction,
+        key: &Arc<Key>,
+        using: Use,
+    ) -> Result<Allowed, Denied> {
+        let target = Target::Key {
+            key,
+            alias: self.key.alias(),
+        };
+        let context = &self.encryption_context;
+        cx.ask(
+            action.into(),
+            target,
+            Parameters::FromFront,
+            context,
+            About::Use(using),
+        )
+    }
+}
+
+impl Change for Consume {
+    type Refusal = Refusal;
+    type Plan = Plan;
+
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Plan), Refusal> {
+        if let Some(id) = &self.grant_id {
+            grants::check_id(id).map_err(Refusal::Shape)?;
+        }
+        let action = self.action().map_err(Refusal::Shape)?;
+        let alias_use = if action.accepts_alias() {
+            AliasUse::Accepted
+        } else {
+            AliasUse::Refused
+        };
+        let key = cx.key(&self.key, alias_use)?;
+        let named = self.grant_id.as_ref();
+        let named = named.map(|id| grants::of_key(cx, &key.arn, id)).transpose();
+        let only = named.map_err(Refusal::NotThere)?.map(|grant| grant.id);
+        let using = |purse| Use { only, purse };
+        let allowed = match self.ask(cx, action, key, using(Purse::Budgeted)) {
+            Ok(allowed) => allowed,
+            Err(denied) => {
+                return Err(match self.ask(cx, action, key, using(Purse::Spent)) {
+                    Ok(by_spent) => Refusal::Spent(all_spent(cx, &by_spent)),
+                    Err(_) => denied.into(),
+                });
+            }
+        };
+        key_rules::check_usable(action, key)?;
+        let grant = allowed.grant().and_then(|id| cx.state.grants().get(&id));
+        let paying = grant.and_then(|grant| {
+            grant.uses_left()?;
+            Some(Arc::new(Grant {
+                spent: grant.spent.saturating_add(1),
+                ..(**grant).clone()
+            }))
+        });
+        let consumed = Consumed {
+            policy_type: allowed.source().map_or("", |by| by.as_str()).into(),
+            grant: allowed.grant(),
+            uses_left: paying.as_ref().and_then(|grant| grant.uses_left()),
+        };
+        Ok((allowed, Plan { paying, consumed }))
+    }
+
+    fn enact(Plan { paying, consumed }: Plan, state: &mut State) -> (Output, Vec<Event>) {
+        let events = paying.map(|grant| grants::spend(grant, state));
+        (Output::Consumed(consumed), events.into_iter().collect())
+    }
+}
+
+/// That nothing but a budget stands in the way: the caller holds the grant, so it may know.
+fn all_spent(cx: &Context<'_>, by: &Allowed) -> Said {
+    let grant = by.grant().and_then(|id| cx.state.grants().get(&id));
+    let (id, uses) = grant.map_or((String::new(), 0), |grant| {
+        let uses = grant.constraints.term.uses.unwrap_or_default();
+        (grant.id.to_string(), uses)
+    });
+    said(
+        ErrorCode::LimitExceeded,
+        format_args!("the grant {id} has no uses left: all {uses} are spent"),
+    )
+}

@@ -1,0 +1,373 @@
+//! The grants of one grantee on one key, ordered so that a question looks at few of them however many there are.
+//!
+//! Within a lot the grants are ordered by *selector*: a hash of what their constraints ask of a request, and of whether
+//! they have a budget. A request knows every selector that can satisfy it: unconstrained, Equals of its whole context,
+//! Subset by each of its pairs; each without and with its source ARN. So 50,000 grants of one grantee on one key with
+//! different contexts are never looked through. Within a selector, grants are grouped by their operations; within a
+//! group those that never expire come first, then those that expire last: when the first of a group has expired, all have.
+//!
+//! A selector is a hash: whoever uses a grant that was found checks its constraints. What is found does not depend on the
+//! order in which grants came: the one that lives longest wins, and among equals the smallest id. Imports ids and facts.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+
+use super::cow_map::fixed_hash;
+use super::grant::{ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantOperations};
+use crate::domain::ids::GrantId;
+use crate::domain::time::Timestamp;
+
+/// A lot with up to this many places is a sorted array, looked through whole; beyond it, an ordered map that is searched.
+const FEW_MAX: usize = 32;
+
+/// How far a Subset's pairs are counted to find the rarest: beyond it they count as equally common.
+const RARITY_COUNT_MAX: usize = 256;
+
+pub(super) const ID_MIN: GrantId = GrantId([0; 32]);
+const ID_MAX: GrantId = GrantId([0xff; 32]);
+
+/// Whether a grant may allow again and again (EC-13).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Purse {
+    /// It has no budget.
+    Unbudgeted,
+    /// It has uses left: what allows by it must spend one.
+    Budgeted,
+    /// Its uses are spent.
+    Spent,
+}
+
+impl Purse {
+    /// That of a grant.
+    pub fn of(grant: &Grant) -> Self {
+        match grant.uses_left() {
+            None => Self::Unbudgeted,
+            Some(0) => Self::Spent,
+            Some(_) => Self::Budgeted,
+        }
+    }
+}
+
+/// What a request offers to the constraints of grants.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// The operation that is asked for.
+    pub operation: GrantOperation,
+    /// The request's encryption context; for CreateGrant, the pairs of the child's constraint (G-13).
+    pub context: &'a EncryptionContext,
+    /// The request's `aws:SourceArn`; for CreateGrant, the child's (G-28).
+    pub source_arn: Option<&'a str>,
+    /// Grants with which purse are looked for.
+    pub purse: Purse,
+    /// When: grants that have expired by then are not found.
+    pub now: Timestamp,
+}
+
+/// The operations whose context a constraint looks at (G-27), and CreateGrant for its strictness rule (G-13).
+const CONTEXT_OPERATIONS: [GrantOperation; 9] = [
+    GrantOperation::Encrypt,
+    GrantOperation::Decrypt,
+    GrantOperation::GenerateDataKey,
+    GrantOperation::GenerateDataKeyWithoutPlaintext,
+    GrantOperation::GenerateDataKeyPair,
+    GrantOperation::GenerateDataKeyPairWithoutPlaintext,
+    GrantOperation::ReEncryptFrom,
+    GrantOperation::ReEncryptTo,
+    GrantOperation::CreateGrant,
+];
+
+/// Whether a constraint on the context narrows `operation` (G-27, G-13).
+pub fn heeds_context(operation: GrantOperation) -> bool {
+    CONTEXT_OPERATIONS.contains(&operation)
+}
+
+/// What a constraint asks of a request, as the hash that requests are able to compute too.
+#[derive(Hash)]
+enum Selector<'a> {
+    Anything,
+    Exactly(&'a EncryptionContext),
+    Pair(&'a str, &'a str),
+}
+
+impl Selector<'_> {
+    fn hash(&self, source_arn: Option<&str>, purse: Purse) -> u64 {
+        fixed_hash(&(self, source_arn, purse))
+    }
+}
+
+/// When a grant ends, the latest first: one that never does before all others.
+type End = Reverse<u64>;
+
+const NEVER: End = Reverse(u64::MAX);
+
+/// Where a grant stands in its lot: selector, the operations it gives under that selector, its end, its id.
+type Place = (u64, u32, End, GrantId);
+
+fn end_of(grant: &Grant) -> End {
+    let end = grant.constraints.term.expires_at;
+    end.map_or(NEVER, |end| Reverse(end.as_millis()))
+}
+
+/// Which of the grants that can allow is named: the one that lives longest, then the one with the smallest id.
+fn rank(grant: &Grant) -> (End, GrantId) {
+    (end_of(grant), grant.id)
+}
+
+/// The better of two finds.
+fn better<'a>(a: Option<&'a Arc<Grant>>, b: Option<&'a Arc<Grant>>) -> Option<&'a Arc<Grant>> {
+    [a, b].into_iter().flatten().min_by_key(|grant| rank(grant))
+}
+
+/// The grants of one grantee on one key.
+#[derive(Clone, Debug)]
+pub(super) enum Lot {
+    Few(Vec<(Place, Arc<Grant>)>),
+    Many {
+        places: OrdMap<Place, Arc<Grant>>,
+        ids: OrdSet<GrantId>,
+    },
+}
+
+impl Default for Lot {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Lot {
+    pub(super) fn is_empty(&self) -> bool {
+        match self {
+            Self::Few(few) => few.is_empty(),
+            Self::Many { places, .. } => places.is_empty(),
+        }
+    }
+
+    /// How many grants there are.
+    pub(super) fn len(&self) -> usize {
+        match self {
+            Self::Few(_) => self.ids(None).len(),
+            Self::Many { ids, .. } => ids.len(),
+        }
+    }
+
+    /// Up to a page of the ids, in order, from after `after`: all of a small lot.
+    pub(super) fn ids(&self, after: Option<GrantId>) -> Vec<GrantId> {
+        match self {
+            Self::Few(few) => {
+                let mut ids: Vec<GrantId> = few
+                    .iter()
+                    .map(|((.., id), _)| *id)
+                    .filter(|id| after.is_none_or(|after| *id > after))
+                    .collect();
+                ids.sort_unstable();
+                ids.dedup();
+                ids
+            }
+            Self::Many { ids, .. } => ids
+                .range(after.unwrap_or(ID_MIN)..)
+                .filter(|id| Some(**id) != after)
+                .take(FEW_MAX)
+                .copied()
+                .collect(),
+        }
+    }
+
+    /// Adds a grant.
+    pub(super) fn put(&mut self, grant: &Arc<Grant>) {
+        for place in places_of_new(grant, self) {
+            self.put_at(place, grant);
+        }
+    }
+
+    fn put_at(&mut self, place: Place, grant: &Arc<Grant>) {
+        match self {
+            Self::Few(few) => {
+                let at = few.partition_point(|(other, _)| *other < place);
+                few.insert(at, (place, Arc::clone(grant)));
+                if few.len() > FEW_MAX {
+                    let ids = few.iter().map(|((.., id), _)| *id).collect();
+                    let places = few.drain(..).collect();
+                    *self = Self::Many { places, ids };
+                }
+            }
+            Self::Many { places, ids } => {
+                ids.insert(grant.id);
+                places.insert(place, Arc::clone(grant));
+            }
+        }
+    }
+
+    /// Takes a grant out, which is as it was when it was put.
+    pub(super) fn take(&mut self, grant: &Grant) {
+        // A Subset stands under the pair that was rarest when it came: each is tried, it is one of at most eight.
+        match self {
+            Self::Few(few) => few.retain(|((.., id), _)| *id != grant.id),
+            Self::Many { places, ids } => {
+                ids.remove(&grant.id);
+                for place in places_possible(grant) {
+                    places.remove(&place);
+                }
+            }
+        }
+    }
+
+    /// How many places `selector` has, counted up to [`RARITY_COUNT_MAX`].
+    fn count(&self, selector: u64) -> usize {
+        match self {
+            Self::Few(few) => few.iter().filter(|((s, ..), _)| *s == selector).count(),
+            Self::Many { places, .. } => places
+                .range((selector, 0, NEVER, ID_MIN)..=(selector, u32::MAX, Reverse(0), ID_MAX))
+                .take(RARITY_COUNT_MAX)
+                .count(),
+        }
+    }
+
+    /// Of the grants that have the operation, that the offer can satisfy and that `accept` takes, the one that lives
+    /// longest, and among equals the one with the smallest id. `accept` must check the constraints.
+    pub(super) fn find(
+        &self,
+        offer: &Offer<'_>,
+        accept: &dyn Fn(&Grant) -> bool,
+    ) -> Option<&Arc<Grant>> {
+        let mut best = None;
+        let mut consider = |selector: &Selector<'_>| {
+            for source_arn in [None, offer.source_arn] {
+                let hash = selector.hash(source_arn, offer.purse);
+                best = better(best, self.first(hash, offer, accept));
+                if offer.source_arn.is_none() {
+                    break;
+                }
+            }
+        };
+        consider(&Selector::Anything);
+        if heeds_context(offer.operation) {
+            consider(&Selector::Exactly(offer.context));
+            for (name, value) in offer.context {
+                consider(&Selector::Pair(name, value));
+            }
+        }
+        best
+    }
+
+    /// The best grant under one selector.
+    fn first(
+        &self,
+        selector: u64,
+        offer: &Offer<'_>,
+        accept: &dyn Fn(&Grant) -> bool,
+    ) -> Option<&Arc<Grant>> {
+        let holds = |bits: u32| GrantOperations::has_bit(bits, offer.operation);
+        let lives = |end: End| end.0 > offer.now.as_millis();
+        match self {
+            Self::Few(few) => few
+                .iter()
+                .filter(|((s, bits, end, _), grant)| {
+                    *s == selector && holds(*bits) && lives(*end) && accept(grant)
+                })
+                .map(|(_, grant)| grant)
+                .min_by_key(|grant| rank(grant)),
+            Self::Many { places, .. } => {
+                let mut best: Option<&Arc<Grant>> = None;
+                let mut next = (selector, 0, NEVER, ID_MIN);
+                // One step a group of equal operations, however many grants are in it: the first that is looked at is
+                // the one, unless two different constraints have one hash, or a parent covers too little (G-12).
+                while let Some((at @ (s, bits, end, _), grant)) = places.get_next(&next) {
+                    if *s != selector {
+                        break;
+                    }
+                    if holds(*bits) && lives(*end) {
+                        let found = if accept(grant) {
+                            Some(grant)
+                        } else {
+                            places
+                                .range(*at..=(selector, *bits, Reverse(0), ID_MAX))
+                                .skip(1)
+                                .take_while(|((_, _, end, _), _)| lives(*end))
+                                .map(|(_, grant)| grant)
+                                .find(|grant| accept(grant))
+                        };
+                        best = better(best, found);
+                    }
+                    let Some(after) = bits.checked_add(1) else {
+                        break;
+                    };
+                    next = (selector, after, NEVER, ID_MIN);
+                }
+                best
+            }
+        }
+    }
+}
+
+/// The operations of a grant that its context constraint narrows, and those that it does not, as bits.
+fn split_operations(grant: &Grant) -> (u32, u32) {
+    let narrowed: GrantOperations = CONTEXT_OPERATIONS.into_iter().collect();
+    (
+        grant.operations.bits() & narrowed.bits(),
+        grant.operations.bits() & !narrowed.bits(),
+    )
+}
+
+/// The places of a grant whose context constraint, if any, is looked up under `selectors`.
+fn places(grant: &Grant, selectors: Vec<Selector<'_>>) -> Vec<Place> {
+    let source_arn = grant.constraints.source_arn.as_ref();
+    let source_arn = source_arn.map(|arn| arn.as_str());
+    let (purse, end) = (Purse::of(grant), end_of(grant));
+    let anything = Selector::Anything.hash(source_arn, purse);
+    if selectors.is_empty() {
+        return vec![(anything, grant.operations.bits(), end, grant.id)];
+    }
+    let (narrowed, free) = split_operations(grant);
+    let mut places = Vec::with_capacity(selectors.len() + 1);
+    if narrowed != 0 {
+        let of = |s: Selector<'_>| (s.hash(source_arn, purse), narrowed, end, grant.id);
+        places.extend(selectors.into_iter().map(of));
+    }
+    if free != 0 {
+        places.push((anything, free, end, grant.id));
+    }
+    places
+}
+
+/// Everywhere that a grant can stand: a Subset under any of its pairs.
+fn places_possible(grant: &Grant) -> Vec<Place> {
+    let selectors = match &grant.constraints.context {
+        None => Vec::new(),
+        Some(ContextConstraint::Equals(pairs)) => vec![Selector::Exactly(pairs)],
+        Some(ContextConstraint::Subset(pairs)) => {
+            pairs.iter().map(|(k, v)| Selector::Pair(k, v)).collect()
+        }
+    };
+    places(grant, selectors)
+}
+
+/// Where a new grant is to stand: a Subset under the pair that is rarest in the lot, so that a pair which all of them
+/// share does not gather them.
+fn places_of_new(grant: &Grant, lot: &Lot) -> Vec<Place> {
+    let Some(ContextConstraint::Subset(pairs)) = &grant.constraints.context else {
+        return places_possible(grant);
+    };
+    let source_arn = grant.constraints.source_arn.as_ref();
+    let source_arn = source_arn.map(|arn| arn.as_str());
+    let purse = Purse::of(grant);
+    let rarest = pairs
+        .iter()
+        .map(|(k, v)| Selector::Pair(k, v))
+        .min_by_key(|selector| {
+            let hash = selector.hash(source_arn, purse);
+            (lot.count(hash), hash)
+        });
+    places(grant, rarest.into_iter().collect())
+}
+
+/// The pairs of a constraint, none if there is no constraint.
+pub fn constraint_pairs(constraint: Option<&ContextConstraint>) -> &EncryptionContext {
+    static NONE: EncryptionContext = BTreeMap::new();
+    match constraint {
+        None => &NONE,
+        Some(ContextConstraint::Equals(pairs) | ContextConstraint::Subset(pairs)) => pairs,
+    }
+}
