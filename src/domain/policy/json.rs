@@ -325,7 +325,8 @@ impl<'a> Reader<'a> {
             match self.bump() {
                 Some('"') => return Ok(out.into()),
                 Some('\\') => out.push(self.escape(place)?),
-                Some(c) if !c.is_control() || c == '\u{7f}' => out.push(c),
+                // JSON escapes U+0000 to U+001F; what lies behind U+007F is text like any other (P-1).
+                Some(c) if c >= ' ' => out.push(c),
                 Some(_) | None => {
                     return Err(PolicyError::new(
                         PolicyErrorKind::Syntax,
@@ -467,6 +468,14 @@ mod tests {
             text,
             "line 2, column 6: a comma is missing after \"a\"; write a `,` at the end of line 2, before \"b\""
         );
+    }
+
+    /// P-1: U+0080 to U+009F may stand in a policy, and JSON takes them as they are.
+    #[test]
+    fn control_characters_behind_the_ascii_set_are_text() {
+        let node = parse("\"\u{80}\u{85}\u{9f}\u{7f}\"").unwrap();
+        assert!(matches!(node.value, Value::Text(text) if &*text == "\u{80}\u{85}\u{9f}\u{7f}"));
+        assert!(parse("\"\u{1f}\"").is_err());
     }
 
     #[test]
