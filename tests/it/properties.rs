@@ -5,8 +5,9 @@
 
 use std::cell::Cell;
 
-use grantd::cli::casefile::{Ended, read_case, run};
+use grantd::cli::casefile::{Ended, explained, read_case, run};
 use grantd::cli::decide::decide_lines;
+use grantd::domain::authz::decision::Outcome;
 use proptest::prelude::*;
 use proptest::sample::{Index, select, subsequence};
 use proptest::test_runner::{Config, TestCaseError, TestRunner};
@@ -649,6 +650,40 @@ fn index_finds_what_a_full_scan_finds() {
         by_grant.get(),
         mix.cases.get()
     );
+}
+
+/// Explain tells the decision that authorize gives, and the lines that make it: a denial names a statement that denies
+/// and applies, an allow none of them, but something that allows.
+#[test]
+fn explain_and_authorize_agree() {
+    let mix = Mix::default();
+    holds((world(), grants(6)), |(mut world, many)| {
+        world.grants = many;
+        world.boundary = None;
+        world.scps = Vec::new();
+        let case = case(&world, "allow");
+        let read = read_case(&case).unwrap_or_else(|problem| panic!("{problem}: {case}"));
+        let (decision, explanation) = explained(&read).unwrap().unwrap();
+        prop_assert_eq!(&decision, &explanation.decision, "{}", case);
+        let lines = explanation
+            .sections
+            .iter()
+            .flat_map(|section| &section.lines);
+        let applied: Vec<_> = lines.filter(|line| line.applies).collect();
+        let denies = applied.iter().any(|line| line.is_deny);
+        let told = match decision.outcome() {
+            Outcome::Allow => {
+                prop_assert!(applied.iter().any(|line| !line.is_deny), "{explanation:?}");
+                "allow"
+            }
+            Outcome::ExplicitDeny => "explicitDeny",
+            Outcome::ImplicitDeny => "implicitDeny",
+        };
+        prop_assert_eq!(denies, told == "explicitDeny", "{:?}", explanation);
+        mix.count(told);
+        Ok(())
+    });
+    mix.assert(10);
 }
 
 /// A world as a case that expects a decision.

@@ -25,7 +25,7 @@ use serde_json::Value;
 pub use self::model::Case;
 pub use self::read::Problem;
 pub use self::report::{Ran, Report};
-pub use self::run::{Difference, Ended, run};
+pub use self::run::{Difference, Ended, explained, run};
 
 use self::model::Reader;
 use self::read::Node;

@@ -716,6 +716,24 @@ fn every_lint_is_told_somewhere_with_rule_and_mend() {
     assert_eq!(seen, all);
 }
 
+/// The page that lists the warnings lists them all, in their order and with their rules.
+#[test]
+fn every_lint_is_listed_in_the_documentation() {
+    let page = include_str!("../../../../docs/policy-warnings.md");
+    let listed: Vec<(&str, &str)> = page
+        .lines()
+        .filter_map(|line| {
+            let (code, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+            Some((code, rest.split_once(" | ")?.0))
+        })
+        .collect();
+    let all: Vec<(&str, &str)> = Lint::ALL
+        .iter()
+        .map(|lint| (lint.code(), lint.rule()))
+        .collect();
+    assert_eq!(listed, all);
+}
+
 /// the published policies. Only the experiment's Deny surprises, and it is the one whose surprise was published:
 /// the tag that is absent (C-12), and the request that names no alias (C-5).
 #[test]
