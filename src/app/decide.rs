@@ -7,13 +7,15 @@ use super::{Answered, App, AppError, Arrival, Consistency, Terms, millis_rounded
 use crate::audit::DecisionRecord;
 use crate::authn::{self, Trusted};
 use crate::crypto::token::TokenError;
-use crate::domain::authz::caller::{Caller, Identity};
+use crate::domain::authz::caller::{Caller, ContextEntry, Identity};
 use crate::domain::authz::claim::{Claim, Question, TokenText};
 use crate::domain::authz::decision::Decision;
 use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::authz::{self};
 use crate::domain::ids::{AccountId, GrantId, KeyArn};
+use crate::domain::op::key_use::{self, Use};
+use crate::domain::op::{DryRun, Rejection};
 use crate::domain::policy::{Action, ActionTarget};
 use crate::domain::time::{Position, Revision};
 use crate::gate::read::{Staleness, TooStale, View};
@@ -29,6 +31,8 @@ pub struct Decided {
     pub key: Option<KeyArn>,
     /// Grants that the state did not know yet and that the decision took into account, by token.
     pub token_grants: Vec<GrantId>,
+    /// The error that AWS would answer the request with; `None`: it would be carried out.
+    pub refusal: Option<Rejection>,
 }
 
 /// The answers to a batch, all of one view.
@@ -257,7 +261,17 @@ impl App {
             now: self.now(state),
         };
         let decision = authz::authorize(state, &request);
+        let asked = Use {
+            algorithm: algorithm(&caller),
+            dry_run: if question.dry_run {
+                DryRun::Yes
+            } else {
+                DryRun::No
+            },
+        };
+        let refusal = key_use::refusal(&decision, Some(kms), key.map(|key| &**key), asked);
         Ok(Decided {
+            refusal,
             subject: caller.identity,
             decision,
             key: key.map(|key| key.arn.clone()),
@@ -293,6 +307,20 @@ impl App {
             }
         }
     }
+}
+
+/// The algorithm that the request names, of which the front told as a condition key (CK-6, CK-18, CK-32).
+fn algorithm(caller: &Caller) -> Option<&str> {
+    const KEYS: [&str; 3] = [
+        "kms:encryptionalgorithm",
+        "kms:signingalgorithm",
+        "kms:macalgorithm",
+    ];
+    KEYS.iter()
+        .find_map(|key| match caller.facts.context.get(*key)? {
+            ContextEntry::Single(text) => Some(&**text),
+            ContextEntry::Multi(_) => None,
+        })
 }
 
 /// The furthest revision, up to `limit`, that a question waits for.

@@ -326,6 +326,7 @@ mod tests {
             encryption_context: Default::default(),
             grant_tokens: Vec::new(),
             facts,
+            dry_run: false,
         }
     }
 

@@ -46,6 +46,9 @@ pub struct AuthorizeArgs {
     /// A condition key of the request; given more than once, it is multivalued
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     context: Vec<(String, String)>,
+    /// The request is a dry run: only what would be answered is asked
+    #[arg(long)]
+    dry_run: bool,
 }
 
 pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, CliError> {
@@ -107,6 +110,11 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
     } else {
         json!(decision.message)
     };
+    // What AWS would answer: of a permitted request the state or the usage of the key that stands in its way.
+    let refusal = answer.refusal.as_ref().map_or(
+        Value::Null,
+        |refusal| json!({ "Code": refusal.code, "Message": refusal.message }),
+    );
     let value = object([
         ("Decision", json!(name)),
         ("DecidedBy", by),
@@ -114,12 +122,24 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
         ("Message", message),
         ("KeyArn", json!(answer.key_arn)),
         ("TokenGrantIds", tokens),
+        ("Refusal", refusal),
     ]);
     Ok(Shown::answer(value, answer.header.as_ref()).exit(exit))
 }
 
 /// The question, and the options of the one who asks it.
 fn question(common: &Common, args: &AuthorizeArgs) -> Result<(Common, api::Question), CliError> {
+    let mut common = common.clone();
+    let question = ask(&mut common, args)?;
+    if args.principal.is_some() {
+        // Only a front may ask about another; whoever the other commands speak as does not matter here.
+        common.caller = Some("front".to_owned());
+    }
+    Ok((common, question))
+}
+
+/// The question. A service that calls for the principal is a fact of the question, not of who asks.
+pub(super) fn ask(common: &mut Common, args: &AuthorizeArgs) -> Result<api::Question, CliError> {
     let AuthorizeArgs {
         principal,
         session_policy,
@@ -129,14 +149,12 @@ fn question(common: &Common, args: &AuthorizeArgs) -> Result<(Common, api::Quest
         encryption_context,
         grant_token,
         context,
+        dry_run,
     } = args;
-    let mut common = common.clone();
     let subject = match principal {
         Some(principal) => {
             let mut subject = common.subject("--principal", principal)?;
             dress(&mut subject, session_policy.as_deref(), session_tag)?;
-            // Only a front may ask about another; whoever the other commands speak as does not matter here.
-            common.caller = Some("front".to_owned());
             Some(subject)
         }
         None => None,
@@ -147,15 +165,15 @@ fn question(common: &Common, args: &AuthorizeArgs) -> Result<(Common, api::Quest
         context: contexts(context).into_iter().collect(),
         source: None,
     };
-    let question = api::Question {
+    Ok(api::Question {
         subject,
         action: action.clone(),
         key_id: key.clone(),
         encryption_context: map("--encryption-context", encryption_context)?,
         grant_tokens: grant_token.clone(),
         facts: (facts != api::RequestFacts::default()).then_some(facts),
-    };
-    Ok((common, question))
+        dry_run: *dry_run,
+    })
 }
 
 /// Gives a session its policy and its tags.

@@ -3,6 +3,7 @@
 //! Imports client, config, domain, node, telemetry. Never: a transport, a decision of its own (`decide` and `policy`
 //! ask the domain), a write that the client library does not send.
 
+mod access;
 mod account;
 mod alias;
 mod authorize;
@@ -14,6 +15,7 @@ pub mod decide;
 mod dev;
 mod error;
 mod excerpt;
+mod explain;
 mod grant;
 mod identity;
 mod input;
@@ -26,6 +28,7 @@ mod serve;
 mod settings;
 mod signals;
 mod tour;
+mod what_if;
 
 use std::io;
 use std::process::ExitCode;
@@ -108,6 +111,17 @@ pub enum Command {
     Policy(policy::PolicyCommand),
     /// May this principal do this to this key now? Exit code 0: yes, 1: no, 2: error.
     Authorize(authorize::AuthorizeArgs),
+    /// Why is a request decided as it is, and what would change it? Asked by `--as`, by default the operator.
+    ///
+    /// Shows every statement and grant that was considered, what of it failed with both values, and the nearest miss; each
+    /// line with its rule of docs/KMS-SEMANTICS.md. Whoever is not the operator must be allowed kms:GetKeyPolicy and
+    /// kms:ListGrants on the key, and is shown identity policies that it may read.
+    Explain(authorize::AuthorizeArgs),
+    /// Which answers would changes flip? Tries them without making them. Exit code 0: none, 1: some, 2: error.
+    WhatIf(what_if::WhatIfArgs),
+    /// Who can do what to a key; what a principal can do.
+    #[command(subcommand)]
+    Access(access::AccessCommand),
     /// Decide requests given as JSON lines on standard input, each with its policies, without a cluster.
     ///
     /// Writes a line each, `{"id": …, "decision": "allow|explicitDeny|implicitDeny", "decidedBy": …}`, or
@@ -151,6 +165,9 @@ async fn run(cli: &Cli) -> Exit {
         Command::Grant(command) => grant::run(common, command).await,
         Command::Policy(command) => policy::run(common, command),
         Command::Authorize(args) => authorize::run(common, args).await,
+        Command::Explain(args) => explain::run(common, args).await,
+        Command::WhatIf(args) => what_if::run(common, args).await,
+        Command::Access(command) => access::run(common, command).await,
         Command::Decide => {
             let decided = decide::decide_lines(io::stdin().lock(), io::stdout().lock());
             return ended(

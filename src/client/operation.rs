@@ -120,6 +120,10 @@ operations! {
     AuthorizationClient {
         Read AuthorizeRequest => AuthorizeResponse, authorize, |a| a.header.as_ref();
         Read BatchAuthorizeRequest => BatchAuthorizeResponse, batch_authorize, |a| a.header.as_ref();
+        Read ExplainRequest => ExplainResponse, explain, |a| a.header.as_ref();
+        Read WhatIfRequest => WhatIfResponse, what_if, |a| a.header.as_ref();
+        Read WhoCanRequest => AccessResponse, who_can, |a| a.header.as_ref();
+        Read WhatCanRequest => AccessResponse, what_can, |a| a.header.as_ref();
     }
     ClusterClient {
         Node StatusRequest => StatusResponse, status, |_| None;

@@ -288,3 +288,9 @@ pub const EXPLAINED_NEAREST_MAX: usize = 8;
 
 /// Most single changes that are tried for a nearest miss, and the square of it in pairs: each try is a decision.
 pub const EXPLAINED_TRIES_MAX: usize = 48;
+
+/// Most changes that one what-if tries: each is a command on a copy of the state.
+pub const WHAT_IF_CHANGES_MAX: usize = 100;
+
+/// Most requests that one what-if decides, before and after: twice a batch's work at most.
+pub const WHAT_IF_QUESTIONS_MAX: usize = 1_000;

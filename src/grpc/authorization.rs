@@ -8,6 +8,7 @@ use crate::app::decide::Decided;
 use crate::domain::authz::claim::Question;
 use crate::domain::ids::KeyArn;
 use crate::wire::api::authorization::{decision_out, read_batch};
+use crate::wire::api::insight::refusal_out;
 use crate::wire::v1;
 use crate::wire::v1::authorization_server::Authorization;
 use crate::wire::v1::batch_authorize_response::{Answered as AnsweredItem, Item, item};
@@ -33,11 +34,12 @@ impl Authorization for Api {
             } = request;
             let question = Question::try_from(question.unwrap_or_default())?;
             let (decided, answered) = self.0.decide(&arrival, &terms, question).await?;
-            let (decision, key_arn) = out(decided);
+            let (decision, key_arn, refusal) = out(decided);
             Ok::<_, Fault>(Response::new(v1::AuthorizeResponse {
                 header: Some(self.answer_header(&arrival, answered)),
                 decision: Some(decision),
                 key_arn,
+                refusal,
             }))
         };
         decided
@@ -91,16 +93,45 @@ impl Authorization for Api {
             .await
             .map_err(|fault| self.failed(&arrival, fault, || None))
     }
+
+    async fn explain(
+        &self,
+        request: Request<v1::ExplainRequest>,
+    ) -> Result<Response<v1::ExplainResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn what_if(
+        &self,
+        request: Request<v1::WhatIfRequest>,
+    ) -> Result<Response<v1::WhatIfResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn who_can(
+        &self,
+        request: Request<v1::WhoCanRequest>,
+    ) -> Result<Response<v1::AccessResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn what_can(
+        &self,
+        request: Request<v1::WhatCanRequest>,
+    ) -> Result<Response<v1::AccessResponse>, Status> {
+        self.describe(request).await
+    }
 }
 
 impl Api {
     fn item(&self, result: Result<Decided, Fault>) -> Item {
         let result = match result {
             Ok(decided) => {
-                let (decision, key_arn) = out(decided);
+                let (decision, key_arn, refusal) = out(decided);
                 item::Result::Answered(AnsweredItem {
                     decision: Some(decision),
                     key_arn,
+                    refusal,
                 })
             }
             Err(fault) => item::Result::Error(self.detail(fault)),
@@ -111,13 +142,15 @@ impl Api {
     }
 }
 
-fn out(decided: Decided) -> (v1::Decision, Option<String>) {
+fn out(decided: Decided) -> (v1::Decision, Option<String>, Option<v1::Refusal>) {
     let Decided {
         subject: _,
         decision,
         key,
         token_grants,
+        refusal,
     } = decided;
-    let decision = decision_out(&decision, &token_grants);
-    (decision, key.map(|arn: KeyArn| arn.to_string()))
+    let told = decision_out(&decision, &token_grants);
+    let key = key.map(|arn: KeyArn| arn.to_string());
+    (told, key, refusal.as_ref().map(refusal_out))
 }

@@ -99,3 +99,16 @@ fn cases_agree_with_a_whole_state() {
     let known: Vec<(&str, u32)> = known.iter().map(|(why, n)| (why.as_str(), *n)).collect();
     assert_eq!(beyond, known);
 }
+
+/// The examples of docs/testing-policies.md, policies in files of their own included.
+#[test]
+fn examples_of_the_documentation_pass() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/examples");
+    let report = run_paths(&[folder], None).unwrap();
+    assert_eq!(
+        (report.passed(), report.failed()),
+        (5, 0),
+        "{}",
+        report.text()
+    );
+}

@@ -11,6 +11,7 @@ mod damage;
 mod decisions;
 mod fuzz_corpus;
 mod house;
+mod insight;
 mod kills;
 mod policy_rules;
 mod policy_warnings;

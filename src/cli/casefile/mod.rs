@@ -61,6 +61,9 @@ pub struct TestArgs {
     /// Only cases whose id, title or rules contain this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// Tell why of every case, of those that pass too
+    #[arg(long)]
+    explain: bool,
     /// Also write the results as JUnit XML, for CI systems
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -70,9 +73,13 @@ pub(super) fn run_command(common: &Common, args: &TestArgs) -> Result<Shown, Cli
     let TestArgs {
         paths,
         filter,
+        explain,
         junit,
     } = args;
-    let report = run_paths(paths, filter.as_deref())?;
+    let mut report = run_paths(paths, filter.as_deref())?;
+    if *explain {
+        report.explanations = explain_paths(paths, filter.as_deref())?;
+    }
     if let Some(path) = junit {
         fs::write(path, report.junit())
             .map_err(|e| CliError::new(format!("cannot write {}: {e}", path.display())))?;
@@ -123,6 +130,37 @@ pub fn run_paths(paths: &[PathBuf], filter: Option<&str>) -> Result<Report, CliE
     Ok(report)
 }
 
+/// Why every request of the cases of files and folders is decided as it is, request by request.
+///
+/// # Errors
+/// A path cannot be read, or there are too many files.
+pub fn explain_paths(paths: &[PathBuf], filter: Option<&str>) -> Result<Vec<String>, CliError> {
+    let mut files = Vec::new();
+    for path in paths {
+        collect(path, 0, &mut files)?;
+    }
+    let mut told = Vec::new();
+    for path in files {
+        let text = read_bounded(&path, FILE_MAX).unwrap_or_default();
+        let cases = read_cases(&text, path.parent()).unwrap_or_default();
+        // What cannot be read is told by the run itself.
+        let cases = cases.into_iter().filter_map(Result::ok);
+        for case in cases.filter(|case| is_wanted(case, filter)) {
+            told.extend(run::explain(&case));
+        }
+    }
+    Ok(told)
+}
+
+fn is_wanted(case: &Case, filter: Option<&str>) -> bool {
+    let rules = case.rules.join(" ");
+    filter.is_none_or(|filter| {
+        [&case.id, &case.title, &rules]
+            .iter()
+            .any(|text| text.contains(filter))
+    })
+}
+
 type ReadCase = Result<Case, (String, Problem)>;
 
 /// The cases of a file's text; policies that stand in files of their own are looked for in `folder`.
@@ -150,22 +188,16 @@ pub(super) fn strict_json(text: &str) -> Result<Value, Problem> {
     read::json(text)
 }
 
-fn run_cases(cases: Vec<ReadCase>, filter: Option<&str>) -> impl Iterator<Item = Ran> {
-    let wanted = move |texts: &[&str]| {
-        filter.is_none_or(|filter| texts.iter().any(|text| text.contains(filter)))
-    };
+fn run_cases(cases: Vec<ReadCase>, filter: Option<&str>) -> impl Iterator<Item = Ran> + '_ {
     cases.into_iter().filter_map(move |case| match case {
-        Ok(case) => {
-            let rules = case.rules.join(" ");
-            wanted(&[&case.id, &case.title, &rules]).then(|| Ran {
-                file: String::new(),
-                ended: run(&case),
-                id: case.id,
-                title: case.title,
-                rules: case.rules,
-            })
-        }
-        Err((id, problem)) => wanted(&[&id]).then(|| Ran {
+        Ok(case) => is_wanted(&case, filter).then(|| Ran {
+            file: String::new(),
+            ended: run(&case),
+            id: case.id,
+            title: case.title,
+            rules: case.rules,
+        }),
+        Err((id, problem)) => filter.is_none_or(|f| id.contains(f)).then(|| Ran {
             file: String::new(),
             id,
             title: String::new(),

@@ -29,6 +29,8 @@ pub struct Report {
     pub cases: Vec<Ran>,
     /// Files that could not be read.
     pub files: Vec<(String, Problem)>,
+    /// Why every request is decided as it is, if that was asked for.
+    pub explanations: Vec<String>,
 }
 
 impl Report {
@@ -52,6 +54,10 @@ impl Report {
     /// For people: every failure, then the count.
     pub fn text(&self) -> String {
         let mut text = String::new();
+        for explanation in &self.explanations {
+            text.push_str(explanation);
+            text.push('\n');
+        }
         for (file, problem) in &self.files {
             let _ = writeln!(text, "ERROR {file}\n  {problem}\n");
         }
@@ -75,6 +81,7 @@ impl Report {
             "Failed": self.failed(),
             "Errors": self.broken(),
             "Files": files.collect::<Vec<_>>(),
+            "Explanations": self.explanations,
             "Cases": self.cases.iter().map(case_json).collect::<Vec<_>>(),
         })
     }
@@ -245,6 +252,7 @@ mod tests {
                 ran("A-3", Ended::Broken(Problem::at("cases[2].world", "wrong"))),
             ],
             files: vec![("g.json".into(), Problem::at("", "this is no JSON"))],
+            explanations: Vec::new(),
         }
     }
 

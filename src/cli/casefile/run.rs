@@ -70,6 +70,27 @@ pub fn explained(case: &Case) -> Result<Option<(Decision, Explanation)>, Problem
     }
 }
 
+/// Why each request of a case is decided as it is, on the state that it meets. What cannot be run ends it.
+pub fn explain(case: &Case) -> Vec<String> {
+    let mut told = Vec::new();
+    let Ok(mut world) = World::of(case) else {
+        return told;
+    };
+    for (n, step) in case.steps.iter().enumerate() {
+        let title = &case.title;
+        let mut text = format!("{}, request {} ({title})\n", case.id, n + 1);
+        text.push_str(&format!("{}\n", in_short(&step.request)));
+        if let Ok(question) = Question::of(&world, &step.request) {
+            text.push_str(&question.explain(&world).to_string());
+        }
+        told.push(text);
+        if run_step(&mut world, case.kind, step).is_err() {
+            break;
+        }
+    }
+    told
+}
+
 fn run_steps(case: &Case) -> Result<Option<Difference>, Problem> {
     let mut world = World::of(case)?;
     for (n, step) in case.steps.iter().enumerate() {

@@ -29,7 +29,7 @@ pub enum Claim {
 }
 
 /// The identity that a request or a question is about, without the immutable id: that is looked up on the view.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Subject {
     /// The root user of an account, or an IAM user.
     Principal(PrincipalArn),
@@ -60,7 +60,7 @@ pub enum Subject {
 }
 
 /// May this subject do this to this key?
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Question {
     /// Whom the question is about; `None`: the caller.
     pub subject: Option<Subject>,
@@ -74,6 +74,8 @@ pub struct Question {
     pub grant_tokens: Vec<TokenText>,
     /// Facts of that request; what only a front may say is checked by `authn`.
     pub facts: RequestFacts,
+    /// Whether the request is a dry run (G-20): it changes no decision, only what would be answered.
+    pub dry_run: bool,
 }
 
 /// A grant token as sent. `Debug` shows nothing of it: a token is never logged (ID-12).

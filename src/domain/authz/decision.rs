@@ -258,6 +258,16 @@ impl Decision {
         }
     }
 
+    /// Leaves out which statement decided, if it is of a policy that the asker may not read.
+    pub fn withhold(&mut self, is_withheld: impl Fn(Source) -> bool) {
+        if let Reason::Allowed(by) | Reason::Denied { by, .. } = &mut self.reason {
+            let needs_both = by.source == Source::KeyAndIdentityPolicy;
+            if is_withheld(by.source) || needs_both && is_withheld(Source::IdentityPolicy) {
+                by.statement = None;
+            }
+        }
+    }
+
     /// What is missing, in an implicit deny.
     pub const fn missing(&self) -> Option<Missing> {
         match &self.reason {

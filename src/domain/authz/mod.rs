@@ -4,6 +4,7 @@
 //! through [`require`], whose [`Allowed`] cannot be made in any other way.
 //! Imports ids, limits, time, policy, state. Never: a clock, I/O; the time of a decision is given.
 
+pub mod access;
 pub mod caller;
 pub mod claim;
 pub mod combine;

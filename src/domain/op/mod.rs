@@ -9,6 +9,7 @@ mod apply;
 mod context;
 mod grants;
 mod identity;
+mod insight;
 pub mod key_rules;
 pub mod key_use;
 mod page;
@@ -33,6 +34,7 @@ pub mod describe_key;
 pub mod disable_key;
 pub mod enable_key;
 pub mod expire_grants;
+pub mod explain;
 pub mod get_key_policy;
 pub mod get_principal;
 pub mod get_principal_policy;
@@ -55,11 +57,15 @@ pub mod tag_principal;
 pub mod tag_resource;
 pub mod untag_principal;
 pub mod untag_resource;
+pub mod what_can;
+pub mod what_if;
+pub mod who_can;
 
 use std::sync::Arc;
 
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::decision::Decision;
+use crate::domain::authz::explain::Explanation;
 pub use crate::domain::authz::request::Scope;
 use crate::domain::ids::{AccountId, AliasArn, GrantId, KeyArn, PrincipalArn, RequestId};
 use crate::domain::state::grant::Grant;
@@ -184,6 +190,14 @@ pub enum Query {
     ListGrants(list_grants::ListGrants),
     /// [`list_retirable_grants`]
     ListRetirableGrants(list_retirable_grants::ListRetirableGrants),
+    /// [`explain`]
+    Explain(explain::Explain),
+    /// [`what_if`]
+    WhatIf(what_if::WhatIf),
+    /// [`who_can`]
+    WhoCan(who_can::WhoCan),
+    /// [`what_can`]
+    WhatCan(what_can::WhatCan),
     /// [`list_grants_by_grantee`]
     ListGrantsByGrantee(list_grants_by_grantee::ListGrantsByGrantee),
     /// [`list_duplicate_grants`]
@@ -303,6 +317,22 @@ pub enum Answer {
     /// Tags, in the order of their keys.
     Tags(Paged<(Arc<str>, Arc<str>)>),
     /// Grants, in the order of their ids.
+    /// Why a request is decided as it is.
+    Explanation {
+        /// The explanation.
+        explanation: Box<Explanation>,
+        /// The key that it is about.
+        key: Option<KeyArn>,
+    },
+    /// How requests would be decided after changes, in their order.
+    WhatIf(Vec<what_if::Flip>),
+    /// Who may do what; fewer or more entries than the page's limit, which counts what was looked at.
+    Access {
+        /// The entries.
+        items: Vec<who_can::Reached>,
+        /// The marker of the next page.
+        next: Option<Arc<str>>,
+    },
     Grants(Paged<ListedGrant>),
     /// Groups of grants that are duplicates of one another, in the order of their first ids.
     Duplicates(Paged<list_duplicate_grants::Duplicates>),

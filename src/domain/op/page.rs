@@ -45,6 +45,11 @@ impl Sizes {
         default: 50,
         max: 100,
     };
+    /// Principals or keys whose access is looked at: each is some dozens of decisions.
+    pub const ACCESS: Self = Self {
+        default: 50,
+        max: 100,
+    };
     /// Tags.
     pub const TAGS: Self = Self {
         default: 50,

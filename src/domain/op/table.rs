@@ -157,6 +157,10 @@ operations! {
         ListResourceTags: kms(KmsAction::ListResourceTags), Key, Policies;
         ListGrants: kms(KmsAction::ListGrants), Key, Policies;
         ListRetirableGrants: kms(KmsAction::ListRetirableGrants), Principal, Policies;
+        Explain: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
+        WhatIf: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
+        WhoCan: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
+        WhatCan: Asks::OwnByKms(KmsAction::GetKeyPolicy), Principal, Policies;
         ListGrantsByGrantee: Asks::Own("grantd:ListGrantsByGrantee"), Principal, Policies;
         ListDuplicateGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;
         DescribeGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;

@@ -412,6 +412,26 @@ impl Condition {
         &self.key
     }
 
+    /// The keys of the variables in its values (C-11).
+    pub fn variable_keys(&self) -> impl Iterator<Item = &ContextKey> {
+        let (templates, arns): (&[Template], &[ArnPattern]) = match &self.bounds {
+            Bounds::String { values, .. } => (values, &[]),
+            Bounds::Arn(values) => (&[], values),
+            Bounds::Numeric { .. }
+            | Bounds::Date { .. }
+            | Bounds::Bool(_)
+            | Bounds::Binary(_)
+            | Bounds::Ip(_)
+            | Bounds::Null(_) => (&[], &[]),
+        };
+        let of_arns = arns.iter().flat_map(|pattern| match pattern {
+            ArnPattern::Any => &[],
+            ArnPattern::Whole(whole) => std::slice::from_ref(whole),
+            ArnPattern::Segments(segments) => &**segments,
+        });
+        templates.iter().chain(of_arns).flat_map(Template::keys)
+    }
+
     /// Whether a variable in its values has neither a value nor a default (C-12).
     pub(super) fn has_null(&self, context: &dyn ContextSource) -> bool {
         match &self.bounds {

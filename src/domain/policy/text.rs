@@ -110,6 +110,14 @@ impl Template {
             })
     }
 
+    /// The keys of its variables.
+    pub fn keys(&self) -> impl Iterator<Item = &ContextKey> {
+        self.pieces.iter().filter_map(|piece| match piece {
+            Piece::Variable { key, .. } => Some(key),
+            Piece::Literal(_) | Piece::Run | Piece::One => None,
+        })
+    }
+
     /// Whether it holds variables.
     pub const fn has_variables(&self) -> bool {
         self.has_variables

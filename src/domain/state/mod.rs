@@ -178,7 +178,7 @@ impl State {
         account: AccountId,
         kind: PrincipalType,
         after: Option<&PrincipalArn>,
-    ) -> impl Iterator<Item = &Arc<Principal>> {
+    ) -> impl Iterator<Item = &Arc<Principal>> + use<'_> {
         let from = (account, kind, after.cloned());
         let after = after.cloned();
         self.principals_in_order

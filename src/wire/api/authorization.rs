@@ -20,6 +20,7 @@ impl TryFrom<v1::Question> for Question {
             encryption_context,
             grant_tokens,
             facts,
+            dry_run,
         } = question;
         let mut violations = Violations::new();
         violations.text("action", &action, shape::ACTION);
@@ -48,6 +49,7 @@ impl TryFrom<v1::Question> for Question {
                 .collect(),
             grant_tokens: tokens(grant_tokens),
             facts: read_facts("facts", facts)?,
+            dry_run,
         })
     }
 }

@@ -454,6 +454,10 @@ headed! {
     DeletePrincipalPolicyRequest = "DeletePrincipalPolicy";
     ListPrincipalPoliciesRequest = "ListPrincipalPolicies";
     AuthorizeRequest = "Authorize";
+    ExplainRequest = "Explain";
+    WhatIfRequest = "WhatIf";
+    WhoCanRequest = "WhoCan";
+    WhatCanRequest = "WhatCan";
     BatchAuthorizeRequest = "BatchAuthorize";
     StatusRequest = "Status";
     InitializeRequest = "Initialize";

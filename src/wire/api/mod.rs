@@ -9,6 +9,7 @@ pub mod error;
 pub mod grants;
 pub mod header;
 pub mod identity;
+pub mod insight;
 pub mod kms;
 pub mod shape;
 

@@ -12,7 +12,7 @@ mod text;
 use std::sync::Arc;
 
 use super::combine::{Evidence, NamedPolicy, combine};
-use super::decision::{Decision, Reason, Source};
+use super::decision::{Decision, Source};
 use super::gather::{Judge, judge};
 use super::request::Request;
 use crate::domain::state::State;
@@ -120,12 +120,7 @@ impl Explanation {
                 );
             }
         }
-        if let Reason::Allowed(by) | Reason::Denied { by, .. } = &mut self.decision.reason {
-            let needs_both = by.source == Source::KeyAndIdentityPolicy;
-            if is_withheld(by.source) || needs_both && is_withheld(Source::IdentityPolicy) {
-                by.statement = None;
-            }
-        }
+        self.decision.withhold(is_withheld);
     }
 }
 

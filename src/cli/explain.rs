@@ -1,0 +1,119 @@
+//! `grantd explain`: why a request is decided as it is.
+
+use serde_json::{Value, json};
+
+use super::Exit;
+use super::authorize::{AuthorizeArgs, ask};
+use super::common::{Common, Fallback, OutputForm};
+use super::error::CliError;
+use super::output::{Shown, object};
+use crate::client::api;
+use crate::client::api::explain_response as told;
+
+pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, CliError> {
+    let mut common = common.clone();
+    let question = ask(&mut common, args)?;
+    let client = common.client(Fallback::Operator)?;
+    let request = api::ExplainRequest {
+        header: None,
+        question: Some(question),
+    };
+    let answer = client.call(request).await?.answer;
+    let decision = answer.decision.clone().unwrap_or_default();
+    let exit = match decision.outcome() {
+        api::Outcome::Allow => Exit::Success,
+        api::Outcome::ExplicitDeny | api::Outcome::ImplicitDeny => Exit::Denied,
+        api::Outcome::Unspecified => Exit::Error,
+    };
+    // Made for people: JSON only where it is asked for.
+    let shown = match (&common.print, common.output) {
+        (None, None | Some(OutputForm::Table)) => Shown::text(answer.text),
+        (Some(_), _) | (None, Some(OutputForm::Json)) => {
+            let value = object([
+                ("Decision", json!(outcome(&decision))),
+                ("Reason", json!(decision.why)),
+                ("KeyArn", json!(answer.key_arn)),
+                (
+                    "Sections",
+                    Value::Array(answer.sections.iter().map(section).collect()),
+                ),
+                (
+                    "Nearest",
+                    Value::Array(answer.nearest.iter().map(nearest).collect()),
+                ),
+            ]);
+            Shown::answer(value, answer.header.as_ref())
+        }
+    };
+    Ok(shown.exit(exit))
+}
+
+/// A decision's name, as `grantd authorize` prints it.
+pub(super) fn outcome(decision: &api::Decision) -> &'static str {
+    match decision.outcome() {
+        api::Outcome::Allow => "allow",
+        api::Outcome::ExplicitDeny => "explicitDeny",
+        api::Outcome::ImplicitDeny => "implicitDeny",
+        api::Outcome::Unspecified => "unknown",
+    }
+}
+
+fn section(section: &told::Section) -> Value {
+    let told::Section {
+        rules,
+        title,
+        says,
+        lines,
+        untold,
+    } = section;
+    object([
+        ("Rules", json!(rules)),
+        ("Title", json!(title)),
+        ("Says", json!(says)),
+        ("Lines", Value::Array(lines.iter().map(line).collect())),
+        ("Untold", json!(untold)),
+    ])
+}
+
+fn line(line: &told::Line) -> Value {
+    let told::Line {
+        rule,
+        source,
+        policy_name,
+        statement,
+        sid,
+        grant_id,
+        is_deny,
+        applies,
+        findings,
+    } = line;
+    let findings = findings.iter().map(|finding| {
+        let told::Finding {
+            rule,
+            element,
+            holds,
+            wanted,
+            found,
+        } = finding;
+        json!({ "Rule": rule, "Element": element, "Holds": holds, "Wanted": wanted, "Found": found })
+    });
+    object([
+        ("Rule", json!(rule)),
+        ("Source", json!(source)),
+        ("PolicyName", json!(policy_name)),
+        ("Statement", json!(statement)),
+        ("Sid", json!(sid)),
+        ("GrantId", json!(grant_id)),
+        ("Effect", json!(if *is_deny { "Deny" } else { "Allow" })),
+        ("Applies", json!(applies)),
+        ("Findings", findings.collect()),
+    ])
+}
+
+fn nearest(nearest: &told::Nearest) -> Value {
+    let changes = nearest.changes.iter().map(|change| {
+        let told::Change { rule, source, text } = change;
+        json!({ "Rule": rule, "Source": source, "If": text })
+    });
+    changes.collect()
+}
