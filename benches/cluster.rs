@@ -380,6 +380,7 @@ fn options(who: api::claim::Who) -> Options {
         partition: None,
         demand: None,
         deadline: PATIENCE,
+        idempotency_key: None,
     }
 }
 

@@ -18,6 +18,13 @@ pub enum AliasCommand {
         /// Key id or key ARN.
         key: String,
     },
+    /// Give an alias another key of the same type and usage.
+    Update {
+        /// The name, as `alias/orders`.
+        name: String,
+        /// Key id or key ARN of the new key.
+        key: String,
+    },
     /// Take an alias away; its key stays.
     Delete {
         /// The name, as `alias/orders`.
@@ -38,6 +45,15 @@ pub(super) async fn run(common: &Common, command: &AliasCommand) -> Result<Shown
     match command {
         AliasCommand::Create { name, key } => {
             let request = api::CreateAliasRequest {
+                header: None,
+                alias_name: name.clone(),
+                target_key_id: key.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        AliasCommand::Update { name, key } => {
+            let request = api::UpdateAliasRequest {
                 header: None,
                 alias_name: name.clone(),
                 target_key_id: key.clone(),

@@ -89,6 +89,10 @@ pub struct Common {
     #[arg(long, global = true, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
     pub deadline: Option<Duration>,
 
+    /// A key of your own for a change: the same command with the same key does it once, however often it is sent
+    #[arg(long, global = true, value_name = "KEY")]
+    pub idempotency_key: Option<String>,
+
     /// Answer from state that is at most this old, as `200ms`
     #[arg(long, global = true, value_name = "SPAN", value_parser = parse_span, conflicts_with_all = ["at_least", "linearizable"])]
     pub max_staleness: Option<Duration>,
@@ -137,6 +141,7 @@ impl Common {
             partition: None,
             demand: Some(self.demand()),
             deadline: self.deadline.unwrap_or(Duration::from_secs(10)),
+            idempotency_key: self.idempotency_key.clone(),
         };
         let endpoints = self.endpoints()?;
         Ok(Client::new(

@@ -280,6 +280,7 @@ fn operator(plan: &Plan, endpoint: &str) -> Result<Client, ClientError> {
             wait_ms: None,
         }),
         deadline: PATIENCE,
+        idempotency_key: None,
     };
     Client::new([endpoint], options, Parts::real())
 }

@@ -49,6 +49,42 @@ pub enum KeyCommand {
         /// Key id or key ARN.
         key: String,
     },
+    /// Replace the description.
+    SetDescription {
+        /// Key id or key ARN.
+        key: String,
+        /// Free text; may be empty.
+        description: String,
+    },
+    /// List the names of the key policies.
+    ListPolicies {
+        /// Key id or key ARN.
+        key: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Delete a key, its aliases and its grants after a waiting period, in which it cannot be used.
+    ScheduleDeletion {
+        /// Key id or key ARN.
+        key: String,
+        /// The waiting period in days, 7 to 30 [default: 30]
+        #[arg(long, value_name = "DAYS", allow_negative_numbers = true)]
+        pending_window_in_days: Option<i32>,
+    },
+    /// Keep a key whose deletion was scheduled; it is disabled then.
+    CancelDeletion {
+        /// Key id or key ARN.
+        key: String,
+    },
+    /// Make a replica of a multi-Region primary key in another Region.
+    Replicate(ReplicateArgs),
+    /// Make a replica the primary key of its multi-Region set, and the primary a replica.
+    UpdatePrimaryRegion {
+        /// Key id or key ARN of the current primary.
+        key: String,
+        /// The Region of the replica that becomes the primary.
+        primary_region: String,
+    },
     /// Set tags.
     Tag {
         /// Key id or key ARN.
@@ -96,6 +132,28 @@ pub struct CreateArgs {
     #[arg(long)]
     multi_region: bool,
     /// A tag
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    tag: Vec<(String, String)>,
+    /// Accept a policy that leaves the caller unable to change it again
+    #[arg(long)]
+    bypass_policy_lockout_safety_check: bool,
+}
+
+/// What a replica is.
+#[derive(Args, Debug)]
+pub struct ReplicateArgs {
+    /// Key id or key ARN of the primary
+    key: String,
+    /// The Region to make the replica in
+    replica_region: String,
+    /// File of the replica's key policy's JSON text, `-` for standard input, or the text itself; without it the default
+    /// policy
+    #[arg(long)]
+    policy: Option<String>,
+    /// What the replica is for
+    #[arg(long)]
+    description: Option<String>,
+    /// A tag of the replica
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     tag: Vec<(String, String)>,
     /// Accept a policy that leaves the caller unable to change it again
@@ -223,6 +281,111 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
             let answer = client.call(request).await?.answer;
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
+        KeyCommand::SetDescription { key, description } => {
+            let request = api::UpdateKeyDescriptionRequest {
+                header: None,
+                key_id: key.clone(),
+                description: description.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        KeyCommand::ListPolicies { key, paging } => {
+            let mut pages = paging.pages();
+            let mut names = Vec::new();
+            loop {
+                let request = api::ListKeyPoliciesRequest {
+                    header: None,
+                    key_id: key.clone(),
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                names.extend(answer.policy_names.iter().map(|name| json!(name)));
+                if !pages.turn(answer.next_marker) {
+                    let value = object([("PolicyNames", Value::Array(names)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+        KeyCommand::ScheduleDeletion {
+            key,
+            pending_window_in_days,
+        } => {
+            let request = api::ScheduleKeyDeletionRequest {
+                header: None,
+                key_id: key.clone(),
+                pending_window_in_days: *pending_window_in_days,
+            };
+            let answer = client.call(request).await?.answer;
+            let value = object([
+                ("KeyId", json!(answer.key_id)),
+                ("DeletionDate", optional_time(answer.deletion_date_ms)),
+                ("KeyState", json!(answer.key_state)),
+                ("PendingWindowInDays", json!(answer.pending_window_in_days)),
+            ]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        KeyCommand::CancelDeletion { key } => {
+            let request = api::CancelKeyDeletionRequest {
+                header: None,
+                key_id: key.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            let value = object([("KeyId", json!(answer.key_id))]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        KeyCommand::Replicate(args) => {
+            let ReplicateArgs {
+                key,
+                replica_region,
+                policy,
+                description,
+                tag,
+                bypass_policy_lockout_safety_check,
+            } = args;
+            let policy: Option<Text> = policy.as_deref().map(read_policy).transpose()?;
+            let request = api::ReplicateKeyRequest {
+                header: None,
+                key_id: key.clone(),
+                replica_region: replica_region.clone(),
+                policy: policy.as_ref().map(|policy| policy.text.clone()),
+                bypass_policy_lockout_safety_check: flag(*bypass_policy_lockout_safety_check),
+                description: description.clone(),
+                tags: tags(tag),
+            };
+            let answer = client.call(request).await.map_err(|e| match &policy {
+                Some(policy) => policy.explain(e),
+                None => e.into(),
+            });
+            let answer = answer?.answer;
+            let value = object([
+                (
+                    "ReplicaKeyMetadata",
+                    answer
+                        .replica_key_metadata
+                        .as_ref()
+                        .map_or(Value::Null, metadata_members),
+                ),
+                ("ReplicaPolicy", json!(answer.replica_policy)),
+                (
+                    "ReplicaTags",
+                    answer.replica_tags.iter().map(show_tag).collect(),
+                ),
+            ]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        KeyCommand::UpdatePrimaryRegion {
+            key,
+            primary_region,
+        } => {
+            let request = api::UpdatePrimaryRegionRequest {
+                header: None,
+                key_id: key.clone(),
+                primary_region: primary_region.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
         KeyCommand::Tag { key, tag } => {
             let request = api::TagResourceRequest {
                 header: None,
@@ -272,8 +435,25 @@ pub(super) fn show_tag(tag: &api::Tag) -> Value {
     json!({"TagKey": tag_key, "TagValue": tag_value})
 }
 
+fn optional_time(ms: Option<u64>) -> Value {
+    ms.map_or(Value::Null, time)
+}
+
+/// A list that is not shown when it is empty.
+fn names(names: &[String]) -> Value {
+    if names.is_empty() {
+        Value::Null
+    } else {
+        json!(names)
+    }
+}
+
 fn metadata(key: Option<&api::KeyMetadata>) -> Value {
     let Some(key) = key else { return json!({}) };
+    object([("KeyMetadata", metadata_members(key))])
+}
+
+fn metadata_members(key: &api::KeyMetadata) -> Value {
     let api::KeyMetadata {
         aws_account_id,
         key_id,
@@ -287,9 +467,16 @@ fn metadata(key: Option<&api::KeyMetadata>) -> Value {
         key_manager,
         key_spec,
         multi_region,
-        multi_region_key_type,
+        multi_region_configuration,
+        deletion_date_ms,
+        pending_deletion_window_in_days,
+        encryption_algorithms,
+        signing_algorithms,
+        mac_algorithms,
+        key_agreement_algorithms,
+        encapsulation_algorithms,
     } = key;
-    let metadata = object([
+    object([
         ("AWSAccountId", json!(aws_account_id)),
         ("KeyId", json!(key_id)),
         ("Arn", json!(arn)),
@@ -298,11 +485,42 @@ fn metadata(key: Option<&api::KeyMetadata>) -> Value {
         ("Description", json!(description)),
         ("KeyUsage", json!(key_usage)),
         ("KeyState", json!(key_state)),
+        ("DeletionDate", optional_time(*deletion_date_ms)),
+        (
+            "PendingDeletionWindowInDays",
+            json!(pending_deletion_window_in_days),
+        ),
         ("Origin", json!(origin)),
         ("KeyManager", json!(key_manager)),
         ("KeySpec", json!(key_spec)),
+        ("EncryptionAlgorithms", names(encryption_algorithms)),
+        ("SigningAlgorithms", names(signing_algorithms)),
+        ("MacAlgorithms", names(mac_algorithms)),
+        ("KeyAgreementAlgorithms", names(key_agreement_algorithms)),
+        ("EncapsulationAlgorithms", names(encapsulation_algorithms)),
         ("MultiRegion", json!(multi_region)),
+        (
+            "MultiRegionConfiguration",
+            multi_region_configuration
+                .as_ref()
+                .map_or(Value::Null, configuration),
+        ),
+    ])
+}
+
+fn configuration(set: &api::MultiRegionConfiguration) -> Value {
+    let api::MultiRegionConfiguration {
+        multi_region_key_type,
+        primary_key,
+        replica_keys,
+    } = set;
+    let key = |key: &api::MultiRegionKey| {
+        let api::MultiRegionKey { arn, region } = key;
+        json!({"Arn": arn, "Region": region})
+    };
+    object([
         ("MultiRegionKeyType", json!(multi_region_key_type)),
-    ]);
-    object([("KeyMetadata", metadata)])
+        ("PrimaryKey", primary_key.as_ref().map_or(Value::Null, key)),
+        ("ReplicaKeys", replica_keys.iter().map(key).collect()),
+    ])
 }

@@ -55,6 +55,8 @@ pub struct Options {
     pub demand: Option<api::Demand>,
     /// How long a call may take, retries included.
     pub deadline: Duration,
+    /// The idempotency key of every write; `None`: each call draws its own, which covers its own retries.
+    pub idempotency_key: Option<String>,
 }
 
 /// An answer and where it came from.
@@ -274,7 +276,14 @@ impl Client {
         }
     }
 
+    /// A key of the caller's own may be older than anything that this client has seen, so it says no birth.
     fn idempotency(&self) -> api::Idempotency {
+        if let Some(key) = &self.options.idempotency_key {
+            return api::Idempotency {
+                key: key.clone(),
+                birth_position: None,
+            };
+        }
         let key = self.shared.parts.rng.bytes16();
         api::Idempotency {
             key: key.iter().map(|byte| format!("{byte:02x}")).collect(),

@@ -85,7 +85,14 @@ operations! {
         Write EnableKeyRequest => EnableKeyResponse, enable_key, |a| a.header.as_ref();
         Write DisableKeyRequest => DisableKeyResponse, disable_key, |a| a.header.as_ref();
         Read ListKeysRequest => ListKeysResponse, list_keys, |a| a.header.as_ref();
+        Write UpdateKeyDescriptionRequest => UpdateKeyDescriptionResponse, update_key_description, |a| a.header.as_ref();
+        Read ListKeyPoliciesRequest => ListKeyPoliciesResponse, list_key_policies, |a| a.header.as_ref();
+        Write ScheduleKeyDeletionRequest => ScheduleKeyDeletionResponse, schedule_key_deletion, |a| a.header.as_ref();
+        Write CancelKeyDeletionRequest => CancelKeyDeletionResponse, cancel_key_deletion, |a| a.header.as_ref();
+        Write ReplicateKeyRequest => ReplicateKeyResponse, replicate_key, |a| a.header.as_ref();
+        Write UpdatePrimaryRegionRequest => UpdatePrimaryRegionResponse, update_primary_region, |a| a.header.as_ref();
         Write CreateAliasRequest => CreateAliasResponse, create_alias, |a| a.header.as_ref();
+        Write UpdateAliasRequest => UpdateAliasResponse, update_alias, |a| a.header.as_ref();
         Write DeleteAliasRequest => DeleteAliasResponse, delete_alias, |a| a.header.as_ref();
         Read ListAliasesRequest => ListAliasesResponse, list_aliases, |a| a.header.as_ref();
         Write TagResourceRequest => TagResourceResponse, tag_resource, |a| a.header.as_ref();

@@ -193,6 +193,23 @@ pub const GRANTEES_SHOWN_MAX: usize = 100;
 /// Keys of one account in one Region (W-5: AWS's quota).
 pub const KEYS_PER_ACCOUNT_MAX: usize = 100_000;
 
+/// Shortest waiting period of a key's deletion, in days (W-5).
+pub const DELETION_WINDOW_DAYS_MIN: u32 = 7;
+
+/// Longest waiting period of a key's deletion, in days, and the one that is taken when none is asked for (W-5).
+pub const DELETION_WINDOW_DAYS_MAX: u32 = 30;
+
+/// Grants of a deleted key that one entry removes: at some microseconds each, `apply` stands still for a few milliseconds.
+pub const REMOVED_GRANTS_PER_ENTRY: usize = 512;
+
+/// Commands that time makes due which are proposed in one round: the rest wait for the next, so that what clients write
+/// is not held up behind a backlog.
+pub const DUE_COMMANDS_MAX: usize = 64;
+
+/// Most that the stamp of an entry may run ahead of the clocks of a majority of the voters, in milliseconds: more than
+/// synchronized clocks differ, too little to make anything due that is not.
+pub const STAMP_AHEAD_MS_MAX: u64 = 2_000;
+
 /// Aliases of one key (ID-7: AWS's quota).
 pub const ALIASES_PER_KEY_MAX: usize = 50;
 

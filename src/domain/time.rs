@@ -24,6 +24,12 @@ impl Timestamp {
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
     }
+
+    /// The instant this many days later; the last representable one if that overflows.
+    #[must_use]
+    pub const fn after_days(self, days: u32) -> Self {
+        Self(self.0.saturating_add(days as u64 * 86_400_000))
+    }
 }
 
 /// The civil date and time in UTC to the second, as `aws:CurrentTime` shows it: `2026-11-22T02:10:25Z`.

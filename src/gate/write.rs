@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
-use crate::domain::limits::PROPOSALS_IN_FLIGHT_MAX;
+use crate::domain::limits::{PROPOSALS_IN_FLIGHT_MAX, STAMP_AHEAD_MS_MAX};
 use crate::domain::op::{Output, Rejection};
 use crate::domain::time::{Position, Timestamp};
 use crate::env::{Clock, WallTime, timeout};
@@ -172,9 +172,37 @@ impl WriteGate {
         self.replica.propose(&entry, deadline).await
     }
 
-    /// The time of an entry: the wall clock, but never before an earlier stamp of this leader or the state's own time.
+    /// Proposes what time has made due, here and now or not at all: by a leader that has heard a majority of the voters
+    /// say that `at` has come.
+    pub(super) async fn propose_due(
+        &self,
+        draft: Draft,
+        at: Timestamp,
+        deadline: Duration,
+    ) -> Result<Proposed, NotProposed> {
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return Err(NotProposed::Refused("the node is busy".to_owned()));
+        };
+        let entry = draft.stamp(self.no_earlier(at.as_millis()));
+        self.replica.propose(&entry, deadline).await
+    }
+
+    /// The time of an entry: the wall clock as far as a majority of the voters' bears it out, so that one wrong clock
+    /// cannot push the cluster's time; before any was heard, the time stands still.
     fn stamp(&self) -> Timestamp {
-        let WallTime(wall_ms) = self.clock.wall();
+        let WallTime(own_ms) = self.clock.wall();
+        let wall_ms = match self.replica.agreed_wall() {
+            None => 0,
+            Some(WallTime(agreed_ms)) => own_ms.clamp(
+                agreed_ms.saturating_sub(STAMP_AHEAD_MS_MAX),
+                agreed_ms.saturating_add(STAMP_AHEAD_MS_MAX),
+            ),
+        };
+        self.no_earlier(wall_ms)
+    }
+
+    /// `wall_ms`, but never before an earlier stamp of this leader or the state's own time.
+    fn no_earlier(&self, wall_ms: u64) -> Timestamp {
         let state_ms = self.replica.board().load().state.clock().as_millis();
         let floor = wall_ms.max(state_ms);
         let before = self.last_stamp_ms.fetch_max(floor, Ordering::Relaxed);

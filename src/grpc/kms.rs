@@ -57,10 +57,59 @@ impl Kms for Api {
         self.describe(request).await
     }
 
+    async fn update_key_description(
+        &self,
+        request: Request<v1::UpdateKeyDescriptionRequest>,
+    ) -> Result<Response<v1::UpdateKeyDescriptionResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn list_key_policies(
+        &self,
+        request: Request<v1::ListKeyPoliciesRequest>,
+    ) -> Result<Response<v1::ListKeyPoliciesResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn schedule_key_deletion(
+        &self,
+        request: Request<v1::ScheduleKeyDeletionRequest>,
+    ) -> Result<Response<v1::ScheduleKeyDeletionResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn cancel_key_deletion(
+        &self,
+        request: Request<v1::CancelKeyDeletionRequest>,
+    ) -> Result<Response<v1::CancelKeyDeletionResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn replicate_key(
+        &self,
+        request: Request<v1::ReplicateKeyRequest>,
+    ) -> Result<Response<v1::ReplicateKeyResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn update_primary_region(
+        &self,
+        request: Request<v1::UpdatePrimaryRegionRequest>,
+    ) -> Result<Response<v1::UpdatePrimaryRegionResponse>, Status> {
+        self.change(request).await
+    }
+
     async fn create_alias(
         &self,
         request: Request<v1::CreateAliasRequest>,
     ) -> Result<Response<v1::CreateAliasResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn update_alias(
+        &self,
+        request: Request<v1::UpdateAliasRequest>,
+    ) -> Result<Response<v1::UpdateAliasResponse>, Status> {
         self.change(request).await
     }
 

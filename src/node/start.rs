@@ -12,7 +12,7 @@ use super::serve::{DateHeader, serve};
 use crate::audit::Sink;
 use crate::crypto::seal::SealKey;
 use crate::env::{Clock, Net, Offload, Rng, timeout};
-use crate::gate::{ReadGate, WriteGate};
+use crate::gate::{DueTask, ReadGate, WriteGate};
 use crate::replica::{
     BootId, Condensing, NodeId, PeerService, Replica, ReplicaError, ReplicaParts, Timings, seeded,
 };
@@ -40,6 +40,8 @@ pub struct NodeSettings {
     pub condensing: Condensing,
     /// Between two proofs of freshness.
     pub freshness_every: Duration,
+    /// Between two looks at what time has made due.
+    pub due_every: Duration,
     /// The `date` header of answers.
     pub date: DateHeader,
 }
@@ -54,6 +56,7 @@ impl NodeSettings {
             timings: Timings::default(),
             condensing: Condensing::default(),
             freshness_every: Duration::from_millis(50),
+            due_every: Duration::from_secs(1),
             date: DateHeader::Real,
         }
     }
@@ -204,6 +207,13 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         seal_key: seal_key.clone(),
         advertised: settings.advertised.unwrap_or_else(|| address.clone()),
     });
+    let due = DueTask::new(
+        replica.clone(),
+        write.clone(),
+        clock.clone(),
+        rng.clone(),
+        settings.due_every,
+    );
     let doors = Doors {
         node_id,
         read,
@@ -222,6 +232,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
     let (failed, failure) = watch::channel(None);
     let tasks = vec![
         tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
+        tokio::spawn(dues(due, stop.subscribe())),
         tokio::spawn(watch_for_failure(replica.clone(), failed, stop.clone())),
         tokio::spawn(serve_until(
             listener,
@@ -274,6 +285,14 @@ async fn rounds(read: Arc<ReadGate>, stop: watch::Receiver<Stop>) {
         biased;
         () = stopped(stop) => {}
         () = read.run() => {}
+    }
+}
+
+async fn dues(due: DueTask, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = due.run() => {}
     }
 }
 

@@ -16,6 +16,7 @@ use super::readers::{BootId, Readers};
 use super::snapshot::Workshop;
 use super::state_machine::{Board, StateMachine};
 use super::types::{Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig};
+use super::wall_clocks::WallClocks;
 use crate::audit::Sink;
 use crate::domain::limits;
 use crate::domain::time::{Incarnation, Revision};
@@ -110,6 +111,7 @@ pub struct Replica {
     board: Arc<Board>,
     peers: Arc<Peers>,
     readers: Readers,
+    wall_clocks: WallClocks,
     clock: Arc<dyn Clock>,
     workshop: Workshop,
 }
@@ -195,6 +197,7 @@ impl Replica {
             board,
             peers,
             readers: Readers::default(),
+            wall_clocks: WallClocks::default(),
             clock,
             workshop,
         }))
@@ -337,6 +340,10 @@ impl Replica {
 
     pub(super) fn peers(&self) -> &Peers {
         &self.peers
+    }
+
+    pub(super) fn wall_clocks(&self) -> &WallClocks {
+        &self.wall_clocks
     }
 
     pub(super) fn clock(&self) -> &Arc<dyn Clock> {

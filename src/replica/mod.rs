@@ -21,6 +21,7 @@ mod readers;
 mod snapshot;
 mod state_machine;
 mod types;
+mod wall_clocks;
 
 pub use draft::Draft;
 pub use handle::{Condensing, Replica, ReplicaError, ReplicaParts, ReplicaStatus, Timings, seeded};

@@ -23,7 +23,7 @@ use super::snapshot::{SnapshotData, stored_meta};
 use super::types::{Fatal, Member, NodeId, Snapshot, SnapshotMeta, Vote};
 use crate::domain::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
 use crate::domain::time::Revision;
-use crate::env::{offload, timeout};
+use crate::env::{WallTime, offload, timeout};
 use crate::storage::SnapshotSink;
 use crate::wire::peer::peer_server::Peer;
 use crate::wire::{peer, stored};
@@ -268,6 +268,7 @@ impl Peer for PeerService {
             route,
             boot_id,
             applied,
+            wall_ms,
         } = request.into_inner();
         let node = self.check(route.as_ref())?;
         let boot =
@@ -278,6 +279,8 @@ impl Peer for PeerService {
             asked_at: self.replica.clock().boot(),
             applied: Revision(applied),
         };
+        self.replica
+            .hear_wall_clock(node, WallTime(wall_ms), reader.asked_at);
         let result = match self.replica.give_read_index(reader).await {
             Ok(Revision(index)) => Wire::Index(index),
             Err(Denied::NotLeader { leader }) => Wire::NotLeader(not_leader(leader)),

@@ -78,6 +78,7 @@ impl Replica {
             route: Some(self.peers().route(leader)),
             boot_id: self.boot_id().0.to_vec().into(),
             applied: applied.0,
+            wall_ms: self.clock().wall().0,
         };
         let ask = self.peers().call(
             Lane::Control,

@@ -66,6 +66,7 @@ fn options(claim: api::Claim, deadline: Duration) -> Options {
         partition: None,
         demand: None,
         deadline,
+        idempotency_key: None,
     }
 }
 

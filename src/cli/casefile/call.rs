@@ -22,16 +22,17 @@ use crate::domain::op::{
     apply, query,
 };
 use crate::domain::op::{
-    create_alias, create_grant, create_key, delete_alias, describe_key, disable_key, enable_key,
-    get_key_policy, list_aliases, list_grants, list_keys, list_resource_tags,
-    list_retirable_grants, put_key_policy, retire_grant, revoke_grant, tag_resource,
-    untag_resource,
+    cancel_key_deletion, create_alias, create_grant, create_key, delete_alias, describe_key,
+    disable_key, enable_key, get_key_policy, list_aliases, list_grants, list_key_policies,
+    list_keys, list_resource_tags, list_retirable_grants, put_key_policy, replicate_key,
+    retire_grant, revoke_grant, schedule_key_deletion, tag_resource, untag_resource, update_alias,
+    update_key_description, update_primary_region,
 };
 use crate::domain::policy::KmsAction;
 use crate::domain::state::key::{Key, MultiRegionKeyType};
 use crate::domain::time::Revision;
 
-/// Members of a cryptographic operation. Those that are condition keys are read as such.
+/// Members of an operation with key material. Those that are condition keys are read as such.
 const USE_MEMBERS: &[&str] = &[
     "CiphertextBlob",
     "DestinationEncryptionAlgorithm",
@@ -39,10 +40,16 @@ const USE_MEMBERS: &[&str] = &[
     "DestinationKeyId",
     "DryRun",
     "EncapsulationAlgorithm",
+    "EncryptedKeyMaterial",
     "EncryptionAlgorithm",
     "EncryptionContext",
+    "ExpirationModel",
     "GrantTokens",
+    "ImportToken",
+    "ImportType",
     "KeyAgreementAlgorithm",
+    "KeyMaterialDescription",
+    "KeyMaterialId",
     "KeyPairSpec",
     "KeySpec",
     "Mac",
@@ -52,12 +59,28 @@ const USE_MEMBERS: &[&str] = &[
     "NumberOfBytes",
     "Plaintext",
     "PublicKey",
+    "RotationPeriodInDays",
     "Signature",
     "SigningAlgorithm",
     "SourceEncryptionAlgorithm",
     "SourceEncryptionContext",
     "SourceKeyId",
+    "ValidTo",
+    "WrappingAlgorithm",
+    "WrappingKeySpec",
     "same_key",
+];
+
+/// What is done to key material by whoever holds it: permitted here, and refused by the key's state and kind (ST-2).
+const MATERIAL: &[KmsAction] = &[
+    KmsAction::GetPublicKey,
+    KmsAction::ImportKeyMaterial,
+    KmsAction::GetParametersForImport,
+    KmsAction::DeleteImportedKeyMaterial,
+    KmsAction::EnableKeyRotation,
+    KmsAction::DisableKeyRotation,
+    KmsAction::GetKeyRotationStatus,
+    KmsAction::RotateKeyOnDemand,
 ];
 
 /// The members of a request, and which of them were looked at.
@@ -107,6 +130,17 @@ impl<'a> Members<'a> {
             Some(false) => LockoutCheck::Run,
             None => LockoutCheck::Unset,
         })
+    }
+
+    /// A number of days.
+    fn days(&self, name: &'static str) -> Outcome<Option<u32>> {
+        let Some(node) = self.get(name) else {
+            return Ok(None);
+        };
+        let days = u32::try_from(node.number()?);
+        Ok(Some(days.map_err(|_| {
+            Happened::shape(&format!("{name} is too large"))
+        })?))
     }
 
     fn page(&self) -> Outcome<Page> {
@@ -194,6 +228,44 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
         "DeleteAlias" => Command::DeleteAlias(delete_alias::DeleteAlias {
             alias: m.text("AliasName")?.ok_or_else(|| required("AliasName"))?,
         }),
+        "UpdateAlias" => Command::UpdateAlias(update_alias::UpdateAlias {
+            alias: m.text("AliasName")?.ok_or_else(|| required("AliasName"))?,
+            target: key_ref(target(m, key_id)?)?,
+        }),
+        "UpdateKeyDescription" => {
+            let description = m.text("Description")?;
+            Command::UpdateKeyDescription(update_key_description::UpdateKeyDescription {
+                key: key_ref(key_id)?,
+                description: description.ok_or_else(|| required("Description"))?,
+            })
+        }
+        "ScheduleKeyDeletion" => {
+            Command::ScheduleKeyDeletion(schedule_key_deletion::ScheduleKeyDeletion {
+                window_days: m.days("PendingWindowInDays")?,
+                key: key_ref(key_id)?,
+            })
+        }
+        "CancelKeyDeletion" => Command::CancelKeyDeletion(cancel_key_deletion::CancelKeyDeletion {
+            key: key_ref(key_id)?,
+        }),
+        "ReplicateKey" => {
+            m.elsewhere(&["Tags"]);
+            let tags = tag_list(&m.node)?;
+            Command::ReplicateKey(replicate_key::ReplicateKey {
+                key: key_ref(key_id)?,
+                region: word(m, "ReplicaRegion")?.ok_or_else(|| required("ReplicaRegion"))?,
+                policy: m.policy()?,
+                lockout_check: m.lockout_check()?,
+                description: m.text("Description")?.unwrap_or_default(),
+                tags: tags.into_iter().collect(),
+            })
+        }
+        "UpdatePrimaryRegion" => {
+            Command::UpdatePrimaryRegion(update_primary_region::UpdatePrimaryRegion {
+                key: key_ref(key_id)?,
+                region: word(m, "PrimaryRegion")?.ok_or_else(|| required("PrimaryRegion"))?,
+            })
+        }
         "TagResource" => {
             m.elsewhere(&["Tags"]);
             Command::TagResource(tag_resource::TagResource {
@@ -413,6 +485,10 @@ fn ask(
             key: key_ref(key_id)?,
             policy_name: m.text("PolicyName")?,
         }),
+        "ListKeyPolicies" => Query::ListKeyPolicies(list_key_policies::ListKeyPolicies {
+            key: key_ref(key_id)?,
+            page: m.page()?,
+        }),
         "ListKeys" => Query::ListKeys(list_keys::ListKeys { page: m.page()? }),
         "ListAliases" => Query::ListAliases(list_aliases::ListAliases {
             key: match key_id {
@@ -504,6 +580,10 @@ fn metadata(key: &Key) -> Value {
         "KeyManager": key.manager.as_str(),
         "MultiRegion": key.multi_region.is_some(),
         "MultiRegionKeyType": key.multi_region.map(MultiRegionKeyType::as_str),
+        "DeletionDate": key
+            .deletion
+            .and_then(|deletion| deletion.due)
+            .map(|due| due.as_secs()),
     })
 }
 
@@ -514,7 +594,7 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
     let is_re_encrypt = name == "ReEncrypt";
     let is_use = is_re_encrypt
         || KmsAction::by_name(name)
-            .is_some_and(|action| action.is_cryptographic() || action == KmsAction::GetPublicKey);
+            .is_some_and(|action| action.is_cryptographic() || MATERIAL.contains(&action));
     if !is_use {
         let why =
             format!("this version of grantd does not carry out `{name}`: the case cannot be run");

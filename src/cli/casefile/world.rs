@@ -14,6 +14,7 @@ use crate::domain::authz::resolve::alias_arn;
 use crate::domain::ids::{
     AccountId, GrantId, KeyArn, Partition, PrincipalArn, PrincipalKind, UniqueId,
 };
+use crate::domain::limits::DELETION_WINDOW_DAYS_MAX;
 use crate::domain::policy::Profile;
 use crate::domain::state::State;
 use crate::domain::state::alias::Alias;
@@ -21,7 +22,7 @@ use crate::domain::state::fact::{Fact, Header};
 use crate::domain::state::grant::{
     Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
 };
-use crate::domain::state::key::Key;
+use crate::domain::state::key::{Deletion, Key, KeyState};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
 use crate::domain::time::{Incarnation, Revision, Timestamp};
@@ -350,6 +351,21 @@ fn key(line: &KeyLine) -> Key {
         tags: line.tags.clone(),
         policy: Arc::clone(&line.policy),
         bindings: Arc::default(),
+        deletion: pending(line.state),
+    }
+}
+
+/// A key that is pending deletion in a case has its whole waiting period before it.
+fn pending(state: KeyState) -> Option<Deletion> {
+    let waiting = Deletion {
+        window_days: DELETION_WINDOW_DAYS_MAX,
+        due: None,
+        was: KeyState::Enabled,
+    };
+    match state {
+        KeyState::PendingDeletion => Some(waiting.begun(NOW)),
+        KeyState::PendingReplicaDeletion => Some(waiting),
+        _ => None,
     }
 }
 

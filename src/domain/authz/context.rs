@@ -194,6 +194,7 @@ impl<'a> RequestContext<'a> {
                     .map(|(_, value)| match value {
                         Parameter::Text(text) => ContextValue::text(text),
                         Parameter::Bool(on) => ContextValue::One(Scalar::Bool(*on)),
+                        Parameter::Integer(n) => ContextValue::One(Scalar::Integer(*n)),
                         Parameter::Many(texts) => ContextValue::Many(texts),
                     })
             }

@@ -122,6 +122,8 @@ pub enum Parameter<'a> {
     Text(&'a str),
     /// `true` or `false`.
     Bool(bool),
+    /// A whole number.
+    Integer(i64),
     /// Several texts (CK-12).
     Many(Vec<&'a str>),
 }

@@ -62,6 +62,7 @@ pub fn query(
         Query::ListPrincipalPolicies(q) => answer(q, &cx),
         Query::DescribeKey(q) => answer(q, &cx),
         Query::GetKeyPolicy(q) => answer(q, &cx),
+        Query::ListKeyPolicies(q) => answer(q, &cx),
         Query::ListKeys(q) => answer(q, &cx),
         Query::ListAliases(q) => answer(q, &cx),
         Query::ListResourceTags(q) => answer(q, &cx),
@@ -148,7 +149,14 @@ fn run(
         Command::PutKeyPolicy(c) => change(c, state, at, caller, scope),
         Command::EnableKey(c) => change(c, state, at, caller, scope),
         Command::DisableKey(c) => change(c, state, at, caller, scope),
+        Command::UpdateKeyDescription(c) => change(c, state, at, caller, scope),
+        Command::ScheduleKeyDeletion(c) => change(c, state, at, caller, scope),
+        Command::CancelKeyDeletion(c) => change(c, state, at, caller, scope),
+        Command::FinishKeyDeletion(c) => change(c, state, at, caller, scope),
+        Command::ReplicateKey(c) => change(c, state, at, caller, scope),
+        Command::UpdatePrimaryRegion(c) => change(c, state, at, caller, scope),
         Command::CreateAlias(c) => change(c, state, at, caller, scope),
+        Command::UpdateAlias(c) => change(c, state, at, caller, scope),
         Command::DeleteAlias(c) => change(c, state, at, caller, scope),
         Command::TagResource(c) => change(c, state, at, caller, scope),
         Command::UntagResource(c) => change(c, state, at, caller, scope),
@@ -253,11 +261,13 @@ fn replay(state: &State, effect: &Effect) -> Output {
         Effect::Done => Output::Done,
         Effect::Account(account) => Output::Account((**account).clone()),
         Effect::Principal(principal) => Output::Principal((**principal).clone()),
-        Effect::Key(key) => Output::Key(KeyDescription {
-            key: (**key).clone(),
-        }),
+        Effect::Key(key) => Output::Key(KeyDescription::of(state, (**key).clone())),
         Effect::Grant { id, depends_on } => Output::Grant(CreatedGrant {
-            grant: state.grants().get(id).map(|grant| (**grant).clone()),
+            grant: state
+                .grants()
+                .get(id)
+                .filter(|grant| state.key(&grant.key).is_some())
+                .map(|grant| (**grant).clone()),
             id: *id,
             depends_on: *depends_on,
         }),
@@ -270,7 +280,7 @@ fn effect_of(output: &Output) -> Effect {
         Output::Done => Effect::Done,
         Output::Account(account) => Effect::Account(Arc::new(account.clone())),
         Output::Principal(principal) => Effect::Principal(Arc::new(principal.clone())),
-        Output::Key(KeyDescription { key }) => Effect::Key(Arc::new(key.clone())),
+        Output::Key(KeyDescription { key, related: _ }) => Effect::Key(Arc::new(key.clone())),
         Output::Grant(CreatedGrant {
             grant: _,
             id,

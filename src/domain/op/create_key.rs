@@ -3,13 +3,14 @@
 use super::LockoutCheck;
 use super::context::{Change, Context};
 use super::key_rules::usage_for;
-use super::refusal::{BadPolicy, Said, bad_member, refusals, said};
+use super::refusal::{BadPolicy, Said, refusals, said};
+use super::update_key_description::check_description;
 use super::{ErrorCode, Event, KeyChange, KeyDescription, Output, policies, tags};
 use crate::domain::authz::request::{Parameter, Parameters, RequestTags};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{AccountId, KeyId, Partition, Region};
 use crate::domain::ids::{KeyArn, PrincipalArn};
-use crate::domain::limits::{DESCRIPTION_CHARS_MAX, KEYS_PER_ACCOUNT_MAX};
+use crate::domain::limits::KEYS_PER_ACCOUNT_MAX;
 use crate::domain::policy::{KmsAction, KnownKey, PolicyKind};
 use crate::domain::state::Bindings;
 use crate::domain::state::State;
@@ -82,10 +83,7 @@ refusals! {
 impl CreateKey {
     /// What is wrong with the request by itself.
     fn usage(&self, cx: &Context<'_>) -> Result<KeyUsage, Said> {
-        if self.description.chars().count() > DESCRIPTION_CHARS_MAX {
-            let must = format!("have length less than or equal to {DESCRIPTION_CHARS_MAX}");
-            return Err(bad_member(&self.description, "description", must));
-        }
+        check_description(&self.description)?;
         tags::read(self.tags.iter())?;
         let multi_region_id = matches!(self.key_id, KeyId::MultiRegion(_));
         if multi_region_id != (self.multi_region == MultiRegion::Primary) {
@@ -174,6 +172,7 @@ impl Change for CreateKey {
             tags: self.tags.clone(),
             policy,
             bindings,
+            deletion: None,
         });
         policies::check_lockout(cx, &key, self.lockout_check).map_err(Refusal::Lockout)?;
         let count = cx
@@ -188,7 +187,7 @@ impl Change for CreateKey {
                 ),
             )));
         }
-        if cx.state.key(&key.arn).is_some() {
+        if cx.state.key(&key.arn).is_some() || cx.state.is_dying(&key.arn) {
             return Err(Refusal::Taken(said(
                 ErrorCode::AlreadyExists,
                 format_args!("the key {} already exists: send the request again", key.arn),
@@ -199,10 +198,8 @@ impl Change for CreateKey {
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
         let events = vec![Event::KeyChanged(key.arn.clone(), KeyChange::Created)];
-        let described = KeyDescription {
-            key: (*key).clone(),
-        };
-        state.put_key(key);
+        state.put_key(Arc::clone(&key));
+        let described = KeyDescription::of(state, (*key).clone());
         (Output::Key(described), events)
     }
 }

@@ -40,9 +40,7 @@ impl Question for DescribeKey {
             &EncryptionContext::new(),
             About::Nothing,
         )?;
-        Ok(Answer::Key(KeyDescription {
-            key: (**key).clone(),
-        }))
+        Ok(Answer::Key(KeyDescription::of(cx.state, (**key).clone())))
     }
 }
 

@@ -26,9 +26,9 @@ pub struct ListedGrant {
 }
 
 impl ListedGrant {
-    /// How `grant` is shown; `None` of one that has expired: it counts as absent (EC-13).
+    /// How `grant` is shown; `None` of one that has expired (EC-13), or whose key is deleted (G-57): it counts as absent.
     pub fn of(cx: &Context<'_>, grant: &Grant) -> Option<Self> {
-        if grant.is_expired(cx.now) {
+        if grant.is_expired(cx.now) || cx.state.key(&grant.key).is_none() {
             return None;
         }
         Some(Self {

@@ -20,6 +20,7 @@ pub mod table;
 mod tags;
 
 pub mod bootstrap;
+pub mod cancel_key_deletion;
 pub mod consume;
 pub mod create_account;
 pub mod create_alias;
@@ -32,9 +33,11 @@ pub mod delete_principal_policy;
 pub mod describe_grants;
 pub mod describe_key;
 pub mod disable_key;
+pub mod due;
 pub mod enable_key;
 pub mod expire_grants;
 pub mod explain;
+pub mod finish_key_deletion;
 pub mod get_key_policy;
 pub mod get_principal;
 pub mod get_principal_policy;
@@ -43,6 +46,7 @@ pub mod list_aliases;
 pub mod list_duplicate_grants;
 pub mod list_grants;
 pub mod list_grants_by_grantee;
+pub mod list_key_policies;
 pub mod list_keys;
 pub mod list_principal_policies;
 pub mod list_principals;
@@ -50,13 +54,18 @@ pub mod list_resource_tags;
 pub mod list_retirable_grants;
 pub mod put_key_policy;
 pub mod put_principal_policy;
+pub mod replicate_key;
 pub mod retire_grant;
 pub mod revoke_grant;
 pub mod rotate_token_epoch;
+pub mod schedule_key_deletion;
 pub mod tag_principal;
 pub mod tag_resource;
 pub mod untag_principal;
 pub mod untag_resource;
+pub mod update_alias;
+pub mod update_key_description;
+pub mod update_primary_region;
 pub mod what_can;
 pub mod what_if;
 pub mod who_can;
@@ -68,9 +77,10 @@ use crate::domain::authz::decision::Decision;
 use crate::domain::authz::explain::Explanation;
 pub use crate::domain::authz::request::Scope;
 use crate::domain::ids::{AccountId, AliasArn, GrantId, KeyArn, PrincipalArn, RequestId};
+use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
 use crate::domain::state::idempotency::Consumed;
-use crate::domain::state::key::{Key, KeyState};
+use crate::domain::state::key::{Key, KeyState, MultiRegionKeyType};
 use crate::domain::state::principal::{Account, Principal};
 use crate::domain::time::{Revision, Timestamp};
 
@@ -143,8 +153,22 @@ pub enum Command {
     EnableKey(enable_key::EnableKey),
     /// [`disable_key`]
     DisableKey(disable_key::DisableKey),
+    /// [`update_key_description`]
+    UpdateKeyDescription(update_key_description::UpdateKeyDescription),
+    /// [`schedule_key_deletion`]
+    ScheduleKeyDeletion(schedule_key_deletion::ScheduleKeyDeletion),
+    /// [`cancel_key_deletion`]
+    CancelKeyDeletion(cancel_key_deletion::CancelKeyDeletion),
+    /// [`finish_key_deletion`]
+    FinishKeyDeletion(finish_key_deletion::FinishKeyDeletion),
+    /// [`replicate_key`]
+    ReplicateKey(replicate_key::ReplicateKey),
+    /// [`update_primary_region`]
+    UpdatePrimaryRegion(update_primary_region::UpdatePrimaryRegion),
     /// [`create_alias`]
     CreateAlias(create_alias::CreateAlias),
+    /// [`update_alias`]
+    UpdateAlias(update_alias::UpdateAlias),
     /// [`delete_alias`]
     DeleteAlias(delete_alias::DeleteAlias),
     /// [`tag_resource`]
@@ -180,6 +204,8 @@ pub enum Query {
     DescribeKey(describe_key::DescribeKey),
     /// [`get_key_policy`]
     GetKeyPolicy(get_key_policy::GetKeyPolicy),
+    /// [`list_key_policies`]
+    ListKeyPolicies(list_key_policies::ListKeyPolicies),
     /// [`list_keys`]
     ListKeys(list_keys::ListKeys),
     /// [`list_aliases`]
@@ -288,6 +314,39 @@ pub struct CreatedGrant {
 pub struct KeyDescription {
     /// The key.
     pub key: Key,
+    /// The set of a multi-Region key.
+    pub related: Option<RelatedKeys>,
+}
+
+/// The keys of a multi-Region set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct RelatedKeys {
+    /// The primary. `None`: its cluster is another one, or it is gone.
+    pub primary: Option<KeyArn>,
+    /// The replicas, in the order of their Regions.
+    pub replicas: Vec<KeyArn>,
+}
+
+impl KeyDescription {
+    /// `key` with what the state knows beside it.
+    pub fn of(state: &State, key: Key) -> Self {
+        let related = key.multi_region.map(|_| {
+            let mut related = RelatedKeys {
+                primary: None,
+                replicas: Vec::new(),
+            };
+            for key in state.related_keys(&key.arn) {
+                match key.multi_region {
+                    Some(MultiRegionKeyType::Primary) => related.primary = Some(key.arn.clone()),
+                    Some(MultiRegionKeyType::Replica) | None => {
+                        related.replicas.push(key.arn.clone());
+                    }
+                }
+            }
+            related
+        });
+        Self { key, related }
+    }
 }
 
 /// What a query gives back.
@@ -447,6 +506,12 @@ pub enum KeyChange {
     State(KeyState),
     /// Its tags changed.
     Tagged,
+    /// Its description changed.
+    Described,
+    /// Its part in its multi-Region set is now this.
+    MultiRegion(MultiRegionKeyType),
+    /// Its waiting period is over and it went, its aliases with events of their own, its grants without.
+    Deleted,
 }
 
 /// What happened to a grant.
@@ -474,6 +539,10 @@ pub use self::grants::ListedGrant;
 mod authorize_tests;
 #[cfg(test)]
 mod explain_tests;
+#[cfg(test)]
+mod grant_quota_tests;
+#[cfg(test)]
+mod grant_rules_tests;
 #[cfg(test)]
 mod grant_terms_tests;
 #[cfg(test)]

@@ -134,7 +134,14 @@ operations! {
         PutKeyPolicy: kms(KmsAction::PutKeyPolicy), Key, Policies;
         EnableKey: kms(KmsAction::EnableKey), Key, Policies;
         DisableKey: kms(KmsAction::DisableKey), Key, Policies;
+        UpdateKeyDescription: kms(KmsAction::UpdateKeyDescription), Key, Policies;
+        ScheduleKeyDeletion: kms(KmsAction::ScheduleKeyDeletion), Key, Policies;
+        CancelKeyDeletion: kms(KmsAction::CancelKeyDeletion), Key, Policies;
+        FinishKeyDeletion: Asks::Office("grantd:FinishKeyDeletion"), Cluster, System;
+        ReplicateKey: kms(KmsAction::ReplicateKey), Key, Policies;
+        UpdatePrimaryRegion: kms(KmsAction::UpdatePrimaryRegion), Key, Policies;
         CreateAlias: kms(KmsAction::CreateAlias), KeyAndAlias, Policies;
+        UpdateAlias: kms(KmsAction::UpdateAlias), KeyAndAlias, Policies;
         DeleteAlias: kms(KmsAction::DeleteAlias), KeyAndAlias, Policies;
         TagResource: kms(KmsAction::TagResource), Key, Policies;
         UntagResource: kms(KmsAction::UntagResource), Key, Policies;
@@ -152,6 +159,7 @@ operations! {
         ListPrincipalPolicies: iam("iam:ListUserPolicies", "iam:ListRolePolicies"), Principal, Policies;
         DescribeKey: kms(KmsAction::DescribeKey), Key, Policies;
         GetKeyPolicy: kms(KmsAction::GetKeyPolicy), Key, Policies;
+        ListKeyPolicies: kms(KmsAction::ListKeyPolicies), Key, Policies;
         ListKeys: kms(KmsAction::ListKeys), Account, Policies;
         ListAliases: kms(KmsAction::ListAliases), Account, Policies;
         ListResourceTags: kms(KmsAction::ListResourceTags), Key, Policies;

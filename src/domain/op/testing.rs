@@ -9,7 +9,7 @@ use super::{
 use super::{apply, query};
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::ids::{
-    GrantId, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, RequestId, UniqueId,
+    GrantId, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, Region, RequestId, UniqueId,
 };
 use crate::domain::op::{
     bootstrap, create_account, create_grant, create_key, create_principal, put_key_policy,
@@ -265,6 +265,13 @@ impl Cluster {
             idempotency,
             command,
         }
+    }
+
+    /// An entry at the endpoint of another Region.
+    pub fn entry_in(&self, region: Region, who: &str, command: Command) -> Entry {
+        let mut entry = self.entry(&caller(who), None, command);
+        entry.scope.region = region;
+        entry
     }
 
     /// Applies an entry; the state of a refused command must be as it was.

@@ -37,6 +37,8 @@ pub enum Fact {
     Principal(Arc<Principal>),
     /// A key.
     Key(Arc<Key>),
+    /// A key that is deleted, while grants of it remain to be removed: no reader sees it or them.
+    DyingKey(Arc<Key>),
     /// An alias.
     Alias(Arc<Alias>),
     /// A grant.
@@ -53,6 +55,7 @@ impl Fact {
             Self::Account(_) => "account",
             Self::Principal(_) => "principal",
             Self::Key(_) => "key",
+            Self::DyingKey(_) => "deleted key",
             Self::Alias(_) => "alias",
             Self::Grant(_) => "grant",
             Self::Idempotency(_) => "idempotency record",

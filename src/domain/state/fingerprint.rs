@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::fact::{Fact, Header};
 use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal, Term};
 use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
-use super::key::Key;
+use super::key::{Deletion, Key};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
 use super::token_epoch::TokenEpoch;
@@ -144,7 +144,7 @@ impl Form {
             Fact::TokenEpoch(epoch) => self.token_epoch(epoch),
             Fact::Account(account) => self.account(account),
             Fact::Principal(principal) => self.principal(principal),
-            Fact::Key(key) => self.key(key),
+            Fact::Key(key) | Fact::DyingKey(key) => self.key(key),
             Fact::Alias(alias) => self.alias(alias),
             Fact::Grant(grant) => self.grant(grant),
             Fact::Idempotency(record) => self.idempotency(record),
@@ -215,6 +215,7 @@ impl Form {
             tags,
             policy,
             bindings,
+            deletion,
         } = key;
         self.shown(arn);
         self.revision(*born);
@@ -233,6 +234,16 @@ impl Form {
             self.text(arn.as_str());
             self.text(unique_id.as_str());
         }
+        self.option(*deletion, |form, deletion| {
+            let Deletion {
+                window_days,
+                due,
+                was,
+            } = deletion;
+            form.number(u64::from(window_days));
+            form.option(due, Self::time);
+            form.text(was.as_str());
+        });
     }
 
     fn alias(&mut self, alias: &Alias) {

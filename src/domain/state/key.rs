@@ -129,6 +129,29 @@ impl KeySpec {
     }
 }
 
+/// A deletion that was scheduled (W-5, ST-2).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Deletion {
+    /// The waiting period, in days.
+    pub window_days: u32,
+    /// When the waiting period ends. `None`: it has not begun, for replicas of the key are still there
+    /// (PendingReplicaDeletion).
+    pub due: Option<Timestamp>,
+    /// The state that the key had before.
+    pub was: KeyState,
+}
+
+impl Deletion {
+    /// The same, with its waiting period beginning at `now`.
+    #[must_use]
+    pub const fn begun(self, now: Timestamp) -> Self {
+        Self {
+            due: Some(now.after_days(self.window_days)),
+            ..self
+        }
+    }
+}
+
 /// A KMS key (SPEC A.1, B.8).
 #[derive(Clone, Debug)]
 pub struct Key {
@@ -158,4 +181,6 @@ pub struct Key {
     pub policy: Arc<Policy>,
     /// The users and roles that the key policy names, with the immutable ids that they had when it was put (ID-18).
     pub bindings: Arc<Bindings>,
+    /// Its scheduled deletion, while it is pending.
+    pub deletion: Option<Deletion>,
 }

@@ -13,6 +13,8 @@ pub mod grant_index;
 mod grant_lot;
 pub mod idempotency;
 pub mod key;
+pub mod key_algorithms;
+pub mod key_life;
 pub mod principal;
 pub mod settings;
 pub mod token_epoch;
@@ -66,6 +68,11 @@ pub struct State {
     keys: CowMap<KeyArn, Arc<Key>>,
     keys_in_order: OrdSet<KeyArn>,
     key_counts: CowMap<(Partition, Region, AccountId), usize>,
+    /// Multi-Region keys by what the keys of one set share. The last member is always present, as above.
+    related_keys: OrdSet<(Partition, AccountId, KeyId, Option<Region>)>,
+    /// Keys whose waiting period has begun, by its end.
+    deletions: OrdSet<(Timestamp, KeyArn)>,
+    dying_keys: OrdMap<KeyArn, Arc<Key>>,
     aliases: CowMap<AliasArn, Arc<Alias>>,
     /// The last member is always present, as above.
     aliases_in_order: OrdSet<(Partition, Region, AccountId, Option<AliasName>)>,
@@ -347,6 +354,7 @@ impl State {
     pub(in crate::domain) fn put_key(&mut self, key: Arc<Key>) {
         let arn = key.arn.clone();
         let old = self.keys.insert(arn.clone(), Arc::clone(&key));
+        self.index_life(old.as_deref(), Some(&key));
         if old.is_none() {
             let count = self.key_count(arn.partition, &arn.region, arn.account);
             let place = (arn.partition, arn.region.clone(), arn.account);
@@ -443,6 +451,7 @@ impl State {
             principals.filter_map(|(.., arn)| self.principals.get(arn.as_ref()?).cloned());
         let keys = self.keys_in_order.iter();
         let keys = keys.filter_map(|arn| self.keys.get(arn).cloned());
+        let dying = self.dying_keys.values().cloned();
         let aliases = self.aliases_in_order.iter().filter_map(|place| {
             let (partition, region, account, name) = place.clone();
             let name = name?;
@@ -460,6 +469,7 @@ impl State {
             .chain(accounts)
             .chain(principals.map(Fact::Principal))
             .chain(keys.map(Fact::Key))
+            .chain(dying.map(Fact::DyingKey))
             .chain(aliases.map(Fact::Alias))
             .chain(self.grants.iter().cloned().map(Fact::Grant))
             .chain(records.map(Fact::Idempotency))
@@ -527,6 +537,15 @@ impl State {
                 }
                 self.put_key(key);
             }
+            Fact::DyingKey(key) => {
+                if self.keys.contains_key(&key.arn) || self.is_dying(&key.arn) {
+                    return Err(twice(&key.arn));
+                }
+                if !self.accounts.contains_key(&key.arn.account) {
+                    return Err(missing(&key.arn, "account", &key.arn.account));
+                }
+                self.put_dying_key(key);
+            }
             Fact::Alias(alias) => {
                 if self.aliases.contains_key(&alias.arn) {
                     return Err(twice(&alias.arn));
@@ -540,7 +559,7 @@ impl State {
                 if self.grants.get(&grant.id).is_some() {
                     return Err(twice(&grant.id));
                 }
-                if !self.keys.contains_key(&grant.key) {
+                if !self.keys.contains_key(&grant.key) && !self.is_dying(&grant.key) {
                     return Err(missing(&grant.id, "key", &grant.key));
                 }
                 self.put_grant(grant);

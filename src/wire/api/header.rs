@@ -426,7 +426,14 @@ headed! {
     EnableKeyRequest = "EnableKey";
     DisableKeyRequest = "DisableKey";
     ListKeysRequest = "ListKeys";
+    UpdateKeyDescriptionRequest = "UpdateKeyDescription";
+    ListKeyPoliciesRequest = "ListKeyPolicies";
+    ScheduleKeyDeletionRequest = "ScheduleKeyDeletion";
+    CancelKeyDeletionRequest = "CancelKeyDeletion";
+    ReplicateKeyRequest = "ReplicateKey", |request| request.policy.as_deref().map(|text| (text, PolicyKind::Key));
+    UpdatePrimaryRegionRequest = "UpdatePrimaryRegion";
     CreateAliasRequest = "CreateAlias";
+    UpdateAliasRequest = "UpdateAlias";
     DeleteAliasRequest = "DeleteAlias";
     ListAliasesRequest = "ListAliases";
     TagResourceRequest = "TagResource";

@@ -36,17 +36,18 @@ use crate::domain::op::{
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, GrantConstraints, GrantOperation, Term,
 };
-use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType};
+use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState, KeyUsage};
+use crate::domain::state::key_algorithms::Algorithms;
 use crate::domain::time::Timestamp;
 use crate::wire::v1;
 
-fn key_shape(key_id: &str) -> Violations {
+pub(super) fn key_shape(key_id: &str) -> Violations {
     let mut violations = Violations::new();
     violations.text("keyId", key_id, shape::KEY_ID);
     violations
 }
 
-fn lockout_check(bypass: Option<bool>) -> LockoutCheck {
+pub(super) fn lockout_check(bypass: Option<bool>) -> LockoutCheck {
     match bypass {
         None => LockoutCheck::Unset,
         Some(false) => LockoutCheck::Run,
@@ -571,7 +572,7 @@ impl IntoQuery for v1::ListRetirableGrantsRequest {
 
 impl From<KeyDescription> for v1::KeyMetadata {
     fn from(described: KeyDescription) -> Self {
-        let KeyDescription { key } = described;
+        let KeyDescription { key, related } = described;
         let Key {
             arn,
             born: _, // a revision is no member of AWS's metadata
@@ -586,7 +587,17 @@ impl From<KeyDescription> for v1::KeyMetadata {
             tags: _,     // ListResourceTags tells them
             policy: _,   // GetKeyPolicy tells it
             bindings: _, // what the policy's principals were when it was put
+            deletion,
         } = key;
+        let Algorithms {
+            encryption,
+            signing,
+            mac,
+            agreement,
+            encapsulation,
+        } = Algorithms::of(spec, usage);
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let waits = state == KeyState::PendingReplicaDeletion;
         Self {
             aws_account_id: arn.account.to_string(),
             key_id: arn.key_id.to_string(),
@@ -600,7 +611,19 @@ impl From<KeyDescription> for v1::KeyMetadata {
             key_manager: manager.to_string(),
             key_spec: spec.to_string(),
             multi_region: multi_region.is_some(),
-            multi_region_key_type: multi_region.map(|kind: MultiRegionKeyType| kind.to_string()),
+            multi_region_configuration: multi_region
+                .map(|kind| super::key_life::configuration(kind, related)),
+            deletion_date_ms: deletion
+                .and_then(|deletion| deletion.due)
+                .map(|due| due.as_millis()),
+            pending_deletion_window_in_days: deletion
+                .filter(|_| waits)
+                .map(|deletion| deletion.window_days),
+            encryption_algorithms: names(encryption),
+            signing_algorithms: names(signing),
+            mac_algorithms: names(mac),
+            key_agreement_algorithms: names(agreement),
+            encapsulation_algorithms: names(encapsulation),
         }
     }
 }
@@ -702,6 +725,9 @@ done!(
     EnableKeyResponse,
     DisableKeyResponse,
     CreateAliasResponse,
+    UpdateAliasResponse,
+    UpdateKeyDescriptionResponse,
+    UpdatePrimaryRegionResponse,
     DeleteAliasResponse,
     TagResourceResponse,
     UntagResourceResponse,

@@ -10,6 +10,7 @@ pub mod grants;
 pub mod header;
 pub mod identity;
 pub mod insight;
+pub mod key_life;
 pub mod kms;
 pub mod shape;
 

@@ -113,6 +113,8 @@ pub const REGION: Text = patterned(1, 32, "^([a-z]+-){2,3}\\d+$", is_region);
 pub const TAG_KEY: Text = text(1, 128);
 /// `TagValueType`
 pub const TAG_VALUE: Text = text(0, 256);
+/// `PendingWindowInDaysType`; the operation itself allows 7 to 30 (W-5).
+pub const PENDING_WINDOW: Number = Number { min: 1, max: 365 };
 /// `LimitType`
 pub const LIMIT: Number = Number { min: 1, max: 1000 };
 

@@ -4,7 +4,7 @@
 
 use super::facts::{SettingsRow, TermRow};
 use super::row::{Blob, Members, Pairs, Str, Text, numbered, row};
-use crate::domain::ids::{KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId};
+use crate::domain::ids::{KeyArn, KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId};
 use crate::domain::op::create_key::MultiRegion;
 use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
@@ -33,6 +33,13 @@ numbered! {
         18 = CreateGrant(command: CreateGrantRow),
         19 = RetireGrant(command: RetireGrantRow),
         20 = RevokeGrant(command: RevokeGrantRow),
+        30 = UpdateKeyDescription(command: UpdateKeyDescriptionRow),
+        31 = ScheduleKeyDeletion(command: ScheduleKeyDeletionRow),
+        32 = CancelKeyDeletion(command: CancelKeyDeletionRow),
+        33 = FinishKeyDeletion(command: FinishKeyDeletionRow),
+        34 = ReplicateKey(command: ReplicateKeyRow),
+        35 = UpdatePrimaryRegion(command: UpdatePrimaryRegionRow),
+        36 = UpdateAlias(command: UpdateAliasRow),
         60 = Consume(command: ConsumeRow),
         61 = ExpireGrants(command: ExpireGrantsRow),
     }
@@ -156,7 +163,58 @@ row! {
 }
 
 row! {
+    UpdateKeyDescriptionRow: op::update_key_description::UpdateKeyDescription {
+        key: Text<KeyRef>,
+        description: Str,
+    }
+}
+
+row! {
+    ScheduleKeyDeletionRow: op::schedule_key_deletion::ScheduleKeyDeletion {
+        key: Text<KeyRef>,
+        window_days: Option<u32>,
+    }
+}
+
+row! {
+    CancelKeyDeletionRow: op::cancel_key_deletion::CancelKeyDeletion {
+        key: Text<KeyRef>,
+    }
+}
+
+row! {
+    FinishKeyDeletionRow: op::finish_key_deletion::FinishKeyDeletion {
+        key: Text<KeyArn>,
+    }
+}
+
+row! {
+    ReplicateKeyRow: op::replicate_key::ReplicateKey {
+        key: Text<KeyRef>,
+        region: Text<Region>,
+        policy: Option<Str>,
+        lockout_check: LockoutCheckRow,
+        description: Str,
+        tags: Pairs<Str, Str>,
+    }
+}
+
+row! {
+    UpdatePrimaryRegionRow: op::update_primary_region::UpdatePrimaryRegion {
+        key: Text<KeyRef>,
+        region: Text<Region>,
+    }
+}
+
+row! {
     CreateAliasRow: op::create_alias::CreateAlias {
+        alias: Str,
+        target: Text<KeyRef>,
+    }
+}
+
+row! {
+    UpdateAliasRow: op::update_alias::UpdateAlias {
         alias: Str,
         target: Text<KeyRef>,
     }

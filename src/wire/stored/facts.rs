@@ -17,7 +17,7 @@ use crate::domain::state::grant::{
 };
 use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
-    Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
+    Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
@@ -32,6 +32,7 @@ numbered! {
         5 = Alias(alias: Shared<AliasRow>),
         6 = Grant(grant: Shared<GrantRow>),
         7 = Idempotency(record: Shared<IdempotencyRecordRow>),
+        30 = DyingKey(key: Shared<KeyRow>),
     }
 }
 
@@ -79,6 +80,15 @@ row! {
         tags: Pairs<Str, Str>,
         policy: KeyPolicyText,
         bindings: Pairs<Text<PrincipalArn>, Text<UniqueId>>,
+        deletion: Option<DeletionRow>,
+    }
+}
+
+row! {
+    DeletionRow: Deletion {
+        window_days: u32,
+        due: Option<u64>,
+        was: Text<KeyState>,
     }
 }
 

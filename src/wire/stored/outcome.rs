@@ -5,7 +5,8 @@
 use super::decision::DecisionRow;
 use super::facts::{AccountRow, ConsumedRow, GrantRow, KeyRow, PrincipalRow};
 use super::row::{Str, Text, numbered, row};
-use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection};
+use crate::domain::ids::KeyArn;
+use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection, RelatedKeys};
 
 /// A rejection is an outcome too: every replica reaches the same one.
 type Outcome = Result<Output, Rejection>;
@@ -31,6 +32,14 @@ numbered! {
 row! {
     KeyDescriptionRow: KeyDescription {
         key: KeyRow,
+        related: Option<RelatedKeysRow>,
+    }
+}
+
+row! {
+    RelatedKeysRow: RelatedKeys {
+        primary: Option<Text<KeyArn>>,
+        replicas: Vec<Text<KeyArn>>,
     }
 }
 

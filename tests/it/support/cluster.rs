@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use grantd::domain::op::create_account::CreateAccount;
 use grantd::domain::op::{Command, Scope, Semantics};
 use grantd::domain::state::settings::Settings;
 use grantd::env::real::{OsRng, RealClock, Tcp, Threads};
-use grantd::env::{BoxedIo, Listener, Net, Rng};
+use grantd::env::{BootTime, BoxedIo, Clock, Listener, Net, Rng, WallTime};
 use grantd::gate::{Committed, Consistency, Demand, Draft, TooStale, View, WriteError};
 use grantd::node::{NewCluster, Node, NodeParts, NodeSettings, StartError};
 use grantd::replica::Timings;
@@ -128,7 +129,39 @@ pub struct Member {
     pub node: Option<Node>,
     /// What it has told of forged tokens, over all its starts.
     pub alarms: Arc<Alarms>,
+    /// Its clocks, of which the wall clock can be set wrong.
+    pub clock: Arc<TestClock>,
     address: Option<String>,
+}
+
+/// The real clocks, with a wall clock that can be set.
+#[derive(Default)]
+pub struct TestClock {
+    ahead_ms: AtomicU64,
+}
+
+impl TestClock {
+    /// Sets the wall clock so far ahead of the real one.
+    pub fn set_ahead(&self, span: Duration) {
+        let ms = u64::try_from(span.as_millis()).unwrap();
+        self.ahead_ms.store(ms, Ordering::SeqCst);
+    }
+}
+
+#[async_trait]
+impl Clock for TestClock {
+    fn boot(&self) -> BootTime {
+        RealClock.boot()
+    }
+
+    fn wall(&self) -> WallTime {
+        let WallTime(real) = RealClock.wall();
+        WallTime(real + self.ahead_ms.load(Ordering::SeqCst))
+    }
+
+    async fn sleep(&self, span: Duration) {
+        RealClock.sleep(span).await;
+    }
 }
 
 /// Remembers how often a node has told that a token was forged.
@@ -222,6 +255,7 @@ impl Cluster {
             disk,
             node: None,
             alarms: Arc::default(),
+            clock: Arc::default(),
             address: None,
         });
         let at = self.members.len() - 1;
@@ -255,7 +289,7 @@ impl Cluster {
         let storage = member.disk.open()?;
         let node = grantd::node::start(NodeParts {
             settings,
-            clock: Arc::new(RealClock),
+            clock: member.clock.clone(),
             rng: Arc::new(OsRng),
             net: Arc::new(LinkedNet {
                 from: at,

@@ -9,8 +9,8 @@ use crate::domain::op::create_key::MultiRegion;
 use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
 use crate::domain::op::{
-    CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output, Rejection, Scope,
-    Semantics,
+    CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output, Rejection, RelatedKeys,
+    Scope, Semantics,
 };
 use crate::domain::policy::{Policy, PolicyKind};
 use crate::domain::state::alias::Alias;
@@ -21,7 +21,7 @@ use crate::domain::state::grant::{
 };
 use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
-    Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
+    Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
@@ -177,10 +177,59 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
             Command::DisableKey(op::disable_key::DisableKey { key: id(KEY) }),
         ),
         (
+            "update-key-description",
+            Command::UpdateKeyDescription(op::update_key_description::UpdateKeyDescription {
+                key: id(KEY),
+                description: "of the orders".into(),
+            }),
+        ),
+        (
+            "schedule-key-deletion",
+            Command::ScheduleKeyDeletion(op::schedule_key_deletion::ScheduleKeyDeletion {
+                key: id(KEY),
+                window_days: Some(7),
+            }),
+        ),
+        (
+            "cancel-key-deletion",
+            Command::CancelKeyDeletion(op::cancel_key_deletion::CancelKeyDeletion {
+                key: id(KEY_ID),
+            }),
+        ),
+        (
+            "finish-key-deletion",
+            Command::FinishKeyDeletion(op::finish_key_deletion::FinishKeyDeletion { key: id(KEY) }),
+        ),
+        (
+            "replicate-key",
+            Command::ReplicateKey(op::replicate_key::ReplicateKey {
+                key: id(KEY),
+                region: id("us-east-1"),
+                policy: Some(KEY_POLICY.into()),
+                lockout_check: LockoutCheck::Run,
+                description: "a replica".into(),
+                tags: tags(),
+            }),
+        ),
+        (
+            "update-primary-region",
+            Command::UpdatePrimaryRegion(op::update_primary_region::UpdatePrimaryRegion {
+                key: id(KEY),
+                region: id("us-east-1"),
+            }),
+        ),
+        (
             "create-alias",
             Command::CreateAlias(op::create_alias::CreateAlias {
                 alias: "alias/orders".into(),
                 target: id(KEY_ID),
+            }),
+        ),
+        (
+            "update-alias",
+            Command::UpdateAlias(op::update_alias::UpdateAlias {
+                alias: "alias/orders".into(),
+                target: id(KEY),
             }),
         ),
         (
@@ -384,6 +433,22 @@ pub(super) fn key() -> Key {
         tags: tags(),
         policy: policy(KEY_POLICY, PolicyKind::Key),
         bindings: Arc::new([(id(ROLE), role_id()), (id(USER), user_id())].into()),
+        deletion: None,
+    }
+}
+
+/// A key that is deleted, whose grants are being removed.
+fn dying_key() -> Key {
+    Key {
+        arn: id("arn:aws:kms:eu-central-1:111122223333:key/0987dcba-09fe-87dc-65ba-ab0987654321"),
+        state: KeyState::PendingDeletion,
+        multi_region: None,
+        deletion: Some(Deletion {
+            window_days: 7,
+            due: Some(Timestamp::from_millis(1_795_313_000_000)),
+            was: KeyState::Disabled,
+        }),
+        ..key()
     }
 }
 
@@ -425,7 +490,18 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
         ("done", Ok(Output::Done)),
         ("account", Ok(Output::Account(account_fact()))),
         ("principal", Ok(Output::Principal(principal()))),
-        ("key", Ok(Output::Key(KeyDescription { key: key() }))),
+        (
+            "key",
+            Ok(Output::Key(KeyDescription {
+                key: key(),
+                related: Some(RelatedKeys {
+                    primary: Some(id(KEY)),
+                    replicas: vec![id(
+                        "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                    )],
+                }),
+            })),
+        ),
         ("grant", Ok(Output::Grant(created(Some(grant()))))),
         ("grant-gone", Ok(Output::Grant(created(None)))),
         ("consumed", Ok(Output::Consumed(consumed()))),
@@ -467,6 +543,7 @@ pub(super) fn facts() -> Vec<Fact> {
         Fact::Account(Arc::new(account_fact())),
         Fact::Principal(Arc::new(principal())),
         Fact::Key(Arc::new(key())),
+        Fact::DyingKey(Arc::new(dying_key())),
         Fact::Alias(Arc::new(Alias {
             arn: id("arn:aws:kms:eu-central-1:111122223333:alias/orders"),
             target: id(KEY),
