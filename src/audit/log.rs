@@ -132,6 +132,17 @@ fn told(event: &Event) -> (&'static str, String, String) {
             ("token-epoch", epoch.to_string(), "Rotated".to_owned())
         }
         Event::AccountCreated(account) => ("account", account.to_string(), "Created".to_owned()),
+        Event::SettingsChanged => ("settings", String::new(), "Updated".to_owned()),
+        Event::OrganizationChanged(id, change) => {
+            ("organization", id.to_string(), format!("{change:?}"))
+        }
+        Event::NodeChanged(id, change) => {
+            ("organization-node", id.to_string(), format!("{change:?}"))
+        }
+        Event::EndpointChanged(id, change) => {
+            ("vpc-endpoint", id.to_string(), format!("{change:?}"))
+        }
+        Event::GroupChanged(arn, change) => ("group", arn.to_string(), format!("{change:?}")),
         Event::PrincipalChanged(arn, change) => {
             ("principal", arn.to_string(), format!("{change:?}"))
         }

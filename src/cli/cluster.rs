@@ -43,6 +43,18 @@ pub enum ClusterCommand {
     Status,
     /// Revoke every grant token made so far.
     RotateTokenEpoch,
+    /// Show the replicated settings, changed before by what is given.
+    Settings {
+        /// How policy variables without a value are taken: `current` or `legacy-2020`.
+        #[arg(long)]
+        profile: Option<String>,
+        /// Quota of grants of a customer managed key.
+        #[arg(long, value_name = "N")]
+        grants_per_key: Option<u32>,
+        /// Quota of grants of one grantee on one key; 0: none.
+        #[arg(long, value_name = "N")]
+        grants_per_principal: Option<u32>,
+    },
 }
 
 pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Shown, CliError> {
@@ -82,6 +94,30 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
         ClusterCommand::Status => status(common).await,
+        ClusterCommand::Settings {
+            profile,
+            grants_per_key,
+            grants_per_principal,
+        } => {
+            let client = common.client(Fallback::Operator)?;
+            let change = api::UpdateSettingsRequest {
+                header: None,
+                profile: profile.clone(),
+                grants_per_key_max: *grants_per_key,
+                grants_per_principal_max: *grants_per_principal,
+            };
+            if change != api::UpdateSettingsRequest::default() {
+                client.call(change).await?;
+            }
+            // The client carries the position of its write forward.
+            let request = api::GetSettingsRequest { header: None };
+            let answer = client.call(request).await?.answer;
+            let settings = answer.settings.as_ref().map_or(Value::Null, show_settings);
+            Ok(Shown::answer(
+                object([("Settings", settings)]),
+                answer.header.as_ref(),
+            ))
+        }
         ClusterCommand::RotateTokenEpoch => {
             let request = api::RotateTokenEpochRequest { header: None };
             let answer = common
@@ -92,6 +128,23 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
     }
+}
+
+fn show_settings(settings: &api::Settings) -> Value {
+    let api::Settings {
+        max_staleness_ms,
+        clock_rate_permille,
+        profile,
+        grants_per_key_max,
+        grants_per_principal_max,
+    } = settings;
+    object([
+        ("MaxStalenessMs", json!(max_staleness_ms)),
+        ("ClockRatePermille", json!(clock_rate_permille)),
+        ("Profile", json!(profile)),
+        ("GrantsPerKeyMax", json!(grants_per_key_max)),
+        ("GrantsPerPrincipalMax", json!(grants_per_principal_max)),
+    ])
 }
 
 /// A client of the one node that a command is about.

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Exit;
 use super::casefile::strict_json;
-use crate::domain::authz::combine::{Evidence, NamedPolicy, Object, Subject, combine};
+use crate::domain::authz::combine::{Evidence, Level, NamedPolicy, Object, Subject, combine};
 use crate::domain::authz::decision::{Decision, Outcome};
 use crate::domain::ids::{
     AccountId, AliasArn, GrantId, KeyArn, KeyId, Partition, PrincipalArn, PrincipalKind,
@@ -414,9 +414,8 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
             read_policy(&line.policy, PolicyKind::Identity, &place)?,
         ));
     }
-    let service_control = read_levels(&policies.scps, PolicyKind::ServiceControl, "policies.scps")?;
-    let resource_control =
-        read_levels(&policies.rcps, PolicyKind::ResourceControl, "policies.rcps")?;
+    let scps = read_levels(&policies.scps, PolicyKind::ServiceControl, "policies.scps")?;
+    let rcps = read_levels(&policies.rcps, PolicyKind::ResourceControl, "policies.rcps")?;
 
     let is_on_key = !has_no_resource
         && resource.tail().starts_with("key/")
@@ -457,12 +456,13 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
         object,
         identity: identity.iter().map(|(name, policy)| NamedPolicy {
             name: name.as_ref(),
+            group: None,
             policy,
         }),
         boundary: boundary.as_deref(),
         session: &session,
-        service_control: &service_control,
-        resource_control: &resource_control,
+        service_control: &levels(&scps),
+        resource_control: &levels(&rcps),
         endpoint: None,
         grants: grants.iter(),
         encryption_context: &encryption_context,
@@ -534,11 +534,24 @@ fn read_levels(
     levels: &[Vec<Value>],
     kind: PolicyKind,
     place: &str,
-) -> Result<Vec<Vec<Arc<Policy>>>, String> {
+) -> Result<Vec<Vec<(Arc<str>, Arc<Policy>)>>, String> {
     let read = |(index, level): (usize, &Vec<Value>)| {
-        read_policies(level, kind, &format!("{place}[{index}]"))
+        let policies = read_policies(level, kind, &format!("{place}[{index}]"))?;
+        Ok(policies
+            .into_iter()
+            .map(|policy| ("".into(), policy))
+            .collect())
     };
     levels.iter().enumerate().map(read).collect()
+}
+
+/// Levels as the engine takes them: a line says neither where its policies are attached nor their names.
+fn levels(read: &[Vec<(Arc<str>, Arc<Policy>)>]) -> Vec<Level<'_>> {
+    let level = |policies| Level {
+        node: None,
+        policies,
+    };
+    read.iter().map(|policies| level(&**policies)).collect()
 }
 
 /// What a line's condition keys say of the grant that CreateGrant would make.

@@ -79,6 +79,18 @@ pub enum IdentityCommand {
         /// The policy's name.
         name: String,
     },
+    /// Limit what identity policies can give by a permissions boundary.
+    PutBoundary {
+        /// ARN of the user or of the role.
+        arn: String,
+        /// File of the JSON text, `-` for standard input, or the text itself.
+        policy: String,
+    },
+    /// Take the permissions boundary away.
+    DeleteBoundary {
+        /// ARN of the user or of the role.
+        arn: String,
+    },
     /// List the names of the identity policies.
     ListPolicies {
         /// ARN of the user or of the role.
@@ -215,6 +227,28 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
             let answer = client.call(request).await?.answer;
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
+        IdentityCommand::PutBoundary { arn, policy } => {
+            let policy = read_policy(policy)?;
+            let request = api::PutPrincipalPermissionsBoundaryRequest {
+                header: None,
+                arn: arn.clone(),
+                policy: policy.text.clone(),
+            };
+            let answer = client
+                .call(request)
+                .await
+                .map_err(|e| policy.explain(e))?
+                .answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        IdentityCommand::DeleteBoundary { arn } => {
+            let request = api::DeletePrincipalPermissionsBoundaryRequest {
+                header: None,
+                arn: arn.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
         IdentityCommand::ListPolicies { arn, paging } => {
             let mut pages = paging.pages();
             let mut names = Vec::new();
@@ -242,6 +276,7 @@ fn show(principal: &api::Principal) -> Value {
         kind,
         created_at_ms,
         tags,
+        permissions_boundary,
     } = principal;
     object([
         ("Arn", json!(arn)),
@@ -255,6 +290,12 @@ fn show(principal: &api::Principal) -> Value {
             } else {
                 tags.iter().map(show_tag).collect()
             },
+        ),
+        (
+            "PermissionsBoundary",
+            permissions_boundary
+                .as_ref()
+                .map_or(Value::Null, |text| json!(text)),
         ),
     ])
 }

@@ -13,13 +13,16 @@ mod common;
 mod completions;
 pub mod decide;
 mod dev;
+mod endpoint;
 mod error;
 mod excerpt;
 mod explain;
 mod grant;
+mod group;
 mod identity;
 mod input;
 mod key;
+mod organization;
 mod output;
 mod policy;
 mod process;
@@ -97,6 +100,15 @@ pub enum Command {
     /// Users and roles, their tags and their identity policies.
     #[command(subcommand)]
     Identity(identity::IdentityCommand),
+    /// Groups of users and their policies.
+    #[command(subcommand)]
+    Group(group::GroupCommand),
+    /// Organizations and their control policies.
+    #[command(subcommand)]
+    Organization(organization::OrganizationCommand),
+    /// VPC endpoints and their policies; for the operator.
+    #[command(subcommand)]
+    Endpoint(endpoint::EndpointCommand),
     /// Keys, their policies and their tags.
     #[command(subcommand)]
     Key(key::KeyCommand),
@@ -160,6 +172,9 @@ async fn run(cli: &Cli) -> Exit {
         Command::Cluster(command) => cluster::run(common, command).await,
         Command::Account(command) => account::run(common, command).await,
         Command::Identity(command) => identity::run(common, command).await,
+        Command::Group(command) => group::run(common, command).await,
+        Command::Organization(command) => organization::run(common, command).await,
+        Command::Endpoint(command) => endpoint::run(common, command).await,
         Command::Key(command) => key::run(common, command).await,
         Command::Alias(command) => alias::run(common, command).await,
         Command::Grant(command) => grant::run(common, command).await,

@@ -11,6 +11,7 @@ use api::cluster_client::ClusterClient;
 use api::grants_client::GrantsClient;
 use api::identity_client::IdentityClient;
 use api::kms_client::KmsClient;
+use api::organizations_client::OrganizationsClient;
 
 /// What sending a call twice would do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,6 +124,38 @@ operations! {
         Read GetPrincipalPolicyRequest => GetPrincipalPolicyResponse, get_principal_policy, |a| a.header.as_ref();
         Write DeletePrincipalPolicyRequest => DeletePrincipalPolicyResponse, delete_principal_policy, |a| a.header.as_ref();
         Read ListPrincipalPoliciesRequest => ListPrincipalPoliciesResponse, list_principal_policies, |a| a.header.as_ref();
+        Write CreateGroupRequest => CreateGroupResponse, create_group, |a| a.header.as_ref();
+        Read GetGroupRequest => GetGroupResponse, get_group, |a| a.header.as_ref();
+        Write DeleteGroupRequest => DeleteGroupResponse, delete_group, |a| a.header.as_ref();
+        Read ListGroupsRequest => ListGroupsResponse, list_groups, |a| a.header.as_ref();
+        Read ListGroupsForUserRequest => ListGroupsForUserResponse, list_groups_for_user, |a| a.header.as_ref();
+        Write AddUserToGroupRequest => AddUserToGroupResponse, add_user_to_group, |a| a.header.as_ref();
+        Write RemoveUserFromGroupRequest => RemoveUserFromGroupResponse, remove_user_from_group, |a| a.header.as_ref();
+        Write PutGroupPolicyRequest => PutGroupPolicyResponse, put_group_policy, |a| a.header.as_ref();
+        Read GetGroupPolicyRequest => GetGroupPolicyResponse, get_group_policy, |a| a.header.as_ref();
+        Write DeleteGroupPolicyRequest => DeleteGroupPolicyResponse, delete_group_policy, |a| a.header.as_ref();
+        Read ListGroupPoliciesRequest => ListGroupPoliciesResponse, list_group_policies, |a| a.header.as_ref();
+        Write PutPrincipalPermissionsBoundaryRequest => PutPrincipalPermissionsBoundaryResponse, put_principal_permissions_boundary, |a| a.header.as_ref();
+        Write DeletePrincipalPermissionsBoundaryRequest => DeletePrincipalPermissionsBoundaryResponse, delete_principal_permissions_boundary, |a| a.header.as_ref();
+    }
+    OrganizationsClient {
+        Write CreateOrganizationRequest => CreateOrganizationResponse, create_organization, |a| a.header.as_ref();
+        Write DeleteOrganizationRequest => DeleteOrganizationResponse, delete_organization, |a| a.header.as_ref();
+        Read ListOrganizationsRequest => ListOrganizationsResponse, list_organizations, |a| a.header.as_ref();
+        Write AddAccountRequest => AddAccountResponse, add_account, |a| a.header.as_ref();
+        Write MoveAccountRequest => MoveAccountResponse, move_account, |a| a.header.as_ref();
+        Write RemoveAccountRequest => RemoveAccountResponse, remove_account, |a| a.header.as_ref();
+        Write CreateOrganizationalUnitRequest => CreateOrganizationalUnitResponse, create_organizational_unit, |a| a.header.as_ref();
+        Write DeleteOrganizationalUnitRequest => DeleteOrganizationalUnitResponse, delete_organizational_unit, |a| a.header.as_ref();
+        Read ListNodesRequest => ListNodesResponse, list_nodes, |a| a.header.as_ref();
+        Write PutControlPolicyRequest => PutControlPolicyResponse, put_control_policy, |a| a.header.as_ref();
+        Read GetControlPolicyRequest => GetControlPolicyResponse, get_control_policy, |a| a.header.as_ref();
+        Write DeleteControlPolicyRequest => DeleteControlPolicyResponse, delete_control_policy, |a| a.header.as_ref();
+        Read ListControlPoliciesRequest => ListControlPoliciesResponse, list_control_policies, |a| a.header.as_ref();
+        Write PutVpcEndpointRequest => PutVpcEndpointResponse, put_vpc_endpoint, |a| a.header.as_ref();
+        Read GetVpcEndpointRequest => GetVpcEndpointResponse, get_vpc_endpoint, |a| a.header.as_ref();
+        Write DeleteVpcEndpointRequest => DeleteVpcEndpointResponse, delete_vpc_endpoint, |a| a.header.as_ref();
+        Read ListVpcEndpointsRequest => ListVpcEndpointsResponse, list_vpc_endpoints, |a| a.header.as_ref();
     }
     AuthorizationClient {
         Read AuthorizeRequest => AuthorizeResponse, authorize, |a| a.header.as_ref();
@@ -138,5 +171,7 @@ operations! {
         Node JoinRequest => JoinResponse, join, |a| a.header.as_ref();
         Node RemoveRequest => RemoveResponse, remove, |a| a.header.as_ref();
         Write RotateTokenEpochRequest => RotateTokenEpochResponse, rotate_token_epoch, |a| a.header.as_ref();
+        Write UpdateSettingsRequest => UpdateSettingsResponse, update_settings, |a| a.header.as_ref();
+        Read GetSettingsRequest => GetSettingsResponse, get_settings, |a| a.header.as_ref();
     }
 }

@@ -237,6 +237,51 @@ pub const PRINCIPALS_PER_ACCOUNT_MAX: usize = 10_000;
 /// Identity policies of a user or role (IAM: up to 20 managed policies; each is evaluated at every decision).
 pub const POLICIES_PER_PRINCIPAL_MAX: usize = 20;
 
+/// Longest name of a group (IAM `groupNameType`).
+pub const GROUP_NAME_MAX: usize = 128;
+
+/// Longest group ARN we hold: as a principal's, with the longer name.
+pub const GROUP_ARN_MAX: usize = 768;
+
+/// Groups of one account (IAM: 300 unless raised, 500 at the most).
+pub const GROUPS_PER_ACCOUNT_MAX: usize = 500;
+
+/// Groups that one user is in (IAM): each is looked up at every decision about the user.
+pub const GROUPS_PER_USER_MAX: usize = 10;
+
+/// All policies of one group together, without white space (IAM: 5,120 characters).
+pub const GROUP_POLICIES_MAX: usize = 5_120;
+
+/// Longest organization id (Organizations: `o-` and 10 to 32 characters).
+pub const ORGANIZATION_ID_MAX: usize = 34;
+
+/// Longest id of a node of an organization's tree (Organizations: `ou-`, 4 to 32, `-`, 8 to 32 characters).
+pub const NODE_ID_MAX: usize = 68;
+
+/// Longest id of a VPC or of a VPC endpoint; those of AWS have up to 22 characters, the rest is room.
+pub const VPC_ID_MAX: usize = 64;
+
+/// Organizations of a cluster: as many as a cluster of 10,000 accounts can use.
+pub const ORGANIZATIONS_MAX: usize = 1_000;
+
+/// Organizational units of one organization (Organizations: 2,000).
+pub const UNITS_PER_ORGANIZATION_MAX: usize = 2_000;
+
+/// Units below one another (Organizations: five levels).
+pub const UNIT_DEPTH_MAX: usize = 5;
+
+/// Nodes from an organization's root to an account, both included: what a decision walks.
+pub const LEVELS_MAX: usize = UNIT_DEPTH_MAX + 2;
+
+/// Control policies of one kind at one node (Organizations: five): every level is evaluated at every decision.
+pub const CONTROL_POLICIES_PER_NODE_MAX: usize = 5;
+
+/// Longest name of an organizational unit or control policy in characters (Organizations: 128).
+pub const ORGANIZATION_NAME_CHARS_MAX: usize = 128;
+
+/// VPC endpoints of a cluster: each costs about a kilobyte beside its policy.
+pub const VPC_ENDPOINTS_MAX: usize = 10_000;
+
 /// Longest name of an identity policy (IAM `policyNameType`).
 pub const POLICY_NAME_MAX: usize = 128;
 

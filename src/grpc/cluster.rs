@@ -167,6 +167,20 @@ impl Cluster for Api {
             .await
             .map_err(|fault| self.failed(&arrival, fault, || None))
     }
+
+    async fn update_settings(
+        &self,
+        request: Request<v1::UpdateSettingsRequest>,
+    ) -> Result<Response<v1::UpdateSettingsResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn get_settings(
+        &self,
+        request: Request<v1::GetSettingsRequest>,
+    ) -> Result<Response<v1::GetSettingsResponse>, Status> {
+        self.describe(request).await
+    }
 }
 
 impl Api {

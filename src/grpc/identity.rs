@@ -1,4 +1,4 @@
-//! Accounts, users and roles.
+//! Accounts, users, roles and groups.
 
 use tonic::{Request, Response, Status};
 
@@ -90,5 +90,96 @@ impl Identity for Api {
         request: Request<v1::ListPrincipalPoliciesRequest>,
     ) -> Result<Response<v1::ListPrincipalPoliciesResponse>, Status> {
         self.describe(request).await
+    }
+
+    async fn create_group(
+        &self,
+        request: Request<v1::CreateGroupRequest>,
+    ) -> Result<Response<v1::CreateGroupResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn get_group(
+        &self,
+        request: Request<v1::GetGroupRequest>,
+    ) -> Result<Response<v1::GetGroupResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn delete_group(
+        &self,
+        request: Request<v1::DeleteGroupRequest>,
+    ) -> Result<Response<v1::DeleteGroupResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn list_groups(
+        &self,
+        request: Request<v1::ListGroupsRequest>,
+    ) -> Result<Response<v1::ListGroupsResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn list_groups_for_user(
+        &self,
+        request: Request<v1::ListGroupsForUserRequest>,
+    ) -> Result<Response<v1::ListGroupsForUserResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn add_user_to_group(
+        &self,
+        request: Request<v1::AddUserToGroupRequest>,
+    ) -> Result<Response<v1::AddUserToGroupResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn remove_user_from_group(
+        &self,
+        request: Request<v1::RemoveUserFromGroupRequest>,
+    ) -> Result<Response<v1::RemoveUserFromGroupResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn put_group_policy(
+        &self,
+        request: Request<v1::PutGroupPolicyRequest>,
+    ) -> Result<Response<v1::PutGroupPolicyResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn get_group_policy(
+        &self,
+        request: Request<v1::GetGroupPolicyRequest>,
+    ) -> Result<Response<v1::GetGroupPolicyResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn delete_group_policy(
+        &self,
+        request: Request<v1::DeleteGroupPolicyRequest>,
+    ) -> Result<Response<v1::DeleteGroupPolicyResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn list_group_policies(
+        &self,
+        request: Request<v1::ListGroupPoliciesRequest>,
+    ) -> Result<Response<v1::ListGroupPoliciesResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn put_principal_permissions_boundary(
+        &self,
+        request: Request<v1::PutPrincipalPermissionsBoundaryRequest>,
+    ) -> Result<Response<v1::PutPrincipalPermissionsBoundaryResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn delete_principal_permissions_boundary(
+        &self,
+        request: Request<v1::DeletePrincipalPermissionsBoundaryRequest>,
+    ) -> Result<Response<v1::DeletePrincipalPermissionsBoundaryResponse>, Status> {
+        self.change(request).await
     }
 }

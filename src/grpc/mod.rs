@@ -7,6 +7,7 @@ mod cluster;
 mod grants;
 mod identity;
 mod kms;
+mod organizations;
 mod status;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use crate::wire::v1::cluster_server::ClusterServer;
 use crate::wire::v1::grants_server::GrantsServer;
 use crate::wire::v1::identity_server::IdentityServer;
 use crate::wire::v1::kms_server::KmsServer;
+use crate::wire::v1::organizations_server::OrganizationsServer;
 
 /// Left of the call's own deadline for the way back, so that a caller hears why rather than of a timeout.
 const WAY_BACK: Duration = Duration::from_millis(20);
@@ -48,6 +50,10 @@ pub fn routes(app: Arc<App>) -> Routes {
         )
         .add_service(
             IdentityServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
+        )
+        .add_service(
+            OrganizationsServer::new(api.clone())
+                .max_decoding_message_size(limits::REQUEST_BYTES_MAX),
         )
         .add_service(
             AuthorizationServer::new(api.clone())

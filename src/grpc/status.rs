@@ -290,7 +290,7 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::DeleteConflict
         | ErrorCode::IdempotencyMismatch
         | ErrorCode::IdempotencyExpired => Code::FailedPrecondition,
-        ErrorCode::LimitExceeded => Code::ResourceExhausted,
+        ErrorCode::LimitExceeded | ErrorCode::QuotaExceeded => Code::ResourceExhausted,
         ErrorCode::CallerInvalid => Code::Unauthenticated,
     }
 }

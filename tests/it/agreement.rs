@@ -51,36 +51,14 @@ fn of_operation(request: &Value) -> Feature {
 /// What a whole state would have to hold or a request to carry for this case. The engine alone decides on all of it.
 fn features(case: &Value) -> Vec<Feature> {
     let world = &case["world"];
-    let any = |of: &str, member: &str| {
-        world[of]
-            .as_object()
-            .unwrap()
-            .values()
-            .any(|one| one.get(member).is_some())
-    };
-    let mut features: Vec<Feature> = [
-        ("service control policies", any("accounts", "scps")),
-        ("resource control policies", any("accounts", "rcps")),
-        ("permissions boundaries", any("principals", "boundary")),
-        (
-            "custom key stores",
-            world.get("custom_key_stores").is_some(),
-        ),
-        ("the rules of 2020", case["profile"] == "legacy-2020"),
-        (
-            "VPC endpoint policies",
-            cases_state::requests(case)
-                .iter()
-                .any(|request| request.get("vpce_policy").is_some()),
-        ),
-    ]
-    .into_iter()
-    .filter(|(_, is_used)| *is_used)
-    .map(|(name, _)| Feature {
-        name: name.to_owned(),
-        is_built: false,
-    })
-    .collect();
+    let mut features: Vec<Feature> = world
+        .get("custom_key_stores")
+        .map(|_| Feature {
+            name: "custom key stores".to_owned(),
+            is_built: false,
+        })
+        .into_iter()
+        .collect();
     if case["kind"] != "authz" {
         features.extend(cases_state::requests(case).into_iter().map(of_operation));
     }

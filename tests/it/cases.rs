@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use grantd::domain::authz::combine::{Evidence, NamedPolicy, Object, Subject, combine};
+use grantd::domain::authz::combine::{Evidence, Level, NamedPolicy, Object, Subject, combine};
 use grantd::domain::authz::decision::{Decision, Outcome};
 use grantd::domain::ids::{
     AccountId, GrantId, KeyArn, Partition, PrincipalArn, ServicePrincipal, UniqueId,
@@ -556,14 +556,20 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
     let endpoint = request["vpce_policy"]
         .is_object()
         .then(|| policy(&request["vpce_policy"], PolicyKind::VpcEndpoint));
-    let levels = |account: Option<String>, name: &str, kind: PolicyKind| -> Vec<Vec<Arc<Policy>>> {
+    let read_level = |account: Option<String>, name: &str, kind: PolicyKind| {
         let listed = account.map_or(&Value::Null, |account| &world["accounts"][account][name]);
-        if listed.is_array() {
-            vec![policies(listed, kind)]
-        } else {
-            Vec::new()
-        }
+        listed.is_array().then(|| -> Vec<(Arc<str>, Arc<Policy>)> {
+            let read = policies(listed, kind).into_iter();
+            read.map(|policy| ("".into(), policy)).collect()
+        })
     };
+    fn levels(read: &Option<Vec<(Arc<str>, Arc<Policy>)>>) -> Vec<Level<'_>> {
+        let level = |policies| Level {
+            node: None,
+            policies,
+        };
+        read.iter().map(|policies| level(&**policies)).collect()
+    }
 
     let owner = match key {
         Some((key, _)) => key["arn"]
@@ -651,6 +657,16 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
         }
     };
 
+    let scps = read_level(
+        who.account().map(|a| a.to_string()),
+        "scps",
+        PolicyKind::ServiceControl,
+    );
+    let rcps = read_level(
+        Some(account_text.clone()),
+        "rcps",
+        PolicyKind::ResourceControl,
+    );
     let decision = combine(&Evidence {
         ask: Ask {
             action: &action,
@@ -666,21 +682,15 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
         },
         resource: named.as_ref().map(|named| named as &dyn std::fmt::Display),
         object,
-        identity: identity
-            .iter()
-            .map(|policy| NamedPolicy { name: None, policy }),
+        identity: identity.iter().map(|policy| NamedPolicy {
+            name: None,
+            group: None,
+            policy,
+        }),
         boundary: boundary.as_deref(),
         session: &session,
-        service_control: &levels(
-            who.account().map(|a| a.to_string()),
-            "scps",
-            PolicyKind::ServiceControl,
-        ),
-        resource_control: &levels(
-            Some(account_text.clone()),
-            "rcps",
-            PolicyKind::ResourceControl,
-        ),
+        service_control: &levels(&scps),
+        resource_control: &levels(&rcps),
         endpoint: endpoint.as_deref(),
         grants: here,
         encryption_context: &pairs(&request["encryption_context"]),

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::model::{ContextLine, Request, context_line, read_constraints};
 use super::outcome::Happened;
 use super::read::{Node, Problem};
+use super::sources;
 use super::world::{NOW, World, federating_user, unique_id};
 use crate::domain::authz::authorize;
 use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
@@ -111,6 +112,10 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
     context.insert("aws:securetransport".into(), one("true"));
     for (key, line) in &request.context {
         context.insert(key.to_lowercase().into(), entry(line));
+    }
+    if let Some(endpoint) = sources::endpoint_id(request) {
+        let endpoint = ContextEntry::Single(endpoint.as_str().into());
+        context.insert("aws:sourcevpce".into(), endpoint);
     }
     Ok(Caller {
         identity,
@@ -309,14 +314,6 @@ impl Question {
     /// Reads a request as a question.
     pub fn of(world: &World, request: &Request) -> Outcome<Self> {
         let mut caller = caller(request)?;
-        if let Some(org) = caller.identity.account().and_then(|id| world.orgs.get(&id)) {
-            // Of organizations the caller's front knows, as it knows the caller.
-            let org = ContextEntry::Single(Arc::clone(org));
-            caller
-                .facts
-                .context
-                .insert("aws:principalorgid".into(), org);
-        }
         let params = request.params();
         parameter_facts(request.operation(), &params, &mut caller)?;
         let action = Action::parse(&request.action);

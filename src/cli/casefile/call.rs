@@ -464,9 +464,15 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
         Ok(Output::Key(description)) => {
             Happened::answered(json!({ "KeyMetadata": metadata(&description.key) }))
         }
-        Ok(Output::Done | Output::Account(_) | Output::Principal(_) | Output::Consumed(_)) => {
-            Happened::answered(json!({}))
-        }
+        Ok(
+            Output::Done
+            | Output::Account(_)
+            | Output::Principal(_)
+            | Output::Group(_)
+            | Output::Organization(_)
+            | Output::Node(_)
+            | Output::Consumed(_),
+        ) => Happened::answered(json!({})),
     })
 }
 

@@ -11,6 +11,7 @@ mod outcome;
 mod read;
 mod report;
 mod run;
+mod sources;
 mod world;
 
 use std::collections::BTreeMap;

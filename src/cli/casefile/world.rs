@@ -9,21 +9,22 @@ use serde_json::{Value, json};
 
 use super::model::{Case, GrantLine, KeyLine, PrincipalLine, Request, World as Lines};
 use super::read::Problem;
+use super::sources;
 use crate::domain::authz::request::Scope;
 use crate::domain::authz::resolve::alias_arn;
 use crate::domain::ids::{
     AccountId, GrantId, KeyArn, Partition, PrincipalArn, PrincipalKind, UniqueId,
 };
 use crate::domain::limits::DELETION_WINDOW_DAYS_MAX;
-use crate::domain::policy::Profile;
 use crate::domain::state::State;
 use crate::domain::state::alias::Alias;
 use crate::domain::state::fact::{Fact, Header};
 use crate::domain::state::grant::{
     Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
 };
+use crate::domain::state::group::Group;
 use crate::domain::state::key::{Deletion, Key, KeyState};
-use crate::domain::state::principal::{Account, Principal, PrincipalType};
+use crate::domain::state::principal::{Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
 use crate::domain::time::{Incarnation, Revision, Timestamp};
 
@@ -42,46 +43,19 @@ pub struct World {
     pub grants: BTreeMap<GrantId, String>,
     /// The grants that tokens stand for: symbolic ids, and tokens as they were minted.
     pub tokens: BTreeMap<String, (KeyArn, GrantId)>,
-    /// The organization of each account that is in one.
-    pub orgs: BTreeMap<AccountId, Arc<str>>,
     /// Ids drawn and tokens minted so far.
     drawn: u32,
 }
 
 /// What a case holds that this version does not: such a case is told, never passed.
 pub fn missing(case: &Case) -> Option<Problem> {
-    let Lines {
-        path,
-        accounts,
-        principals,
-        stores,
-        ..
-    } = &case.world;
+    let Lines { stores, .. } = &case.world;
     let not = |path: &str, what: &str| {
         let message = format!("this version of grantd holds no {what}: the case cannot be run");
         Some(Problem::at(path, message))
     };
-    if case.profile == Profile::Legacy2020 {
-        return not("profile", "profile `legacy-2020` on a whole state");
-    }
-    for (id, account) in accounts {
-        let path = format!("{path}.accounts.{id}");
-        if account.scps.is_some() {
-            return not(&path, "service control policies");
-        }
-        if account.rcps.is_some() {
-            return not(&path, "resource control policies");
-        }
-    }
-    if let Some(line) = principals.values().find(|line| line.boundary.is_some()) {
-        return not(&line.path, "permissions boundaries");
-    }
     if let Some(line) = stores.values().next() {
         return not(&line.path, "custom key stores");
-    }
-    let mut requests = case.steps.iter().map(|step| &step.request);
-    if let Some(request) = requests.find(|request| request.endpoint_policy.is_some()) {
-        return not(&request.path, "VPC endpoint policies");
     }
     None
 }
@@ -154,18 +128,28 @@ impl World {
         accounts.sort_unstable();
         accounts.dedup();
 
+        let organizations = sources::organizations(case, &accounts)?;
+        let endpoints = match accounts.first() {
+            Some(first) => sources::endpoints(case, *first)?,
+            None => Vec::new(),
+        };
         let mut facts: Vec<Fact> = Vec::new();
         for id in accounts {
-            facts.push(Fact::Account(Arc::new(Account {
-                id,
-                name: "".into(),
-                created_at: NOW,
-                born: Revision(1),
-            })));
+            facts.push(sources::account(id));
         }
+        facts.extend(organizations);
+        facts.extend(endpoints);
+        let mut people = Vec::new();
         for (arn, line) in &principals {
-            facts.push(Fact::Principal(Arc::new(principal(arn, line))));
+            let group = sources::group(arn, line)?;
+            people.push(Fact::Principal(Arc::new(principal(
+                arn,
+                line,
+                group.as_ref(),
+            ))));
+            facts.extend(group.map(|group| Fact::Group(Arc::new(group))));
         }
+        facts.extend(people);
         let mut aliases = Vec::new();
         for line in lines.keys.values() {
             let fact = Arc::new(key(line));
@@ -206,22 +190,19 @@ impl World {
             incarnation: Incarnation([7; 16]),
             revision: Revision(10),
             clock: NOW,
-            settings: Settings::default(),
+            settings: Settings {
+                profile: case.profile,
+                ..Settings::default()
+            },
         };
         let state = State::import(header, facts)
             .map_err(|error| Problem::at(&lines.path, error.to_string()))?;
-        let orgs = lines
-            .accounts
-            .iter()
-            .filter_map(|(id, account)| Some((*id, account.org_id.clone()?)))
-            .collect();
         Ok(Self {
             state,
             scope,
             names,
             grants,
             tokens,
-            orgs,
             drawn: 0,
         })
     }
@@ -315,13 +296,7 @@ fn principals_of(case: &Case) -> Result<BTreeMap<PrincipalArn, PrincipalLine>, P
     Ok(principals)
 }
 
-fn principal(arn: &PrincipalArn, line: &PrincipalLine) -> Principal {
-    let own = line.identity_policies.iter();
-    let policies = own
-        .chain(&line.group_policies)
-        .enumerate()
-        .map(|(n, policy)| (format!("p{n}").into(), Arc::clone(policy)))
-        .collect();
+fn principal(arn: &PrincipalArn, line: &PrincipalLine, group: Option<&Group>) -> Principal {
     Principal {
         arn: arn.clone(),
         unique_id: unique_id(arn),
@@ -332,7 +307,11 @@ fn principal(arn: &PrincipalArn, line: &PrincipalLine) -> Principal {
         created_at: NOW,
         born: Revision(2),
         tags: line.tags.clone(),
-        policies,
+        policies: sources::numbered(&line.identity_policies)
+            .into_iter()
+            .collect(),
+        boundary: line.boundary.clone(),
+        groups: group.map(|group| group.arn.clone()).into_iter().collect(),
     }
 }
 

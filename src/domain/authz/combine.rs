@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::decision::{DecidedBy, Decision, Denial, Missing, Source, StatementRef};
 use super::request::Use;
-use crate::domain::ids::{AccountId, PrincipalArn, PrincipalKind};
+use crate::domain::ids::{AccountId, NodeId, PrincipalArn, PrincipalKind};
 use crate::domain::policy::{
     Action, Ask, Bindings, ContextKey, ContextSource, ContextValue, KmsAction, KnownKey, Policy,
     Statement, Ways, Who,
@@ -63,12 +63,23 @@ pub enum Subject<'a> {
 pub struct NamedPolicy<'a> {
     /// Its name, where it has one.
     pub name: Option<&'a Arc<str>>,
+    /// The name of the group that has it; `None`: the caller itself.
+    pub group: Option<&'a str>,
     /// The policy.
     pub policy: &'a Policy,
 }
 
+/// The policies of one kind at one level of an organization (D-3).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Level<'a> {
+    /// Where they are attached, if that is known.
+    pub node: Option<&'a NodeId>,
+    /// The policies by name; an empty name stands for none.
+    pub policies: &'a [(Arc<str>, Arc<Policy>)],
+}
+
 /// Policies of an organization: each level must allow (D-3). No levels: none is attached.
-pub type Levels<'a> = &'a [Vec<Arc<Policy>>];
+pub type Levels<'a> = &'a [Level<'a>];
 
 /// Everything that a decision rests on.
 #[derive(Clone)]
@@ -177,39 +188,33 @@ where
     P: Iterator<Item = NamedPolicy<'a>> + Clone,
 {
     let ask = &evidence.ask;
-    let deny =
-        |source: Source, name: Option<&Arc<str>>, found: Option<(usize, &Statement)>| match found {
-            Some((index, statement)) => {
-                let statement = Some(statement_ref(name, index, statement));
-                Err(No::Explicit(Box::new(DecidedBy {
-                    source,
-                    statement,
-                    enabled_by: None,
-                    grant: None,
-                })))
-            }
-            None => Ok(()),
-        };
+    let deny = |source: Source, name: Name<'_>, found: Option<(usize, &Statement)>| match found {
+        Some((index, statement)) => {
+            let statement = Some(statement_ref(name, index, statement));
+            Err(No::Explicit(Box::new(DecidedBy {
+                source,
+                statement,
+                enabled_by: None,
+                grant: None,
+            })))
+        }
+        None => Ok(()),
+    };
     if is_under_service_control(&ask.who) {
-        for policy in evidence.service_control.iter().flatten() {
-            deny(
-                Source::ServiceControlPolicy,
-                None,
-                policy.denying(ask, None),
-            )?;
+        for (name, policy) in all(evidence.service_control) {
+            let found = policy.denying(ask, None);
+            deny(Source::ServiceControlPolicy, name, found)?;
         }
     }
     if is_under_resource_control(&evidence.object, is_retirement) {
-        for policy in evidence.resource_control.iter().flatten() {
-            deny(
-                Source::ResourceControlPolicy,
-                None,
-                policy.denying(ask, None),
-            )?;
+        for (name, policy) in all(evidence.resource_control) {
+            let found = policy.denying(ask, None);
+            deny(Source::ResourceControlPolicy, name, found)?;
         }
     }
     if let Some(policy) = evidence.endpoint {
-        deny(Source::VpcEndpointPolicy, None, policy.denying(ask, None))?;
+        let found = policy.denying(ask, None);
+        deny(Source::VpcEndpointPolicy, Name::None, found)?;
     }
     if let Object::Key {
         policy: Some(policy),
@@ -218,16 +223,20 @@ where
     } = evidence.object
         && !is_retirement
     {
-        deny(Source::KeyPolicy, None, policy.denying(ask, bindings))?;
+        let found = policy.denying(ask, bindings);
+        deny(Source::KeyPolicy, Name::None, found)?;
     }
-    for NamedPolicy { name, policy } in evidence.identity.clone() {
-        deny(Source::IdentityPolicy, name, policy.denying(ask, None))?;
+    for named in evidence.identity.clone() {
+        let found = named.policy.denying(ask, None);
+        deny(Source::IdentityPolicy, named.shown(), found)?;
     }
     if let Some(policy) = evidence.boundary {
-        deny(Source::PermissionsBoundary, None, policy.denying(ask, None))?;
+        let found = policy.denying(ask, None);
+        deny(Source::PermissionsBoundary, Name::None, found)?;
     }
     for policy in evidence.session {
-        deny(Source::SessionPolicy, None, policy.denying(ask, None))?;
+        let found = policy.denying(ask, None);
+        deny(Source::SessionPolicy, Name::None, found)?;
     }
     Ok(())
 }
@@ -237,9 +246,8 @@ fn require_layers<P, G>(evidence: &Evidence<'_, P, G>, is_retirement: bool) -> R
     let ask = &evidence.ask;
     let all_allow = |levels: Levels<'_>| {
         levels.iter().all(|level| {
-            level
-                .iter()
-                .any(|policy| policy.allowing(ask, None).next().is_some())
+            let mut policies = level.policies.iter();
+            policies.any(|(_, policy)| policy.allowing(ask, None).next().is_some())
         })
     };
     if is_under_service_control(&ask.who) && !all_allow(evidence.service_control) {
@@ -316,7 +324,7 @@ where
         }
     }
     let key_policy =
-        |(index, statement): (usize, &Statement)| statement_ref(None, index, statement);
+        |(index, statement): (usize, &Statement)| statement_ref(Name::None, index, statement);
     let by_key = |found| DecidedBy {
         source: Source::KeyPolicy,
         statement: Some(key_policy(found)),
@@ -426,13 +434,10 @@ where
     if matches!(evidence.ask.who, Who::Root { .. }) {
         return Ok(DecidedBy::of(Source::Account));
     }
-    let allowing = evidence
-        .identity
-        .clone()
-        .find_map(|NamedPolicy { name, policy }| {
-            let (index, statement, _) = policy.allowing(&evidence.ask, None).next()?;
-            Some(statement_ref(name, index, statement))
-        });
+    let allowing = evidence.identity.clone().find_map(|named| {
+        let (index, statement, _) = named.policy.allowing(&evidence.ask, None).next()?;
+        Some(statement_ref(named.shown(), index, statement))
+    });
     let Some(statement) = allowing else {
         return Err(No::Implicit(Missing::IdentityPolicy));
     };
@@ -709,9 +714,65 @@ fn is_as_strict(child: &GrantConstraints, parent: &GrantConstraints) -> bool {
     context && (parent.source_arn.is_none() || parent.source_arn == child.source_arn)
 }
 
-fn statement_ref(policy: Option<&Arc<str>>, index: usize, statement: &Statement) -> StatementRef {
+/// How a policy is called in a decision; put together only where a statement of it decides.
+#[derive(Clone, Copy)]
+pub(super) enum Name<'a> {
+    /// There is one of its kind at the most.
+    None,
+    /// Its own name.
+    Own(&'a Arc<str>),
+    /// `group NAME / policy`.
+    OfGroup(&'a str, &'a str),
+    /// `node / policy`.
+    OfNode(&'a NodeId, &'a str),
+}
+
+impl Name<'_> {
+    /// As decisions show it.
+    pub(super) fn shown(self) -> Option<Arc<str>> {
+        match self {
+            Self::None => None,
+            Self::Own(name) => Some(Arc::clone(name)),
+            Self::OfGroup(group, name) => Some(format!("group {group} / {name}").into()),
+            Self::OfNode(node, name) => Some(format!("{node} / {name}").into()),
+        }
+    }
+}
+
+impl<'a> NamedPolicy<'a> {
+    /// How decisions call it.
+    pub(super) fn shown(&self) -> Name<'a> {
+        match (self.group, self.name) {
+            (Some(group), name) => Name::OfGroup(group, name.map_or("", |name| name)),
+            (None, Some(name)) => Name::Own(name),
+            (None, None) => Name::None,
+        }
+    }
+}
+
+/// Every policy of every level, with its name.
+fn all<'a>(levels: Levels<'a>) -> impl Iterator<Item = (Name<'a>, &'a Policy)> {
+    levels.iter().flat_map(Level::named)
+}
+
+impl<'a> Level<'a> {
+    /// Its policies, with how decisions call them.
+    pub(super) fn named(&self) -> impl Iterator<Item = (Name<'a>, &'a Policy)> + use<'a> {
+        let node = self.node;
+        self.policies.iter().map(move |(name, policy)| {
+            let shown = match node {
+                Some(node) => Name::OfNode(node, name),
+                None if name.is_empty() => Name::None,
+                None => Name::Own(name),
+            };
+            (shown, &**policy)
+        })
+    }
+}
+
+fn statement_ref(policy: Name<'_>, index: usize, statement: &Statement) -> StatementRef {
     StatementRef {
-        policy: policy.cloned(),
+        policy: policy.shown(),
         sid: statement.sid().cloned(),
         index: u32::try_from(index).unwrap_or(u32::MAX),
     }

@@ -4,17 +4,19 @@
 //! in what the front adds. Imports ids, policy, state.
 
 use std::cell::OnceCell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::caller::{ContextEntry, Identity};
 use super::request::{Parameter, Parameters, Request, RequestTags, Target};
-use crate::domain::ids::{AliasName, PrincipalArn, PrincipalKind};
+use crate::domain::ids::{AccountId, AliasName, PrincipalArn, PrincipalKind};
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::policy::{
     ContextKey, ContextSource, ContextValue, Folded, KnownKey, Presence, Scalar, Values,
 };
 use crate::domain::state::State;
 use crate::domain::state::key::{Key, KeyUsage};
+use crate::domain::state::organization::VpcEndpoint;
 use crate::domain::state::principal::Principal;
 
 /// The condition keys of one request.
@@ -32,6 +34,9 @@ pub struct RequestContext<'a> {
     facts: Vec<(ContextKey, Fact<'a>)>,
     user_id: OnceCell<String>,
     root: OnceCell<PrincipalArn>,
+    principal_paths: OnceCell<Vec<String>>,
+    resource_paths: OnceCell<Vec<String>>,
+    endpoint: Option<&'a VpcEndpoint>,
 }
 
 /// A value that the front adds.
@@ -62,7 +67,7 @@ impl<'a> RequestContext<'a> {
     ) -> Self {
         let key = match request.target {
             Target::Key { key, .. } => Some(&**key),
-            Target::Alias(_) | Target::Principal(_) | Target::Account(_) => None,
+            Target::Alias(_) | Target::Principal(_) | Target::Group(_) | Target::Account(_) => None,
         };
         let tag_keys = match &request.parameters {
             Parameters::Known(_, RequestTags::Set(tags)) => tags.keys().map(|k| &**k).collect(),
@@ -95,7 +100,42 @@ impl<'a> RequestContext<'a> {
             facts: facts.collect(),
             user_id: OnceCell::new(),
             root: OnceCell::new(),
+            principal_paths: OnceCell::new(),
+            resource_paths: OnceCell::new(),
+            endpoint: endpoint(state, entries),
         }
+    }
+
+    /// The VPC endpoint that the request came through, if it is one that the cluster knows.
+    pub const fn endpoint(&self) -> Option<&'a VpcEndpoint> {
+        self.endpoint
+    }
+
+    /// The organization of an account (CK-0). Of an account that is in none of the cluster's, the front may know more.
+    fn organization(
+        &self,
+        known: KnownKey,
+        account: Option<AccountId>,
+    ) -> Option<ContextValue<'_>> {
+        match account.and_then(|account| self.state.membership(account)) {
+            Some(node) => Some(ContextValue::text(node.organization.as_str())),
+            None => self.fact(&ContextKey::Known(known)),
+        }
+    }
+
+    /// Where an account is in its organization.
+    fn organization_paths<'c>(
+        &'c self,
+        known: KnownKey,
+        cell: &'c OnceCell<Vec<String>>,
+        account: Option<AccountId>,
+    ) -> Option<ContextValue<'c>> {
+        let state = self.state;
+        let Some(node) = account.and_then(|account| state.membership(account)) else {
+            return self.fact(&ContextKey::Known(known));
+        };
+        let paths = cell.get_or_init(|| vec![state.organization_path(node)]);
+        Some(ContextValue::Many(paths))
     }
 
     fn aliases(&self) -> &Names<'a> {
@@ -304,7 +344,9 @@ impl<'a> RequestContext<'a> {
             }),
             K::RequestAlias => match self.request.target {
                 Target::Key { alias, .. } => alias.map(|name| ContextValue::text(name.as_str())),
-                Target::Alias(_) | Target::Principal(_) | Target::Account(_) => None,
+                Target::Alias(_) | Target::Principal(_) | Target::Group(_) | Target::Account(_) => {
+                    None
+                }
             },
             // CK-28: a key with more aliases than the quota matches nothing; the quota is kept, so there is none.
             K::ResourceAliases => {
@@ -351,15 +393,26 @@ impl<'a> RequestContext<'a> {
             | K::ValidTo
             | K::WrappingAlgorithm
             | K::WrappingKeySpec => self.parameter(known),
+            K::PrincipalOrgId => self.organization(known, identity.account()),
+            K::PrincipalOrgPaths => {
+                self.organization_paths(known, &self.principal_paths, identity.account())
+            }
+            K::ResourceOrgId => self.organization(known, Some(self.request.target.account())),
+            K::ResourceOrgPaths => {
+                let owner = self.request.target.account();
+                self.organization_paths(known, &self.resource_paths, Some(owner))
+            }
+            K::SourceVpc => match self.endpoint {
+                Some(endpoint) => text(Some(endpoint.vpc.as_str())),
+                None => self.fact(&ContextKey::Known(known)),
+            },
+            // CK-0: absent through an endpoint.
+            K::SourceIp if self.endpoint.is_some() => None,
             // What only the front can have seen.
             K::MultiFactorAuthAge
             | K::MultiFactorAuthPresent
-            | K::PrincipalOrgId
-            | K::PrincipalOrgPaths
             | K::PrincipalServiceNamesList
             | K::Referer
-            | K::ResourceOrgId
-            | K::ResourceOrgPaths
             | K::SecureTransport
             | K::SourceAccount
             | K::SourceArn
@@ -367,7 +420,6 @@ impl<'a> RequestContext<'a> {
             | K::SourceIp
             | K::SourceOrgId
             | K::SourceOrgPaths
-            | K::SourceVpc
             | K::SourceVpce
             | K::TokenIssueTime
             | K::UserAgent
@@ -382,6 +434,20 @@ impl<'a> RequestContext<'a> {
             Fact::One(text) => Some(text),
             Fact::Many(_) => None,
         }
+    }
+}
+
+/// The stored endpoint that the front says the request came through.
+fn endpoint<'a>(
+    state: &'a State,
+    facts: &BTreeMap<Arc<str>, ContextEntry>,
+) -> Option<&'a VpcEndpoint> {
+    if state.endpoint_count() == 0 {
+        return None;
+    }
+    match facts.get("aws:sourcevpce")? {
+        ContextEntry::Single(id) => Some(&**state.endpoint(&id.parse().ok()?)?),
+        ContextEntry::Multi(_) => None,
     }
 }
 

@@ -1,22 +1,25 @@
 //! From a question and a state to a decision: looks up what the question names, and lets `combine` judge it.
 //!
 //! Everything is borrowed from the state. Condition keys and grants are computed only when the rules ask for them:
-//! a question that a key policy settles looks at no grant.
+//! a question that a key policy settles looks at no grant. A cluster without organizations, a user without groups or a
+//! boundary, and a request through no endpoint pay a comparison each.
 
 use std::fmt;
 use std::sync::Arc;
 
 use super::caller::Identity;
-use super::combine::{self, Evidence, NamedPolicy, Object, Subject, combine};
+use super::combine::{self, Evidence, Level, NamedPolicy, Object, Subject, combine};
 use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
 use super::request::{About, Request, Target, Use};
-use crate::domain::ids::{Short, UniqueId};
-use crate::domain::policy::{Action, Ask, Bindings, Policy, Profile, ResourceName, Who};
+use crate::domain::ids::{AccountId, Short, UniqueId};
+use crate::domain::limits::LEVELS_MAX;
+use crate::domain::policy::{Action, Ask, Bindings, Policy, ResourceName, Who};
 use crate::domain::state::State;
 use crate::domain::state::grant::{Grant, GrantOperation};
 use crate::domain::state::grant_index::{Holder, Offer, Purse};
 use crate::domain::state::key::KeyManager;
+use crate::domain::state::organization::ControlKind;
 
 /// Decides a request by a state.
 ///
@@ -114,41 +117,83 @@ pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) ->
             bindings: Some(&*key.bindings as &dyn Bindings),
             is_aws_managed: key.manager == KeyManager::Aws,
         },
-        Target::Alias(_) | Target::Principal(_) | Target::Account(_) => Object::Other { owner },
+        Target::Alias(_) | Target::Principal(_) | Target::Group(_) | Target::Account(_) => {
+            Object::Other { owner }
+        }
     };
     let identity_policies = principal.into_iter().flat_map(|principal| {
-        let named = |(name, policy)| NamedPolicy {
+        let own = principal.policies.iter().map(|(name, policy)| NamedPolicy {
             name: Some(name),
+            group: None,
             policy,
-        };
-        principal
-            .policies
-            .iter()
-            .map(|(name, policy)| (name, &**policy))
-            .map(named)
+        });
+        let groups = principal.groups.iter().filter_map(|arn| state.group(arn));
+        own.chain(groups.flat_map(|group| {
+            let name = group.arn.name();
+            group.policies.iter().map(move |(own, policy)| NamedPolicy {
+                name: Some(own),
+                group: Some(name),
+                policy,
+            })
+        }))
     });
+    let boundary = principal.and_then(|principal| principal.boundary.as_deref());
+    let service_control = identity.account().map_or_else(Line::default, |account| {
+        Line::of(state, account, ControlKind::Service)
+    });
+    let resource_control = match object {
+        Object::Key { owner, .. } => Line::of(state, owner, ControlKind::Resource),
+        Object::Other { .. } => Line::default(),
+    };
+    let endpoint = context.endpoint();
     let evidence = Evidence {
         ask: Ask {
             action: &request.action,
             resource: spelled.name(request),
             who,
-            has_boundary: false,
+            has_boundary: boundary.is_some(),
             context: &context,
-            profile: Profile::Current,
+            profile: state.settings().profile,
         },
         resource,
         object,
         identity: identity_policies,
-        boundary: None,
+        boundary,
         session,
-        service_control: &[],
-        resource_control: &[],
-        endpoint: None,
+        service_control: service_control.levels(),
+        resource_control: resource_control.levels(),
+        endpoint: endpoint.and_then(|endpoint| endpoint.policy.as_deref()),
         grants: candidates(state, request, &context, &subject),
         encryption_context: request.encryption_context,
         subject,
     };
     judge.somebody(&evidence, state, request)
+}
+
+/// The control policies of one kind over an account, level by level (D-3), on the stack.
+#[derive(Default)]
+struct Line<'a> {
+    levels: [Level<'a>; LEVELS_MAX],
+    len: usize,
+}
+
+impl<'a> Line<'a> {
+    fn of(state: &'a State, account: AccountId, kind: ControlKind) -> Self {
+        let mut line = Self::default();
+        let found = state.controls(account, kind);
+        for (slot, (node, policies)) in line.levels.iter_mut().zip(found) {
+            *slot = Level {
+                node: Some(node),
+                policies,
+            };
+            line.len += 1;
+        }
+        line
+    }
+
+    fn levels(&self) -> &[Level<'a>] {
+        self.levels.get(..self.len).unwrap_or_default()
+    }
 }
 
 /// The caller as policies see it.
@@ -190,6 +235,7 @@ fn resource<'a>(target: &Target<'a>) -> Option<&'a dyn fmt::Display> {
         Target::Key { key, .. } => Some(&key.arn),
         Target::Alias(arn) => Some(*arn),
         Target::Principal(arn) => Some(*arn),
+        Target::Group(arn) => Some(*arn),
         Target::Account(_) => None,
     }
 }
@@ -210,7 +256,7 @@ impl Spelled {
         let (key, alias) = match target {
             Target::Key { key, .. } => (Short::of(format_args!("key/{}", key.arn.key_id)), None),
             Target::Alias(arn) => (None, Some(arn.to_string())),
-            Target::Principal(_) | Target::Account(_) => (None, None),
+            Target::Principal(_) | Target::Group(_) | Target::Account(_) => (None, None),
         };
         Self {
             account: Short::of(target.account()),
@@ -234,6 +280,7 @@ impl Spelled {
             }),
             Target::Alias(_) => self.alias.as_deref().and_then(ResourceName::arn),
             Target::Principal(arn) => ResourceName::arn(arn.as_str()),
+            Target::Group(arn) => ResourceName::arn(arn.as_str()),
             Target::Account(_) => None,
         };
         named.unwrap_or_else(|| {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::caller::Caller;
 use crate::domain::ids::{
-    AccountId, AliasArn, AliasName, GrantId, Partition, PrincipalArn, Region,
+    AccountId, AliasArn, AliasName, GrantId, GroupArn, Partition, PrincipalArn, Region,
 };
 use crate::domain::policy::Action;
 use crate::domain::policy::KnownKey;
@@ -85,6 +85,8 @@ pub enum Target<'a> {
     Alias(&'a AliasArn),
     /// A user, role or retiring principal: identity policies on its ARN.
     Principal(&'a PrincipalArn),
+    /// A group: identity policies on its ARN.
+    Group(&'a GroupArn),
     /// No resource: identity policies on `*` (P-12).
     Account(AccountId),
 }
@@ -96,6 +98,7 @@ impl Target<'_> {
             Self::Key { key, .. } => key.arn.account,
             Self::Alias(arn) => arn.account,
             Self::Principal(arn) => arn.account(),
+            Self::Group(arn) => arn.account(),
             Self::Account(account) => *account,
         }
     }

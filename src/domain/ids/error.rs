@@ -29,7 +29,17 @@ pub enum IdKind {
     GrantId,
     /// An IAM or STS principal ARN.
     Principal,
-    /// `AIDA…`, `AROA…` or an account id.
+    /// An IAM group's ARN.
+    Group,
+    /// `o-…`.
+    Organization,
+    /// `r-…`, `ou-…-…` or an account id.
+    Node,
+    /// `vpc-…`.
+    Vpc,
+    /// `vpce-…`.
+    VpcEndpoint,
+    /// `AIDA…`, `AROA…`, `AGPA…` or an account id.
     UniqueId,
     /// `ec2.amazonaws.com`, …
     ServicePrincipal,
@@ -54,6 +64,11 @@ impl IdKind {
             Self::KeyRef => "key identifier",
             Self::GrantId => "grant id",
             Self::Principal => "principal ARN",
+            Self::Group => "group ARN",
+            Self::Organization => "organization id",
+            Self::Node => "node of an organization",
+            Self::Vpc => "VPC id",
+            Self::VpcEndpoint => "VPC endpoint id",
             Self::UniqueId => "unique id",
             Self::ServicePrincipal => "service principal",
             Self::RequestId => "request id",

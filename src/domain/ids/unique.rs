@@ -14,6 +14,8 @@ pub enum UniqueIdKind {
     User,
     /// An IAM role, `AROA…`.
     Role,
+    /// An IAM group, `AGPA…`.
+    Group,
     /// An account: its twelve digits.
     Account,
 }
@@ -34,6 +36,8 @@ impl UniqueId {
             UniqueIdKind::User
         } else if self.0.starts_with("AROA") {
             UniqueIdKind::Role
+        } else if self.0.starts_with("AGPA") {
+            UniqueIdKind::Group
         } else {
             UniqueIdKind::Account
         }
@@ -47,6 +51,11 @@ impl UniqueId {
     /// The id of a new role, from bytes drawn before the log (80 of their 128 bits are used).
     pub fn of_new_role(entropy: &[u8; 16]) -> Self {
         Self::minted("AROA", entropy)
+    }
+
+    /// The id of a new group, from bytes drawn before the log (80 of their 128 bits are used).
+    pub fn of_new_group(entropy: &[u8; 16]) -> Self {
+        Self::minted("AGPA", entropy)
     }
 
     /// The id of an account: its digits.
@@ -77,13 +86,15 @@ impl FromStr for UniqueId {
 
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         check_len(IdKind::UniqueId, text, limits::UNIQUE_ID_MAX)?;
-        let minted = (text.starts_with("AIDA") || text.starts_with("AROA"))
+        let minted = ["AIDA", "AROA", "AGPA"]
+            .iter()
+            .any(|prefix| text.starts_with(prefix))
             && text.len() > 4
             && text
                 .bytes()
                 .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
         if !minted && AccountId::read(text).is_none() {
-            let expected = "`AIDA…` or `AROA…` in capitals and digits, or an account id";
+            let expected = "`AIDA…`, `AROA…` or `AGPA…` in capitals and digits, or an account id";
             return Err(fault(IdKind::UniqueId, IdFault::BadForm { expected }, text));
         }
         Ok(Self(text.into()))

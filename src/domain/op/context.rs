@@ -6,7 +6,7 @@ use crate::domain::authz::caller::Caller;
 use crate::domain::authz::request::{About, Parameters, Request, Scope, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
 use crate::domain::authz::{Allowed, Denied, require};
-use crate::domain::ids::{AccountId, AliasArn, KeyRef, PrincipalArn};
+use crate::domain::ids::{AccountId, AliasArn, GroupArn, KeyRef, PrincipalArn};
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, Grant};
@@ -118,6 +118,21 @@ impl<'a> Context<'a> {
             action.into(),
             Target::Principal(principal),
             parameters,
+            &NO_PAIRS,
+            About::Nothing,
+        )
+    }
+
+    /// Asks for `action` on a group's ARN, by identity policies.
+    pub fn allow_group(
+        &self,
+        action: impl Into<Action>,
+        group: &GroupArn,
+    ) -> Result<Allowed, Denied> {
+        self.ask(
+            action.into(),
+            Target::Group(group),
+            Parameters::NONE,
             &NO_PAIRS,
             About::Nothing,
         )

@@ -21,7 +21,7 @@ use crate::domain::state::grant::{
     ContextConstraint, Grant, GrantConstraints, GrantOperations, GrantPrincipal, Term,
 };
 use crate::domain::state::grant::{EncryptionContext, GrantOperation};
-use crate::domain::state::grant_index::constraint_pairs;
+use crate::domain::state::grant_index::{Holder, constraint_pairs};
 use crate::domain::state::key::{Key, KeyManager};
 use crate::domain::state::principal::PrincipalType;
 use crate::domain::time::{Revision, Timestamp};
@@ -434,6 +434,22 @@ impl Change for CreateGrant {
                     ),
                 )));
             }
+            if let Some(quota) = cx.state.settings().grants_per_principal_max {
+                let count = cx
+                    .state
+                    .grants()
+                    .count_held(&key.arn, &Holder::from(&grant.grantee));
+                let quota = usize::try_from(quota).unwrap_or(usize::MAX);
+                if key.manager == KeyManager::Customer && count >= quota {
+                    return Err(Refusal::TooMany(said(
+                        ErrorCode::LimitExceeded,
+                        format_args!(
+                            "the grantee has {count} grants on the key {}: its quota is {quota}",
+                            key.arn
+                        ),
+                    )));
+                }
+            }
             if cx.state.grants().get(&self.grant_id).is_some() {
                 return Err(Refusal::Taken(said(
                     ErrorCode::AlreadyExists,
@@ -718,6 +734,29 @@ mod tests {
             "{why}"
         );
         make(&mut cluster, ADMIN, 1, mac);
+    }
+
+    /// G-19: the older quota of a grantee's grants on one key is off by default, and a setting.
+    #[test]
+    fn grant_past_the_quota_of_its_grantee_is_refused() {
+        let mut cluster = Cluster::new();
+        make(&mut cluster, ADMIN, 1, |_| ());
+        make(&mut cluster, ADMIN, 2, |_| ());
+        cluster.done(
+            "operator",
+            Command::UpdateSettings(crate::domain::op::update_settings::UpdateSettings {
+                grants_per_principal_max: Some(2),
+                ..Default::default()
+            }),
+        );
+        let (code, why) = refusal(&cluster, ADMIN, |c| c.grant_id = GrantId([3; 32]));
+        assert!(
+            code == "LimitExceededException" && why.contains("the grantee has 2 grants"),
+            "{why}"
+        );
+        make(&mut cluster, ADMIN, 3, |c| c.grantee = Some(CAROL.into()));
+        cluster.state.take_grant(&GrantId([2; 32]));
+        make(&mut cluster, ADMIN, 4, |_| ());
     }
 
     /// G-19, U-9: the quota, a freed slot, and a retry at the limit.

@@ -12,7 +12,7 @@ use crate::domain::limits::PRINCIPALS_PER_ACCOUNT_MAX;
 use crate::domain::state::State;
 use crate::domain::state::Tags;
 use crate::domain::state::principal::{Principal, PrincipalType};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Makes a user or a role (`iam:CreateUser`, `iam:CreateRole`).
@@ -75,7 +75,7 @@ impl Change for CreatePrincipal {
         }
         if cx.state.principal_count(account) >= PRINCIPALS_PER_ACCOUNT_MAX {
             return Err(Refusal::TooMany(said(
-                ErrorCode::LimitExceeded,
+                ErrorCode::QuotaExceeded,
                 format_args!(
                     "the account {account} has {PRINCIPALS_PER_ACCOUNT_MAX} users and roles, as many as it can have"
                 ),
@@ -89,6 +89,8 @@ impl Change for CreatePrincipal {
             born: cx.at,
             tags: self.tags.clone(),
             policies: BTreeMap::new(),
+            boundary: None,
+            groups: BTreeSet::new(),
         };
         Ok((allowed, principal))
     }

@@ -25,6 +25,8 @@ refusals! {
         Denied(Denied),
         /// It is not there.
         NotThere(Said),
+        /// It is a member of groups.
+        InGroups(Said),
         /// It still has identity policies.
         HasPolicies(Said),
     }
@@ -40,6 +42,12 @@ impl Change for DeletePrincipal {
         let operation = Operation::DeletePrincipal;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
+        if !principal.groups.is_empty() {
+            return Err(Refusal::InGroups(said(
+                ErrorCode::DeleteConflict,
+                "Cannot delete entity, must remove users from group first.",
+            )));
+        }
         if !principal.policies.is_empty() {
             return Err(Refusal::HasPolicies(said(
                 ErrorCode::DeleteConflict,
@@ -72,7 +80,8 @@ mod tests {
 
     #[test]
     fn delete_principal_refuses_in_the_order_of_its_checks() {
-        let cluster = Cluster::new();
+        let mut cluster = Cluster::new();
+        cluster.make_group("readers", &[BOB]);
         let root = format!("arn:aws:iam::{OWNER}:root");
         let nobody = format!("arn:aws:iam::{OWNER}:user/nobody");
         check_rows(vec![
@@ -93,6 +102,12 @@ mod tests {
                 cluster.refusal(ADMIN, delete(&nobody)),
                 "NoSuchEntity",
                 "The user with name nobody cannot be found.",
+            ),
+            (
+                "in a group",
+                cluster.refusal(ADMIN, delete(BOB)),
+                "DeleteConflict",
+                "Cannot delete entity, must remove users from group first.",
             ),
             (
                 "with policies",

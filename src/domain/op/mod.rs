@@ -8,10 +8,12 @@ mod aliases;
 mod apply;
 mod context;
 mod grants;
+mod groups;
 mod identity;
 mod insight;
 pub mod key_rules;
 pub mod key_use;
+mod organizations;
 mod page;
 mod policies;
 mod principals;
@@ -19,17 +21,29 @@ mod refusal;
 pub mod table;
 mod tags;
 
+pub mod add_account;
+pub mod add_user_to_group;
 pub mod bootstrap;
 pub mod cancel_key_deletion;
 pub mod consume;
 pub mod create_account;
 pub mod create_alias;
 pub mod create_grant;
+pub mod create_group;
 pub mod create_key;
+pub mod create_organization;
+pub mod create_organizational_unit;
 pub mod create_principal;
 pub mod delete_alias;
+pub mod delete_control_policy;
+pub mod delete_group;
+pub mod delete_group_policy;
+pub mod delete_organization;
+pub mod delete_organizational_unit;
 pub mod delete_principal;
+pub mod delete_principal_permissions_boundary;
 pub mod delete_principal_policy;
+pub mod delete_vpc_endpoint;
 pub mod describe_grants;
 pub mod describe_key;
 pub mod disable_key;
@@ -38,22 +52,41 @@ pub mod enable_key;
 pub mod expire_grants;
 pub mod explain;
 pub mod finish_key_deletion;
+pub mod get_control_policy;
+pub mod get_group;
+pub mod get_group_policy;
 pub mod get_key_policy;
 pub mod get_principal;
 pub mod get_principal_policy;
+pub mod get_settings;
+pub mod get_vpc_endpoint;
 pub mod list_accounts;
 pub mod list_aliases;
+pub mod list_control_policies;
 pub mod list_duplicate_grants;
 pub mod list_grants;
 pub mod list_grants_by_grantee;
+pub mod list_group_policies;
+pub mod list_groups;
+pub mod list_groups_for_user;
 pub mod list_key_policies;
 pub mod list_keys;
+pub mod list_nodes;
+pub mod list_organizations;
 pub mod list_principal_policies;
 pub mod list_principals;
 pub mod list_resource_tags;
 pub mod list_retirable_grants;
+pub mod list_vpc_endpoints;
+pub mod move_account;
+pub mod put_control_policy;
+pub mod put_group_policy;
 pub mod put_key_policy;
+pub mod put_principal_permissions_boundary;
 pub mod put_principal_policy;
+pub mod put_vpc_endpoint;
+pub mod remove_account;
+pub mod remove_user_from_group;
 pub mod replicate_key;
 pub mod retire_grant;
 pub mod revoke_grant;
@@ -66,6 +99,7 @@ pub mod untag_resource;
 pub mod update_alias;
 pub mod update_key_description;
 pub mod update_primary_region;
+pub mod update_settings;
 pub mod what_can;
 pub mod what_if;
 pub mod who_can;
@@ -76,12 +110,18 @@ use crate::domain::authz::caller::Caller;
 use crate::domain::authz::decision::Decision;
 use crate::domain::authz::explain::Explanation;
 pub use crate::domain::authz::request::Scope;
-use crate::domain::ids::{AccountId, AliasArn, GrantId, KeyArn, PrincipalArn, RequestId};
+use crate::domain::ids::{
+    AccountId, AliasArn, GrantId, GroupArn, KeyArn, NodeId, OrganizationId, PrincipalArn,
+    RequestId, VpcEndpointId,
+};
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
+use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::{Key, KeyState, MultiRegionKeyType};
+use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal};
+use crate::domain::state::settings::Settings;
 use crate::domain::time::{Revision, Timestamp};
 
 /// The version of what `apply` means. It is raised by a command, never by a binary's version.
@@ -133,6 +173,42 @@ pub enum Command {
     RotateTokenEpoch(rotate_token_epoch::RotateTokenEpoch),
     /// [`create_account`]
     CreateAccount(create_account::CreateAccount),
+    /// [`update_settings`]
+    UpdateSettings(update_settings::UpdateSettings),
+    /// [`create_organization`]
+    CreateOrganization(create_organization::CreateOrganization),
+    /// [`delete_organization`]
+    DeleteOrganization(delete_organization::DeleteOrganization),
+    /// [`add_account`]
+    AddAccount(add_account::AddAccount),
+    /// [`move_account`]
+    MoveAccount(move_account::MoveAccount),
+    /// [`remove_account`]
+    RemoveAccount(remove_account::RemoveAccount),
+    /// [`create_organizational_unit`]
+    CreateOrganizationalUnit(create_organizational_unit::CreateOrganizationalUnit),
+    /// [`delete_organizational_unit`]
+    DeleteOrganizationalUnit(delete_organizational_unit::DeleteOrganizationalUnit),
+    /// [`put_control_policy`]
+    PutControlPolicy(put_control_policy::PutControlPolicy),
+    /// [`delete_control_policy`]
+    DeleteControlPolicy(delete_control_policy::DeleteControlPolicy),
+    /// [`put_vpc_endpoint`]
+    PutVpcEndpoint(put_vpc_endpoint::PutVpcEndpoint),
+    /// [`delete_vpc_endpoint`]
+    DeleteVpcEndpoint(delete_vpc_endpoint::DeleteVpcEndpoint),
+    /// [`create_group`]
+    CreateGroup(create_group::CreateGroup),
+    /// [`delete_group`]
+    DeleteGroup(delete_group::DeleteGroup),
+    /// [`add_user_to_group`]
+    AddUserToGroup(add_user_to_group::AddUserToGroup),
+    /// [`remove_user_from_group`]
+    RemoveUserFromGroup(remove_user_from_group::RemoveUserFromGroup),
+    /// [`put_group_policy`]
+    PutGroupPolicy(put_group_policy::PutGroupPolicy),
+    /// [`delete_group_policy`]
+    DeleteGroupPolicy(delete_group_policy::DeleteGroupPolicy),
     /// [`create_principal`]
     CreatePrincipal(create_principal::CreatePrincipal),
     /// [`delete_principal`]
@@ -145,6 +221,14 @@ pub enum Command {
     PutPrincipalPolicy(put_principal_policy::PutPrincipalPolicy),
     /// [`delete_principal_policy`]
     DeletePrincipalPolicy(delete_principal_policy::DeletePrincipalPolicy),
+    /// [`put_principal_permissions_boundary`]
+    PutPrincipalPermissionsBoundary(
+        put_principal_permissions_boundary::PutPrincipalPermissionsBoundary,
+    ),
+    /// [`delete_principal_permissions_boundary`]
+    DeletePrincipalPermissionsBoundary(
+        delete_principal_permissions_boundary::DeletePrincipalPermissionsBoundary,
+    ),
     /// [`create_key`]
     CreateKey(create_key::CreateKey),
     /// [`put_key_policy`]
@@ -192,6 +276,30 @@ pub enum Command {
 pub enum Query {
     /// [`list_accounts`]
     ListAccounts(list_accounts::ListAccounts),
+    /// [`get_settings`]
+    GetSettings(get_settings::GetSettings),
+    /// [`list_organizations`]
+    ListOrganizations(list_organizations::ListOrganizations),
+    /// [`list_nodes`]
+    ListNodes(list_nodes::ListNodes),
+    /// [`get_control_policy`]
+    GetControlPolicy(get_control_policy::GetControlPolicy),
+    /// [`list_control_policies`]
+    ListControlPolicies(list_control_policies::ListControlPolicies),
+    /// [`get_vpc_endpoint`]
+    GetVpcEndpoint(get_vpc_endpoint::GetVpcEndpoint),
+    /// [`list_vpc_endpoints`]
+    ListVpcEndpoints(list_vpc_endpoints::ListVpcEndpoints),
+    /// [`get_group`]
+    GetGroup(get_group::GetGroup),
+    /// [`list_groups`]
+    ListGroups(list_groups::ListGroups),
+    /// [`list_groups_for_user`]
+    ListGroupsForUser(list_groups_for_user::ListGroupsForUser),
+    /// [`get_group_policy`]
+    GetGroupPolicy(get_group_policy::GetGroupPolicy),
+    /// [`list_group_policies`]
+    ListGroupPolicies(list_group_policies::ListGroupPolicies),
     /// [`get_principal`]
     GetPrincipal(get_principal::GetPrincipal),
     /// [`list_principals`]
@@ -290,6 +398,12 @@ pub enum Output {
     Account(Account),
     /// The user or role.
     Principal(Principal),
+    /// The group.
+    Group(Group),
+    /// The organization.
+    Organization(Organization),
+    /// The node of an organization's tree.
+    Node(Node),
     /// The key.
     Key(KeyDescription),
     /// The grant, and what a token of it must say.
@@ -358,6 +472,20 @@ pub enum Answer {
     Principal(Principal),
     /// Users or roles, in the order of their ARNs.
     Principals(Paged<Principal>),
+    /// The replicated settings.
+    Settings(Settings),
+    /// Organizations, in the order of their ids.
+    Organizations(Paged<Organization>),
+    /// Nodes right below one, in the order of their ids.
+    Nodes(Paged<Node>),
+    /// A VPC endpoint.
+    Endpoint(VpcEndpoint),
+    /// VPC endpoints, in the order of their ids.
+    Endpoints(Paged<VpcEndpoint>),
+    /// A group and its members, in the order of their ARNs.
+    Group(Group, Paged<PrincipalArn>),
+    /// Groups, in the order of their ARNs.
+    Groups(Paged<Group>),
     /// A policy's text as it was put.
     Policy {
         /// Its name.
@@ -443,6 +571,7 @@ crate::domain::state::closed_set! {
         InvalidKeyUsage = "InvalidKeyUsageException",
         IncorrectKey = "IncorrectKeyException",
         LimitExceeded = "LimitExceededException",
+        QuotaExceeded = "LimitExceeded",
         Tag = "TagException",
         UnsupportedOperation = "UnsupportedOperationException",
         DryRunOperation = "DryRunOperationException",
@@ -467,6 +596,16 @@ pub enum Event {
     },
     /// An account came to be.
     AccountCreated(AccountId),
+    /// The replicated settings changed.
+    SettingsChanged,
+    /// An organization came to be or went.
+    OrganizationChanged(OrganizationId, Change),
+    /// A node of an organization's tree came to be, changed, or went; an account's, when it joins, moves or leaves.
+    NodeChanged(NodeId, Change),
+    /// A VPC endpoint came to be, changed, or went.
+    EndpointChanged(VpcEndpointId, Change),
+    /// A group came to be, changed, or went; its members changed with it.
+    GroupChanged(GroupArn, Change),
     /// A user or role came to be, changed, or went.
     PrincipalChanged(PrincipalArn, Change),
     /// A key came to be or changed.

@@ -55,7 +55,7 @@ impl Change for PutPrincipalPolicy {
         principal.policies.insert(Arc::clone(&self.name), policy);
         if principal.policies.len() > POLICIES_PER_PRINCIPAL_MAX {
             return Err(Refusal::TooMany(said(
-                ErrorCode::LimitExceeded,
+                ErrorCode::QuotaExceeded,
                 format_args!(
                     "`{}` has {POLICIES_PER_PRINCIPAL_MAX} policies, as many as it can have",
                     self.arn
@@ -132,7 +132,7 @@ mod tests {
             cluster.done(ADMIN, put(BOB, &format!("p{n}"), ALLOW_ALL));
         }
         let (code, _) = cluster.refusal(ADMIN, put(BOB, "one-more", ALLOW_ALL));
-        assert_eq!(code, "LimitExceededException");
+        assert_eq!(code, "LimitExceeded");
         cluster.done(
             ADMIN,
             put(BOB, "p0", &ALLOW_ALL.replace("\"All\"", "\"Else\"")),

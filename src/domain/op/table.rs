@@ -14,6 +14,8 @@ pub enum Asks {
     Office(&'static str),
     /// An action of KMS.
     Kms(KmsAction),
+    /// An action of IAM or of Organizations, whatever it is done to.
+    Action(&'static str),
     /// An action of KMS that has another name than the operation, which is none of AWS's.
     OwnByKms(KmsAction),
     /// The action of KMS that the request names (Consume).
@@ -34,6 +36,10 @@ pub enum Asks {
 pub enum On {
     /// The cluster.
     Cluster,
+    /// An organization, or a node of its tree.
+    Organization,
+    /// A group.
+    Group,
     /// A user or role.
     Principal,
     /// A key.
@@ -53,6 +59,8 @@ pub enum Access {
     System,
     /// The operator of the cluster.
     Operator,
+    /// The operator, and whom policies of the organization's management account allow it.
+    Management,
     /// Whom policies or grants allow it.
     Policies,
 }
@@ -119,17 +127,41 @@ const fn iam(user: &'static str, role: &'static str) -> Asks {
     Asks::Iam { user, role }
 }
 
+const fn action(action: &'static str) -> Asks {
+    Asks::Action(action)
+}
+
 operations! {
     Command {
         Bootstrap: Asks::Office("grantd:Bootstrap"), Cluster, System;
         RotateTokenEpoch: Asks::Office("grantd:RotateTokenEpoch"), Cluster, Operator;
         CreateAccount: Asks::Office("grantd:CreateAccount"), Cluster, Operator;
+        UpdateSettings: Asks::Office("grantd:UpdateSettings"), Cluster, Operator;
+        CreateOrganization: Asks::Office("grantd:CreateOrganization"), Cluster, Operator;
+        DeleteOrganization: action("organizations:DeleteOrganization"), Organization, Management;
+        AddAccount: Asks::Office("grantd:AddAccount"), Cluster, Operator;
+        MoveAccount: action("organizations:MoveAccount"), Organization, Management;
+        RemoveAccount: action("organizations:RemoveAccountFromOrganization"), Organization, Management;
+        CreateOrganizationalUnit: action("organizations:CreateOrganizationalUnit"), Organization, Management;
+        DeleteOrganizationalUnit: action("organizations:DeleteOrganizationalUnit"), Organization, Management;
+        PutControlPolicy: action("organizations:AttachPolicy"), Organization, Management;
+        DeleteControlPolicy: action("organizations:DetachPolicy"), Organization, Management;
+        PutVpcEndpoint: Asks::Office("grantd:PutVpcEndpoint"), Cluster, Operator;
+        DeleteVpcEndpoint: Asks::Office("grantd:DeleteVpcEndpoint"), Cluster, Operator;
+        CreateGroup: action("iam:CreateGroup"), Group, Policies;
+        DeleteGroup: action("iam:DeleteGroup"), Group, Policies;
+        AddUserToGroup: action("iam:AddUserToGroup"), Group, Policies;
+        RemoveUserFromGroup: action("iam:RemoveUserFromGroup"), Group, Policies;
+        PutGroupPolicy: action("iam:PutGroupPolicy"), Group, Policies;
+        DeleteGroupPolicy: action("iam:DeleteGroupPolicy"), Group, Policies;
         CreatePrincipal: iam("iam:CreateUser", "iam:CreateRole"), Principal, Policies;
         DeletePrincipal: iam("iam:DeleteUser", "iam:DeleteRole"), Principal, Policies;
         TagPrincipal: iam("iam:TagUser", "iam:TagRole"), Principal, Policies;
         UntagPrincipal: iam("iam:UntagUser", "iam:UntagRole"), Principal, Policies;
         PutPrincipalPolicy: iam("iam:PutUserPolicy", "iam:PutRolePolicy"), Principal, Policies;
         DeletePrincipalPolicy: iam("iam:DeleteUserPolicy", "iam:DeleteRolePolicy"), Principal, Policies;
+        PutPrincipalPermissionsBoundary: iam("iam:PutUserPermissionsBoundary", "iam:PutRolePermissionsBoundary"), Principal, Policies;
+        DeletePrincipalPermissionsBoundary: iam("iam:DeleteUserPermissionsBoundary", "iam:DeleteRolePermissionsBoundary"), Principal, Policies;
         CreateKey: kms(KmsAction::CreateKey), Account, Policies;
         PutKeyPolicy: kms(KmsAction::PutKeyPolicy), Key, Policies;
         EnableKey: kms(KmsAction::EnableKey), Key, Policies;
@@ -153,6 +185,18 @@ operations! {
     }
     Query {
         ListAccounts: Asks::Office("grantd:ListAccounts"), Cluster, Operator;
+        GetSettings: Asks::Office("grantd:GetSettings"), Cluster, Operator;
+        ListOrganizations: Asks::Office("grantd:ListOrganizations"), Cluster, Operator;
+        ListNodes: action("organizations:ListChildren"), Organization, Management;
+        GetControlPolicy: action("organizations:DescribePolicy"), Organization, Management;
+        ListControlPolicies: action("organizations:ListPoliciesForTarget"), Organization, Management;
+        GetVpcEndpoint: Asks::Office("grantd:GetVpcEndpoint"), Cluster, Operator;
+        ListVpcEndpoints: Asks::Office("grantd:ListVpcEndpoints"), Cluster, Operator;
+        GetGroup: action("iam:GetGroup"), Group, Policies;
+        ListGroups: action("iam:ListGroups"), Account, Policies;
+        ListGroupsForUser: action("iam:ListGroupsForUser"), Principal, Policies;
+        GetGroupPolicy: action("iam:GetGroupPolicy"), Group, Policies;
+        ListGroupPolicies: action("iam:ListGroupPolicies"), Group, Policies;
         GetPrincipal: iam("iam:GetUser", "iam:GetRole"), Principal, Policies;
         ListPrincipals: iam("iam:ListUsers", "iam:ListRoles"), Account, Policies;
         GetPrincipalPolicy: iam("iam:GetUserPolicy", "iam:GetRolePolicy"), Principal, Policies;
@@ -186,7 +230,9 @@ impl Operation {
     pub fn action(self, kind: PrincipalType) -> Action {
         match (self.row().asks, kind) {
             (Asks::Kms(action) | Asks::OwnByKms(action), _) => action.into(),
-            (Asks::Office(action) | Asks::Own(action), _) => Action::parse(action),
+            (Asks::Office(action) | Asks::Own(action) | Asks::Action(action), _) => {
+                Action::parse(action)
+            }
             (Asks::Named, _) => KmsAction::Decrypt.into(),
             (Asks::Iam { user, .. }, PrincipalType::User) => Action::parse(user),
             (Asks::Iam { role, .. }, PrincipalType::Role) => Action::parse(role),
@@ -206,8 +252,18 @@ mod tests {
             match row.asks {
                 Asks::Office(action) => {
                     assert_eq!(action.strip_prefix("grantd:"), Some(row.name));
-                    assert!(row.on == On::Cluster && row.access != Access::Policies);
+                    assert!(row.on == On::Cluster);
+                    assert!(matches!(row.access, Access::System | Access::Operator));
                 }
+                Asks::Action(action) => match action.split_once(':') {
+                    Some(("iam", name)) => {
+                        assert_eq!((name, row.access), (row.name, Access::Policies));
+                    }
+                    Some(("organizations", _)) => {
+                        assert_eq!((row.on, row.access), (On::Organization, Access::Management));
+                    }
+                    _ => panic!("{action} is of neither IAM nor Organizations"),
+                },
                 Asks::Kms(action) => {
                     assert_eq!(action.name(), row.name);
                     assert_eq!(row.access, Access::Policies);

@@ -7,16 +7,21 @@ use super::{
     Semantics,
 };
 use super::{apply, query};
+use crate::domain::authz::authorize;
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
+use crate::domain::authz::decision::Decision;
+use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::ids::{
-    GrantId, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, Region, RequestId, UniqueId,
+    GrantId, GroupArn, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, Region, RequestId, UniqueId,
 };
 use crate::domain::op::{
-    bootstrap, create_account, create_grant, create_key, create_principal, put_key_policy,
-    put_principal_policy,
+    add_account, add_user_to_group, bootstrap, create_account, create_grant, create_group,
+    create_key, create_organization, create_organizational_unit, create_principal, move_account,
+    put_key_policy, put_principal_policy, remove_account,
 };
+use crate::domain::policy::Action;
 use crate::domain::state::State;
-use crate::domain::state::grant::GrantOperation;
+use crate::domain::state::grant::{EncryptionContext, GrantOperation};
 use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState};
 use crate::domain::state::settings::Settings;
 use crate::domain::time::{Incarnation, Revision, Timestamp};
@@ -28,6 +33,10 @@ pub const BOB: &str = "arn:aws:iam::111122223333:user/bob";
 pub const CAROL: &str = "arn:aws:iam::111122223333:user/team/carol";
 pub const APP: &str = "arn:aws:iam::111122223333:role/app";
 pub const EXT: &str = "arn:aws:iam::444455556666:user/ext";
+/// The root of the management account that [`Cluster::organize`] makes.
+pub const MANAGEMENT: &str = "arn:aws:iam::777788889999:root";
+/// The organization that [`Cluster::organize`] makes.
+pub const ORGANIZATION: &str = "o-first";
 pub const ALLOW_ALL: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"All","Effect":"Allow","Action":"*","Resource":"*"}]}"#;
 
 /// Code and message of a refusal.
@@ -102,6 +111,13 @@ pub fn unique_id(arn: &PrincipalArn, n: u8) -> UniqueId {
     } else {
         UniqueId::of_new_user(&bytes)
     }
+}
+
+/// A group of the first account.
+pub fn group(name: &str) -> GroupArn {
+    format!("arn:aws:iam::{OWNER}:group/{name}")
+        .parse()
+        .unwrap()
 }
 
 pub fn key_id(n: u8) -> KeyId {
@@ -215,6 +231,88 @@ impl Cluster {
                 tags: Default::default(),
             }),
         );
+    }
+
+    /// Makes a group of the first account with these members.
+    pub fn make_group(&mut self, name: &str, users: &[&str]) {
+        let root = format!("arn:aws:iam::{OWNER}:root");
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..16]);
+        let create = create_group::CreateGroup {
+            arn: group(name),
+            unique_id: UniqueId::of_new_group(&bytes),
+        };
+        self.done(&root, Command::CreateGroup(create));
+        for user in users {
+            let add = add_user_to_group::AddUserToGroup {
+                group: group(name),
+                user: arn(user),
+            };
+            self.done(&root, Command::AddUserToGroup(add));
+        }
+    }
+
+    /// Makes an organization of a management account of its own and `account`, which is below its root.
+    pub fn organize(&mut self, account: &str) {
+        let management = arn(MANAGEMENT).account();
+        let make = create_account::CreateAccount {
+            account: management,
+            name: "".into(),
+        };
+        self.done("operator", Command::CreateAccount(make));
+        let make = create_organization::CreateOrganization {
+            id: ORGANIZATION.parse().unwrap(),
+            root: "r-root".parse().unwrap(),
+            management,
+        };
+        self.done("operator", Command::CreateOrganization(make));
+        let add = add_account::AddAccount {
+            account: account.parse().unwrap(),
+            parent: "r-root".parse().unwrap(),
+        };
+        self.done("operator", Command::AddAccount(add));
+    }
+
+    pub fn make_unit(&mut self, id: &str, parent: &str) {
+        let unit = create_organizational_unit::CreateOrganizationalUnit {
+            id: id.parse().unwrap(),
+            parent: parent.parse().unwrap(),
+            name: id.into(),
+        };
+        self.done("operator", Command::CreateOrganizationalUnit(unit));
+    }
+
+    pub fn move_account(&mut self, account: &str, parent: &str) {
+        let to = move_account::MoveAccount {
+            account: account.parse().unwrap(),
+            parent: parent.parse().unwrap(),
+        };
+        self.done("operator", Command::MoveAccount(to));
+    }
+
+    pub fn leave(&mut self, account: &str) {
+        let account = account.parse().unwrap();
+        let leave = remove_account::RemoveAccount { account };
+        self.done("operator", Command::RemoveAccount(leave));
+    }
+
+    /// What the engine says of an action on key 1.
+    pub fn decision(&self, who: &Caller, action: &str) -> Decision {
+        let key = self.state.key(&key_arn(1)).unwrap();
+        authorize(
+            &self.state,
+            &Request {
+                caller: who,
+                scope: &scope(),
+                action: Action::parse(action),
+                target: Target::Key { key, alias: None },
+                encryption_context: &EncryptionContext::new(),
+                about: About::Nothing,
+                token_grants: &[],
+                parameters: Parameters::FromFront,
+                now: Timestamp::from_millis(self.now),
+            },
+        )
     }
 
     /// Gives a user or role this identity policy.

@@ -32,7 +32,9 @@ pub use outline::Outline;
 pub use presence::Presence;
 pub use principal::{Bindings, PolicyPrincipal, Ways, Who};
 pub use resource::ResourceName;
-pub use statement::{Ask, Findings, Profile, Statement, Suppose, Supposed, Verdict};
+pub use statement::{
+    Ask, Findings, Profile, Statement, Suppose, Supposed, UnknownProfile, Verdict,
+};
 pub use validate::PolicyKind;
 
 /// A policy: valid for its kind, compiled once, together with the text it was put as.

@@ -1,5 +1,7 @@
 //! A validated policy → compiled statements, and the verdict of a statement on a request.
 
+use std::fmt;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use super::action::{Action, ActionSet};
@@ -20,6 +22,39 @@ pub enum Profile {
     /// As measured in 2020: the statement that holds it is skipped.
     Legacy2020,
 }
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: &'static [Self] = &[Self::Current, Self::Legacy2020];
+
+    /// Its name in settings and cases.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Current => "current",
+            Self::Legacy2020 => "legacy-2020",
+        }
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl FromStr for Profile {
+    type Err = UnknownProfile;
+
+    fn from_str(text: &str) -> Result<Self, UnknownProfile> {
+        let named = Self::ALL.iter().find(|profile| profile.as_str() == text);
+        named.copied().ok_or(UnknownProfile)
+    }
+}
+
+/// A text that names no profile.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("no profile: expected `current` or `legacy-2020`")]
+pub struct UnknownProfile;
 
 /// Everything of a request that a statement looks at.
 #[derive(Clone, Copy)]

@@ -6,8 +6,10 @@ use std::sync::Arc;
 
 use super::alias::Alias;
 use super::grant::Grant;
+use super::group::Group;
 use super::idempotency::IdempotencyRecord;
 use super::key::Key;
+use super::organization::{Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
 use super::token_epoch::TokenEpoch;
@@ -33,6 +35,14 @@ pub enum Fact {
     TokenEpoch(Arc<TokenEpoch>),
     /// An account.
     Account(Arc<Account>),
+    /// An organization.
+    Organization(Arc<Organization>),
+    /// A node of an organization's tree.
+    Node(Arc<Node>),
+    /// A VPC endpoint.
+    VpcEndpoint(Arc<VpcEndpoint>),
+    /// A group of users.
+    Group(Arc<Group>),
     /// A user or role.
     Principal(Arc<Principal>),
     /// A key.
@@ -53,6 +63,10 @@ impl Fact {
         match self {
             Self::TokenEpoch(_) => "token epoch",
             Self::Account(_) => "account",
+            Self::Organization(_) => "organization",
+            Self::Node(_) => "organization node",
+            Self::VpcEndpoint(_) => "VPC endpoint",
+            Self::Group(_) => "group",
             Self::Principal(_) => "principal",
             Self::Key(_) => "key",
             Self::DyingKey(_) => "deleted key",

@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use super::fact::{Fact, Header};
 use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal, Term};
+use super::group::Group;
 use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use super::key::{Deletion, Key};
+use super::organization::{Controls, Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
 use super::token_epoch::TokenEpoch;
@@ -65,6 +67,8 @@ impl Sum {
             max_staleness_ms,
             clock_rate_permille,
             grants_per_key_max,
+            profile,
+            grants_per_principal_max,
         } = settings;
         let mut form = Form::default();
         form.fixed(&incarnation.0);
@@ -73,6 +77,10 @@ impl Sum {
         form.number(*max_staleness_ms);
         form.number(u64::from(*clock_rate_permille));
         form.number(u64::from(*grants_per_key_max));
+        form.text(profile.as_str());
+        form.option(*grants_per_principal_max, |form, max| {
+            form.number(u64::from(max));
+        });
         self.0.iter().for_each(|lane| form.number(*lane));
         Fingerprint(*form.0.finalize().as_bytes())
     }
@@ -143,6 +151,10 @@ impl Form {
         match fact {
             Fact::TokenEpoch(epoch) => self.token_epoch(epoch),
             Fact::Account(account) => self.account(account),
+            Fact::Organization(organization) => self.organization(organization),
+            Fact::Node(node) => self.node(node),
+            Fact::VpcEndpoint(endpoint) => self.endpoint(endpoint),
+            Fact::Group(group) => self.group(group),
             Fact::Principal(principal) => self.principal(principal),
             Fact::Key(key) | Fact::DyingKey(key) => self.key(key),
             Fact::Alias(alias) => self.alias(alias),
@@ -186,6 +198,8 @@ impl Form {
             born,
             tags,
             policies,
+            boundary,
+            groups,
         } = principal;
         self.text(arn.as_str());
         self.text(unique_id.as_str());
@@ -198,6 +212,91 @@ impl Form {
             self.text(name);
             self.text(policy.text());
         }
+        self.option(boundary.as_ref(), |form, policy| form.text(policy.text()));
+        self.number(groups.len() as u64);
+        for group in groups {
+            self.text(group.as_str());
+        }
+    }
+
+    fn group(&mut self, group: &Group) {
+        let Group {
+            arn,
+            unique_id,
+            created_at,
+            born,
+            policies,
+        } = group;
+        self.text(arn.as_str());
+        self.text(unique_id.as_str());
+        self.time(*created_at);
+        self.revision(*born);
+        self.number(policies.len() as u64);
+        for (name, policy) in policies {
+            self.text(name);
+            self.text(policy.text());
+        }
+    }
+
+    fn organization(&mut self, organization: &Organization) {
+        let Organization {
+            id,
+            management,
+            root,
+            created_at,
+            born,
+        } = organization;
+        self.text(id.as_str());
+        self.number(management.number());
+        self.shown(root);
+        self.time(*created_at);
+        self.revision(*born);
+    }
+
+    fn node(&mut self, node: &Node) {
+        let Node {
+            id,
+            organization,
+            parent,
+            name,
+            created_at,
+            born,
+            service_control,
+            resource_control,
+        } = node;
+        self.shown(id);
+        self.text(organization.as_str());
+        self.option(parent.as_ref(), Self::shown);
+        self.text(name);
+        self.time(*created_at);
+        self.revision(*born);
+        self.controls(service_control);
+        self.controls(resource_control);
+    }
+
+    fn controls(&mut self, controls: &Controls) {
+        self.number(controls.len() as u64);
+        for (name, policy) in controls {
+            self.text(name);
+            self.text(policy.text());
+        }
+    }
+
+    fn endpoint(&mut self, endpoint: &VpcEndpoint) {
+        let VpcEndpoint {
+            id,
+            vpc,
+            account,
+            policy,
+            created_at,
+            born,
+        } = endpoint;
+        self.text(id.as_str());
+        self.text(vpc.as_str());
+        self.number(account.number());
+        self.option(policy.as_ref(), |form, policy| form.text(policy.text()));
+        self.time(*created_at);
+        self.revision(*born);
     }
 
     fn key(&mut self, key: &Key) {
@@ -346,6 +445,11 @@ impl Form {
             Effect::Done => self.text("done"),
             Effect::Account(account) => self.fact(&Fact::Account(Arc::clone(account))),
             Effect::Principal(principal) => self.fact(&Fact::Principal(Arc::clone(principal))),
+            Effect::Group(group) => self.fact(&Fact::Group(Arc::clone(group))),
+            Effect::Organization(organization) => {
+                self.fact(&Fact::Organization(Arc::clone(organization)));
+            }
+            Effect::Node(node) => self.fact(&Fact::Node(Arc::clone(node))),
             Effect::Key(key) => self.fact(&Fact::Key(Arc::clone(key))),
             Effect::Grant {
                 id: GrantId(id),

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
+use super::group::Group;
 use super::key::Key;
+use super::organization::{Node, Organization};
 use super::principal::{Account, Principal};
 use crate::domain::ids::GrantId;
 use crate::domain::time::Revision;
@@ -39,6 +41,12 @@ pub enum Effect {
     Account(Arc<Account>),
     /// The user or role, as it was then.
     Principal(Arc<Principal>),
+    /// The group, as it was then.
+    Group(Arc<Group>),
+    /// The organization, as it was then.
+    Organization(Arc<Organization>),
+    /// The node of an organization's tree, as it was then.
+    Node(Arc<Node>),
     /// The key, as it was then.
     Key(Arc<Key>),
     /// The grant that was made or found again.

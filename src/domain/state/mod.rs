@@ -11,13 +11,17 @@ pub mod fingerprint;
 pub mod grant;
 pub mod grant_index;
 mod grant_lot;
+pub mod group;
 pub mod idempotency;
 pub mod key;
 pub mod key_algorithms;
 pub mod key_life;
+mod membership;
+pub mod organization;
 pub mod principal;
 pub mod settings;
 pub mod token_epoch;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,12 +36,14 @@ use self::grant::Grant;
 use self::grant_index::GrantIndex;
 use self::idempotency::{IdempotencyKey, IdempotencyRecord};
 use self::key::Key;
+use self::membership::Groups;
 use self::principal::{Account, Principal, PrincipalType};
 use self::settings::Settings;
 use self::token_epoch::TokenEpoch;
+use self::tree::Tree;
 use crate::domain::ids::{
-    AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, Partition, PrincipalArn, PrincipalKind,
-    Region, UniqueId,
+    AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, NodeId, Partition, PrincipalArn,
+    PrincipalKind, Region, UniqueId,
 };
 use crate::domain::time::{Incarnation, Position, Revision, Timestamp};
 
@@ -59,6 +65,8 @@ pub struct State {
     header: Header,
     token_epochs: OrdMap<u32, Arc<TokenEpoch>>,
     accounts: OrdMap<AccountId, Arc<Account>>,
+    tree: Tree,
+    groups: Groups,
     principals: CowMap<PrincipalArn, Arc<Principal>>,
     /// The last member is always present: its absence sorts first and makes the lower bound of a range.
     principals_in_order: OrdSet<(AccountId, PrincipalType, Option<PrincipalArn>)>,
@@ -298,6 +306,11 @@ impl State {
         self.header.settings = settings;
     }
 
+    /// Puts other settings in force.
+    pub(in crate::domain) fn put_settings(&mut self, settings: Settings) {
+        self.header.settings = settings;
+    }
+
     /// Puts a token epoch, or replaces the one with its number.
     pub(in crate::domain) fn put_token_epoch(&mut self, epoch: Arc<TokenEpoch>) {
         let old = self.token_epochs.insert(epoch.number, Arc::clone(&epoch));
@@ -332,6 +345,7 @@ impl State {
         self.principals_by_name.insert(place, arn.clone());
         self.principals_in_order
             .insert((arn.account(), principal.kind, Some(arn)));
+        self.index_memberships(old.as_deref(), Some(&principal));
         self.count(old.map(Fact::Principal), Some(Fact::Principal(principal)));
     }
 
@@ -347,6 +361,7 @@ impl State {
             .remove(&(account, old.kind, Some(arn.clone())));
         self.principals_by_name
             .remove(&(account, old.kind, name_of(arn)));
+        self.index_memberships(Some(&old), None);
         self.count(Some(Fact::Principal(old)), None);
     }
 
@@ -467,6 +482,8 @@ impl State {
         let records = records.filter_map(|(_, key)| self.idempotency.get(key).cloned());
         epochs
             .chain(accounts)
+            .chain(self.export_tree())
+            .chain(self.export_groups())
             .chain(principals.map(Fact::Principal))
             .chain(keys.map(Fact::Key))
             .chain(dying.map(Fact::DyingKey))
@@ -518,6 +535,54 @@ impl State {
                 }
                 self.put_account(account);
             }
+            Fact::Organization(organization) => {
+                let management = organization.management;
+                if self.organization(&organization.id).is_some() {
+                    return Err(twice(&organization.id));
+                }
+                if !self.accounts.contains_key(&management) {
+                    return Err(missing(&organization.id, "account", &management));
+                }
+                self.put_organization(organization);
+            }
+            Fact::Node(node) => {
+                if self.node(&node.id).is_some() {
+                    return Err(twice(&node.id));
+                }
+                if self.organization(&node.organization).is_none() {
+                    return Err(missing(&node.id, "organization", &node.organization));
+                }
+                if let Some(parent) = &node.parent
+                    && self.node(parent).is_none()
+                {
+                    return Err(missing(&node.id, "organization node", parent));
+                }
+                if let NodeId::Account(account) = &node.id
+                    && !self.accounts.contains_key(account)
+                {
+                    return Err(missing(&node.id, "account", account));
+                }
+                self.put_node(node);
+            }
+            Fact::VpcEndpoint(endpoint) => {
+                if self.endpoint(&endpoint.id).is_some() {
+                    return Err(twice(&endpoint.id));
+                }
+                if !self.accounts.contains_key(&endpoint.account) {
+                    return Err(missing(&endpoint.id, "account", &endpoint.account));
+                }
+                self.put_endpoint(endpoint);
+            }
+            Fact::Group(group) => {
+                let account = group.arn.account();
+                if self.group(&group.arn).is_some() {
+                    return Err(twice(&group.arn));
+                }
+                if !self.accounts.contains_key(&account) {
+                    return Err(missing(&group.arn, "account", &account));
+                }
+                self.put_group(group);
+            }
             Fact::Principal(principal) => {
                 let account = principal.arn.account();
                 if self.principals.contains_key(&principal.arn) {
@@ -525,6 +590,9 @@ impl State {
                 }
                 if !self.accounts.contains_key(&account) {
                     return Err(missing(&principal.arn, "account", &account));
+                }
+                if let Some(group) = principal.groups.iter().find(|g| self.group(g).is_none()) {
+                    return Err(missing(&principal.arn, "group", group));
                 }
                 self.put_principal(principal);
             }

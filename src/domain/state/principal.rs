@@ -2,12 +2,12 @@
 //!
 //! Imports ids, time, policy. Holds facts; decides nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::Tags;
 use super::closed_set;
-use crate::domain::ids::{AccountId, PrincipalArn, UniqueId};
+use crate::domain::ids::{AccountId, GroupArn, PrincipalArn, UniqueId};
 use crate::domain::policy::Policy;
 use crate::domain::time::{Revision, Timestamp};
 
@@ -49,4 +49,8 @@ pub struct Principal {
     pub tags: Tags,
     /// Identity policies by name, compiled when stored.
     pub policies: BTreeMap<Arc<str>, Arc<Policy>>,
+    /// The permissions boundary (D-11).
+    pub boundary: Option<Arc<Policy>>,
+    /// The groups that a user is in. Each exists: a group with members is not deleted.
+    pub groups: BTreeSet<GroupArn>,
 }

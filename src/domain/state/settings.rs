@@ -1,8 +1,9 @@
 //! The replicated settings of a cluster.
 //!
-//! Imports limits. Holds facts; the gate acts on them.
+//! Imports limits, policy. Holds facts; the gate, the engine and the operations act on them.
 
 use crate::domain::limits;
+use crate::domain::policy::Profile;
 
 /// Settings that every node must agree on, so they live in the state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -13,6 +14,10 @@ pub struct Settings {
     pub clock_rate_permille: u32,
     /// A customer key's quota of grants (G-19).
     pub grants_per_key_max: u32,
+    /// How policy variables without a value are taken (C-12).
+    pub profile: Profile,
+    /// How many grants one grantee may have on one key (G-19); absent: no such quota.
+    pub grants_per_principal_max: Option<u32>,
 }
 
 impl Default for Settings {
@@ -21,6 +26,8 @@ impl Default for Settings {
             max_staleness_ms: 1_000,
             clock_rate_permille: 10,
             grants_per_key_max: limits::GRANTS_PER_KEY_MAX,
+            profile: Profile::Current,
+            grants_per_principal_max: None,
         }
     }
 }

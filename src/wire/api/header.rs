@@ -15,6 +15,7 @@ use crate::domain::limits;
 use crate::domain::op::{ErrorCode, Scope};
 use crate::domain::policy::{Policy, PolicyKind};
 use crate::domain::state::Tags;
+use crate::domain::state::organization::ControlKind;
 use crate::domain::time::Position;
 use crate::wire::v1;
 
@@ -460,6 +461,39 @@ headed! {
     GetPrincipalPolicyRequest = "GetPrincipalPolicy";
     DeletePrincipalPolicyRequest = "DeletePrincipalPolicy";
     ListPrincipalPoliciesRequest = "ListPrincipalPolicies";
+    CreateGroupRequest = "CreateGroup";
+    GetGroupRequest = "GetGroup";
+    DeleteGroupRequest = "DeleteGroup";
+    ListGroupsRequest = "ListGroups";
+    ListGroupsForUserRequest = "ListGroupsForUser";
+    AddUserToGroupRequest = "AddUserToGroup";
+    RemoveUserFromGroupRequest = "RemoveUserFromGroup";
+    PutGroupPolicyRequest = "PutGroupPolicy", |request| Some((&request.policy, PolicyKind::Identity));
+    GetGroupPolicyRequest = "GetGroupPolicy";
+    DeleteGroupPolicyRequest = "DeleteGroupPolicy";
+    ListGroupPoliciesRequest = "ListGroupPolicies";
+    PutPrincipalPermissionsBoundaryRequest = "PutPrincipalPermissionsBoundary", |request| Some((&request.policy, PolicyKind::Boundary));
+    DeletePrincipalPermissionsBoundaryRequest = "DeletePrincipalPermissionsBoundary";
+    CreateOrganizationRequest = "CreateOrganization";
+    DeleteOrganizationRequest = "DeleteOrganization";
+    ListOrganizationsRequest = "ListOrganizations";
+    AddAccountRequest = "AddAccount";
+    MoveAccountRequest = "MoveAccount";
+    RemoveAccountRequest = "RemoveAccount";
+    CreateOrganizationalUnitRequest = "CreateOrganizationalUnit";
+    DeleteOrganizationalUnitRequest = "DeleteOrganizationalUnit";
+    ListNodesRequest = "ListNodes";
+    PutControlPolicyRequest = "PutControlPolicy", |request| {
+        let kind: ControlKind = request.kind.parse().ok()?;
+        Some((&request.policy, kind.policy_kind()))
+    };
+    GetControlPolicyRequest = "GetControlPolicy";
+    DeleteControlPolicyRequest = "DeleteControlPolicy";
+    ListControlPoliciesRequest = "ListControlPolicies";
+    PutVpcEndpointRequest = "PutVpcEndpoint", |request| request.policy.as_deref().map(|text| (text, PolicyKind::VpcEndpoint));
+    GetVpcEndpointRequest = "GetVpcEndpoint";
+    DeleteVpcEndpointRequest = "DeleteVpcEndpoint";
+    ListVpcEndpointsRequest = "ListVpcEndpoints";
     AuthorizeRequest = "Authorize";
     ExplainRequest = "Explain";
     WhatIfRequest = "WhatIf";
@@ -471,6 +505,8 @@ headed! {
     JoinRequest = "Join";
     RemoveRequest = "Remove";
     RotateTokenEpochRequest = "RotateTokenEpoch";
+    UpdateSettingsRequest = "UpdateSettings";
+    GetSettingsRequest = "GetSettings";
 }
 
 /// The hash that binds an idempotency key to the request as sent: the operation, where it resolves, and every member

@@ -25,7 +25,7 @@ use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::wire::v1;
 
 /// The ARN of a user or a role: what the identity operations work on.
-fn user_or_role(text: &str) -> Result<PrincipalArn, Invalid> {
+pub(super) fn user_or_role(text: &str) -> Result<PrincipalArn, Invalid> {
     let arn = read_principal("arn", text)?;
     match arn.kind() {
         PrincipalKind::User { .. } | PrincipalKind::Role { .. } => Ok(arn),
@@ -279,6 +279,8 @@ impl From<Principal> for v1::Principal {
             born: _,
             tags,
             policies: _, // ListPrincipalPolicies and GetPrincipalPolicy tell them
+            boundary,
+            groups: _, // ListGroups tells them
         } = principal;
         Self {
             arn: arn.to_string(),
@@ -286,6 +288,7 @@ impl From<Principal> for v1::Principal {
             kind: kind.to_string(),
             created_at_ms: created_at.as_millis(),
             tags: tags_out(tags),
+            permissions_boundary: boundary.map(|policy| policy.text().to_string()),
         }
     }
 }
@@ -361,7 +364,13 @@ impl FromAnswer for v1::ListPrincipalsResponse {
         match answer {
             Answer::Principals(Paged { items, next }) => Ok(Self {
                 header: Some(header),
-                principals: items.into_iter().map(Into::into).collect(),
+                principals: items
+                    .into_iter()
+                    .map(|principal| v1::Principal {
+                        permissions_boundary: None,
+                        ..principal.into()
+                    })
+                    .collect(),
                 next_marker: next.map(|next| next.to_string()),
             }),
             _ => Err(Lacking),

@@ -7,11 +7,13 @@
 pub mod authorization;
 pub mod error;
 pub mod grants;
+pub mod groups;
 pub mod header;
 pub mod identity;
 pub mod insight;
 pub mod key_life;
 pub mod kms;
+pub mod organizations;
 pub mod shape;
 
 use std::sync::Arc;
@@ -63,7 +65,7 @@ impl Invalid {
 pub struct Drawn {
     /// The account of the caller: the owner of a new key. `None` for a caller without a place in any account.
     pub account: Option<AccountId>,
-    /// 32 random bytes, drawn for this change alone: the source of its one new id.
+    /// 32 random bytes, drawn for this change alone: the source of its new ids.
     pub entropy: [u8; 32],
 }
 
@@ -72,6 +74,15 @@ impl Drawn {
         let mut half = [0; 16];
         for (to, from) in half.iter_mut().zip(self.entropy) {
             *to = from;
+        }
+        half
+    }
+
+    /// The other half, for a change that makes two things.
+    fn other16(&self) -> [u8; 16] {
+        let mut half = [0; 16];
+        for (to, from) in half.iter_mut().zip(self.entropy.iter().skip(16)) {
+            *to = *from;
         }
         half
     }

@@ -131,6 +131,10 @@ pub const PRINCIPAL_ARN: Text = patterned(
     "^[\\w+=,.@:/-]+$",
     is_principal,
 );
+/// A group's ARN, with room for the longest path.
+pub const GROUP_ARN: Text = patterned(20, limits::GROUP_ARN_MAX, "^[\\w+=,.@:/-]+$", is_principal);
+/// Organizations `OrganizationalUnitName` and `PolicyName`.
+pub const CONTROL_POLICY_NAME: Text = text(1, limits::ORGANIZATION_NAME_CHARS_MAX);
 /// Ours: an account's display name.
 pub const ACCOUNT_NAME: Text = text(0, limits::ACCOUNT_NAME_CHARS_MAX);
 /// Ours: an idempotency key.

@@ -2,6 +2,7 @@
 //!
 //! Imports domain's op.
 
+use super::command_sources::*;
 use super::facts::{SettingsRow, TermRow};
 use super::row::{Blob, Members, Pairs, Str, Text, numbered, row};
 use crate::domain::ids::{KeyArn, KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId};
@@ -40,6 +41,26 @@ numbered! {
         34 = ReplicateKey(command: ReplicateKeyRow),
         35 = UpdatePrimaryRegion(command: UpdatePrimaryRegionRow),
         36 = UpdateAlias(command: UpdateAliasRow),
+        50 = CreateGroup(command: CreateGroupRow),
+        51 = DeleteGroup(command: DeleteGroupRow),
+        52 = AddUserToGroup(command: AddUserToGroupRow),
+        53 = RemoveUserFromGroup(command: RemoveUserFromGroupRow),
+        54 = PutGroupPolicy(command: PutGroupPolicyRow),
+        55 = DeleteGroupPolicy(command: DeleteGroupPolicyRow),
+        56 = PutPrincipalPermissionsBoundary(command: PutPrincipalPermissionsBoundaryRow),
+        57 = DeletePrincipalPermissionsBoundary(command: DeletePrincipalPermissionsBoundaryRow),
+        58 = UpdateSettings(command: UpdateSettingsRow),
+        80 = CreateOrganization(command: CreateOrganizationRow),
+        81 = DeleteOrganization(command: DeleteOrganizationRow),
+        82 = CreateOrganizationalUnit(command: CreateOrganizationalUnitRow),
+        83 = DeleteOrganizationalUnit(command: DeleteOrganizationalUnitRow),
+        84 = AddAccount(command: AddAccountRow),
+        85 = MoveAccount(command: MoveAccountRow),
+        86 = RemoveAccount(command: RemoveAccountRow),
+        87 = PutControlPolicy(command: PutControlPolicyRow),
+        88 = DeleteControlPolicy(command: DeleteControlPolicyRow),
+        89 = PutVpcEndpoint(command: PutVpcEndpointRow),
+        90 = DeleteVpcEndpoint(command: DeleteVpcEndpointRow),
         60 = Consume(command: ConsumeRow),
         61 = ExpireGrants(command: ExpireGrantsRow),
     }

@@ -6,19 +6,28 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Malformed;
-use super::policy::{IdentityPolicyText, KeyPolicyText};
-use super::row::{Blob, Pairs, Shared, Stored, Str, Text, numbered, row};
-use crate::domain::ids::{AliasArn, Arn, KeyArn, PrincipalArn, ServicePrincipal, UniqueId};
+use super::policy::{
+    BoundaryText, EndpointPolicyText, IdentityPolicyText, KeyPolicyText, ResourceControlText,
+    ServiceControlText,
+};
+use super::row::{Blob, Members, Pairs, Shared, Stored, Str, Text, numbered, row};
+use crate::domain::ids::{
+    AliasArn, Arn, GroupArn, KeyArn, NodeId, OrganizationId, PrincipalArn, ServicePrincipal,
+    UniqueId, VpcEndpointId, VpcId,
+};
+use crate::domain::policy::Profile;
 use crate::domain::state::alias::Alias;
 use crate::domain::state::fact::Fact;
 use crate::domain::state::grant::{
     ContextConstraint, Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
     Term,
 };
+use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
     Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
+use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
 use crate::domain::state::token_epoch::TokenEpoch;
@@ -33,6 +42,10 @@ numbered! {
         6 = Grant(grant: Shared<GrantRow>),
         7 = Idempotency(record: Shared<IdempotencyRecordRow>),
         30 = DyingKey(key: Shared<KeyRow>),
+        50 = Group(group: Shared<GroupRow>),
+        51 = Organization(organization: Shared<OrganizationRow>),
+        52 = Node(node: Shared<NodeRow>),
+        53 = VpcEndpoint(endpoint: Shared<VpcEndpointRow>),
     }
 }
 
@@ -41,6 +54,8 @@ row! {
         max_staleness_ms: u64,
         clock_rate_permille: u32,
         grants_per_key_max: u32,
+        profile: Text<Profile>,
+        grants_per_principal_max: Option<u32>,
     }
 }
 
@@ -62,6 +77,52 @@ row! {
         born: u64,
         tags: Pairs<Str, Str>,
         policies: Pairs<Str, IdentityPolicyText>,
+        boundary: Option<BoundaryText>,
+        groups: Members<Text<GroupArn>>,
+    }
+}
+
+row! {
+    GroupRow: Group {
+        arn: Text<GroupArn>,
+        unique_id: Text<UniqueId>,
+        created_at: u64,
+        born: u64,
+        policies: Pairs<Str, IdentityPolicyText>,
+    }
+}
+
+row! {
+    OrganizationRow: Organization {
+        id: Text<OrganizationId>,
+        management: u64,
+        root: Text<NodeId>,
+        created_at: u64,
+        born: u64,
+    }
+}
+
+row! {
+    NodeRow: Node {
+        id: Text<NodeId>,
+        organization: Text<OrganizationId>,
+        parent: Option<Text<NodeId>>,
+        name: Str,
+        created_at: u64,
+        born: u64,
+        service_control: Vec<(Str, ServiceControlText)>,
+        resource_control: Vec<(Str, ResourceControlText)>,
+    }
+}
+
+row! {
+    VpcEndpointRow: VpcEndpoint {
+        id: Text<VpcEndpointId>,
+        vpc: Text<VpcId>,
+        account: u64,
+        policy: Option<EndpointPolicyText>,
+        created_at: u64,
+        born: u64,
     }
 }
 
@@ -214,6 +275,9 @@ numbered! {
             id: [u8; 32],
             depends_on: u64,
         },
+        50 = Group(group: Shared<GroupRow>),
+        51 = Organization(organization: Shared<OrganizationRow>),
+        52 = Node(node: Shared<NodeRow>),
         60 = Consumed(consumed: ConsumedRow),
     }
 }

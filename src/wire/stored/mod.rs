@@ -13,6 +13,7 @@
 
 mod caller;
 mod command;
+mod command_sources;
 mod decision;
 mod entry;
 mod error;

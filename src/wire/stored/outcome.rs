@@ -3,7 +3,9 @@
 //! Imports domain's op.
 
 use super::decision::DecisionRow;
-use super::facts::{AccountRow, ConsumedRow, GrantRow, KeyRow, PrincipalRow};
+use super::facts::{
+    AccountRow, ConsumedRow, GrantRow, GroupRow, KeyRow, NodeRow, OrganizationRow, PrincipalRow,
+};
 use super::row::{Str, Text, numbered, row};
 use crate::domain::ids::KeyArn;
 use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection, RelatedKeys};
@@ -25,6 +27,9 @@ numbered! {
         3 = Principal(principal: PrincipalRow),
         4 = Key(key: KeyDescriptionRow),
         5 = Grant(grant: CreatedGrantRow),
+        50 = Group(group: GroupRow),
+        51 = Organization(organization: OrganizationRow),
+        52 = Node(node: NodeRow),
         60 = Consumed(consumed: ConsumedRow),
     }
 }

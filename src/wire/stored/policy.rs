@@ -37,6 +37,14 @@ policy_texts! {
     KeyPolicyText: PolicyKind::Key;
     /// A policy of a user or role.
     IdentityPolicyText: PolicyKind::Identity;
+    /// A permissions boundary.
+    BoundaryText: PolicyKind::Boundary;
+    /// A service control policy.
+    ServiceControlText: PolicyKind::ServiceControl;
+    /// A resource control policy.
+    ResourceControlText: PolicyKind::ResourceControl;
+    /// The policy of a VPC endpoint.
+    EndpointPolicyText: PolicyKind::VpcEndpoint;
     /// The policy of a session.
     SessionPolicyText: PolicyKind::Session;
 }

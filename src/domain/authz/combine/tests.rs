@@ -185,17 +185,27 @@ impl World {
             .iter()
             .map(|s| policy(std::slice::from_ref(s), PolicyKind::Session))
             .collect();
-        let levels = |levels: &[Vec<String>], kind: PolicyKind| -> Vec<Vec<Arc<Policy>>> {
-            levels
-                .iter()
-                .map(|level| {
-                    level
-                        .iter()
-                        .map(|s| policy(std::slice::from_ref(s), kind))
-                        .collect()
-                })
-                .collect()
-        };
+        let read =
+            |levels: &[Vec<String>], kind: PolicyKind| -> Vec<Vec<(Arc<str>, Arc<Policy>)>> {
+                levels
+                    .iter()
+                    .map(|level| {
+                        level
+                            .iter()
+                            .map(|s| ("".into(), policy(std::slice::from_ref(s), kind)))
+                            .collect()
+                    })
+                    .collect()
+            };
+        let service_control = read(&self.service_control, PolicyKind::ServiceControl);
+        let resource_control = read(&self.resource_control, PolicyKind::ResourceControl);
+        fn levels(read: &[Vec<(Arc<str>, Arc<Policy>)>]) -> Vec<Level<'_>> {
+            let level = |policies| Level {
+                node: None,
+                policies,
+            };
+            read.iter().map(|policies| level(&**policies)).collect()
+        }
         let endpoint = self
             .endpoint
             .clone()
@@ -236,13 +246,15 @@ impl World {
             },
             resource: Some(&self.resource),
             object,
-            identity: identity
-                .iter()
-                .map(|policy| NamedPolicy { name: None, policy }),
+            identity: identity.iter().map(|policy| NamedPolicy {
+                name: None,
+                group: None,
+                policy,
+            }),
             boundary: boundary.as_deref(),
             session: &session_policies,
-            service_control: &levels(&self.service_control, PolicyKind::ServiceControl),
-            resource_control: &levels(&self.resource_control, PolicyKind::ResourceControl),
+            service_control: &levels(&service_control),
+            resource_control: &levels(&resource_control),
             endpoint: endpoint.as_deref(),
             grants: self.grants.iter(),
             encryption_context: &self.encryption_context,

@@ -103,7 +103,7 @@ impl<'e> Scene<'e> {
         for named in &identity {
             put(
                 Source::IdentityPolicy,
-                named.name.cloned(),
+                named.shown().shown(),
                 named.policy,
                 None,
                 0,
@@ -743,10 +743,11 @@ impl<'e> Scene<'e> {
 fn levels<'e>(
     levels: crate::domain::authz::combine::Levels<'e>,
 ) -> impl Iterator<Item = (usize, Option<Arc<str>>, &'e Policy)> {
-    levels
-        .iter()
-        .enumerate()
-        .flat_map(|(n, level)| level.iter().map(move |policy| (n, None, &**policy)))
+    levels.iter().enumerate().flat_map(|(n, level)| {
+        level
+            .named()
+            .map(move |(name, policy)| (n, name.shown(), policy))
+    })
 }
 
 fn section(

@@ -687,7 +687,11 @@ fn decide(scene: &Scene<'_>, tries: &[Try<'_>]) -> Decision {
         .identity
         .iter()
         .copied()
-        .chain(added(Source::IdentityPolicy).map(|policy| NamedPolicy { name: None, policy }))
+        .chain(added(Source::IdentityPolicy).map(|policy| NamedPolicy {
+            name: None,
+            group: None,
+            policy,
+        }))
         .collect();
     let mut evidence = scene.evidence.with(identity.into_iter(), grants.iter());
     evidence.ask.context = &context;

@@ -12,17 +12,19 @@ use crate::domain::op::{
     CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output, Rejection, RelatedKeys,
     Scope, Semantics,
 };
-use crate::domain::policy::{Policy, PolicyKind};
+use crate::domain::policy::{Policy, PolicyKind, Profile};
 use crate::domain::state::alias::Alias;
 use crate::domain::state::fact::{Fact, Header};
 use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
     Term,
 };
+use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::key::{
     Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
+use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
 use crate::domain::state::token_epoch::TokenEpoch;
@@ -35,6 +37,9 @@ const KEY: &str = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-
 const USER: &str = "arn:aws:iam::111122223333:user/eng/alice";
 const ROLE: &str = "arn:aws:iam::111122223333:role/app/backend";
 const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/backend/blue";
+const UNIT: &str = "ou-ab12cd34-0123456789abcdef";
+const GROUP: &str = "arn:aws:iam::111122223333:group/eng/readers";
+const ENDPOINT_POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}}"#;
 const KEY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"root","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}]}"#;
 const IDENTITY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}}"#;
 
@@ -74,6 +79,8 @@ fn settings() -> Settings {
         max_staleness_ms: 1_000,
         clock_rate_permille: 10,
         grants_per_key_max: 50_000,
+        profile: Profile::Legacy2020,
+        grants_per_principal_max: Some(500),
     }
 }
 
@@ -288,6 +295,151 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
             }),
         ),
         (
+            "create-group",
+            Command::CreateGroup(op::create_group::CreateGroup {
+                arn: id(GROUP),
+                unique_id: UniqueId::of_new_group(&[9; 16]),
+            }),
+        ),
+        (
+            "delete-group",
+            Command::DeleteGroup(op::delete_group::DeleteGroup { arn: id(GROUP) }),
+        ),
+        (
+            "add-user-to-group",
+            Command::AddUserToGroup(op::add_user_to_group::AddUserToGroup {
+                group: id(GROUP),
+                user: id(USER),
+            }),
+        ),
+        (
+            "remove-user-from-group",
+            Command::RemoveUserFromGroup(op::remove_user_from_group::RemoveUserFromGroup {
+                group: id(GROUP),
+                user: id(USER),
+            }),
+        ),
+        (
+            "put-group-policy",
+            Command::PutGroupPolicy(op::put_group_policy::PutGroupPolicy {
+                arn: id(GROUP),
+                name: "decrypt".into(),
+                policy: IDENTITY_POLICY.into(),
+            }),
+        ),
+        (
+            "delete-group-policy",
+            Command::DeleteGroupPolicy(op::delete_group_policy::DeleteGroupPolicy {
+                arn: id(GROUP),
+                name: "decrypt".into(),
+            }),
+        ),
+        (
+            "put-boundary",
+            Command::PutPrincipalPermissionsBoundary(
+                op::put_principal_permissions_boundary::PutPrincipalPermissionsBoundary {
+                    arn: id(ROLE),
+                    policy: IDENTITY_POLICY.into(),
+                },
+            ),
+        ),
+        (
+            "delete-boundary",
+            Command::DeletePrincipalPermissionsBoundary(
+                op::delete_principal_permissions_boundary::DeletePrincipalPermissionsBoundary {
+                    arn: id(ROLE),
+                },
+            ),
+        ),
+        (
+            "update-settings",
+            Command::UpdateSettings(op::update_settings::UpdateSettings {
+                profile: Some(Profile::Legacy2020),
+                grants_per_key_max: Some(1_000),
+                grants_per_principal_max: Some(0),
+            }),
+        ),
+        (
+            "create-organization",
+            Command::CreateOrganization(op::create_organization::CreateOrganization {
+                id: id("o-a1b2c3d4e5"),
+                root: id("r-ab12cd34"),
+                management: account(),
+            }),
+        ),
+        (
+            "delete-organization",
+            Command::DeleteOrganization(op::delete_organization::DeleteOrganization {
+                id: id("o-a1b2c3d4e5"),
+            }),
+        ),
+        (
+            "create-organizational-unit",
+            Command::CreateOrganizationalUnit(
+                op::create_organizational_unit::CreateOrganizationalUnit {
+                    id: id(UNIT),
+                    parent: id("r-ab12cd34"),
+                    name: "Payments".into(),
+                },
+            ),
+        ),
+        (
+            "delete-organizational-unit",
+            Command::DeleteOrganizationalUnit(
+                op::delete_organizational_unit::DeleteOrganizationalUnit { id: id(UNIT) },
+            ),
+        ),
+        (
+            "add-account",
+            Command::AddAccount(op::add_account::AddAccount {
+                account: account(),
+                parent: id(UNIT),
+            }),
+        ),
+        (
+            "move-account",
+            Command::MoveAccount(op::move_account::MoveAccount {
+                account: account(),
+                parent: id("r-ab12cd34"),
+            }),
+        ),
+        (
+            "remove-account",
+            Command::RemoveAccount(op::remove_account::RemoveAccount { account: account() }),
+        ),
+        (
+            "put-control-policy",
+            Command::PutControlPolicy(op::put_control_policy::PutControlPolicy {
+                node: id(UNIT),
+                kind: ControlKind::Service,
+                name: "only-kms".into(),
+                policy: IDENTITY_POLICY.into(),
+            }),
+        ),
+        (
+            "delete-control-policy",
+            Command::DeleteControlPolicy(op::delete_control_policy::DeleteControlPolicy {
+                node: id("111122223333"),
+                kind: ControlKind::Resource,
+                name: "everyone".into(),
+            }),
+        ),
+        (
+            "put-vpc-endpoint",
+            Command::PutVpcEndpoint(op::put_vpc_endpoint::PutVpcEndpoint {
+                id: id("vpce-0a1b2c3d"),
+                vpc: id("vpc-0a1b2c3d"),
+                account: account(),
+                policy: Some(ENDPOINT_POLICY.into()),
+            }),
+        ),
+        (
+            "delete-vpc-endpoint",
+            Command::DeleteVpcEndpoint(op::delete_vpc_endpoint::DeleteVpcEndpoint {
+                id: id("vpce-0a1b2c3d"),
+            }),
+        ),
+        (
             "consume",
             Command::Consume(op::consume::Consume {
                 key: id(KEY),
@@ -466,6 +618,77 @@ pub(super) fn principal() -> Principal {
             policy(IDENTITY_POLICY, PolicyKind::Identity),
         )]
         .into(),
+        boundary: Some(policy(IDENTITY_POLICY, PolicyKind::Boundary)),
+        groups: [id(GROUP)].into(),
+    }
+}
+
+/// A group with a policy.
+pub(super) fn group() -> Group {
+    Group {
+        arn: id(GROUP),
+        unique_id: UniqueId::of_new_group(&[9; 16]),
+        created_at: Timestamp::from_millis(1_795_311_500_000),
+        born: Revision(4),
+        policies: [(
+            "decrypt".into(),
+            policy(IDENTITY_POLICY, PolicyKind::Identity),
+        )]
+        .into(),
+    }
+}
+
+/// An organization of one account.
+pub(super) fn organization() -> Organization {
+    Organization {
+        id: id("o-a1b2c3d4e5"),
+        management: account(),
+        root: id("r-ab12cd34"),
+        created_at: Timestamp::from_millis(1_795_311_200_000),
+        born: Revision(3),
+    }
+}
+
+/// The root of [`organization`], with a policy of each kind.
+pub(super) fn root_node() -> Node {
+    Node {
+        id: id("r-ab12cd34"),
+        organization: id("o-a1b2c3d4e5"),
+        parent: None,
+        name: "Root".into(),
+        created_at: Timestamp::from_millis(1_795_311_200_000),
+        born: Revision(3),
+        service_control: vec![(
+            "only-kms".into(),
+            policy(IDENTITY_POLICY, PolicyKind::ServiceControl),
+        )],
+        resource_control: vec![(
+            "everyone".into(),
+            policy(ENDPOINT_POLICY, PolicyKind::ResourceControl),
+        )],
+    }
+}
+
+fn account_node() -> Node {
+    Node {
+        id: id("111122223333"),
+        parent: Some(id("r-ab12cd34")),
+        name: "".into(),
+        service_control: Vec::new(),
+        resource_control: Vec::new(),
+        ..root_node()
+    }
+}
+
+/// A VPC endpoint with a policy.
+pub(super) fn endpoint() -> VpcEndpoint {
+    VpcEndpoint {
+        id: id("vpce-0a1b2c3d"),
+        vpc: id("vpc-0a1b2c3d"),
+        account: account(),
+        policy: Some(policy(ENDPOINT_POLICY, PolicyKind::VpcEndpoint)),
+        created_at: Timestamp::from_millis(1_795_311_300_000),
+        born: Revision(3),
     }
 }
 
@@ -490,6 +713,9 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
         ("done", Ok(Output::Done)),
         ("account", Ok(Output::Account(account_fact()))),
         ("principal", Ok(Output::Principal(principal()))),
+        ("group", Ok(Output::Group(group()))),
+        ("organization", Ok(Output::Organization(organization()))),
+        ("node", Ok(Output::Node(root_node()))),
         (
             "key",
             Ok(Output::Key(KeyDescription {
@@ -541,6 +767,11 @@ pub(super) fn facts() -> Vec<Fact> {
         epoch(1, &[], Some(Revision(2))),
         epoch(2, &[1, 2, 3], None),
         Fact::Account(Arc::new(account_fact())),
+        Fact::Organization(Arc::new(organization())),
+        Fact::Node(Arc::new(root_node())),
+        Fact::Node(Arc::new(account_node())),
+        Fact::VpcEndpoint(Arc::new(endpoint())),
+        Fact::Group(Arc::new(group())),
         Fact::Principal(Arc::new(principal())),
         Fact::Key(Arc::new(key())),
         Fact::DyingKey(Arc::new(dying_key())),
@@ -562,6 +793,9 @@ pub(super) fn facts() -> Vec<Fact> {
                 depends_on: Revision(7),
             },
         ),
+        record(45, Effect::Group(Arc::new(group()))),
+        record(46, Effect::Organization(Arc::new(organization()))),
+        record(47, Effect::Node(Arc::new(root_node()))),
         record(60, Effect::Consumed(consumed())),
     ]
 }

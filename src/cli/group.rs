@@ -1,0 +1,249 @@
+//! `grantd group`: groups of users.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::common::{Common, Fallback, Paging};
+use super::error::CliError;
+use super::input::read_policy;
+use super::output::{Shown, object, time};
+use crate::client::api;
+
+/// Groups of users. They are named by their ARNs, as arn:aws:iam::111122223333:group/Readers. A group is never a caller.
+#[derive(Subcommand, Debug)]
+pub enum GroupCommand {
+    /// Make a group.
+    Create {
+        /// ARN of the group.
+        arn: String,
+    },
+    /// Show a group and its members.
+    Get {
+        /// ARN of the group.
+        arn: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// List groups.
+    List {
+        /// Only those that this user is in.
+        #[arg(long, value_name = "ARN")]
+        user: Option<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
+    /// Delete a group that has neither members nor policies.
+    Delete {
+        /// ARN of the group.
+        arn: String,
+    },
+    /// Make users members.
+    Add {
+        /// ARN of the group.
+        arn: String,
+        /// ARNs of the users.
+        #[arg(required = true)]
+        user: Vec<String>,
+    },
+    /// End the membership of users.
+    Remove {
+        /// ARN of the group.
+        arn: String,
+        /// ARNs of the users.
+        #[arg(required = true)]
+        user: Vec<String>,
+    },
+    /// Give a policy, which every member has; one of the same name is replaced.
+    PutPolicy {
+        /// ARN of the group.
+        arn: String,
+        /// The policy's name.
+        name: String,
+        /// File of the JSON text, `-` for standard input, or the text itself.
+        policy: String,
+    },
+    /// Show a policy.
+    GetPolicy {
+        /// ARN of the group.
+        arn: String,
+        /// The policy's name.
+        name: String,
+    },
+    /// Take a policy away.
+    DeletePolicy {
+        /// ARN of the group.
+        arn: String,
+        /// The policy's name.
+        name: String,
+    },
+    /// List the names of the policies.
+    ListPolicies {
+        /// ARN of the group.
+        arn: String,
+        #[command(flatten)]
+        paging: Paging,
+    },
+}
+
+pub(super) async fn run(common: &Common, command: &GroupCommand) -> Result<Shown, CliError> {
+    let client = common.client(Fallback::None)?;
+    match command {
+        GroupCommand::Create { arn } => {
+            let request = api::CreateGroupRequest {
+                header: None,
+                arn: arn.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            let group = answer.group.as_ref().map_or(Value::Null, show);
+            Ok(Shown::answer(
+                object([("Group", group)]),
+                answer.header.as_ref(),
+            ))
+        }
+        GroupCommand::Get { arn, paging } => {
+            let mut pages = paging.pages();
+            let mut users = Vec::new();
+            loop {
+                let request = api::GetGroupRequest {
+                    header: None,
+                    arn: arn.clone(),
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                users.extend(answer.users);
+                if !pages.turn(answer.next_marker) {
+                    let group = answer.group.as_ref().map_or(Value::Null, show);
+                    let value = object([("Group", group), ("Users", json!(users)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+        GroupCommand::List { user, paging } => {
+            let mut pages = paging.pages();
+            let mut groups = Vec::new();
+            loop {
+                let page = Some(pages.page());
+                let (found, next, header) = match user {
+                    None => {
+                        let request = api::ListGroupsRequest { header: None, page };
+                        let answer = client.call(request).await?.answer;
+                        (answer.groups, answer.next_marker, answer.header)
+                    }
+                    Some(user) => {
+                        let request = api::ListGroupsForUserRequest {
+                            header: None,
+                            user: user.clone(),
+                            page,
+                        };
+                        let answer = client.call(request).await?.answer;
+                        (answer.groups, answer.next_marker, answer.header)
+                    }
+                };
+                groups.extend(found.iter().map(show));
+                if !pages.turn(next) {
+                    let value = object([("Groups", Value::Array(groups)), pages.marker()]);
+                    return Ok(Shown::answer(value, header.as_ref()));
+                }
+            }
+        }
+        GroupCommand::Delete { arn } => {
+            let request = api::DeleteGroupRequest {
+                header: None,
+                arn: arn.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        GroupCommand::Add { arn, user } => {
+            let mut header = None;
+            for user in user {
+                let request = api::AddUserToGroupRequest {
+                    header: None,
+                    group: arn.clone(),
+                    user: user.clone(),
+                };
+                header = client.call(request).await?.answer.header;
+            }
+            Ok(Shown::answer(json!({}), header.as_ref()))
+        }
+        GroupCommand::Remove { arn, user } => {
+            let mut header = None;
+            for user in user {
+                let request = api::RemoveUserFromGroupRequest {
+                    header: None,
+                    group: arn.clone(),
+                    user: user.clone(),
+                };
+                header = client.call(request).await?.answer.header;
+            }
+            Ok(Shown::answer(json!({}), header.as_ref()))
+        }
+        GroupCommand::PutPolicy { arn, name, policy } => {
+            let policy = read_policy(policy)?;
+            let request = api::PutGroupPolicyRequest {
+                header: None,
+                arn: arn.clone(),
+                policy_name: name.clone(),
+                policy: policy.text.clone(),
+            };
+            let answer = client
+                .call(request)
+                .await
+                .map_err(|e| policy.explain(e))?
+                .answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        GroupCommand::GetPolicy { arn, name } => {
+            let request = api::GetGroupPolicyRequest {
+                header: None,
+                arn: arn.clone(),
+                policy_name: name.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            let value = object([
+                ("PolicyName", json!(answer.policy_name)),
+                ("Policy", json!(answer.policy)),
+            ]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        GroupCommand::DeletePolicy { arn, name } => {
+            let request = api::DeleteGroupPolicyRequest {
+                header: None,
+                arn: arn.clone(),
+                policy_name: name.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        GroupCommand::ListPolicies { arn, paging } => {
+            let mut pages = paging.pages();
+            let mut names = Vec::new();
+            loop {
+                let request = api::ListGroupPoliciesRequest {
+                    header: None,
+                    arn: arn.clone(),
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                names.extend(answer.policy_names);
+                if !pages.turn(answer.next_marker) {
+                    let value = object([("PolicyNames", json!(names)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
+        }
+    }
+}
+
+fn show(group: &api::Group) -> Value {
+    let api::Group {
+        arn,
+        unique_id,
+        created_at_ms,
+    } = group;
+    object([
+        ("Arn", json!(arn)),
+        ("UniqueId", json!(unique_id)),
+        ("CreateDate", time(*created_at_ms)),
+    ])
+}

@@ -1,0 +1,142 @@
+//! `UpdateSettings`: changes replicated settings; for the operator alone.
+
+use super::context::{Change, Context};
+use super::refusal::{Said, bad_member, refusals};
+use super::{Event, Output};
+use crate::domain::authz::{Allowed, Denied, require_operator};
+use crate::domain::limits::GRANTS_PER_KEY_MAX;
+use crate::domain::policy::Profile;
+use crate::domain::state::State;
+use crate::domain::state::settings::Settings;
+
+/// Changes replicated settings: what is absent stays. The staleness bound and the clock rate are not among them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct UpdateSettings {
+    /// How policy variables without a value are taken (C-12).
+    pub profile: Option<Profile>,
+    /// The quota of grants of a customer managed key (G-19). Keys that have more keep theirs.
+    pub grants_per_key_max: Option<u32>,
+    /// The quota of grants of one grantee on one key (G-19); 0: none.
+    pub grants_per_principal_max: Option<u32>,
+}
+
+refusals! {
+    /// Why UpdateSettings is refused, in the order of its checks.
+    Refusal {
+        /// A quota that cannot be.
+        Shape(Said),
+        /// It is for the operator.
+        Denied(Denied),
+    }
+}
+
+impl Change for UpdateSettings {
+    type Refusal = Refusal;
+    type Plan = Settings;
+
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Settings), Refusal> {
+        let quota = |value: Option<u32>, least: u32, path: &str| match value {
+            Some(value) if !(least..=GRANTS_PER_KEY_MAX).contains(&value) => {
+                let must = format!("have value between {least} and {GRANTS_PER_KEY_MAX}");
+                Err(Refusal::Shape(bad_member(value, path, must)))
+            }
+            _ => Ok(()),
+        };
+        quota(self.grants_per_key_max, 1, "grantsPerKeyMax")?;
+        quota(self.grants_per_principal_max, 0, "grantsPerPrincipalMax")?;
+        let allowed = require_operator(cx.caller, "grantd:UpdateSettings")?;
+        let now = *cx.state.settings();
+        let settings = Settings {
+            profile: self.profile.unwrap_or(now.profile),
+            grants_per_key_max: self.grants_per_key_max.unwrap_or(now.grants_per_key_max),
+            grants_per_principal_max: match self.grants_per_principal_max {
+                None => now.grants_per_principal_max,
+                Some(0) => None,
+                some => some,
+            },
+            ..now
+        };
+        Ok((allowed, settings))
+    }
+
+    fn enact(settings: Settings, state: &mut State) -> (Output, Vec<Event>) {
+        state.put_settings(settings);
+        (Output::Done, vec![Event::SettingsChanged])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::op::Command;
+    use crate::domain::op::testing::{ADMIN, BOB, Cluster, caller, check_rows};
+
+    fn update(change: impl FnOnce(&mut UpdateSettings)) -> Command {
+        let mut command = UpdateSettings::default();
+        change(&mut command);
+        Command::UpdateSettings(command)
+    }
+
+    #[test]
+    fn update_settings_refuses_in_the_order_of_its_checks() {
+        let cluster = Cluster::new();
+        check_rows(vec![
+            (
+                "no grants at all, not the operator",
+                cluster.refusal(ADMIN, update(|c| c.grants_per_key_max = Some(0))),
+                "ValidationException",
+                "at 'grantsPerKeyMax'",
+            ),
+            (
+                "more than a key can have",
+                cluster.refusal(ADMIN, update(|c| c.grants_per_principal_max = Some(50_001))),
+                "ValidationException",
+                "at 'grantsPerPrincipalMax'",
+            ),
+            (
+                "not the operator",
+                cluster.refusal(ADMIN, update(|_| ())),
+                "AccessDeniedException",
+                "operator",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn settings_change_one_by_one() {
+        let mut cluster = Cluster::new();
+        let before = *cluster.state.settings();
+        cluster.done("operator", update(|c| c.grants_per_key_max = Some(7)));
+        cluster.done("operator", update(|c| c.grants_per_principal_max = Some(5)));
+        let expected = Settings {
+            grants_per_key_max: 7,
+            grants_per_principal_max: Some(5),
+            ..before
+        };
+        assert_eq!(*cluster.state.settings(), expected);
+        cluster.done("operator", update(|c| c.grants_per_principal_max = Some(0)));
+        assert_eq!(cluster.state.settings().grants_per_principal_max, None);
+    }
+
+    /// C-12: with the rules of 2020 a Deny that holds a variable without a value does not act; with today's it does.
+    #[test]
+    fn profile_of_2020_skips_a_statement_with_a_null_variable() {
+        let mut cluster = Cluster::new();
+        cluster.put_policy(
+            BOB,
+            r#"{"Version":"2012-10-17","Statement":[
+            {"Effect":"Allow","Action":"kms:*","Resource":"*"},
+            {"Effect":"Deny","Action":"kms:DescribeKey","Resource":"*",
+             "Condition":{"StringNotEquals":{"kms:RequestAlias":"alias/${aws:PrincipalTag/Project}"}}}]}"#,
+        );
+        let may = |cluster: &Cluster| cluster.decision(&caller(BOB), "kms:DescribeKey").is_allow();
+        assert!(!may(&cluster));
+        cluster.done(
+            "operator",
+            update(|c| c.profile = Some(Profile::Legacy2020)),
+        );
+        assert!(may(&cluster));
+        cluster.done("operator", update(|c| c.profile = Some(Profile::Current)));
+        assert!(!may(&cluster));
+    }
+}

@@ -1,0 +1,581 @@
+//! Organizations, VPC endpoints, and the replicated settings.
+
+use std::str::FromStr;
+
+use super::kms::done;
+use super::shape::{self, Violations};
+use super::{
+    Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
+    page,
+};
+use crate::domain::ids::{AccountId, NodeId, OrganizationId, ParseIdError};
+use crate::domain::op::add_account::AddAccount;
+use crate::domain::op::create_organization::CreateOrganization;
+use crate::domain::op::create_organizational_unit::CreateOrganizationalUnit;
+use crate::domain::op::delete_control_policy::DeleteControlPolicy;
+use crate::domain::op::delete_organization::DeleteOrganization;
+use crate::domain::op::delete_organizational_unit::DeleteOrganizationalUnit;
+use crate::domain::op::delete_vpc_endpoint::DeleteVpcEndpoint;
+use crate::domain::op::get_control_policy::GetControlPolicy;
+use crate::domain::op::get_settings::GetSettings;
+use crate::domain::op::get_vpc_endpoint::GetVpcEndpoint;
+use crate::domain::op::list_control_policies::ListControlPolicies;
+use crate::domain::op::list_nodes::ListNodes;
+use crate::domain::op::list_organizations::ListOrganizations;
+use crate::domain::op::list_vpc_endpoints::ListVpcEndpoints;
+use crate::domain::op::move_account::MoveAccount;
+use crate::domain::op::put_control_policy::PutControlPolicy;
+use crate::domain::op::put_vpc_endpoint::PutVpcEndpoint;
+use crate::domain::op::remove_account::RemoveAccount;
+use crate::domain::op::update_settings::UpdateSettings;
+use crate::domain::op::{Answer, Command, Output, Paged, Query, Scope};
+use crate::domain::policy::Profile;
+use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
+use crate::domain::state::settings::Settings;
+use crate::wire::v1;
+
+/// An id of any kind, its fault told with where it stood.
+fn id<T: FromStr<Err = ParseIdError>>(path: &str, text: &str) -> Result<T, Invalid> {
+    text.parse()
+        .map_err(|error| Invalid::validation(format!("{path}: {error}")))
+}
+
+fn account(text: &str) -> Result<AccountId, Invalid> {
+    let mut violations = Violations::new();
+    violations.text("accountId", text, shape::ACCOUNT_ID);
+    violations.finish()?;
+    id("accountId", text)
+}
+
+fn page_shape(sent: Option<&v1::Page>) -> Result<(), Invalid> {
+    let mut violations = Violations::new();
+    violations.page(sent);
+    violations.finish()
+}
+
+/// The kind of a control policy; its name and text are checked on the way.
+fn control(
+    kind: &str,
+    policy_name: Option<&str>,
+    policy: Option<&str>,
+) -> Result<ControlKind, Invalid> {
+    let mut violations = Violations::new();
+    let kind = violations.member("kind", kind, ControlKind::ALL, ControlKind::as_str);
+    violations.optional("policyName", policy_name, shape::CONTROL_POLICY_NAME);
+    violations.optional("policy", policy, shape::POLICY);
+    violations.finish()?;
+    kind.ok_or_else(|| Invalid::validation("kind is of no known value"))
+}
+
+impl IntoChange for v1::CreateOrganizationRequest {
+    fn into_change(self, _: &Scope, drawn: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            organization_id,
+            management_account_id,
+        } = self;
+        Ok(Change::of(Command::CreateOrganization(
+            CreateOrganization {
+                id: match organization_id {
+                    Some(text) => id("organizationId", &text)?,
+                    None => OrganizationId::of_new(&drawn.entropy16()),
+                },
+                root: NodeId::of_new_root(&drawn.other16()),
+                management: account(&management_account_id)?,
+            },
+        )))
+    }
+}
+
+impl IntoChange for v1::DeleteOrganizationRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            organization_id,
+        } = self;
+        let id = id("organizationId", &organization_id)?;
+        Ok(Change::of(Command::DeleteOrganization(
+            DeleteOrganization { id },
+        )))
+    }
+}
+
+impl IntoChange for v1::AddAccountRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            account_id,
+            parent_id,
+        } = self;
+        Ok(Change::of(Command::AddAccount(AddAccount {
+            account: account(&account_id)?,
+            parent: id("parentId", &parent_id)?,
+        })))
+    }
+}
+
+impl IntoChange for v1::MoveAccountRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            account_id,
+            parent_id,
+        } = self;
+        Ok(Change::of(Command::MoveAccount(MoveAccount {
+            account: account(&account_id)?,
+            parent: id("parentId", &parent_id)?,
+        })))
+    }
+}
+
+impl IntoChange for v1::RemoveAccountRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            account_id,
+        } = self;
+        let account = account(&account_id)?;
+        Ok(Change::of(Command::RemoveAccount(RemoveAccount {
+            account,
+        })))
+    }
+}
+
+impl IntoChange for v1::CreateOrganizationalUnitRequest {
+    fn into_change(self, _: &Scope, drawn: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            parent_id,
+            name,
+        } = self;
+        let mut violations = Violations::new();
+        violations.text("name", &name, shape::CONTROL_POLICY_NAME);
+        violations.finish()?;
+        let parent: NodeId = id("parentId", &parent_id)?;
+        let id = NodeId::of_new_unit(&parent, &drawn.entropy16()).ok_or_else(|| {
+            Invalid::validation(format!(
+                "parentId: `{parent}` is an account: a unit stands below a root or another unit"
+            ))
+        })?;
+        Ok(Change::of(Command::CreateOrganizationalUnit(
+            CreateOrganizationalUnit {
+                id,
+                parent,
+                name: arc(name),
+            },
+        )))
+    }
+}
+
+impl IntoChange for v1::DeleteOrganizationalUnitRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self { header: _, unit_id } = self;
+        let id = id("unitId", &unit_id)?;
+        Ok(Change::of(Command::DeleteOrganizationalUnit(
+            DeleteOrganizationalUnit { id },
+        )))
+    }
+}
+
+impl IntoChange for v1::PutControlPolicyRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            node_id,
+            kind,
+            policy_name,
+            policy,
+        } = self;
+        Ok(Change::of(Command::PutControlPolicy(PutControlPolicy {
+            kind: control(&kind, Some(&policy_name), Some(&policy))?,
+            node: id("nodeId", &node_id)?,
+            name: arc(policy_name),
+            policy: arc(policy),
+        })))
+    }
+}
+
+impl IntoChange for v1::DeleteControlPolicyRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            node_id,
+            kind,
+            policy_name,
+        } = self;
+        let command = DeleteControlPolicy {
+            kind: control(&kind, Some(&policy_name), None)?,
+            node: id("nodeId", &node_id)?,
+            name: arc(policy_name),
+        };
+        Ok(Change::of(Command::DeleteControlPolicy(command)))
+    }
+}
+
+impl IntoChange for v1::PutVpcEndpointRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            vpc_endpoint_id,
+            vpc_id,
+            account_id,
+            policy,
+        } = self;
+        let mut violations = Violations::new();
+        violations.optional("policy", policy.as_deref(), shape::POLICY);
+        violations.finish()?;
+        Ok(Change::of(Command::PutVpcEndpoint(PutVpcEndpoint {
+            id: id("vpcEndpointId", &vpc_endpoint_id)?,
+            vpc: id("vpcId", &vpc_id)?,
+            account: account(&account_id)?,
+            policy: policy.map(arc),
+        })))
+    }
+}
+
+impl IntoChange for v1::DeleteVpcEndpointRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            vpc_endpoint_id,
+        } = self;
+        let id = id("vpcEndpointId", &vpc_endpoint_id)?;
+        Ok(Change::of(Command::DeleteVpcEndpoint(DeleteVpcEndpoint {
+            id,
+        })))
+    }
+}
+
+impl IntoChange for v1::UpdateSettingsRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            profile,
+            grants_per_key_max,
+            grants_per_principal_max,
+        } = self;
+        let mut violations = Violations::new();
+        let profile = profile.and_then(|profile| {
+            violations.member("profile", &profile, Profile::ALL, Profile::as_str)
+        });
+        violations.finish()?;
+        Ok(Change::of(Command::UpdateSettings(UpdateSettings {
+            profile,
+            grants_per_key_max,
+            grants_per_principal_max,
+        })))
+    }
+}
+
+impl IntoQuery for v1::GetSettingsRequest {
+    fn into_query(self) -> Result<Asked, Invalid> {
+        let Self { header: _ } = self;
+        Ok(Asked::of(Query::GetSettings(GetSettings)))
+    }
+}
+
+impl IntoQuery for v1::ListOrganizationsRequest {
+    fn into_query(self) -> Result<Asked, Invalid> {
+        let Self {
+            header: _,
+            page: sent,
+        } = self;
+        page_shape(sent.as_ref())?;
+        let page = page(sent);
+        Ok(Asked::of(Query::ListOrganizations(ListOrganizations {
+            page,
+        })))
+    }
+}
+
+impl IntoQuery for v1::ListNodesRequest {
+    fn into_query(self) -> Result<Asked, Invalid> {
+        let Self {
+            header: _,
+            parent_id,
+            page: sent,
+        } = self;
+        page_shape(sent.as_ref())?;
+        Ok(Asked::of(Query::ListNodes(ListNodes {
+            parent: id("parentId", &parent_id)?,
+            page: page(sent),
+        })))
+    }
+}
+
+impl IntoQuery for v1::GetControlPolicyRequest {
+    fn into_query(self) -> Result<Asked, Invalid> {
+        let Self {
+            header: _,
+            node_id,
+            kind,
+            policy_name,
+        } = self;
+        Ok(Asked::of(Query::GetControlPolicy(GetControlPolicy {
+            kind: control(&kind, Some(&policy_name), None)?,
+            node: id("nodeId", &node_id)?,
+            name: arc(policy_name),
+        })))
+    }
+}
+
+impl IntoQuery for v1::ListControlPoliciesRequest {
+    fn into_query(self) -> Result<Asked, Invalid> {
+        let Self {
+            header: _,
+            node_id,
+            kind,
+            page: sent,
+        } = self;
+        page_shape(sent.as_ref())?;
+        Ok(Asked::of(Query::ListControlPolicies(ListControlPolicies {
+            kind: control(&kind, None, None)?,
+            node: id("nodeId", &node_id)?,
+            page: page(sent),
+        })))
+    }
+}
+
+impl IntoQuery for v1::GetVpcEndpointRequest {
+    fn into_query(self) -> Result<Asked, Invalid> {
+        let Self {
+            header: _,
+            vpc_endpoint_id,
+        } = self;
+        let id = id("vpcEndpointId", &vpc_endpoint_id)?;
+        Ok(Asked::of(Query::GetVpcEndpoint(GetVpcEndpoint { id })))
+    }
+}
+
+impl IntoQuery for v1::ListVpcEndpointsRequest {
+    fn into_query(self) -> Result<Asked, Invalid> {
+        let Self {
+            header: _,
+            page: sent,
+        } = self;
+        page_shape(sent.as_ref())?;
+        let page = page(sent);
+        Ok(Asked::of(Query::ListVpcEndpoints(ListVpcEndpoints {
+            page,
+        })))
+    }
+}
+
+impl From<Organization> for v1::Organization {
+    fn from(organization: Organization) -> Self {
+        let Organization {
+            id,
+            management,
+            root,
+            created_at,
+            born: _,
+        } = organization;
+        Self {
+            organization_id: id.to_string(),
+            management_account_id: management.to_string(),
+            root_id: root.to_string(),
+            created_at_ms: created_at.as_millis(),
+        }
+    }
+}
+
+impl From<Node> for v1::Node {
+    fn from(node: Node) -> Self {
+        let Node {
+            id,
+            organization,
+            parent,
+            name,
+            created_at,
+            born: _,
+            service_control: _, // ListControlPolicies and GetControlPolicy tell them
+            resource_control: _,
+        } = node;
+        Self {
+            node_id: id.to_string(),
+            organization_id: organization.to_string(),
+            parent_id: parent.map(|parent| parent.to_string()),
+            name: name.to_string(),
+            created_at_ms: created_at.as_millis(),
+        }
+    }
+}
+
+impl From<VpcEndpoint> for v1::VpcEndpoint {
+    fn from(endpoint: VpcEndpoint) -> Self {
+        let VpcEndpoint {
+            id,
+            vpc,
+            account,
+            policy,
+            created_at,
+            born: _,
+        } = endpoint;
+        Self {
+            vpc_endpoint_id: id.to_string(),
+            vpc_id: vpc.to_string(),
+            account_id: account.to_string(),
+            policy: policy.map(|policy| policy.text().to_string()),
+            created_at_ms: created_at.as_millis(),
+        }
+    }
+}
+
+impl From<Settings> for v1::Settings {
+    fn from(settings: Settings) -> Self {
+        let Settings {
+            max_staleness_ms,
+            clock_rate_permille,
+            grants_per_key_max,
+            profile,
+            grants_per_principal_max,
+        } = settings;
+        Self {
+            max_staleness_ms,
+            clock_rate_permille,
+            profile: profile.as_str().to_owned(),
+            grants_per_key_max,
+            grants_per_principal_max,
+        }
+    }
+}
+
+done!(
+    DeleteOrganizationResponse,
+    AddAccountResponse,
+    MoveAccountResponse,
+    RemoveAccountResponse,
+    DeleteOrganizationalUnitResponse,
+    PutControlPolicyResponse,
+    DeleteControlPolicyResponse,
+    PutVpcEndpointResponse,
+    DeleteVpcEndpointResponse,
+    UpdateSettingsResponse,
+);
+
+impl FromOutput for v1::CreateOrganizationResponse {
+    fn from_output(
+        header: v1::ResponseHeader,
+        output: Output,
+        _: Option<String>,
+    ) -> Result<Self, Lacking> {
+        match output {
+            Output::Organization(organization) => Ok(Self {
+                header: Some(header),
+                organization: Some(organization.into()),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
+
+impl FromOutput for v1::CreateOrganizationalUnitResponse {
+    fn from_output(
+        header: v1::ResponseHeader,
+        output: Output,
+        _: Option<String>,
+    ) -> Result<Self, Lacking> {
+        match output {
+            Output::Node(unit) => Ok(Self {
+                header: Some(header),
+                unit: Some(unit.into()),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
+
+impl FromAnswer for v1::GetSettingsResponse {
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
+        match answer {
+            Answer::Settings(settings) => Ok(Self {
+                header: Some(header),
+                settings: Some(settings.into()),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
+
+impl FromAnswer for v1::ListOrganizationsResponse {
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
+        match answer {
+            Answer::Organizations(Paged { items, next }) => Ok(Self {
+                header: Some(header),
+                organizations: items.into_iter().map(Into::into).collect(),
+                next_marker: next.map(|next| next.to_string()),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
+
+impl FromAnswer for v1::ListNodesResponse {
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
+        match answer {
+            Answer::Nodes(Paged { items, next }) => Ok(Self {
+                header: Some(header),
+                nodes: items.into_iter().map(Into::into).collect(),
+                next_marker: next.map(|next| next.to_string()),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
+
+impl FromAnswer for v1::GetControlPolicyResponse {
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
+        match answer {
+            Answer::Policy { name, text } => Ok(Self {
+                header: Some(header),
+                policy_name: name.to_string(),
+                policy: text.to_string(),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
+
+impl FromAnswer for v1::ListControlPoliciesResponse {
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
+        match answer {
+            Answer::PolicyNames(Paged { items, next }) => Ok(Self {
+                header: Some(header),
+                policy_names: items.into_iter().map(|name| name.to_string()).collect(),
+                next_marker: next.map(|next| next.to_string()),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
+
+impl FromAnswer for v1::GetVpcEndpointResponse {
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
+        match answer {
+            Answer::Endpoint(endpoint) => Ok(Self {
+                header: Some(header),
+                vpc_endpoint: Some(endpoint.into()),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
+
+impl FromAnswer for v1::ListVpcEndpointsResponse {
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
+        match answer {
+            Answer::Endpoints(Paged { items, next }) => Ok(Self {
+                header: Some(header),
+                vpc_endpoints: items
+                    .into_iter()
+                    .map(|endpoint| v1::VpcEndpoint {
+                        policy: None,
+                        ..endpoint.into()
+                    })
+                    .collect(),
+                next_marker: next.map(|next| next.to_string()),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
