@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use grantd::cli::casefile::{Ended, read_case, run_paths};
+use grantd::cli::casefile::{Ended, explain_paths, read_case, run_paths};
 use serde_json::Value;
 
 fn folder() -> PathBuf {
@@ -61,7 +61,7 @@ pub fn beyond_the_store(case: &Value) -> Option<String> {
     }
 }
 
-/// Every case that the store can hold agrees, and the rest is known by number and reason.
+/// EC-8: every case that the store can hold agrees, and the rest is known by number and reason.
 #[test]
 fn cases_agree_with_a_whole_state() {
     let report = run_paths(&[folder()], None).unwrap();
@@ -98,4 +98,34 @@ fn examples_of_the_documentation_pass() {
         "{}",
         report.text()
     );
+}
+
+/// Every published question is explained, and every explanation begins with the decision that the case expects.
+#[test]
+fn explanations_of_the_published_cases_agree_with_them() {
+    let expected: BTreeMap<String, String> = cases()
+        .iter()
+        .filter(|case| case["kind"] == "authz")
+        .map(|case| {
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (text(&case["id"]), text(&case["expected"]["decision"]))
+        })
+        .collect();
+    let mut explained = 0;
+    for told in explain_paths(&[folder()], None).unwrap() {
+        let id = told.split(',').next().unwrap();
+        let (Some(wanted), Some(first)) = (expected.get(id), told.lines().nth(2)) else {
+            continue;
+        };
+        let prefixes: &[&str] = match wanted.as_str() {
+            "allow" => &["ALLOW: "],
+            "explicit_deny" => &["EXPLICIT DENY: "],
+            "implicit_deny" => &["IMPLICIT DENY: "],
+            _ => &["EXPLICIT DENY: ", "IMPLICIT DENY: "],
+        };
+        assert!(prefixes.iter().any(|p| first.starts_with(p)), "{told}");
+        assert!(told.contains("nearest miss: "), "{told}");
+        explained += 1;
+    }
+    assert!(explained > 280, "{explained} of {}", expected.len());
 }

@@ -226,3 +226,60 @@ async fn access_is_told_from_both_sides() {
     let refused = api.by(user(ALICE)).call(who).await.unwrap_err();
     assert_eq!(refused.code, "AccessDeniedException");
 }
+
+/// `grantd test` as a CI job runs it: what it prints last, and what its exit code says.
+#[test]
+fn command_line_tests_policies_and_says_how_it_went() {
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples");
+    let folder = tempfile::tempdir().unwrap();
+    let run = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_grantd"))
+            .arg("test")
+            .args(args)
+            .env_remove("GRANTD_OUTPUT")
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        (output.status.code().unwrap(), text)
+    };
+    let (code, text) = run(&[examples]);
+    assert_eq!((code, text.as_str()), (0, "5 passed, 0 failed\n"));
+
+    let wrong = std::fs::read_to_string(format!("{examples}/orders.json")).unwrap();
+    let wrong = wrong.replacen("\"implicit_deny\"", "\"allow\"", 1);
+    let wrong = wrong.replace("@policies/", &format!("@{examples}/policies/"));
+    let file = folder.path().join("wrong.json");
+    std::fs::write(&file, &wrong).unwrap();
+    let file = file.to_str().unwrap();
+    let junit = folder.path().join("junit.xml");
+    let (code, text) = run(&[file, "--junit", junit.to_str().unwrap()]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.ends_with("4 passed, 1 failed\n"), "{text}");
+    assert!(
+        text.contains("FAILED ORDERS-3") && text.contains("nearest miss:"),
+        "{text}"
+    );
+    assert!(
+        std::fs::read_to_string(junit)
+            .unwrap()
+            .contains("failures=\"1\"")
+    );
+    let (code, text) = run(&[file, "--output", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((code, &told["Passed"]), (1, &serde_json::json!(4)));
+
+    let (code, text) = run(&[examples, "--filter", "ORDERS-2", "--explain"]);
+    assert_eq!(code, 0);
+    assert!(
+        text.contains("EXPLICIT DENY") && text.contains("`OnlyForOrders`"),
+        "{text}"
+    );
+    std::fs::write(file, wrong.replacen("\"kind\"", "\"kin\"", 1)).unwrap();
+    let (code, text) = run(&[file]);
+    assert_eq!(code, 2, "{text}");
+    assert!(
+        text.contains("unknown member `kin`") && text.contains("cases[0]"),
+        "{text}"
+    );
+    assert_eq!(run(&["no/such/folder"]).0, 2);
+}

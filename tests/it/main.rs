@@ -9,6 +9,8 @@ mod cluster;
 mod cut_follower;
 mod damage;
 mod decisions;
+mod errors;
+mod evidence;
 mod fuzz_corpus;
 mod grants;
 mod house;

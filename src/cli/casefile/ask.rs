@@ -200,7 +200,7 @@ fn parameter_facts(action: &str, params: &Node<'_>, caller: &mut Caller) -> Resu
 }
 
 /// `Tags` of the API: a list of `TagKey` and `TagValue`.
-pub fn tag_list(params: &Node<'_>) -> Result<Vec<(Arc<str>, Arc<str>)>, Problem> {
+pub fn tag_list(params: &Node<'_>) -> Result<super::PairList, Problem> {
     let tags = params.list("Tags")?;
     tags.iter()
         .map(|tag| {
@@ -264,7 +264,9 @@ fn civil_millis(text: &str) -> Option<u64> {
     let hour = number(time.next()?, 2)?;
     let minute = number(time.next()?, 2)?;
     let second = number(time.next()?, 2)?;
-    let leap = |year: u64| year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = |year: u64| {
+        year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+    };
     let days_of = |month: u64, year: u64| match month {
         2 => 28 + u64::from(leap(year)),
         4 | 6 | 9 | 11 => 30,

@@ -462,7 +462,7 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
             Happened::answered(answer)
         }
         Ok(Output::Key(description)) => {
-            Happened::answered(json!({ "KeyMetadata": metadata(&description.key) }))
+            Happened::answered(key_answer(request.operation(), &description.key))
         }
         Ok(
             Output::Done
@@ -474,6 +474,31 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
             | Output::Consumed(_),
         ) => Happened::answered(json!({})),
     })
+}
+
+/// What an operation on a key answers.
+fn key_answer(operation: &str, key: &Key) -> Value {
+    let arn = key.arn.to_string();
+    let deletion = key.deletion;
+    match operation {
+        "ScheduleKeyDeletion" => json!({
+            "KeyId": arn,
+            "DeletionDate": deletion.and_then(|d| d.due).map(|due| due.as_secs()),
+            "KeyState": key.state.as_str(),
+            "PendingWindowInDays": deletion.map(|d| d.window_days),
+        }),
+        "CancelKeyDeletion" => json!({ "KeyId": arn }),
+        "ReplicateKey" => json!({
+            "ReplicaKeyMetadata": metadata(key),
+            "ReplicaPolicy": &**key.policy.text(),
+            "ReplicaTags": key
+                .tags
+                .iter()
+                .map(|(key, value)| json!({ "TagKey": &**key, "TagValue": &**value }))
+                .collect::<Vec<Value>>(),
+        }),
+        _ => json!({ "KeyMetadata": metadata(key) }),
+    }
 }
 
 /// Asks the state, or decides about the use of a key.

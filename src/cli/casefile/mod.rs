@@ -23,7 +23,7 @@ use std::sync::Arc;
 use clap::Args;
 use serde_json::Value;
 
-pub use self::model::Case;
+pub use self::model::{Case, ReadCase};
 pub use self::read::Problem;
 pub use self::report::{Ran, Report};
 pub use self::run::{Difference, Ended, explained, run};
@@ -37,6 +37,8 @@ use super::output::Shown;
 
 /// Pairs of texts.
 type Pairs = BTreeMap<Arc<str>, Arc<str>>;
+/// Pairs of texts in the order of the file.
+type PairList = Vec<(Arc<str>, Arc<str>)>;
 
 /// Largest case file: some thousands of cases.
 const FILE_MAX: u64 = 64 << 20;
@@ -161,8 +163,6 @@ fn is_wanted(case: &Case, filter: Option<&str>) -> bool {
             .any(|text| text.contains(filter))
     })
 }
-
-type ReadCase = Result<Case, (String, Problem)>;
 
 /// The cases of a file's text; policies that stand in files of their own are looked for in `folder`.
 ///

@@ -295,6 +295,9 @@ pub enum Assert {
     PageMax(u64),
 }
 
+/// A case, or its id and what is wrong with it.
+pub type ReadCase = Result<Case, (String, Problem)>;
+
 /// Reads cases; policies may stand in files of their own beside the case file.
 #[derive(Clone, Copy, Debug)]
 pub struct Reader<'a> {
@@ -310,7 +313,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// [`Problem`] of the file as a whole.
-    pub fn file(self, file: &Value) -> Result<Vec<Result<Case, (String, Problem)>>, Problem> {
+    pub fn file(self, file: &Value) -> Result<Vec<ReadCase>, Problem> {
         let node = Node::new(file, "");
         node.only(&["schema", "group", "title", "cases"])?;
         let schema = node.need("schema")?;

@@ -1,5 +1,6 @@
 //! Cases that pass, that fail, that cannot be run; and files that are none.
 
+use super::world::NOW;
 use super::*;
 
 /// One key, one user that its policy names, one grant.
@@ -166,6 +167,29 @@ fn use_of_a_key_is_decided_in_order() {
     ));
 }
 
+/// In a scenario whoever is named exists; in an `api` case nobody who is not listed.
+#[test]
+fn principals_that_are_named_exist_in_scenarios_alone() {
+    let root = "\"arn:aws:iam::111122223333:root\"";
+    let request = format!(
+        r#"{{"principal": {root}, "action": "kms:CreateGrant", "key_id": "1234abcd-12ab-34cd-56ef-1234567890ab",
+            "params": {{"GranteePrincipal": "arn:aws:iam::444455556666:user/new", "Operations": ["Decrypt"]}}}}"#
+    );
+    let at = CASE.find("\"request\"").unwrap();
+    let world = CASE[..at]
+        .replace("arn:aws:iam::111122223333:user/bob\"}", "111122223333\"}")
+        .replace("kms:Decrypt", "kms:*");
+    let api = world.replace("\"authz\"", "\"api\"");
+    let expected = r#""expected": {"decision": "error", "error_codes": ["InvalidArnException"]}"#;
+    let outcome = ended(&format!("{api} \"request\": {request}, {expected}}}"));
+    assert!(matches!(outcome, Ended::Passed), "{outcome:?}");
+    let scenario = world.replace("\"authz\"", "\"scenario\"");
+    let steps =
+        format!(r#""steps": [{{"request": {request}, "expected": {{"decision": "allow"}}}}]"#);
+    let outcome = ended(&format!("{scenario} {steps}}}"));
+    assert!(matches!(outcome, Ended::Passed), "{outcome:?}");
+}
+
 #[test]
 fn files_and_folders_are_run_and_policies_are_taken_from_files() {
     let folder = tempfile::tempdir().unwrap();
@@ -243,4 +267,58 @@ fn anything_else_is_refused_without_a_panic() {
         }
     }
     assert!(refused > pointers.len(), "{refused}");
+}
+
+/// W-5, ST-2: a key through its scheduled deletion and back, with the members that AWS answers.
+#[test]
+fn scenario_follows_a_key_that_was_to_be_deleted() {
+    let mut case: serde_json::Value = serde_json::from_str(CASE).unwrap();
+    let key = case["request"]["key_id"].clone();
+    let principal = case["request"]["principal"].clone();
+    case["world"]["keys"]["K"]["policy"]["Statement"][0]["Action"] = "kms:*".into();
+    let step =
+        |action: &str, params: serde_json::Value, decision: &str, assert: serde_json::Value| {
+            serde_json::json!({
+                "request": {
+                    "principal": principal, "action": action, "key_id": key, "params": params
+                },
+                "expected": {"decision": decision},
+                "assert": assert
+            })
+        };
+    let none = || serde_json::json!({});
+    let steps = [
+        step(
+            "kms:ScheduleKeyDeletion",
+            serde_json::json!({"PendingWindowInDays": 7}),
+            "allow",
+            serde_json::json!([
+                ["value", "KeyState", "PendingDeletion"],
+                ["value", "PendingWindowInDays", 7],
+                ["value", "DeletionDate", NOW.after_days(7).as_secs()]
+            ]),
+        ),
+        step("kms:Decrypt", none(), "error", serde_json::json!([])),
+        step(
+            "kms:CancelKeyDeletion",
+            none(),
+            "allow",
+            serde_json::json!([]),
+        ),
+        step(
+            "kms:CancelKeyDeletion",
+            none(),
+            "error",
+            serde_json::json!([]),
+        ),
+        step("kms:EnableKey", none(), "allow", serde_json::json!([])),
+        step("kms:Decrypt", none(), "allow", serde_json::json!([])),
+    ];
+    case["kind"] = "scenario".into();
+    case["steps"] = steps.into_iter().collect();
+    let members = case.as_object_mut().unwrap();
+    members.remove("request");
+    members.remove("expected");
+    let ended = ended(&case.to_string());
+    assert!(matches!(ended, Ended::Passed), "{ended:#?}");
 }

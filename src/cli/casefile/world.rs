@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::model::{Case, GrantLine, KeyLine, PrincipalLine, Request, World as Lines};
+use super::model::{Case, GrantLine, KeyLine, Kind, PrincipalLine, Request, World as Lines};
 use super::read::Problem;
 use super::sources;
 use crate::domain::authz::request::Scope;
@@ -124,6 +124,9 @@ impl World {
             if let Ok(arn) = step.request.principal.parse::<PrincipalArn>() {
                 accounts.push(arn.account());
             }
+        }
+        if case.kind == Kind::Scenario {
+            accounts.extend(named_in_steps(case).iter().map(PrincipalArn::account));
         }
         accounts.sort_unstable();
         accounts.dedup();
@@ -293,7 +296,45 @@ fn principals_of(case: &Case) -> Result<BTreeMap<PrincipalArn, PrincipalLine>, P
             }
         }
     }
+    // In an `api` case those that are not listed do not exist; elsewhere whoever is named does.
+    if case.kind == Kind::Scenario {
+        for arn in named_in_steps(case) {
+            match arn.kind() {
+                PrincipalKind::User { .. } | PrincipalKind::Role { .. } => {
+                    principals.entry(arn).or_default();
+                }
+                PrincipalKind::Root
+                | PrincipalKind::AssumedRole { .. }
+                | PrincipalKind::FederatedUser { .. } => {}
+            }
+        }
+    }
     Ok(principals)
+}
+
+/// Every principal that a member of a request names, in a policy's text too.
+fn named_in_steps(case: &Case) -> Vec<PrincipalArn> {
+    fn walk(value: &Value, found: &mut Vec<PrincipalArn>) {
+        match value {
+            Value::String(text) => match text.parse() {
+                Ok(arn) => found.push(arn),
+                Err(_) if text.trim_start().starts_with('{') => {
+                    if let Ok(document) = super::read::json(text) {
+                        walk(&document, found);
+                    }
+                }
+                Err(_) => {}
+            },
+            Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
+            Value::Object(members) => members.values().for_each(|member| walk(member, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+        }
+    }
+    let mut found = Vec::new();
+    for step in &case.steps {
+        walk(&step.request.params, &mut found);
+    }
+    found
 }
 
 fn principal(arn: &PrincipalArn, line: &PrincipalLine, group: Option<&Group>) -> Principal {

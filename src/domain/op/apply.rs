@@ -397,7 +397,7 @@ mod tests {
         );
     }
 
-    /// a retry is done once; the same key for another request, and one that came too late, are refused.
+    /// EC-11, Q-11: a retry is done once; the same key for another request, and one that came too late, are refused.
     #[test]
     fn retry_under_an_idempotency_key_is_done_once() {
         let mut cluster = Cluster::new();

@@ -8,6 +8,9 @@ use crate::domain::authz::caller::{Caller, ContextEntry};
 use crate::domain::authz::decision::{Outcome, Source};
 use crate::domain::authz::explain::{Explanation, Line, explain};
 use crate::domain::authz::request::{About, Parameters, Request, Target};
+use crate::domain::limits::{
+    EXPLAINED_GRANTS_MAX, EXPLAINED_NEAREST_MAX, EXPLAINED_STATEMENTS_MAX,
+};
 use crate::domain::op::Command;
 use crate::domain::op::testing::{
     ADMIN, APP, BOB, Cluster, EXT, OWNER, caller, create_grant, key_arn, scope, session,
@@ -265,6 +268,52 @@ fn withheld_sources_are_left_out() {
         "{text}"
     );
     assert!(text.contains("you may not read"), "{text}");
+}
+
+/// The bounds of an explanation: what is left out is counted, and what applies is not what is left out.
+#[test]
+fn explanation_is_bounded_and_says_so() {
+    let mut cluster = Cluster::new();
+    let more = 3;
+    for n in 0..EXPLAINED_GRANTS_MAX + more {
+        let mut grant = create_grant(0, BOB);
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&n.to_be_bytes());
+        grant.grant_id = crate::domain::ids::GrantId(id);
+        grant.operations = vec![GrantOperation::DescribeKey];
+        cluster.done(ADMIN, Command::CreateGrant(grant));
+    }
+    let statement = r#"{"Effect":"Deny","Principal":"*","Action":"kms:Sign","Resource":"*"}"#;
+    let own = format!(
+        r#"{{"Effect":"Allow","Principal":{{"AWS":"{OWNER}"}},"Action":"kms:*","Resource":"*"}}"#
+    );
+    let mut statements = vec![statement; EXPLAINED_STATEMENTS_MAX + more];
+    statements.push(&own);
+    let last =
+        r#"{"Sid":"Last","Effect":"Deny","Principal":"*","Action":"kms:Encrypt","Resource":"*"}"#;
+    statements.push(last);
+    cluster.put_key_policy(&format!(
+        r#"{{"Version":"2012-10-17","Statement":[{}]}}"#,
+        statements.join(",")
+    ));
+    let explanation = why(&cluster, &caller(BOB), KmsAction::Decrypt, &[]);
+    let told = |title: &str| {
+        let section = explanation
+            .sections
+            .iter()
+            .find(|s| s.title.contains(title));
+        let section = section.unwrap();
+        (section.lines.len(), section.untold)
+    };
+    assert_eq!(told("grants"), (EXPLAINED_GRANTS_MAX, 3));
+    // The statement that denies Encrypt is one more.
+    assert_eq!(told("denies"), (EXPLAINED_STATEMENTS_MAX, 4));
+    assert!(explanation.nearest.len() <= EXPLAINED_NEAREST_MAX);
+    assert!(!explanation.nearest.is_empty());
+    assert!(explanation.to_string().contains("… and 3 more"));
+    // Although it is the last of all, the one that decides is told.
+    let explanation = why(&cluster, &caller(BOB), KmsAction::Encrypt, &[]);
+    assert!(lines(&explanation).any(|line| line.applies && line.sid.as_deref() == Some("Last")));
 }
 
 /// One statement of a random policy, as JSON without its principals.

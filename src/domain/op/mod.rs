@@ -675,7 +675,11 @@ pub use self::apply::{apply, query};
 pub use self::grants::ListedGrant;
 
 #[cfg(test)]
+mod authority_tests;
+#[cfg(test)]
 mod authorize_tests;
+#[cfg(test)]
+mod context_key_tests;
 #[cfg(test)]
 mod explain_tests;
 #[cfg(test)]
@@ -684,5 +688,7 @@ mod grant_quota_tests;
 mod grant_rules_tests;
 #[cfg(test)]
 mod grant_terms_tests;
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod testing;

@@ -1,6 +1,7 @@
 //! A small cluster for the tests of operations: two accounts, an administrator, users without rights, a key.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use super::{
     Answer, Command, Entry, Event, Idempotency, Output, Page, Paged, Query, Rejection, Scope,
@@ -453,11 +454,77 @@ pub fn all_pages<T>(mut next: impl FnMut(Page) -> Paged<T>, limit: u32) -> (Vec<
 
 /// A row of a table of refusals: what is refused, the code, and a part of the message.
 pub fn check_rows(rows: Vec<(&str, Refused, &str, &str)>) {
-    for (what, (code, message), wanted, part) in rows {
+    for (what, (code, message), wanted, part) in &rows {
         assert_eq!(code, wanted, "{what}: {message}");
         assert!(
             message.contains(part),
             "{what}: `{message}` does not contain `{part}`"
         );
     }
+    check_recorded(&rows);
+}
+
+/// Characters of a refusal's text that are recorded: some repeat a value that is too long.
+const RECORDED_CHARS_MAX: usize = 300;
+
+/// Holds that the refusals of this test are those in `tests/golden/errors`, of which `docs/ERRORS.md` is made; with
+/// `GRANTD_BLESS` set, writes them. A test that is not recorded yet is let pass here: `tests/it/errors.rs` wants one of
+/// every operation.
+fn check_recorded(rows: &[(&str, Refused, &str, &str)]) {
+    static CALLS: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
+    let thread = std::thread::current();
+    // A test runs in a thread of its name, unless there is one thread for all.
+    let Some((module, test)) = thread
+        .name()
+        .and_then(|name| name.strip_prefix("domain::op::"))
+        .and_then(|name| name.rsplit_once("::"))
+    else {
+        return;
+    };
+    let module = module.strip_suffix("::tests").unwrap_or(module);
+    let call = {
+        let mut calls = CALLS.lock().unwrap();
+        let call = calls.entry(format!("{module} {test}")).or_insert(0);
+        *call += 1;
+        *call
+    };
+    let mut text = format!("{module}::{test}\n");
+    for (what, (code, message), ..) in rows {
+        let shown: String = message.chars().take(RECORDED_CHARS_MAX).collect();
+        let more = if shown.len() < message.len() {
+            "…"
+        } else {
+            ""
+        };
+        let shown = shown.replace('\n', " ");
+        text.push_str(&format!("{what}\t{code}\t{shown}{more}\n"));
+    }
+    let name = format!("errors/{module}-{test}-{call}.txt");
+    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("GRANTD_BLESS").is_some() || std::fs::exists(path).unwrap() {
+        golden(&name, &text);
+    }
+}
+
+/// Compares a text with the golden file of this name; with `GRANTD_BLESS` set, writes it.
+pub fn golden(name: &str, text: &str) {
+    let path = format!("{}/tests/golden/{name}", env!("CARGO_MANIFEST_DIR"));
+    if std::env::var_os("GRANTD_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let held = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(
+        first_difference(&held, text),
+        None,
+        "{path} differs: review, then write it with GRANTD_BLESS=1"
+    );
+}
+
+/// The first line in which two texts differ: its number and both forms.
+pub fn first_difference(held: &str, made: &str) -> Option<(usize, String, String)> {
+    let lines = held.lines().count().max(made.lines().count());
+    let line = |text: &str, at| text.lines().nth(at).unwrap_or("(none)").to_string();
+    (0..lines)
+        .find(|at| line(held, *at) != line(made, *at))
+        .map(|at| (at + 1, line(held, at), line(made, at)))
 }

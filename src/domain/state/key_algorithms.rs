@@ -96,3 +96,84 @@ const fn mac(spec: KeySpec) -> &'static [&'static str] {
         _ => &[],
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// W-8: each algorithm by the specs that work with it; a key has algorithms of its own usage and of no other.
+    #[test]
+    fn keys_work_with_the_algorithms_of_their_spec_and_usage() {
+        let listed = |spec: KeySpec, usage: KeyUsage| {
+            let Algorithms {
+                encryption,
+                signing,
+                mac,
+                agreement,
+                encapsulation,
+            } = Algorithms::of(spec, usage);
+            let lists = [encryption, signing, mac, agreement, encapsulation];
+            assert!(lists.iter().filter(|list| !list.is_empty()).count() <= 1);
+            lists.concat().join(" ")
+        };
+        for (spec, usage, wanted) in [
+            (
+                KeySpec::SymmetricDefault,
+                KeyUsage::EncryptDecrypt,
+                "SYMMETRIC_DEFAULT",
+            ),
+            (
+                KeySpec::Rsa3072,
+                KeyUsage::EncryptDecrypt,
+                "RSAES_OAEP_SHA_1 RSAES_OAEP_SHA_256",
+            ),
+            (KeySpec::Sm2, KeyUsage::EncryptDecrypt, "SM2PKE"),
+            (KeySpec::Sm2, KeyUsage::SignVerify, "SM2DSA"),
+            (KeySpec::Sm2, KeyUsage::KeyAgreement, "ECDH"),
+            (KeySpec::EccNistP256, KeyUsage::SignVerify, "ECDSA_SHA_256"),
+            (
+                KeySpec::EccSecgP256k1,
+                KeyUsage::SignVerify,
+                "ECDSA_SHA_256",
+            ),
+            (KeySpec::EccNistP384, KeyUsage::SignVerify, "ECDSA_SHA_384"),
+            (KeySpec::EccNistP521, KeyUsage::SignVerify, "ECDSA_SHA_512"),
+            (
+                KeySpec::EccNistEdwards25519,
+                KeyUsage::SignVerify,
+                "ED25519_SHA_512 ED25519_PH_SHA_512",
+            ),
+            (KeySpec::MlDsa87, KeyUsage::SignVerify, "ML_DSA_SHAKE_256"),
+            (KeySpec::EccNistP384, KeyUsage::KeyAgreement, "ECDH"),
+            (
+                KeySpec::Hmac224,
+                KeyUsage::GenerateVerifyMac,
+                "HMAC_SHA_224",
+            ),
+            (
+                KeySpec::Hmac256,
+                KeyUsage::GenerateVerifyMac,
+                "HMAC_SHA_256",
+            ),
+            (
+                KeySpec::Hmac384,
+                KeyUsage::GenerateVerifyMac,
+                "HMAC_SHA_384",
+            ),
+            (
+                KeySpec::Hmac512,
+                KeyUsage::GenerateVerifyMac,
+                "HMAC_SHA_512",
+            ),
+            (
+                KeySpec::MlKem768,
+                KeyUsage::EncapsulateDecapsulate,
+                "ML_KEM",
+            ),
+        ] {
+            assert_eq!(listed(spec, usage), wanted, "{spec} {usage}");
+        }
+        let rsa = Algorithms::of(KeySpec::Rsa4096, KeyUsage::SignVerify);
+        assert_eq!((rsa.signing.len(), rsa.encryption.len()), (6, 0));
+    }
+}

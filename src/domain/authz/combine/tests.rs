@@ -472,8 +472,7 @@ fn explicit_deny_beats_a_grant() {
         .is(ExplicitDeny);
 }
 
-/// D-3: every level of service control policies must allow; root and roles are under them, services and
-/// service-linked roles are not.
+/// D-3, U-25: every level of service control policies must allow; root and roles are under them, services are not.
 #[test]
 fn every_level_of_service_control_policies_must_allow() {
     let levels = |world: World| {
@@ -723,7 +722,7 @@ fn grant_to_an_account_needs_its_identity_policies() {
         .is(ImplicitDeny);
 }
 
-/// U-20: what a boundary or a session policy does not allow does not limit a grant.
+/// D-13, U-20: what a boundary or a session policy does not allow does not limit a grant.
 #[test]
 fn grant_is_not_limited_by_what_boundary_and_session_do_not_allow() {
     let granted = || world(SESSION, DECRYPT).grant(grant(ROLE, &["Decrypt"]));
@@ -965,5 +964,27 @@ fn every_grantable_action_is_a_grant_operation() {
             operation.is_none_or(|operation| operation.as_str() == action.name()),
             "{action}"
         );
+    }
+}
+
+/// D-3: a service-linked role is out of reach of service control policies; a role of another path is not.
+#[test]
+fn service_linked_role_is_not_under_service_control_policies() {
+    let session: PrincipalArn = SESSION.parse().unwrap();
+    for (role, is_under) in [
+        ("arn:aws:iam::111122223333:role/app", true),
+        ("arn:aws:iam::111122223333:role/service/app", true),
+        (
+            "arn:aws:iam::111122223333:role/aws-service-role/cks.kms.amazonaws.com/app",
+            false,
+        ),
+    ] {
+        let role: PrincipalArn = role.parse().unwrap();
+        let who = Who::RoleSession {
+            session: &session,
+            role: &role,
+            unique_id: None,
+        };
+        assert_eq!(is_under_service_control(&who), is_under, "{role}");
     }
 }

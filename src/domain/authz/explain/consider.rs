@@ -178,26 +178,36 @@ impl<'e> Scene<'e> {
         sections
     }
 
-    /// The lines of the statements with an effect, of the policies of some sources.
+    /// The lines of the statements with an effect, of the policies of some sources. What applies stands first, for it
+    /// decides; of the rest no more is told than the bound.
     fn lines(&self, is_deny: bool, wanted: impl Fn(Source) -> bool) -> (Vec<Line>, u32) {
-        let (mut lines, mut untold) = (Vec::new(), 0_u32);
+        let mut found = Vec::new();
         for attached in self.policies.iter().filter(|a| wanted(a.source)) {
-            let outline = attached.policy.outline();
-            for (index, statement) in attached.policy.statements().iter().enumerate() {
-                if statement.is_deny() != is_deny {
-                    continue;
-                }
-                if lines.len() >= EXPLAINED_STATEMENTS_MAX {
-                    untold = untold.saturating_add(1);
-                    continue;
-                }
-                let outline = outline.get(index).cloned().unwrap_or_default();
-                lines.push(self.line(attached, index, statement, &outline));
+            let statements = attached.policy.statements().iter().enumerate();
+            for (index, statement) in statements.filter(|(_, s)| s.is_deny() == is_deny) {
+                let applies = statement.findings(&self.ask, attached.bindings).applies();
+                found.push((!applies, attached, index, statement));
             }
         }
-        // What applies is told first: it decides.
-        lines.sort_by_key(|line| !line.applies);
-        (lines, untold)
+        found.sort_by_key(|(is_idle, ..)| *is_idle);
+        let untold = found.len().saturating_sub(EXPLAINED_STATEMENTS_MAX);
+        found.truncate(EXPLAINED_STATEMENTS_MAX);
+        let mut outlines: Vec<(*const Policy, Vec<Outline>)> = Vec::new();
+        let lines = found.into_iter().map(|(_, attached, index, statement)| {
+            let policy: *const Policy = attached.policy;
+            if outlines.last().is_none_or(|(of, _)| *of != policy) {
+                outlines.push((policy, attached.policy.outline()));
+            }
+            let outline = outlines.last().and_then(|(_, outline)| outline.get(index));
+            self.line(
+                attached,
+                index,
+                statement,
+                &outline.cloned().unwrap_or_default(),
+            )
+        });
+        let lines = lines.collect();
+        (lines, u32::try_from(untold).unwrap_or(u32::MAX))
     }
 
     fn line(
