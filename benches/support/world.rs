@@ -87,6 +87,8 @@ impl World {
             policy: Some(CONSOLE_POLICY.into()),
             lockout_check: Default::default(),
             tags: Default::default(),
+            custom_key_store: None,
+            xks_key: None,
         });
         world.apply(&world.root(), create);
         world

@@ -269,7 +269,7 @@ impl App {
                 DryRun::No
             },
         };
-        let refusal = key_use::refusal(&decision, Some(kms), key.map(|key| &**key), asked);
+        let refusal = key_use::refusal(state, &decision, Some(kms), key.map(|key| &**key), asked);
         Ok(Decided {
             refusal,
             subject: caller.identity,

@@ -10,6 +10,7 @@ use crate::domain::ids::{AccountId, KeyRef};
 use crate::domain::op::retire_grant::RetireGrant;
 use crate::domain::op::rotate_token_epoch::RotateTokenEpoch;
 use crate::domain::op::{Command, CreatedGrant, DryRun, Idempotency, Output, Semantics};
+use crate::domain::state::key_store::Secret;
 use crate::domain::time::Position;
 use crate::gate::read::View;
 use crate::gate::write::Draft;
@@ -24,6 +25,13 @@ pub enum Change {
         command: Command,
         /// Grant tokens that came with it: checked, never evidence.
         grant_tokens: Vec<TokenText>,
+    },
+    /// A command on a custom key store and the secret that belongs into it (K-11).
+    Sealing {
+        /// The command, its credential still without the sealed secret.
+        command: Command,
+        /// The secret: sealed here, so that the log never sees it.
+        secret: Secret,
     },
     /// RetireGrant by token (G-41).
     RetireByToken {
@@ -141,6 +149,26 @@ impl App {
                 for token in &grant_tokens {
                     self.check_token(arrival, terms, view, token).await?;
                 }
+                Ok(command)
+            }
+            Change::Sealing {
+                mut command,
+                secret,
+            } => {
+                let (store, credential) = match &mut command {
+                    Command::CreateCustomKeyStore(create) => (&create.id, &mut create.credential),
+                    Command::UpdateCustomKeyStore(update) => (&update.id, &mut update.credential),
+                    _ => return Err(AppError::Internal("a secret for a command that takes none")),
+                };
+                let mut nonce = [0; 24];
+                self.rng.fill(&mut nonce);
+                let sealed = self
+                    .vault
+                    .seal_credential(store, nonce, secret.expose())
+                    .map_err(|_| AppError::Internal("the credential cannot be sealed"))?;
+                *credential = credential
+                    .take()
+                    .map(|credential| credential.with_sealed(sealed.into()));
                 Ok(command)
             }
             Change::RetireByToken { token, dry_run } => {

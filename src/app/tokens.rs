@@ -148,6 +148,19 @@ impl TokenVault {
         self.seal_key.seal(incarnation, nonce, &secret)
     }
 
+    /// Seals what a custom key store logs in with.
+    ///
+    /// # Errors
+    /// [`crate::crypto::seal::SealError`].
+    pub fn seal_credential(
+        &self,
+        store: &crate::domain::ids::CustomKeyStoreId,
+        nonce: [u8; 24],
+        secret: &str,
+    ) -> Result<Vec<u8>, crate::crypto::seal::SealError> {
+        self.seal_key.seal_credential(store, nonce, secret)
+    }
+
     /// Opens a token on a state of which the log is applied up to `applied`.
     ///
     /// # Errors
@@ -415,6 +428,8 @@ mod tests {
                         policy: None,
                         lockout_check: Default::default(),
                         tags: Default::default(),
+                        custom_key_store: None,
+                        xks_key: None,
                     }),
                 ),
                 (

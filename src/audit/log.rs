@@ -146,6 +146,7 @@ fn told(event: &Event) -> (&'static str, String, String) {
         Event::PrincipalChanged(arn, change) => {
             ("principal", arn.to_string(), format!("{change:?}"))
         }
+        Event::KeyStoreChanged(id, change) => ("key-store", id.to_string(), format!("{change:?}")),
         Event::KeyChanged(arn, change) => ("key", arn.to_string(), format!("{change:?}")),
         Event::AliasChanged(arn, change) => ("alias", arn.to_string(), format!("{change:?}")),
         Event::GrantChanged { grant, key, change } => {

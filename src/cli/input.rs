@@ -101,6 +101,22 @@ pub(super) fn read_policy(from: &str) -> Result<Text, CliError> {
     })
 }
 
+/// A secret: `-` is standard input, all else is a file. One line end after it is no part of it.
+pub(super) fn read_secret(from: &str) -> Result<String, CliError> {
+    let mut text = if from == "-" {
+        read_policy(from)?.text
+    } else {
+        read_file(Path::new(from))?
+    };
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    Ok(text)
+}
+
 /// A text file of reasonable size.
 pub(super) fn read_file(path: &Path) -> Result<String, CliError> {
     let cannot = |e: std::io::Error| CliError::new(format!("cannot read {}: {e}", path.display()));
@@ -166,6 +182,21 @@ pub(super) fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secret_is_read_without_the_line_end_that_editors_add() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        for (text, wanted) in [
+            ("kmsPswd1\n", "kmsPswd1"),
+            ("a b\r\n", "a b"),
+            ("x\n\n", "x\n"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read_secret(path.to_str().unwrap()).unwrap(), wanted);
+        }
+        assert!(read_secret("no/such/file").is_err());
+    }
 
     #[test]
     fn pair_keeps_later_equals_signs_and_refuses_a_missing_one() {

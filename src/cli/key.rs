@@ -128,6 +128,12 @@ pub struct CreateArgs {
     /// As AWS names it [default: AWS_KMS]
     #[arg(long)]
     origin: Option<String>,
+    /// The custom key store that it is to live in; `--origin` is the store's type
+    #[arg(long, value_name = "STORE_ID")]
+    custom_key_store: Option<String>,
+    /// The key of the external key manager; for an external key store alone
+    #[arg(long, value_name = "XKS_KEY_ID")]
+    xks_key: Option<String>,
     /// Make it the primary of a multi-Region key
     #[arg(long)]
     multi_region: bool,
@@ -171,6 +177,8 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 spec,
                 usage,
                 origin,
+                custom_key_store,
+                xks_key,
                 multi_region,
                 tag,
                 bypass_policy_lockout_safety_check,
@@ -186,6 +194,8 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 bypass_policy_lockout_safety_check: flag(*bypass_policy_lockout_safety_check),
                 tags: tags(tag),
                 multi_region: flag(*multi_region),
+                custom_key_store_id: custom_key_store.clone(),
+                xks_key_id: xks_key.clone(),
             };
             let answer = client.call(request).await.map_err(|e| match &policy {
                 Some(policy) => policy.explain(e),
@@ -467,6 +477,9 @@ fn metadata_members(key: &api::KeyMetadata) -> Value {
         key_manager,
         key_spec,
         multi_region,
+        custom_key_store_id,
+        cloud_hsm_cluster_id,
+        xks_key_id,
         multi_region_configuration,
         deletion_date_ms,
         pending_deletion_window_in_days,
@@ -499,6 +512,14 @@ fn metadata_members(key: &api::KeyMetadata) -> Value {
         ("KeyAgreementAlgorithms", names(key_agreement_algorithms)),
         ("EncapsulationAlgorithms", names(encapsulation_algorithms)),
         ("MultiRegion", json!(multi_region)),
+        ("CustomKeyStoreId", json!(custom_key_store_id)),
+        ("CloudHsmClusterId", json!(cloud_hsm_cluster_id)),
+        (
+            "XksKeyConfiguration",
+            xks_key_id
+                .as_ref()
+                .map_or(Value::Null, |id| object([("Id", json!(id))])),
+        ),
         (
             "MultiRegionConfiguration",
             multi_region_configuration

@@ -22,6 +22,7 @@ mod group;
 mod identity;
 mod input;
 mod key;
+mod key_store;
 mod organization;
 mod output;
 mod policy;
@@ -112,6 +113,9 @@ pub enum Command {
     /// Keys, their policies and their tags.
     #[command(subcommand)]
     Key(key::KeyCommand),
+    /// Custom key stores: containers of keys in a CloudHSM cluster or an external key manager.
+    #[command(subcommand)]
+    KeyStore(key_store::KeyStoreCommand),
     /// Aliases of keys.
     #[command(subcommand)]
     Alias(alias::AliasCommand),
@@ -176,6 +180,7 @@ async fn run(cli: &Cli) -> Exit {
         Command::Organization(command) => organization::run(common, command).await,
         Command::Endpoint(command) => endpoint::run(common, command).await,
         Command::Key(command) => key::run(common, command).await,
+        Command::KeyStore(command) => key_store::run(common, command).await,
         Command::Alias(command) => alias::run(common, command).await,
         Command::Grant(command) => grant::run(common, command).await,
         Command::Policy(command) => policy::run(common, command),

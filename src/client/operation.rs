@@ -10,6 +10,7 @@ use api::authorization_client::AuthorizationClient;
 use api::cluster_client::ClusterClient;
 use api::grants_client::GrantsClient;
 use api::identity_client::IdentityClient;
+use api::key_stores_client::KeyStoresClient;
 use api::kms_client::KmsClient;
 use api::organizations_client::OrganizationsClient;
 
@@ -104,6 +105,16 @@ operations! {
         Read ListRetirableGrantsRequest => ListRetirableGrantsResponse, list_retirable_grants, |a| a.header.as_ref();
         Write RetireGrantRequest => RetireGrantResponse, retire_grant, |a| a.header.as_ref();
         Write RevokeGrantRequest => RevokeGrantResponse, revoke_grant, |a| a.header.as_ref();
+    }
+    KeyStoresClient {
+        Write CreateCustomKeyStoreRequest => CreateCustomKeyStoreResponse, create_custom_key_store, |a| a.header.as_ref();
+        Write ConnectCustomKeyStoreRequest => ConnectCustomKeyStoreResponse, connect_custom_key_store, |a| a.header.as_ref();
+        Write DisconnectCustomKeyStoreRequest => DisconnectCustomKeyStoreResponse, disconnect_custom_key_store, |a| a.header.as_ref();
+        Write UpdateCustomKeyStoreRequest => UpdateCustomKeyStoreResponse, update_custom_key_store, |a| a.header.as_ref();
+        Write DeleteCustomKeyStoreRequest => DeleteCustomKeyStoreResponse, delete_custom_key_store, |a| a.header.as_ref();
+        Write ReportCustomKeyStoreRequest => ReportCustomKeyStoreResponse, report_custom_key_store, |a| a.header.as_ref();
+        Read DescribeCustomKeyStoresRequest => DescribeCustomKeyStoresResponse, describe_custom_key_stores, |a| a.header.as_ref();
+        Read ListKeyStoreWorkRequest => ListKeyStoreWorkResponse, list_key_store_work, |a| a.header.as_ref();
     }
     GrantsClient {
         Write ConsumeRequest => ConsumeResponse, consume, |a| a.header.as_ref();

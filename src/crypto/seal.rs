@@ -9,12 +9,14 @@ use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
+use crate::domain::ids::CustomKeyStoreId;
 use crate::domain::time::Incarnation;
 
 /// Length of a seal key and of an epoch secret, in bytes.
 pub const SECRET_LEN: usize = 32;
 const NONCE_LEN: usize = 24;
 const CONTEXT: &[u8] = b"grantd 2026-11 token epoch secret at rest v1";
+const CREDENTIAL_CONTEXT: &[u8] = b"grantd 2026-11 credential of a custom key store at rest v1 ";
 
 /// The key under which a cluster's secrets are sealed at rest; the same on every node, never replicated.
 #[derive(Clone)]
@@ -79,9 +81,60 @@ impl SealKey {
         Ok(EpochSecret(Zeroizing::new(secret)))
     }
 
+    /// Seals what a custom key store logs in with, bound to the store. `nonce` must be random and used once.
+    ///
+    /// # Errors
+    /// [`SealError`] if the cipher refuses, which it does for no credential that AWS's limits let through.
+    pub fn seal_credential(
+        &self,
+        store: &CustomKeyStoreId,
+        nonce: [u8; NONCE_LEN],
+        secret: &str,
+    ) -> Result<Vec<u8>, SealError> {
+        let sealed = self
+            .cipher()
+            .encrypt(
+                XNonce::from_slice(&nonce),
+                Payload {
+                    msg: secret.as_bytes(),
+                    aad: &credential_aad(store),
+                },
+            )
+            .map_err(|_| SealError)?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    /// Opens what [`SealKey::seal_credential`] sealed: for a connector that holds the seal key. It survives a restored
+    /// backup, unlike what is bound to one life of the cluster.
+    ///
+    /// # Errors
+    /// [`SealError`] if it was sealed for another store or under another key, or if it was damaged.
+    pub fn open_credential(
+        &self,
+        store: &CustomKeyStoreId,
+        sealed: &[u8],
+    ) -> Result<Zeroizing<String>, SealError> {
+        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
+        let payload = Payload {
+            msg: rest,
+            aad: &credential_aad(store),
+        };
+        let opened = self
+            .cipher()
+            .decrypt(XNonce::from_slice(nonce), payload)
+            .map_err(|_| SealError)?;
+        String::from_utf8(opened)
+            .map(Zeroizing::new)
+            .map_err(|_| SealError)
+    }
+
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(self.0.as_slice().into())
     }
+}
+
+fn credential_aad(store: &CustomKeyStoreId) -> Vec<u8> {
+    [CREDENTIAL_CONTEXT, store.as_str().as_bytes()].concat()
 }
 
 fn aad(incarnation: Incarnation) -> Vec<u8> {
@@ -170,6 +223,35 @@ mod tests {
             assert!(key.open(INCARNATION, &bad).is_err(), "byte {i}");
             assert!(key.open(INCARNATION, &sealed[..i]).is_err(), "cut at {i}");
         }
+    }
+
+    /// K-11: a credential opens for its own store alone; what is kept shows nothing of it.
+    #[test]
+    fn credential_opens_for_its_own_store_alone() {
+        let key = SealKey::from_bytes([1; 32]);
+        let store = |text: &str| text.parse::<CustomKeyStoreId>().unwrap();
+        let sealed = key
+            .seal_credential(&store("cks-1"), [9; 24], "kmsPswd1")
+            .unwrap();
+        assert!(!sealed.windows(8).any(|part| part == b"kmsPswd1"));
+        let open = |key: &SealKey, id: &str, sealed: &[u8]| {
+            key.open_credential(&store(id), sealed)
+                .ok()
+                .map(|secret| secret.to_string())
+        };
+        assert_eq!(open(&key, "cks-1", &sealed).as_deref(), Some("kmsPswd1"));
+        assert_eq!(open(&key, "cks-2", &sealed), None);
+        let other = SealKey::from_bytes([2; 32]);
+        assert_eq!(open(&other, "cks-1", &sealed), None);
+        for at in 0..sealed.len() {
+            let mut bad = sealed.clone();
+            bad[at] ^= 1;
+            assert_eq!(open(&key, "cks-1", &bad), None, "byte {at}");
+            assert_eq!(open(&key, "cks-1", &sealed[..at]), None, "cut at {at}");
+        }
+        let longest = "s".repeat(crate::domain::limits::XKS_SECRET_ACCESS_KEY.1);
+        let sealed = key.seal_credential(&store("cks-1"), [9; 24], &longest);
+        assert!(sealed.unwrap().len() <= crate::domain::limits::SEALED_CREDENTIAL_MAX);
     }
 
     #[test]

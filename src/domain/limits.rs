@@ -36,6 +36,42 @@ pub const SERVICE_PRINCIPAL_MAX: usize = 128;
 /// Longest id of a custom key store (KMS `CustomKeyStoreIdType`).
 pub const CUSTOM_KEY_STORE_ID_MAX: usize = 64;
 
+/// Custom key stores of one account in one Region (K-10, W-5: AWS's quota).
+pub const CUSTOM_KEY_STORES_MAX: usize = 10;
+
+/// Longest name of a custom key store in characters (K-10).
+pub const CUSTOM_KEY_STORE_NAME_CHARS_MAX: usize = 256;
+
+/// Longest trust anchor certificate in characters (W-7).
+pub const TRUST_ANCHOR_CHARS_MAX: usize = 5_000;
+
+/// Shortest and longest password of the KMS user of a CloudHSM cluster (W-7 `KeyStorePasswordType`).
+pub const KEY_STORE_PASSWORD: (usize, usize) = (7, 32);
+
+/// Shortest and longest id of a CloudHSM cluster (W-7).
+pub const CLOUD_HSM_CLUSTER_ID: (usize, usize) = (19, 24);
+
+/// Shortest and longest id of a key in an external key manager (W-7).
+pub const XKS_KEY_ID: (usize, usize) = (1, 128);
+
+/// Shortest and longest address of an external key store proxy (W-7).
+pub const XKS_PROXY_ENDPOINT: (usize, usize) = (10, 128);
+
+/// Shortest and longest path of an external key store proxy (W-7).
+pub const XKS_PROXY_PATH: (usize, usize) = (10, 128);
+
+/// Shortest and longest name of the VPC endpoint service of a proxy (W-7).
+pub const XKS_VPC_SERVICE: (usize, usize) = (20, 64);
+
+/// Shortest and longest access key id of a proxy's credential (W-7).
+pub const XKS_ACCESS_KEY_ID: (usize, usize) = (20, 30);
+
+/// Shortest and longest secret access key of a proxy's credential (W-7).
+pub const XKS_SECRET_ACCESS_KEY: (usize, usize) = (43, 64);
+
+/// Longest sealed credential of a custom key store: 64 characters and the sealing's frame, with room for another cipher.
+pub const SEALED_CREDENTIAL_MAX: usize = 256;
+
 /// Longest key policy, in bytes (P-1).
 pub const KEY_POLICY_MAX: usize = 32_768;
 

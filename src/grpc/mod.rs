@@ -6,6 +6,7 @@ mod authorization;
 mod cluster;
 mod grants;
 mod identity;
+mod key_stores;
 mod kms;
 mod organizations;
 mod status;
@@ -32,6 +33,7 @@ use crate::wire::v1::authorization_server::AuthorizationServer;
 use crate::wire::v1::cluster_server::ClusterServer;
 use crate::wire::v1::grants_server::GrantsServer;
 use crate::wire::v1::identity_server::IdentityServer;
+use crate::wire::v1::key_stores_server::KeyStoresServer;
 use crate::wire::v1::kms_server::KmsServer;
 use crate::wire::v1::organizations_server::OrganizationsServer;
 
@@ -44,6 +46,9 @@ pub fn routes(app: Arc<App>) -> Routes {
     Routes::default()
         .add_service(
             KmsServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
+        )
+        .add_service(
+            KeyStoresServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
         )
         .add_service(
             GrantsServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
@@ -207,7 +212,10 @@ impl Api {
         let idempotency = idempotency.map(|IdempotencyKey { key, birth }| IdempotencyTerms {
             key,
             birth,
-            request_hash: request_hash(R::OPERATION, &terms.scope, &request),
+            request_hash: match request.without_secrets() {
+                Some(bound) => request_hash(R::OPERATION, &terms.scope, &bound),
+                None => request_hash(R::OPERATION, &terms.scope, &request),
+            },
         });
         let mut of_caller = None;
         let build = |material: &Material| -> Result<Change, Fault> {
@@ -222,6 +230,7 @@ impl Api {
                     command,
                     grant_tokens,
                 },
+                api::Change::Sealing { command, secret } => Change::Sealing { command, secret },
                 api::Change::RetireByToken { token, dry_run } => {
                     Change::RetireByToken { token, dry_run }
                 }

@@ -277,17 +277,30 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::InvalidMarker
         | ErrorCode::MalformedPolicyDocument
         | ErrorCode::InvalidKeyUsage
+        | ErrorCode::CloudHsmClusterNotRelated
         | ErrorCode::IncorrectKey
         | ErrorCode::Tag
         | ErrorCode::UnsupportedOperation => Code::InvalidArgument,
-        ErrorCode::NotFound | ErrorCode::NoSuchEntity => Code::NotFound,
+        ErrorCode::NotFound | ErrorCode::NoSuchEntity | ErrorCode::CustomKeyStoreNotFound => {
+            Code::NotFound
+        }
         ErrorCode::AccessDenied | ErrorCode::NotAuthorized => Code::PermissionDenied,
-        ErrorCode::AlreadyExists | ErrorCode::EntityAlreadyExists => Code::AlreadyExists,
+        ErrorCode::AlreadyExists
+        | ErrorCode::EntityAlreadyExists
+        | ErrorCode::CustomKeyStoreNameInUse
+        | ErrorCode::CloudHsmClusterInUse
+        | ErrorCode::XksProxyUriInUse
+        | ErrorCode::XksProxyUriEndpointInUse
+        | ErrorCode::XksProxyVpcEndpointServiceInUse
+        | ErrorCode::XksKeyAlreadyInUse => Code::AlreadyExists,
         ErrorCode::Disabled
         | ErrorCode::KmsInvalidState
         | ErrorCode::KeyUnavailable
         | ErrorCode::DryRunOperation
         | ErrorCode::DeleteConflict
+        | ErrorCode::CustomKeyStoreInvalidState
+        | ErrorCode::CustomKeyStoreHasCmks
+        | ErrorCode::UnmodifiableEntity
         | ErrorCode::IdempotencyMismatch
         | ErrorCode::IdempotencyExpired => Code::FailedPrecondition,
         ErrorCode::LimitExceeded | ErrorCode::QuotaExceeded => Code::ResourceExhausted,

@@ -16,6 +16,7 @@ mod grants;
 mod house;
 mod insight;
 mod key_deletion;
+mod key_stores;
 mod kills;
 mod policy_rules;
 mod policy_warnings;

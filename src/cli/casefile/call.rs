@@ -12,10 +12,12 @@ use super::ask::{Outcome, Question, Stop, caller, key_ref, operations, tag_list}
 use super::model::Request;
 use super::outcome::{Happened, grant_entry};
 use super::read::{Node, Problem};
+use super::stores;
 use super::world::{NOW, World};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::limits::GRANT_TOKENS_MAX;
+use crate::domain::op::key_stores::check_random_source;
 use crate::domain::op::key_use::{self, Use};
 use crate::domain::op::{
     Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Semantics,
@@ -35,6 +37,7 @@ use crate::domain::time::Revision;
 /// Members of an operation with key material. Those that are condition keys are read as such.
 const USE_MEMBERS: &[&str] = &[
     "CiphertextBlob",
+    "CustomKeyStoreId",
     "DestinationEncryptionAlgorithm",
     "DestinationEncryptionContext",
     "DestinationKeyId",
@@ -84,7 +87,7 @@ const MATERIAL: &[KmsAction] = &[
 ];
 
 /// The members of a request, and which of them were looked at.
-struct Members<'a> {
+pub struct Members<'a> {
     node: Node<'a>,
     used: RefCell<BTreeSet<&'static str>>,
 }
@@ -97,12 +100,14 @@ impl<'a> Members<'a> {
         }
     }
 
-    fn get(&self, name: &'static str) -> Option<Node<'a>> {
+    /// The member.
+    pub fn get(&self, name: &'static str) -> Option<Node<'a>> {
         self.used.borrow_mut().insert(name);
         self.node.get(name)
     }
 
-    fn text(&self, name: &'static str) -> Result<Option<Arc<str>>, Problem> {
+    /// The member, which is a text.
+    pub fn text(&self, name: &'static str) -> Result<Option<Arc<str>>, Problem> {
         let node = self.get(name);
         node.map(|node| node.text().map(Arc::from)).transpose()
     }
@@ -143,7 +148,8 @@ impl<'a> Members<'a> {
         })?))
     }
 
-    fn page(&self) -> Outcome<Page> {
+    /// `Limit` and `Marker`.
+    pub fn page(&self) -> Outcome<Page> {
         let limit = match self.get("Limit") {
             None => None,
             Some(node) => {
@@ -291,13 +297,17 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
             dry_run: m.dry_run()?,
             descendants: Default::default(),
         }),
-        _ => return ask(world, request, m, key_id),
+        operation => match stores::command(world, operation, m)? {
+            Some(command) => command,
+            None => return ask(world, request, m, key_id),
+        },
     };
     members.finish()?;
     change(world, request, command)
 }
 
-fn required(member: &str) -> Stop {
+/// A member that is not there.
+pub fn required(member: &str) -> Stop {
     Happened::shape(&format!("{member} is required")).into()
 }
 
@@ -329,7 +339,7 @@ fn check_tokens(world: &World, request: &Request) -> Outcome<()> {
 }
 
 /// A word of a closed set of the API; another word is a shape violation (W-3).
-fn word<T: std::str::FromStr>(m: &Members<'_>, name: &'static str) -> Outcome<Option<T>> {
+pub fn word<T: std::str::FromStr>(m: &Members<'_>, name: &'static str) -> Outcome<Option<T>> {
     let text = m.text(name)?;
     text.map(|text| {
         text.parse()
@@ -368,6 +378,8 @@ fn create_key(world: &mut World, request: &Request, m: &Members<'_>) -> Outcome<
         policy: m.policy()?,
         lockout_check: m.lockout_check()?,
         tags: tags.into_iter().collect(),
+        custom_key_store: stores::store_id(m)?,
+        xks_key: word(m, "XksKeyId")?,
     }))
 }
 
@@ -464,6 +476,7 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
         Ok(Output::Key(description)) => {
             Happened::answered(key_answer(request.operation(), &description.key))
         }
+        Ok(Output::KeyStore(id)) => Happened::answered(json!({ "CustomKeyStoreId": id.as_str() })),
         Ok(
             Output::Done
             | Output::Account(_)
@@ -546,6 +559,7 @@ fn ask(
                 page: m.page()?,
             })
         }
+        "DescribeCustomKeyStores" => stores::describe(m)?,
         _ => return use_key(world, request, m),
     };
     m.finish()?;
@@ -572,6 +586,7 @@ fn told(answer: Answer) -> Value {
     }
     match answer {
         Answer::Grants(grants) => listed("Grants", grants, grant_entry),
+        Answer::KeyStores(stores) => listed("CustomKeyStores", stores, stores::entry),
         Answer::Keys(keys) => listed(
             "Keys",
             keys,
@@ -611,6 +626,7 @@ fn metadata(key: &Key) -> Value {
         "KeyManager": key.manager.as_str(),
         "MultiRegion": key.multi_region.is_some(),
         "MultiRegionKeyType": key.multi_region.map(MultiRegionKeyType::as_str),
+        "CustomKeyStoreId": key.custom_key_store.as_ref().map(|place| place.store.as_str()),
         "DeletionDate": key
             .deletion
             .and_then(|deletion| deletion.due)
@@ -640,15 +656,25 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
     let algorithms = ["EncryptionAlgorithm", "SigningAlgorithm", "MacAlgorithm"];
     let algorithm = algorithms.iter().find_map(|name| m.node.get(name));
     let algorithm = algorithm.map(|node| node.text()).transpose()?;
-    let asked = Use { algorithm, dry_run };
-    used(world, &Question::of(world, request)?, asked)
+    let question = Question::of(world, request)?;
+    if let ("GenerateRandom", Some(id)) = (name, stores::store_id(m)?) {
+        // Permission first (U-14), then the store, then the dry run.
+        used(world, &question, Use::default())?;
+        let account = caller(request)?.identity.account().ok_or_else(|| {
+            let why = "a caller without an account has no custom key store";
+            Problem::at(&request.path, why)
+        })?;
+        check_random_source(&world.state, &world.scope, account, &id)
+            .map_err(Happened::rejected)?;
+    }
+    used(world, &question, Use { algorithm, dry_run })
 }
 
 /// One use of one key.
 fn used(world: &World, question: &Question, asked: Use<'_>) -> Outcome<Happened> {
     let decision = question.decide(world);
     let (action, key) = (question.action.kms(), question.key.as_deref());
-    match key_use::refusal(&decision, action, key, asked) {
+    match key_use::refusal(&world.state, &decision, action, key, asked) {
         None => Ok(Happened::decided(decision)),
         Some(rejection) => Err(Happened::rejected(rejection).into()),
     }

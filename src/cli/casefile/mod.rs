@@ -12,6 +12,7 @@ mod read;
 mod report;
 mod run;
 mod sources;
+mod stores;
 mod world;
 
 use std::collections::BTreeMap;

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::model::{Case, GrantLine, KeyLine, Kind, PrincipalLine, Request, World as Lines};
+use super::model::{Case, GrantLine, KeyLine, Kind, PrincipalLine, Request};
 use super::read::Problem;
 use super::sources;
+use super::stores;
 use crate::domain::authz::request::Scope;
 use crate::domain::authz::resolve::alias_arn;
 use crate::domain::ids::{
@@ -45,19 +46,6 @@ pub struct World {
     pub tokens: BTreeMap<String, (KeyArn, GrantId)>,
     /// Ids drawn and tokens minted so far.
     drawn: u32,
-}
-
-/// What a case holds that this version does not: such a case is told, never passed.
-pub fn missing(case: &Case) -> Option<Problem> {
-    let Lines { stores, .. } = &case.world;
-    let not = |path: &str, what: &str| {
-        let message = format!("this version of grantd holds no {what}: the case cannot be run");
-        Some(Problem::at(path, message))
-    };
-    if let Some(line) = stores.values().next() {
-        return not(&line.path, "custom key stores");
-    }
-    None
 }
 
 /// Sixteen bytes that stand for a text.
@@ -103,9 +91,6 @@ impl World {
     /// # Errors
     /// [`Problem`]: facts that cannot be, or that this version does not hold.
     pub fn of(case: &Case) -> Result<Self, Problem> {
-        if let Some(problem) = missing(case) {
-            return Err(problem);
-        }
         let lines = &case.world;
         let partition = lines
             .keys
@@ -120,6 +105,7 @@ impl World {
         let mut accounts: Vec<AccountId> = lines.accounts.keys().copied().collect();
         accounts.extend(principals.keys().map(PrincipalArn::account));
         accounts.extend(lines.keys.values().map(|key| key.arn.account));
+        accounts.extend(lines.stores.values().map(|store| store.account));
         for step in &case.steps {
             if let Ok(arn) = step.request.principal.parse::<PrincipalArn>() {
                 accounts.push(arn.account());
@@ -154,8 +140,13 @@ impl World {
         }
         facts.extend(people);
         let mut aliases = Vec::new();
-        for line in lines.keys.values() {
-            let fact = Arc::new(key(line));
+        let stores = stores::stores(lines, &scope)?;
+        let places = stores::places(lines, &stores)?;
+        facts.extend(stores.iter().cloned().map(Arc::new).map(Fact::KeyStore));
+        for (name, line) in &lines.keys {
+            let mut fact = key(line);
+            stores::put(&mut fact, places.get(name), &stores);
+            let fact = Arc::new(fact);
             let at = Scope {
                 partition: line.arn.partition,
                 region: line.arn.region.clone(),
@@ -372,6 +363,7 @@ fn key(line: &KeyLine) -> Key {
         policy: Arc::clone(&line.policy),
         bindings: Arc::default(),
         deletion: pending(line.state),
+        custom_key_store: None,
     }
 }
 

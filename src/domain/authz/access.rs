@@ -141,6 +141,7 @@ fn grants<'e>(state: &'e State, request: &Request<'e>, who: &Who<'_>) -> Vec<&'e
     let on_key = state.grants().of_key(&key.arn, None).map(|grant| &**grant);
     on_key
         .filter(is_callers)
+        .filter(|grant| !grant.is_expired(request.now))
         .take(EXPLAINED_GRANTS_MAX)
         .collect()
 }

@@ -47,6 +47,8 @@ pub enum IdKind {
     RequestId,
     /// `cks-…`.
     CustomKeyStoreId,
+    /// What a custom key store is told of its cluster or its proxy (K-11), by its name.
+    KeyStoreMember(&'static str),
 }
 
 impl IdKind {
@@ -73,6 +75,7 @@ impl IdKind {
             Self::ServicePrincipal => "service principal",
             Self::RequestId => "request id",
             Self::CustomKeyStoreId => "custom key store id",
+            Self::KeyStoreMember(name) => name,
         }
     }
 }

@@ -31,7 +31,10 @@ pub use principal::{PrincipalArn, PrincipalKind};
 pub use request::RequestId;
 pub use service::ServicePrincipal;
 pub use short::Short;
-pub use store::CustomKeyStoreId;
+pub use store::{
+    CloudHsmClusterId, CustomKeyStoreId, XksAccessKeyId, XksKeyId, XksProxyEndpoint, XksProxyPath,
+    XksVpcService,
+};
 pub use unique::{UniqueId, UniqueIdKind};
 
 use arn::split_arn;

@@ -115,6 +115,11 @@ impl PrincipalArn {
         matches!(self.shape, Shape::Root)
     }
 
+    /// Whether it is a role that a service of AWS owns, under `aws-service-role/` (D-3, K-4).
+    pub fn is_service_linked_role(&self) -> bool {
+        matches!(self.kind(), PrincipalKind::Role { path, .. } if path.starts_with("aws-service-role/"))
+    }
+
     /// The ARN of the account itself, `arn:<partition>:iam::<account>:root`.
     pub fn root_of(partition: Partition, account: AccountId) -> Self {
         let text: Arc<str> = format!("arn:{partition}:iam::{account}:root").into();

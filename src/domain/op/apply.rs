@@ -72,6 +72,8 @@ pub fn query(
         Query::ListPrincipals(q) => answer(q, &cx),
         Query::GetPrincipalPolicy(q) => answer(q, &cx),
         Query::ListPrincipalPolicies(q) => answer(q, &cx),
+        Query::DescribeCustomKeyStores(q) => answer(q, &cx),
+        Query::ListKeyStoreWork(q) => answer(q, &cx),
         Query::DescribeKey(q) => answer(q, &cx),
         Query::GetKeyPolicy(q) => answer(q, &cx),
         Query::ListKeyPolicies(q) => answer(q, &cx),
@@ -178,6 +180,12 @@ fn run(
         Command::PutPrincipalPermissionsBoundary(c) => change(c, state, at, caller, scope),
         Command::DeletePrincipalPermissionsBoundary(c) => change(c, state, at, caller, scope),
         Command::CreateKey(c) => change(c, state, at, caller, scope),
+        Command::CreateCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::UpdateCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::ConnectCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::DisconnectCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::DeleteCustomKeyStore(c) => change(c, state, at, caller, scope),
+        Command::ReportCustomKeyStore(c) => change(c, state, at, caller, scope),
         Command::PutKeyPolicy(c) => change(c, state, at, caller, scope),
         Command::EnableKey(c) => change(c, state, at, caller, scope),
         Command::DisableKey(c) => change(c, state, at, caller, scope),
@@ -297,6 +305,7 @@ fn replay(state: &State, effect: &Effect) -> Output {
         Effect::Organization(organization) => Output::Organization((**organization).clone()),
         Effect::Node(node) => Output::Node((**node).clone()),
         Effect::Key(key) => Output::Key(KeyDescription::of(state, (**key).clone())),
+        Effect::KeyStore(id) => Output::KeyStore(id.clone()),
         Effect::Grant { id, depends_on } => Output::Grant(CreatedGrant {
             grant: state
                 .grants()
@@ -318,7 +327,12 @@ fn effect_of(output: &Output) -> Effect {
         Output::Group(group) => Effect::Group(Arc::new(group.clone())),
         Output::Organization(organization) => Effect::Organization(Arc::new(organization.clone())),
         Output::Node(node) => Effect::Node(Arc::new(node.clone())),
-        Output::Key(KeyDescription { key, related: _ }) => Effect::Key(Arc::new(key.clone())),
+        Output::Key(KeyDescription {
+            key,
+            related: _,
+            cloud_hsm_cluster: _, // the state tells both again
+        }) => Effect::Key(Arc::new(key.clone())),
+        Output::KeyStore(id) => Effect::KeyStore(id.clone()),
         Output::Grant(CreatedGrant {
             grant: _,
             id,

@@ -42,7 +42,7 @@ impl Change for CancelKeyDeletion {
         let key = cx.key_without_alias(&self.key)?;
         let allowed = cx.allow_key(KmsAction::CancelKeyDeletion, key, Parameters::NONE)?;
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Cancel, key)?;
+        key_rules::check_state(StateRule::Cancel, cx.state, key)?;
         let state = match key.deletion.map(|deletion| deletion.was) {
             // Without material it cannot be enabled.
             Some(KeyState::PendingImport) => KeyState::PendingImport,

@@ -125,7 +125,7 @@ impl Change for Consume {
                 });
             }
         };
-        key_rules::check_usable(action, key)?;
+        key_rules::check_usable(action, cx.state, key)?;
         let grant = allowed.grant().and_then(|id| cx.state.grants().get(&id));
         let paying = grant.and_then(|grant| {
             grant.uses_left()?;

@@ -54,7 +54,7 @@ impl Change for CreateAlias {
         let arn = alias_arn(cx.scope, key.arn.account, &name);
         cx.allow_alias(KmsAction::CreateAlias, &arn)?;
         key_rules::check_customer_managed(key).map_err(Refusal::NotOurs)?;
-        key_rules::check_state(StateRule::Edit, key)?;
+        key_rules::check_state(StateRule::Edit, cx.state, key)?;
         if cx.state.alias(&arn).is_some() {
             return Err(Refusal::Exists(said(
                 ErrorCode::AlreadyExists,

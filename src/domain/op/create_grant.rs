@@ -399,7 +399,7 @@ impl Change for CreateGrant {
             constraint_pairs(shape.constraints.context.as_ref()),
             About::NewGrant(&shape.operations, &shape.constraints),
         )?;
-        key_rules::check_state(StateRule::Grant, key)?;
+        key_rules::check_state(StateRule::Grant, cx.state, key)?;
         check_supported(&shape, key).map_err(Refusal::Unsupported)?;
         let grantee = shape.grantee.bind(cx.state).map_err(Refusal::Principal)?;
         let retiring = shape.retiring.map(|named| named.bind(cx.state));

@@ -5,10 +5,10 @@ use super::context::{Change, Context};
 use super::key_rules::usage_for;
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::update_key_description::check_description;
-use super::{ErrorCode, Event, KeyChange, KeyDescription, Output, policies, tags};
+use super::{ErrorCode, Event, KeyChange, KeyDescription, Output, key_stores, policies, tags};
 use crate::domain::authz::request::{Parameter, Parameters, RequestTags};
 use crate::domain::authz::{Allowed, Denied};
-use crate::domain::ids::{AccountId, KeyId, Partition, Region};
+use crate::domain::ids::{AccountId, CustomKeyStoreId, KeyId, Partition, Region, XksKeyId};
 use crate::domain::ids::{KeyArn, PrincipalArn};
 use crate::domain::limits::KEYS_PER_ACCOUNT_MAX;
 use crate::domain::policy::{KmsAction, KnownKey, PolicyKind};
@@ -46,6 +46,10 @@ pub struct CreateKey {
     pub lockout_check: LockoutCheck,
     /// Tags from the start; needs `kms:TagResource` too (D-15).
     pub tags: Tags,
+    /// The custom key store that the key is to live in; with the origin that fits its type (K-5).
+    pub custom_key_store: Option<CustomKeyStoreId>,
+    /// The key of the external key manager; for an external key store alone (K-5).
+    pub xks_key: Option<XksKeyId>,
 }
 
 /// Whether a key is of a single Region or the primary of a multi-Region set.
@@ -65,8 +69,8 @@ refusals! {
         Shape(Said),
         /// Not permitted.
         Denied(Denied),
-        /// What this store does not make.
-        Unsupported(Said),
+        /// A custom key store that is not there, cannot hold such a key, or is not connected (K-5, K-7).
+        Store(Said),
         /// The text is no key policy.
         Policy(BadPolicy),
         /// The policy names a principal that does not exist.
@@ -94,6 +98,7 @@ impl CreateKey {
             let why = "the key's partition and Region are not those of the endpoint";
             return Err(said(ErrorCode::Validation, why));
         }
+        key_stores::check_members(self)?;
         usage_for(self.spec, self.usage)
     }
 
@@ -135,16 +140,9 @@ impl Change for CreateKey {
         let state = match self.origin {
             KeyOrigin::AwsKms => KeyState::Enabled,
             KeyOrigin::External => KeyState::PendingImport,
-            KeyOrigin::AwsCloudHsm | KeyOrigin::ExternalKeyStore => {
-                return Err(Refusal::Unsupported(said(
-                    ErrorCode::UnsupportedOperation,
-                    format_args!(
-                        "keys of origin {} live in custom key stores, which this store does not have",
-                        self.origin
-                    ),
-                )));
-            }
+            KeyOrigin::AwsCloudHsm | KeyOrigin::ExternalKeyStore => KeyState::Enabled,
         };
+        let custom_key_store = key_stores::place(self, cx).map_err(Refusal::Store)?;
         let text = self.policy.clone().unwrap_or_else(|| {
             policies::default_text(&PrincipalArn::root_of(self.partition, self.account))
         });
@@ -173,6 +171,7 @@ impl Change for CreateKey {
             policy,
             bindings,
             deletion: None,
+            custom_key_store,
         });
         policies::check_lockout(cx, &key, self.lockout_check).map_err(Refusal::Lockout)?;
         let count = cx
@@ -290,10 +289,11 @@ mod tests {
                 "custom key store",
                 refusal(&cluster, BOB, |c| {
                     c.origin = KeyOrigin::AwsCloudHsm;
+                    c.custom_key_store = "cks-nope".parse().ok();
                     c.policy = Some("{".into());
                 }),
-                "UnsupportedOperationException",
-                "custom key stores",
+                "CustomKeyStoreNotFoundException",
+                "cks-nope",
             ),
             (
                 "no policy",

@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, identity, tags};
+use super::{Change as What, ErrorCode, Event, Output, identity, service_linked, tags};
 use crate::domain::authz::request::{Parameters, RequestTags};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::UniqueIdKind;
@@ -56,6 +56,7 @@ impl Change for CreatePrincipal {
             let why = format!("`{}` is no unique id of a {kind}", self.unique_id);
             return Err(Refusal::Shape(said(ErrorCode::Validation, why)));
         }
+        service_linked::check_creatable(&self.arn).map_err(Refusal::Shape)?;
         tags::read(self.tags.iter()).map_err(Refusal::Shape)?;
         let parameters = Parameters::Known(Vec::new(), RequestTags::Set(&self.tags));
         let allowed = identity::allow(cx, Operation::CreatePrincipal, kind, &self.arn, parameters)?;

@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, identity};
+use super::{Change as What, ErrorCode, Event, Output, identity, service_linked};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
@@ -25,6 +25,8 @@ refusals! {
         Denied(Denied),
         /// It is not there.
         NotThere(Said),
+        /// It is a role that nobody changes (K-4).
+        Protected(Said),
         /// It is a member of groups.
         InGroups(Said),
         /// It still has identity policies.
@@ -42,6 +44,7 @@ impl Change for DeletePrincipal {
         let operation = Operation::DeletePrincipal;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
+        service_linked::check_editable(&self.arn).map_err(Refusal::Protected)?;
         if !principal.groups.is_empty() {
             return Err(Refusal::InGroups(said(
                 ErrorCode::DeleteConflict,

@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, identity};
+use super::{Change as What, ErrorCode, Event, Output, identity, service_linked};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
@@ -29,6 +29,8 @@ refusals! {
         Denied(Denied),
         /// It is not there.
         NotThere(Said),
+        /// It is a role that nobody changes (K-4).
+        Protected(Said),
         /// It has no such policy.
         NoPolicy(Said),
     }
@@ -44,6 +46,7 @@ impl Change for DeletePrincipalPolicy {
         let operation = Operation::DeletePrincipalPolicy;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
+        service_linked::check_editable(&self.arn).map_err(Refusal::Protected)?;
         let mut principal = (**principal).clone();
         if principal.policies.remove(&self.name).is_none() {
             let (kind, _) = identity::shown(&self.arn);

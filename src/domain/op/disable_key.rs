@@ -42,7 +42,7 @@ impl Change for DisableKey {
         let key = cx.key_without_alias(&self.key)?;
         let allowed = cx.allow_key(KmsAction::DisableKey, key, Parameters::NONE)?;
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Toggle, key)?;
+        key_rules::check_state(StateRule::Toggle, cx.state, key)?;
         let state = key_rules::toggled(key.state, KeyState::Disabled);
         Ok((
             allowed,

@@ -4,6 +4,7 @@ use super::ErrorCode;
 use super::refusal::{Said, said};
 use crate::domain::ids::KeyArn;
 use crate::domain::policy::KmsAction;
+use crate::domain::state::State;
 use crate::domain::state::grant::{GrantOperation, GrantOperations};
 use crate::domain::state::key::{
     Key, KeyFamily, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
@@ -242,13 +243,13 @@ impl From<BadState> for super::Rejection {
     }
 }
 
-/// Whether the key's state lets an operation of this rule work.
-pub fn check_state(rule: StateRule, key: &Key) -> Result<(), BadState> {
+/// Whether the key's state, which its custom key store has a part in (K-12), lets an operation of this rule work.
+pub fn check_state(rule: StateRule, state: &State, key: &Key) -> Result<(), BadState> {
     let kind = Kind {
         origin: key.origin,
         spec: key.spec,
     };
-    match rule.obstacle(key.state, kind) {
+    match rule.obstacle(state.key_state(key), kind) {
         None => Ok(()),
         Some(obstacle) => Err(BadState {
             key: key.arn.clone(),
@@ -291,8 +292,8 @@ pub const fn toggled(now: KeyState, wanted: KeyState) -> KeyState {
 }
 
 /// Whether a key could be used for a permitted action now: its state, then its usage (ST-2, ST-3).
-pub fn check_usable(action: KmsAction, key: &Key) -> Result<(), super::Rejection> {
-    check_state(StateRule::of(action), key)?;
+pub fn check_usable(action: KmsAction, state: &State, key: &Key) -> Result<(), super::Rejection> {
+    check_state(StateRule::of(action), state, key)?;
     let Some(operation) = GrantOperation::ALL
         .iter()
         .find(|op| op.as_str() == action.name())
@@ -644,7 +645,9 @@ mod tests {
                 state,
                 ..key.clone()
             };
-            let rejection = super::super::Rejection::from(check_state(rule, &key).unwrap_err());
+            let rejection = super::super::Rejection::from(
+                check_state(rule, &State::default(), &key).unwrap_err(),
+            );
             let message = rejection.message.replace(&key.arn.to_string(), "K");
             (rejection.code.as_str(), message)
         };
@@ -741,7 +744,7 @@ mod tests {
             KeyUsage::GenerateVerifyMac,
             KeyOrigin::AwsKms,
         );
-        let refused = check_usable(KmsAction::ReEncryptFrom, &hmac).unwrap_err();
+        let refused = check_usable(KmsAction::ReEncryptFrom, &State::default(), &hmac).unwrap_err();
         let wanted = format!(
             "{} key usage is GENERATE_VERIFY_MAC which is not valid for ReEncrypt.",
             hmac.arn
@@ -750,7 +753,7 @@ mod tests {
             (refused.code, &*refused.message),
             (ErrorCode::InvalidKeyUsage, &*wanted)
         );
-        let incorrect = check_usable(KmsAction::Decrypt, &hmac).unwrap_err();
+        let incorrect = check_usable(KmsAction::Decrypt, &State::default(), &hmac).unwrap_err();
         assert_eq!(
             (incorrect.code.as_str(), &*incorrect.message),
             (
@@ -758,13 +761,15 @@ mod tests {
                 "The key ID in the request does not identify a CMK that can perform this operation."
             )
         );
-        assert!(check_usable(KmsAction::GenerateMac, &hmac).is_ok());
+        assert!(check_usable(KmsAction::GenerateMac, &State::default(), &hmac).is_ok());
         let disabled = Key {
             state: KeyState::Disabled,
             ..hmac
         };
         assert_eq!(
-            check_usable(KmsAction::Sign, &disabled).unwrap_err().code,
+            check_usable(KmsAction::Sign, &State::default(), &disabled)
+                .unwrap_err()
+                .code,
             ErrorCode::Disabled
         );
     }

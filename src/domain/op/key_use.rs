@@ -8,6 +8,7 @@ use super::refusal::{Said, said};
 use super::{DryRun, ErrorCode, Rejection};
 use crate::domain::authz::decision::Decision;
 use crate::domain::policy::KmsAction;
+use crate::domain::state::State;
 use crate::domain::state::key::{Key, KeyFamily, KeyOrigin, KeySpec};
 
 /// What a request to use a key says beyond action and key.
@@ -23,6 +24,7 @@ pub struct Use<'a> {
 ///
 /// `key` is absent for an action without a key, `action` for one that is not of KMS.
 pub fn refusal(
+    state: &State,
     decision: &Decision,
     action: Option<KmsAction>,
     key: Option<&Key>,
@@ -36,7 +38,7 @@ pub fn refusal(
         });
     }
     if let (Some(action), Some(key)) = (action, key)
-        && let Err(rejection) = check(action, key, asked.algorithm)
+        && let Err(rejection) = check(action, state, key, asked.algorithm)
     {
         return Some(rejection);
     }
@@ -56,9 +58,14 @@ pub fn refusal(
 ///
 /// # Errors
 /// The exception that AWS answers with.
-pub fn check(action: KmsAction, key: &Key, algorithm: Option<&str>) -> Result<(), Rejection> {
-    check_state(StateRule::of(action), key)?;
-    let usable = check_usable(action, key);
+pub fn check(
+    action: KmsAction,
+    state: &State,
+    key: &Key,
+    algorithm: Option<&str>,
+) -> Result<(), Rejection> {
+    check_state(StateRule::of(action), state, key)?;
+    let usable = check_usable(action, state, key);
     // ST-3: the ciphertext is not of this key, for such a key makes none.
     if usable.is_err() && action == KmsAction::Decrypt {
         return Err(said(
@@ -176,7 +183,7 @@ mod tests {
     }
 
     fn refused(action: KmsAction, key: &Key, algorithm: Option<&str>) -> (&'static str, String) {
-        let rejection = check(action, key, algorithm).unwrap_err();
+        let rejection = check(action, &State::default(), key, algorithm).unwrap_err();
         (rejection.code.as_str(), rejection.message.to_string())
     }
 
@@ -207,8 +214,24 @@ mod tests {
                 "Algorithm HMAC_SHA_256 is incompatible with key spec HMAC_224.".to_owned()
             )
         );
-        assert!(check(KmsAction::GenerateMac, &mac, Some("HMAC_SHA_224")).is_ok());
-        assert!(check(KmsAction::Sign, &signing, Some("RSASSA_PSS_SHA_256")).is_ok());
+        assert!(
+            check(
+                KmsAction::GenerateMac,
+                &State::default(),
+                &mac,
+                Some("HMAC_SHA_224")
+            )
+            .is_ok()
+        );
+        assert!(
+            check(
+                KmsAction::Sign,
+                &State::default(),
+                &signing,
+                Some("RSASSA_PSS_SHA_256")
+            )
+            .is_ok()
+        );
     }
 
     /// G-7, K-5: data keys come from symmetric keys, pairs of them not from custom key stores; public keys from
@@ -221,12 +244,20 @@ mod tests {
             origin: KeyOrigin::AwsCloudHsm,
             ..plain.clone()
         };
-        assert!(check(KmsAction::GenerateDataKeyPair, &plain, None).is_ok());
+        assert!(
+            check(
+                KmsAction::GenerateDataKeyPair,
+                &State::default(),
+                &plain,
+                None
+            )
+            .is_ok()
+        );
         assert_eq!(
             refused(KmsAction::GenerateDataKeyPair, &stored, None).0,
             "UnsupportedOperationException"
         );
-        assert!(check(KmsAction::GenerateDataKey, &stored, None).is_ok());
+        assert!(check(KmsAction::GenerateDataKey, &State::default(), &stored, None).is_ok());
         assert_eq!(
             refused(KmsAction::GenerateDataKey, &rsa, None).0,
             "InvalidKeyUsageException"
@@ -235,7 +266,7 @@ mod tests {
             refused(KmsAction::GetPublicKey, &plain, None).0,
             "UnsupportedOperationException"
         );
-        assert!(check(KmsAction::GetPublicKey, &rsa, None).is_ok());
+        assert!(check(KmsAction::GetPublicKey, &State::default(), &rsa, None).is_ok());
     }
 
     /// ST-4, U-14, G-20: permission, then state, then usage, then the dry run.
@@ -259,8 +290,14 @@ mod tests {
             dry_run: DryRun::Yes,
         };
         let code = |decision: &Decision, key: &Key, asked: Use<'_>| {
-            refusal(decision, Some(KmsAction::Encrypt), Some(key), asked)
-                .map(|rejection| rejection.code.as_str())
+            refusal(
+                &State::default(),
+                decision,
+                Some(KmsAction::Encrypt),
+                Some(key),
+                asked,
+            )
+            .map(|rejection| rejection.code.as_str())
         };
         assert_eq!(code(&denied, &wrong, dry), Some("AccessDeniedException"));
         assert_eq!(code(&allowed, &wrong, dry), Some("DisabledException"));

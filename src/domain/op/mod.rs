@@ -12,12 +12,14 @@ mod groups;
 mod identity;
 mod insight;
 pub mod key_rules;
+pub mod key_stores;
 pub mod key_use;
 mod organizations;
 mod page;
 mod policies;
 mod principals;
 mod refusal;
+pub mod service_linked;
 pub mod table;
 mod tags;
 
@@ -25,9 +27,11 @@ pub mod add_account;
 pub mod add_user_to_group;
 pub mod bootstrap;
 pub mod cancel_key_deletion;
+pub mod connect_custom_key_store;
 pub mod consume;
 pub mod create_account;
 pub mod create_alias;
+pub mod create_custom_key_store;
 pub mod create_grant;
 pub mod create_group;
 pub mod create_key;
@@ -36,6 +40,7 @@ pub mod create_organizational_unit;
 pub mod create_principal;
 pub mod delete_alias;
 pub mod delete_control_policy;
+pub mod delete_custom_key_store;
 pub mod delete_group;
 pub mod delete_group_policy;
 pub mod delete_organization;
@@ -44,9 +49,11 @@ pub mod delete_principal;
 pub mod delete_principal_permissions_boundary;
 pub mod delete_principal_policy;
 pub mod delete_vpc_endpoint;
+pub mod describe_custom_key_stores;
 pub mod describe_grants;
 pub mod describe_key;
 pub mod disable_key;
+pub mod disconnect_custom_key_store;
 pub mod due;
 pub mod enable_key;
 pub mod expire_grants;
@@ -70,6 +77,7 @@ pub mod list_group_policies;
 pub mod list_groups;
 pub mod list_groups_for_user;
 pub mod list_key_policies;
+pub mod list_key_store_work;
 pub mod list_keys;
 pub mod list_nodes;
 pub mod list_organizations;
@@ -88,6 +96,7 @@ pub mod put_vpc_endpoint;
 pub mod remove_account;
 pub mod remove_user_from_group;
 pub mod replicate_key;
+pub mod report_custom_key_store;
 pub mod retire_grant;
 pub mod revoke_grant;
 pub mod rotate_token_epoch;
@@ -97,6 +106,7 @@ pub mod tag_resource;
 pub mod untag_principal;
 pub mod untag_resource;
 pub mod update_alias;
+pub mod update_custom_key_store;
 pub mod update_key_description;
 pub mod update_primary_region;
 pub mod update_settings;
@@ -111,14 +121,15 @@ use crate::domain::authz::decision::Decision;
 use crate::domain::authz::explain::Explanation;
 pub use crate::domain::authz::request::Scope;
 use crate::domain::ids::{
-    AccountId, AliasArn, GrantId, GroupArn, KeyArn, NodeId, OrganizationId, PrincipalArn,
-    RequestId, VpcEndpointId,
+    AccountId, AliasArn, CloudHsmClusterId, CustomKeyStoreId, GrantId, GroupArn, KeyArn, NodeId,
+    OrganizationId, PrincipalArn, RequestId, VpcEndpointId,
 };
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
 use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::{Key, KeyState, MultiRegionKeyType};
+use crate::domain::state::key_store::{Backing, ConnectionState, CustomKeyStore};
 use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal};
 use crate::domain::state::settings::Settings;
@@ -231,6 +242,18 @@ pub enum Command {
     ),
     /// [`create_key`]
     CreateKey(create_key::CreateKey),
+    /// [`create_custom_key_store`]
+    CreateCustomKeyStore(create_custom_key_store::CreateCustomKeyStore),
+    /// [`update_custom_key_store`]
+    UpdateCustomKeyStore(update_custom_key_store::UpdateCustomKeyStore),
+    /// [`connect_custom_key_store`]
+    ConnectCustomKeyStore(connect_custom_key_store::ConnectCustomKeyStore),
+    /// [`disconnect_custom_key_store`]
+    DisconnectCustomKeyStore(disconnect_custom_key_store::DisconnectCustomKeyStore),
+    /// [`delete_custom_key_store`]
+    DeleteCustomKeyStore(delete_custom_key_store::DeleteCustomKeyStore),
+    /// [`report_custom_key_store`]
+    ReportCustomKeyStore(report_custom_key_store::ReportCustomKeyStore),
     /// [`put_key_policy`]
     PutKeyPolicy(put_key_policy::PutKeyPolicy),
     /// [`enable_key`]
@@ -308,6 +331,10 @@ pub enum Query {
     GetPrincipalPolicy(get_principal_policy::GetPrincipalPolicy),
     /// [`list_principal_policies`]
     ListPrincipalPolicies(list_principal_policies::ListPrincipalPolicies),
+    /// [`describe_custom_key_stores`]
+    DescribeCustomKeyStores(describe_custom_key_stores::DescribeCustomKeyStores),
+    /// [`list_key_store_work`]
+    ListKeyStoreWork(list_key_store_work::ListKeyStoreWork),
     /// [`describe_key`]
     DescribeKey(describe_key::DescribeKey),
     /// [`get_key_policy`]
@@ -406,6 +433,8 @@ pub enum Output {
     Node(Node),
     /// The key.
     Key(KeyDescription),
+    /// The custom key store that was made.
+    KeyStore(CustomKeyStoreId),
     /// The grant, and what a token of it must say.
     Grant(CreatedGrant),
     /// What allowed a use, and what is left (EC-13).
@@ -426,10 +455,12 @@ pub struct CreatedGrant {
 /// A key with what is derived from other facts.
 #[derive(Clone, Debug)]
 pub struct KeyDescription {
-    /// The key.
+    /// The key, its state as everybody sees it: its custom key store has a part in it (K-12).
     pub key: Key,
     /// The set of a multi-Region key.
     pub related: Option<RelatedKeys>,
+    /// The CloudHSM cluster behind the custom key store that it lives in.
+    pub cloud_hsm_cluster: Option<CloudHsmClusterId>,
 }
 
 /// The keys of a multi-Region set.
@@ -459,7 +490,20 @@ impl KeyDescription {
             }
             related
         });
-        Self { key, related }
+        let store = key.custom_key_store.as_ref();
+        let backing = store.and_then(|place| Some(&state.key_store(&place.store)?.backing));
+        let cloud_hsm_cluster = match backing {
+            Some(Backing::CloudHsm { cluster, .. }) => Some(cluster.clone()),
+            Some(Backing::External(_)) | None => None,
+        };
+        Self {
+            key: Key {
+                state: state.key_state(&key),
+                ..key
+            },
+            related,
+            cloud_hsm_cluster,
+        }
     }
 }
 
@@ -497,6 +541,8 @@ pub enum Answer {
     PolicyNames(Paged<Arc<str>>),
     /// A key.
     Key(KeyDescription),
+    /// Custom key stores, in the order of their ids.
+    KeyStores(Paged<CustomKeyStore>),
     /// Keys, in the order of their ids.
     Keys(Paged<KeyArn>),
     /// Aliases with their keys, in the order of their names.
@@ -575,6 +621,17 @@ crate::domain::state::closed_set! {
         Tag = "TagException",
         UnsupportedOperation = "UnsupportedOperationException",
         DryRunOperation = "DryRunOperationException",
+        CustomKeyStoreNotFound = "CustomKeyStoreNotFoundException",
+        CustomKeyStoreInvalidState = "CustomKeyStoreInvalidStateException",
+        CustomKeyStoreNameInUse = "CustomKeyStoreNameInUseException",
+        CustomKeyStoreHasCmks = "CustomKeyStoreHasCMKsException",
+        CloudHsmClusterInUse = "CloudHsmClusterInUseException",
+        CloudHsmClusterNotRelated = "CloudHsmClusterNotRelatedException",
+        XksProxyUriInUse = "XksProxyUriInUseException",
+        XksProxyUriEndpointInUse = "XksProxyUriEndpointInUseException",
+        XksProxyVpcEndpointServiceInUse = "XksProxyVpcEndpointServiceInUseException",
+        XksKeyAlreadyInUse = "XksKeyAlreadyInUseException",
+        UnmodifiableEntity = "UnmodifiableEntity",
         NoSuchEntity = "NoSuchEntity",
         EntityAlreadyExists = "EntityAlreadyExists",
         DeleteConflict = "DeleteConflict",
@@ -608,6 +665,8 @@ pub enum Event {
     GroupChanged(GroupArn, Change),
     /// A user or role came to be, changed, or went.
     PrincipalChanged(PrincipalArn, Change),
+    /// A custom key store came to be, changed or went; the state of its keys may have changed with it (K-12).
+    KeyStoreChanged(CustomKeyStoreId, KeyStoreChange),
     /// A key came to be or changed.
     KeyChanged(KeyArn, KeyChange),
     /// An alias came to be or went.
@@ -630,6 +689,19 @@ pub enum Change {
     Created,
     /// Its facts changed.
     Updated,
+    /// It went.
+    Deleted,
+}
+
+/// What happened to a custom key store.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KeyStoreChange {
+    /// It came to be.
+    Created,
+    /// Its properties changed.
+    Updated,
+    /// Its connection is now in this state.
+    Connection(ConnectionState),
     /// It went.
     Deleted,
 }
@@ -688,6 +760,8 @@ mod grant_quota_tests;
 mod grant_rules_tests;
 #[cfg(test)]
 mod grant_terms_tests;
+#[cfg(test)]
+mod key_store_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]

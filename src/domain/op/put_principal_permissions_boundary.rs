@@ -32,6 +32,8 @@ refusals! {
         Denied(Denied),
         /// It is not there.
         NotThere(Said),
+        /// It is a role that nobody changes (K-4).
+        Protected(Said),
         /// The text is no permissions boundary.
         Policy(BadPolicy),
     }
@@ -46,6 +48,7 @@ impl Change for PutPrincipalPermissionsBoundary {
         let operation = Operation::PutPrincipalPermissionsBoundary;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
+        super::service_linked::check_editable(&self.arn).map_err(Refusal::Protected)?;
         let boundary = policies::read(&self.policy, PolicyKind::Boundary)?;
         let mut principal = (**principal).clone();
         principal.boundary = Some(boundary);

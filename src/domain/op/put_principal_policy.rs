@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, identity, policies};
+use super::{Change as What, ErrorCode, Event, Output, identity, policies, service_linked};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
@@ -33,6 +33,8 @@ refusals! {
         Denied(Denied),
         /// It is not there.
         NotThere(Said),
+        /// It is a role that nobody changes (K-4).
+        Protected(Said),
         /// The text is no identity policy.
         Policy(BadPolicy),
         /// It has as many policies as it can have.
@@ -50,6 +52,7 @@ impl Change for PutPrincipalPolicy {
         let operation = Operation::PutPrincipalPolicy;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
+        service_linked::check_editable(&self.arn).map_err(Refusal::Protected)?;
         let policy = policies::read(&self.policy, PolicyKind::Identity)?;
         let mut principal = (**principal).clone();
         principal.policies.insert(Arc::clone(&self.name), policy);

@@ -120,7 +120,7 @@ impl Change for ReplicateKey {
         }
         key_rules::check_customer_managed(primary).map_err(Refusal::NotPrimary)?;
         key_rules::check_primary(primary).map_err(Refusal::NotPrimary)?;
-        key_rules::check_state(StateRule::Replicate, primary)?;
+        key_rules::check_state(StateRule::Replicate, cx.state, primary)?;
         let arn = KeyArn {
             region: self.region.clone(),
             ..primary.arn.clone()
@@ -160,6 +160,8 @@ impl Change for ReplicateKey {
             policy,
             bindings,
             deletion: None,
+            // Keys of custom key stores have no replicas (K-5).
+            custom_key_store: None,
         });
         policies::check_lockout(&there, &replica, self.lockout_check).map_err(Refusal::Lockout)?;
         let count = cx

@@ -68,7 +68,7 @@ impl Change for ScheduleKeyDeletion {
         let parameters = Parameters::Known(vec![window], RequestTags::Absent);
         let allowed = cx.allow_key(KmsAction::ScheduleKeyDeletion, key, parameters)?;
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Schedule, key)?;
+        key_rules::check_state(StateRule::Schedule, cx.state, key)?;
         let is_primary = key.multi_region == Some(MultiRegionKeyType::Primary);
         let deletion = Deletion {
             window_days,

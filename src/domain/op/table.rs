@@ -163,6 +163,12 @@ operations! {
         PutPrincipalPermissionsBoundary: iam("iam:PutUserPermissionsBoundary", "iam:PutRolePermissionsBoundary"), Principal, Policies;
         DeletePrincipalPermissionsBoundary: iam("iam:DeleteUserPermissionsBoundary", "iam:DeleteRolePermissionsBoundary"), Principal, Policies;
         CreateKey: kms(KmsAction::CreateKey), Account, Policies;
+        CreateCustomKeyStore: kms(KmsAction::CreateCustomKeyStore), Account, Policies;
+        UpdateCustomKeyStore: kms(KmsAction::UpdateCustomKeyStore), Account, Policies;
+        ConnectCustomKeyStore: kms(KmsAction::ConnectCustomKeyStore), Account, Policies;
+        DisconnectCustomKeyStore: kms(KmsAction::DisconnectCustomKeyStore), Account, Policies;
+        DeleteCustomKeyStore: kms(KmsAction::DeleteCustomKeyStore), Account, Policies;
+        ReportCustomKeyStore: Asks::Office("grantd:ReportCustomKeyStore"), Cluster, Operator;
         PutKeyPolicy: kms(KmsAction::PutKeyPolicy), Key, Policies;
         EnableKey: kms(KmsAction::EnableKey), Key, Policies;
         DisableKey: kms(KmsAction::DisableKey), Key, Policies;
@@ -201,6 +207,8 @@ operations! {
         ListPrincipals: iam("iam:ListUsers", "iam:ListRoles"), Account, Policies;
         GetPrincipalPolicy: iam("iam:GetUserPolicy", "iam:GetRolePolicy"), Principal, Policies;
         ListPrincipalPolicies: iam("iam:ListUserPolicies", "iam:ListRolePolicies"), Principal, Policies;
+        DescribeCustomKeyStores: kms(KmsAction::DescribeCustomKeyStores), Account, Policies;
+        ListKeyStoreWork: Asks::Office("grantd:ListKeyStoreWork"), Cluster, Operator;
         DescribeKey: kms(KmsAction::DescribeKey), Key, Policies;
         GetKeyPolicy: kms(KmsAction::GetKeyPolicy), Key, Policies;
         ListKeyPolicies: kms(KmsAction::ListKeyPolicies), Key, Policies;

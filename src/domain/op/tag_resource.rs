@@ -50,7 +50,7 @@ impl Change for TagResource {
         let parameters = Parameters::Known(Vec::new(), RequestTags::Set(&new));
         let allowed = cx.allow_key(KmsAction::TagResource, key, parameters)?;
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Edit, key)?;
+        key_rules::check_state(StateRule::Edit, cx.state, key)?;
         let tags = tags::merged(&key.tags, &new).map_err(Refusal::TooMany)?;
         Ok((
             allowed,

@@ -152,6 +152,8 @@ pub fn create_key(n: u8) -> create_key::CreateKey {
         policy: None,
         lockout_check: Default::default(),
         tags: Default::default(),
+        custom_key_store: None,
+        xks_key: None,
     }
 }
 

@@ -48,7 +48,7 @@ impl Change for UntagResource {
         let parameters = Parameters::Known(Vec::new(), RequestTags::Removed(&self.tag_keys));
         let allowed = cx.allow_key(KmsAction::UntagResource, key, parameters)?;
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Edit, key)?;
+        key_rules::check_state(StateRule::Edit, cx.state, key)?;
         let tags = tags::without(&key.tags, self.tag_keys.iter());
         Ok((
             allowed,

@@ -92,7 +92,7 @@ impl Change for UpdateAlias {
                 ),
             )));
         }
-        key_rules::check_state(StateRule::Edit, new)?;
+        key_rules::check_state(StateRule::Edit, cx.state, new)?;
         let count = cx.state.aliases_of_key(&new.arn).len();
         if current.arn != new.arn && count >= ALIASES_PER_KEY_MAX {
             return Err(Refusal::TooMany(said(

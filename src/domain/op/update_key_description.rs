@@ -57,7 +57,7 @@ impl Change for UpdateKeyDescription {
         let key = cx.key_without_alias(&self.key)?;
         let allowed = cx.allow_key(KmsAction::UpdateKeyDescription, key, Parameters::NONE)?;
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Edit, key)?;
+        key_rules::check_state(StateRule::Edit, cx.state, key)?;
         let key = Arc::new(Key {
             description: Arc::clone(&self.description),
             ..(**key).clone()

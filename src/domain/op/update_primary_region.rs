@@ -81,8 +81,8 @@ impl Change for UpdatePrimaryRegion {
             ..*cx
         };
         there.allow_key(action, new, parameters())?;
-        key_rules::check_state(StateRule::MovePrimary, old)?;
-        key_rules::check_state(StateRule::MovePrimary, new)?;
+        key_rules::check_state(StateRule::MovePrimary, cx.state, old)?;
+        key_rules::check_state(StateRule::MovePrimary, cx.state, new)?;
         let becomes = |key: &Key, part| {
             Arc::new(Key {
                 multi_region: Some(part),

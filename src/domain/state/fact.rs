@@ -9,6 +9,7 @@ use super::grant::Grant;
 use super::group::Group;
 use super::idempotency::IdempotencyRecord;
 use super::key::Key;
+use super::key_store::CustomKeyStore;
 use super::organization::{Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
@@ -45,6 +46,8 @@ pub enum Fact {
     Group(Arc<Group>),
     /// A user or role.
     Principal(Arc<Principal>),
+    /// A custom key store.
+    KeyStore(Arc<CustomKeyStore>),
     /// A key.
     Key(Arc<Key>),
     /// A key that is deleted, while grants of it remain to be removed: no reader sees it or them.
@@ -68,6 +71,7 @@ impl Fact {
             Self::VpcEndpoint(_) => "VPC endpoint",
             Self::Group(_) => "group",
             Self::Principal(_) => "principal",
+            Self::KeyStore(_) => "custom key store",
             Self::Key(_) => "key",
             Self::DyingKey(_) => "deleted key",
             Self::Alias(_) => "alias",

@@ -12,6 +12,7 @@ use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal, T
 use super::group::Group;
 use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use super::key::{Deletion, Key};
+use super::key_store::{Backing, Connection, CustomKeyStore, StoreKey, XksProxy, XksRoute};
 use super::organization::{Controls, Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
@@ -156,6 +157,7 @@ impl Form {
             Fact::VpcEndpoint(endpoint) => self.endpoint(endpoint),
             Fact::Group(group) => self.group(group),
             Fact::Principal(principal) => self.principal(principal),
+            Fact::KeyStore(store) => self.key_store(store),
             Fact::Key(key) | Fact::DyingKey(key) => self.key(key),
             Fact::Alias(alias) => self.alias(alias),
             Fact::Grant(grant) => self.grant(grant),
@@ -315,6 +317,7 @@ impl Form {
             policy,
             bindings,
             deletion,
+            custom_key_store,
         } = key;
         self.shown(arn);
         self.revision(*born);
@@ -343,6 +346,74 @@ impl Form {
             form.option(due, Self::time);
             form.text(was.as_str());
         });
+        self.option(
+            custom_key_store.as_ref(),
+            |form, StoreKey { store, xks_key }| {
+                form.text(store.as_str());
+                form.option(xks_key.as_ref(), |form, key| form.text(key.as_str()));
+            },
+        );
+    }
+
+    fn key_store(&mut self, store: &CustomKeyStore) {
+        let CustomKeyStore {
+            id,
+            account,
+            partition,
+            region,
+            name,
+            created_at,
+            born,
+            connection,
+            attempt,
+            backing,
+        } = store;
+        self.text(id.as_str());
+        self.number(account.number());
+        self.text(partition.as_str());
+        self.text(region.as_str());
+        self.text(name);
+        self.time(*created_at);
+        self.revision(*born);
+        self.text(connection.state().as_str());
+        let error = match connection {
+            Connection::Failed(code) => Some(*code),
+            Connection::Disconnected
+            | Connection::Connecting
+            | Connection::Connected
+            | Connection::Disconnecting => None,
+        };
+        self.option(error, |form, code| form.text(code.as_str()));
+        self.revision(*attempt);
+        self.text(backing.kind().as_str());
+        match backing {
+            Backing::CloudHsm {
+                cluster,
+                trust_anchor,
+                sealed_password,
+            } => {
+                self.text(cluster.as_str());
+                self.text(trust_anchor);
+                self.bytes(sealed_password);
+            }
+            Backing::External(XksProxy {
+                route,
+                endpoint,
+                path,
+                access_key_id,
+                sealed_secret,
+            }) => {
+                self.text(route.connectivity().as_str());
+                if let XksRoute::Vpc { service, owner } = route {
+                    self.text(service.as_str());
+                    self.number(owner.number());
+                }
+                self.text(endpoint.as_str());
+                self.text(path.as_str());
+                self.text(access_key_id.as_str());
+                self.bytes(sealed_secret);
+            }
+        }
     }
 
     fn alias(&mut self, alias: &Alias) {
@@ -451,6 +522,10 @@ impl Form {
             }
             Effect::Node(node) => self.fact(&Fact::Node(Arc::clone(node))),
             Effect::Key(key) => self.fact(&Fact::Key(Arc::clone(key))),
+            Effect::KeyStore(id) => {
+                self.text("key store id");
+                self.text(id.as_str());
+            }
             Effect::Grant {
                 id: GrantId(id),
                 depends_on,

@@ -9,7 +9,7 @@ use super::group::Group;
 use super::key::Key;
 use super::organization::{Node, Organization};
 use super::principal::{Account, Principal};
-use crate::domain::ids::GrantId;
+use crate::domain::ids::{CustomKeyStoreId, GrantId};
 use crate::domain::time::Revision;
 
 /// Whose key it is: the caller's identity and the key that it chose.
@@ -49,6 +49,8 @@ pub enum Effect {
     Node(Arc<Node>),
     /// The key, as it was then.
     Key(Arc<Key>),
+    /// The custom key store that was made; its secrets are not repeated.
+    KeyStore(CustomKeyStoreId),
     /// The grant that was made or found again.
     Grant {
         /// Its id; whether it still lives is the state's to say.

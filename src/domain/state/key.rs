@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::closed_set;
+use super::key_store::StoreKey;
 use super::{Bindings, Tags};
 use crate::domain::ids::KeyArn;
 use crate::domain::policy::Policy;
@@ -169,7 +170,7 @@ pub struct Key {
     pub usage: KeyUsage,
     /// Where its material comes from.
     pub origin: KeyOrigin,
-    /// Its state now.
+    /// Its own state. What callers see is [`super::State::key_state`]: it depends on the key's store, too (K-12).
     pub state: KeyState,
     /// Its part in a multi-Region set; `None` for a single-Region key.
     pub multi_region: Option<MultiRegionKeyType>,
@@ -183,4 +184,6 @@ pub struct Key {
     pub bindings: Arc<Bindings>,
     /// Its scheduled deletion, while it is pending.
     pub deletion: Option<Deletion>,
+    /// The custom key store that it lives in (K-5).
+    pub custom_key_store: Option<StoreKey>,
 }

@@ -74,6 +74,7 @@ impl State {
             return;
         };
         self.index_life(Some(&old), None);
+        self.key_stores.leave(&old);
         let count = self.key_count(arn.partition, &arn.region, arn.account);
         let place = (arn.partition, arn.region.clone(), arn.account);
         self.key_counts.insert(place, count.saturating_sub(1));

@@ -16,6 +16,8 @@ pub mod idempotency;
 pub mod key;
 pub mod key_algorithms;
 pub mod key_life;
+pub mod key_store;
+mod key_stores;
 mod membership;
 pub mod organization;
 pub mod principal;
@@ -36,6 +38,7 @@ use self::grant::Grant;
 use self::grant_index::GrantIndex;
 use self::idempotency::{IdempotencyKey, IdempotencyRecord};
 use self::key::Key;
+use self::key_stores::KeyStores;
 use self::membership::Groups;
 use self::principal::{Account, Principal, PrincipalType};
 use self::settings::Settings;
@@ -73,6 +76,7 @@ pub struct State {
     principal_counts: CowMap<AccountId, usize>,
     /// By account, kind and lower-cased name: a name is unique there whatever its path and letter case (IAM).
     principals_by_name: CowMap<(AccountId, PrincipalType, String), PrincipalArn>,
+    key_stores: KeyStores,
     keys: CowMap<KeyArn, Arc<Key>>,
     keys_in_order: OrdSet<KeyArn>,
     key_counts: CowMap<(Partition, Region, AccountId), usize>,
@@ -376,6 +380,10 @@ impl State {
             self.key_counts.insert(place, count.saturating_add(1));
             self.keys_in_order.insert(arn);
         }
+        if let Some(old) = &old {
+            self.key_stores.leave(old);
+        }
+        self.key_stores.enter(&key);
         self.count(old.map(Fact::Key), Some(Fact::Key(key)));
     }
 
@@ -485,6 +493,7 @@ impl State {
             .chain(self.export_tree())
             .chain(self.export_groups())
             .chain(principals.map(Fact::Principal))
+            .chain(self.key_stores.iter().cloned().map(Fact::KeyStore))
             .chain(keys.map(Fact::Key))
             .chain(dying.map(Fact::DyingKey))
             .chain(aliases.map(Fact::Alias))
@@ -596,9 +605,23 @@ impl State {
                 }
                 self.put_principal(principal);
             }
+            Fact::KeyStore(store) => {
+                if self.key_stores.get(&store.id).is_some() {
+                    return Err(twice(&store.id));
+                }
+                if !self.accounts.contains_key(&store.account) {
+                    return Err(missing(&store.id, "account", &store.account));
+                }
+                self.put_key_store(store);
+            }
             Fact::Key(key) => {
                 if self.keys.contains_key(&key.arn) {
                     return Err(twice(&key.arn));
+                }
+                if let Some(place) = &key.custom_key_store
+                    && self.key_stores.get(&place.store).is_none()
+                {
+                    return Err(missing(&key.arn, "custom key store", &place.store));
                 }
                 if !self.accounts.contains_key(&key.arn.account) {
                     return Err(missing(&key.arn, "account", &key.arn.account));

@@ -396,6 +396,14 @@ pub trait Headed {
     /// Takes the header out: what is left is what an idempotency key is bound to.
     fn take_header(&mut self) -> Option<v1::RequestHeader>;
 
+    /// The request without its secrets, if it has any: what is left is what an idempotency key is bound to.
+    fn without_secrets(&self) -> Option<Self>
+    where
+        Self: Sized,
+    {
+        None
+    }
+
     /// The policy that the request brings, so that its fault can be shown where it stands.
     fn policy(&self) -> Option<(&str, PolicyKind)> {
         None
@@ -422,6 +430,12 @@ macro_rules! headed {
 headed! {
     CreateKeyRequest = "CreateKey", |request| request.policy.as_deref().map(|text| (text, PolicyKind::Key));
     DescribeKeyRequest = "DescribeKey";
+    ConnectCustomKeyStoreRequest = "ConnectCustomKeyStore";
+    DisconnectCustomKeyStoreRequest = "DisconnectCustomKeyStore";
+    DeleteCustomKeyStoreRequest = "DeleteCustomKeyStore";
+    ReportCustomKeyStoreRequest = "ReportCustomKeyStore";
+    DescribeCustomKeyStoresRequest = "DescribeCustomKeyStores";
+    ListKeyStoreWorkRequest = "ListKeyStoreWork";
     PutKeyPolicyRequest = "PutKeyPolicy", |request| Some((&request.policy, PolicyKind::Key));
     GetKeyPolicyRequest = "GetKeyPolicy";
     EnableKeyRequest = "EnableKey";

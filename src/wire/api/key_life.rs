@@ -187,7 +187,7 @@ impl FromOutput for v1::ScheduleKeyDeletionResponse {
         output: Output,
         _: Option<String>,
     ) -> Result<Self, Lacking> {
-        let Output::Key(KeyDescription { key, related: _ }) = output else {
+        let Output::Key(KeyDescription { key, .. }) = output else {
             return Err(Lacking);
         };
         let deletion = key.deletion.ok_or(Lacking)?;
@@ -208,7 +208,7 @@ impl FromOutput for v1::CancelKeyDeletionResponse {
         _: Option<String>,
     ) -> Result<Self, Lacking> {
         match output {
-            Output::Key(KeyDescription { key, related: _ }) => Ok(Self {
+            Output::Key(KeyDescription { key, .. }) => Ok(Self {
                 header: Some(header),
                 key_id: key.arn.to_string(),
             }),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::grants::grants_out;
+use super::key_stores::store_id;
 use super::shape::{self, Violations};
 use super::{
     Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
@@ -38,6 +39,7 @@ use crate::domain::state::grant::{
 };
 use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState, KeyUsage};
 use crate::domain::state::key_algorithms::Algorithms;
+use crate::domain::state::key_store::StoreKey;
 use crate::domain::time::Timestamp;
 use crate::wire::v1;
 
@@ -75,6 +77,8 @@ impl IntoChange for v1::CreateKeyRequest {
             bypass_policy_lockout_safety_check,
             tags,
             multi_region,
+            custom_key_store_id,
+            xks_key_id,
         } = self;
         let mut violations = Violations::new();
         violations.optional("policy", policy.as_deref(), shape::POLICY);
@@ -91,7 +95,9 @@ impl IntoChange for v1::CreateKeyRequest {
             Some(origin) => violations.member("origin", &origin, KeyOrigin::ALL, KeyOrigin::as_str),
         };
         violations.tags("tags", &tags);
+        violations.optional("xksKeyId", xks_key_id.as_deref(), shape::XKS_KEY_ID);
         violations.finish()?;
+        let custom_key_store = custom_key_store_id.as_deref().map(store_id).transpose()?;
         let (Some(spec), Some(origin)) = (spec, origin) else {
             return Err(Invalid::validation(
                 "keySpec or origin is of no known value",
@@ -122,6 +128,9 @@ impl IntoChange for v1::CreateKeyRequest {
             policy: policy.map(arc),
             lockout_check: lockout_check(bypass_policy_lockout_safety_check),
             tags: distinct_tags(tags)?,
+            custom_key_store,
+            // Its shape has let it through.
+            xks_key: xks_key_id.and_then(|id| id.parse().ok()),
         })))
     }
 }
@@ -572,7 +581,11 @@ impl IntoQuery for v1::ListRetirableGrantsRequest {
 
 impl From<KeyDescription> for v1::KeyMetadata {
     fn from(described: KeyDescription) -> Self {
-        let KeyDescription { key, related } = described;
+        let KeyDescription {
+            key,
+            related,
+            cloud_hsm_cluster,
+        } = described;
         let Key {
             arn,
             born: _, // a revision is no member of AWS's metadata
@@ -588,7 +601,12 @@ impl From<KeyDescription> for v1::KeyMetadata {
             policy: _,   // GetKeyPolicy tells it
             bindings: _, // what the policy's principals were when it was put
             deletion,
+            custom_key_store,
         } = key;
+        let (store, xks_key) = match custom_key_store {
+            Some(StoreKey { store, xks_key }) => (Some(store), xks_key),
+            None => (None, None),
+        };
         let Algorithms {
             encryption,
             signing,
@@ -624,6 +642,9 @@ impl From<KeyDescription> for v1::KeyMetadata {
             mac_algorithms: names(mac),
             key_agreement_algorithms: names(agreement),
             encapsulation_algorithms: names(encapsulation),
+            custom_key_store_id: store.map(|store| store.to_string()),
+            cloud_hsm_cluster_id: cloud_hsm_cluster.map(|cluster| cluster.to_string()),
+            xks_key_id: xks_key.map(|key| key.to_string()),
         }
     }
 }
@@ -894,7 +915,7 @@ mod tests {
     fn command(request: impl IntoChange) -> Command {
         match request.into_change(&scope(), &drawn()).unwrap() {
             Change::Command { command, .. } => command,
-            Change::RetireByToken { .. } => panic!("not a command"),
+            Change::Sealing { .. } | Change::RetireByToken { .. } => panic!("not a command"),
         }
     }
 

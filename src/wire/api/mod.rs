@@ -12,6 +12,7 @@ pub mod header;
 pub mod identity;
 pub mod insight;
 pub mod key_life;
+pub mod key_stores;
 pub mod kms;
 pub mod organizations;
 pub mod shape;
@@ -27,6 +28,7 @@ use crate::domain::limits;
 use crate::domain::op::{Answer, Command, DryRun, ErrorCode, Output, Page, Query, Scope};
 use crate::domain::policy::{Place, PolicyError, Warning};
 use crate::domain::state::Tags;
+use crate::domain::state::key_store::Secret;
 use crate::wire::v1;
 use shape::Violations;
 
@@ -71,11 +73,17 @@ pub struct Drawn {
 
 impl Drawn {
     fn entropy16(&self) -> [u8; 16] {
-        let mut half = [0; 16];
-        for (to, from) in half.iter_mut().zip(self.entropy) {
+        let (half, _) = self.halves();
+        half
+    }
+
+    /// The two halves, for a change that needs two ids.
+    fn halves(&self) -> ([u8; 16], [u8; 16]) {
+        let (mut first, mut second) = ([0; 16], [0; 16]);
+        for (to, from) in first.iter_mut().chain(&mut second).zip(self.entropy) {
             *to = from;
         }
-        half
+        (first, second)
     }
 
     /// The other half, for a change that makes two things.
@@ -98,6 +106,13 @@ pub enum Change {
         command: Command,
         /// Grant tokens that came with it; checked, never evidence.
         grant_tokens: Vec<TokenText>,
+    },
+    /// A command and the one secret that belongs into it: it is sealed before anything is proposed (K-11).
+    Sealing {
+        /// The command, its credential still without the sealed secret.
+        command: Command,
+        /// The secret.
+        secret: Secret,
     },
     /// RetireGrant by token: which key and grant it names is known once the token is opened (G-41).
     RetireByToken {

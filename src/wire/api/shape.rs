@@ -5,6 +5,9 @@
 
 use std::fmt::Write as _;
 
+use crate::domain::ids::{
+    CloudHsmClusterId, XksAccessKeyId, XksKeyId, XksProxyEndpoint, XksProxyPath, XksVpcService,
+};
 use crate::domain::limits;
 
 /// The limits of a text: its length in characters, and its pattern.
@@ -60,6 +63,14 @@ const fn patterned(
     }
 }
 
+const fn bounded(
+    (min, max): (usize, usize),
+    pattern: &'static str,
+    matches: fn(&str) -> bool,
+) -> Text {
+    patterned(min, max, pattern, matches)
+}
+
 /// `AccountIdType`
 pub const ACCOUNT_ID: Text = patterned(12, 12, "[0-9]{12}", |t| {
     t.bytes().all(|b| b.is_ascii_digit())
@@ -68,6 +79,16 @@ pub const ACCOUNT_ID: Text = patterned(12, 12, "[0-9]{12}", |t| {
 pub const ALIAS_NAME: Text = patterned(1, 256, "^[a-zA-Z0-9:/_-]+$", is_name);
 /// `ArnType`
 pub const ARN: Text = text(20, 2048);
+/// `CloudHsmClusterIdType`
+pub const CLOUD_HSM_CLUSTER_ID: Text = bounded(
+    limits::CLOUD_HSM_CLUSTER_ID,
+    "cluster-[2-7a-zA-Z]{11,16}",
+    |t| t.parse::<CloudHsmClusterId>().is_ok(),
+);
+/// `CustomKeyStoreIdType`
+pub const CUSTOM_KEY_STORE_ID: Text = text(1, limits::CUSTOM_KEY_STORE_ID_MAX);
+/// `CustomKeyStoreNameType`
+pub const CUSTOM_KEY_STORE_NAME: Text = text(1, limits::CUSTOM_KEY_STORE_NAME_CHARS_MAX);
 /// `DescriptionType`
 pub const DESCRIPTION: Text = text(0, 8192);
 /// `GrantConstraintSourceArnType`
@@ -85,6 +106,9 @@ pub const GRANT_NAME: Text = patterned(1, 256, "^[a-zA-Z0-9:/_-]+$", is_name);
 pub const GRANT_TOKEN: Text = text(1, limits::GRANT_TOKEN_CHARS_MAX);
 /// `KeyIdType`
 pub const KEY_ID: Text = text(1, 2048);
+/// `KeyStorePasswordType`
+pub const KEY_STORE_PASSWORD: Text =
+    text(limits::KEY_STORE_PASSWORD.0, limits::KEY_STORE_PASSWORD.1);
 /// `MarkerType`
 pub const MARKER: Text = patterned(1, 1024, "[\\u0020-\\u00FF]*", |t| {
     t.chars().all(|c| matches!(c, '\u{20}'..='\u{ff}'))
@@ -113,6 +137,40 @@ pub const REGION: Text = patterned(1, 32, "^([a-z]+-){2,3}\\d+$", is_region);
 pub const TAG_KEY: Text = text(1, 128);
 /// `TagValueType`
 pub const TAG_VALUE: Text = text(0, 256);
+/// `TrustAnchorCertificateType`
+pub const TRUST_ANCHOR_CERTIFICATE: Text = text(1, limits::TRUST_ANCHOR_CHARS_MAX);
+/// `XksKeyIdType`
+pub const XKS_KEY_ID: Text = bounded(limits::XKS_KEY_ID, "^[a-zA-Z0-9-_.]+$", |t| {
+    t.parse::<XksKeyId>().is_ok()
+});
+/// `XksProxyAuthenticationAccessKeyIdType`
+pub const XKS_ACCESS_KEY_ID: Text = bounded(limits::XKS_ACCESS_KEY_ID, "^[A-Z2-7]+$", |t| {
+    t.parse::<XksAccessKeyId>().is_ok()
+});
+/// `XksProxyAuthenticationRawSecretAccessKeyType`
+pub const XKS_SECRET_ACCESS_KEY: Text =
+    bounded(limits::XKS_SECRET_ACCESS_KEY, "^[a-zA-Z0-9\\/+=]+$", |t| {
+        t.bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'/' | b'+' | b'='))
+    });
+/// `XksProxyUriEndpointType`
+pub const XKS_PROXY_ENDPOINT: Text = bounded(
+    limits::XKS_PROXY_ENDPOINT,
+    "^https://[a-zA-Z0-9.-]+$",
+    |t| t.parse::<XksProxyEndpoint>().is_ok(),
+);
+/// `XksProxyUriPathType`
+pub const XKS_PROXY_PATH: Text = bounded(
+    limits::XKS_PROXY_PATH,
+    "^(/[a-zA-Z0-9\\/_-]+/kms/xks/v\\d{1,2})$|^(/kms/xks/v\\d{1,2})$",
+    |t| t.parse::<XksProxyPath>().is_ok(),
+);
+/// `XksProxyVpcEndpointServiceNameType`
+pub const XKS_VPC_SERVICE: Text = bounded(
+    limits::XKS_VPC_SERVICE,
+    "^(com|eu)\\.amazonaws\\.vpce\\.([a-z]+-){2,3}\\d+\\.vpce-svc-[0-9a-z]+$",
+    |t| t.parse::<XksVpcService>().is_ok(),
+);
 /// `PendingWindowInDaysType`; the operation itself allows 7 to 30 (W-5).
 pub const PENDING_WINDOW: Number = Number { min: 1, max: 365 };
 /// `LimitType`
@@ -356,6 +414,28 @@ impl Violations {
         if token.len() < min {
             self.hidden(path, &format!("have length greater than or equal to {min}"));
         }
+    }
+
+    /// Checks a secret, without an echo.
+    pub fn secret(&mut self, path: &str, value: &str, shape: Text) {
+        let Text { min, max, pattern } = shape;
+        let length = value.chars().count();
+        if length > max {
+            self.hidden(path, &format!("have length less than or equal to {max}"));
+        }
+        if length < min {
+            self.hidden(path, &format!("have length greater than or equal to {min}"));
+        }
+        if let Some(Pattern { text, matches }) = pattern
+            && !matches(value)
+        {
+            self.hidden(path, &format!("satisfy regular expression pattern: {text}"));
+        }
+    }
+
+    /// A member that must not be there beside another.
+    pub fn excess(&mut self, path: &str, constraint: &str) {
+        self.hidden(path, constraint);
     }
 
     fn hidden(&mut self, path: &str, constraint: &str) {

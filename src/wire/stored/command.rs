@@ -4,8 +4,14 @@
 
 use super::command_sources::*;
 use super::facts::{SettingsRow, TermRow};
+use super::key_stores::{
+    ConnectCustomKeyStoreRow, CreateCustomKeyStoreRow, DeleteCustomKeyStoreRow,
+    DisconnectCustomKeyStoreRow, ReportCustomKeyStoreRow, UpdateCustomKeyStoreRow,
+};
 use super::row::{Blob, Members, Pairs, Str, Text, numbered, row};
-use crate::domain::ids::{KeyArn, KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId};
+use crate::domain::ids::{
+    CustomKeyStoreId, KeyArn, KeyId, KeyRef, Partition, PrincipalArn, Region, UniqueId, XksKeyId,
+};
 use crate::domain::op::create_key::MultiRegion;
 use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
@@ -24,6 +30,12 @@ numbered! {
         8 = PutPrincipalPolicy(command: PutPrincipalPolicyRow),
         9 = DeletePrincipalPolicy(command: DeletePrincipalPolicyRow),
         10 = CreateKey(command: CreateKeyRow),
+        40 = CreateCustomKeyStore(command: CreateCustomKeyStoreRow),
+        41 = UpdateCustomKeyStore(command: UpdateCustomKeyStoreRow),
+        42 = ConnectCustomKeyStore(command: ConnectCustomKeyStoreRow),
+        43 = DisconnectCustomKeyStore(command: DisconnectCustomKeyStoreRow),
+        44 = DeleteCustomKeyStore(command: DeleteCustomKeyStoreRow),
+        45 = ReportCustomKeyStore(command: ReportCustomKeyStoreRow),
         11 = PutKeyPolicy(command: PutKeyPolicyRow),
         12 = EnableKey(command: EnableKeyRow),
         13 = DisableKey(command: DisableKeyRow),
@@ -144,6 +156,8 @@ row! {
         policy: Option<Str>,
         lockout_check: LockoutCheckRow,
         tags: Pairs<Str, Str>,
+        custom_key_store: Option<Text<CustomKeyStoreId>>,
+        xks_key: Option<Text<XksKeyId>>,
     }
 }
 

@@ -6,14 +6,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Malformed;
+use super::key_stores::{KeyStoreRow, StoreKeyRow};
 use super::policy::{
     BoundaryText, EndpointPolicyText, IdentityPolicyText, KeyPolicyText, ResourceControlText,
     ServiceControlText,
 };
 use super::row::{Blob, Members, Pairs, Shared, Stored, Str, Text, numbered, row};
 use crate::domain::ids::{
-    AliasArn, Arn, GroupArn, KeyArn, NodeId, OrganizationId, PrincipalArn, ServicePrincipal,
-    UniqueId, VpcEndpointId, VpcId,
+    AliasArn, Arn, CustomKeyStoreId, GroupArn, KeyArn, NodeId, OrganizationId, PrincipalArn,
+    ServicePrincipal, UniqueId, VpcEndpointId, VpcId,
 };
 use crate::domain::policy::Profile;
 use crate::domain::state::alias::Alias;
@@ -38,6 +39,7 @@ numbered! {
         2 = Account(account: Shared<AccountRow>),
         3 = Principal(principal: Shared<PrincipalRow>),
         4 = Key(key: Shared<KeyRow>),
+        40 = KeyStore(store: Shared<KeyStoreRow>),
         5 = Alias(alias: Shared<AliasRow>),
         6 = Grant(grant: Shared<GrantRow>),
         7 = Idempotency(record: Shared<IdempotencyRecordRow>),
@@ -142,6 +144,7 @@ row! {
         policy: KeyPolicyText,
         bindings: Pairs<Text<PrincipalArn>, Text<UniqueId>>,
         deletion: Option<DeletionRow>,
+        custom_key_store: Option<StoreKeyRow>,
     }
 }
 
@@ -271,6 +274,7 @@ numbered! {
         2 = Account(account: Shared<AccountRow>),
         3 = Principal(principal: Shared<PrincipalRow>),
         4 = Key(key: Shared<KeyRow>),
+        40 = KeyStore(id: Text<CustomKeyStoreId>),
         5 = Grant {
             id: [u8; 32],
             depends_on: u64,

@@ -7,7 +7,7 @@ use super::facts::{
     AccountRow, ConsumedRow, GrantRow, GroupRow, KeyRow, NodeRow, OrganizationRow, PrincipalRow,
 };
 use super::row::{Str, Text, numbered, row};
-use crate::domain::ids::KeyArn;
+use crate::domain::ids::{CloudHsmClusterId, CustomKeyStoreId, KeyArn};
 use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection, RelatedKeys};
 
 /// A rejection is an outcome too: every replica reaches the same one.
@@ -26,6 +26,7 @@ numbered! {
         2 = Account(account: AccountRow),
         3 = Principal(principal: PrincipalRow),
         4 = Key(key: KeyDescriptionRow),
+        40 = KeyStore(id: Text<CustomKeyStoreId>),
         5 = Grant(grant: CreatedGrantRow),
         50 = Group(group: GroupRow),
         51 = Organization(organization: OrganizationRow),
@@ -38,6 +39,7 @@ row! {
     KeyDescriptionRow: KeyDescription {
         key: KeyRow,
         related: Option<RelatedKeysRow>,
+        cloud_hsm_cluster: Option<Text<CloudHsmClusterId>>,
     }
 }
 

@@ -9,7 +9,9 @@ use proptest::prelude::*;
 
 use super::samples;
 use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
-use crate::domain::ids::{AccountId, GrantId, KeyId, KeyRef, Partition, RequestId, UniqueId};
+use crate::domain::ids::{
+    AccountId, CustomKeyStoreId, GrantId, KeyId, KeyRef, Partition, RequestId, UniqueId, XksKeyId,
+};
 use crate::domain::op::create_key::MultiRegion;
 use crate::domain::op::{self, Command, CreatedGrant, DryRun, Entry, LockoutCheck, Output};
 use crate::domain::op::{ErrorCode, Idempotency, Rejection, Scope, Semantics};
@@ -99,7 +101,7 @@ fn create_key() -> impl Strategy<Value = Command> {
         proptest::sample::select(KeySpec::ALL),
         option::of(proptest::sample::select(KeyUsage::ALL)),
         proptest::sample::select(KeyOrigin::ALL),
-        (multi_region, lockout_check()),
+        (multi_region, lockout_check(), store_key()),
     )
         .prop_map(
             |(
@@ -108,7 +110,7 @@ fn create_key() -> impl Strategy<Value = Command> {
                 spec,
                 usage,
                 origin,
-                (multi_region, lockout_check),
+                (multi_region, lockout_check, (custom_key_store, xks_key)),
             )| {
                 Command::CreateKey(op::create_key::CreateKey {
                     account,
@@ -123,9 +125,18 @@ fn create_key() -> impl Strategy<Value = Command> {
                     policy,
                     lockout_check,
                     tags,
+                    custom_key_store,
+                    xks_key,
                 })
             },
         )
+}
+
+fn store_key() -> impl Strategy<Value = (Option<CustomKeyStoreId>, Option<XksKeyId>)> {
+    (
+        option::of(any::<[u8; 16]>().prop_map(|entropy| CustomKeyStoreId::of_new(&entropy))),
+        option::of("[a-zA-Z0-9_.-]{1,128}".prop_map(|id| id.parse().unwrap())),
+    )
 }
 
 fn create_grant() -> impl Strategy<Value = Command> {

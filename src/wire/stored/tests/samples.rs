@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
 use crate::domain::ids::{GrantId, KeyId, Partition, RequestId, UniqueId};
 use crate::domain::op::create_key::MultiRegion;
+use crate::domain::op::key_stores::ProxyMembers;
 use crate::domain::op::revoke_grant::Descendants;
 use crate::domain::op::{self, Command, DryRun, LockoutCheck};
 use crate::domain::op::{
@@ -24,6 +25,10 @@ use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, Idempo
 use crate::domain::state::key::{
     Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
+use crate::domain::state::key_store::{
+    Backing, Connection, ConnectionErrorCode, Credential, CustomKeyStore, KeyStoreType, StoreKey,
+    XksConnectivity, XksProxy, XksRoute,
+};
 use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
@@ -41,6 +46,11 @@ const UNIT: &str = "ou-ab12cd34-0123456789abcdef";
 const GROUP: &str = "arn:aws:iam::111122223333:group/eng/readers";
 const ENDPOINT_POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}}"#;
 const KEY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"root","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}]}"#;
+const STORE: &str = "cks-1234567890abcdef0";
+const EXTERNAL_STORE: &str = "cks-9876543210fedcba9";
+const CLUSTER: &str = "cluster-2a3b4cdefgh";
+const VPC_SERVICE: &str = "com.amazonaws.vpce.eu-central-1.vpce-svc-0123456789abcdef0";
+const ACCESS_KEY: &str = "ABCDE22345677ABCDEFG";
 const IDENTITY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}}"#;
 
 fn id<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {
@@ -164,6 +174,70 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 policy: Some(KEY_POLICY.into()),
                 lockout_check: LockoutCheck::Bypass,
                 tags: tags(),
+                custom_key_store: Some(id(STORE)),
+                xks_key: Some(id("bb8562717f809024")),
+            }),
+        ),
+        (
+            "create-custom-key-store",
+            Command::CreateCustomKeyStore(op::create_custom_key_store::CreateCustomKeyStore {
+                id: id(STORE),
+                role_id: role_id(),
+                name: "hsm".into(),
+                kind: KeyStoreType::AwsCloudHsm,
+                cluster: Some(id(CLUSTER)),
+                trust_anchor: Some("-----BEGIN CERTIFICATE-----".into()),
+                credential: Some(Credential::Password {
+                    sealed: [1, 2, 3].into(),
+                }),
+                proxy: Default::default(),
+            }),
+        ),
+        (
+            "update-custom-key-store",
+            Command::UpdateCustomKeyStore(op::update_custom_key_store::UpdateCustomKeyStore {
+                id: id(EXTERNAL_STORE),
+                new_name: Some("external".into()),
+                cluster: Some(id(CLUSTER)),
+                credential: Some(Credential::AccessKey {
+                    id: id(ACCESS_KEY),
+                    sealed: [4, 5].into(),
+                }),
+                proxy: ProxyMembers {
+                    connectivity: Some(XksConnectivity::VpcEndpointService),
+                    endpoint: Some(id("https://xks.example.com")),
+                    path: Some(id("/kms/xks/v1")),
+                    vpc_service: Some(id(VPC_SERVICE)),
+                    vpc_service_owner: Some(account()),
+                },
+            }),
+        ),
+        (
+            "connect-custom-key-store",
+            Command::ConnectCustomKeyStore(op::connect_custom_key_store::ConnectCustomKeyStore {
+                id: id(STORE),
+            }),
+        ),
+        (
+            "disconnect-custom-key-store",
+            Command::DisconnectCustomKeyStore(
+                op::disconnect_custom_key_store::DisconnectCustomKeyStore { id: id(STORE) },
+            ),
+        ),
+        (
+            "delete-custom-key-store",
+            Command::DeleteCustomKeyStore(op::delete_custom_key_store::DeleteCustomKeyStore {
+                id: id(STORE),
+            }),
+        ),
+        (
+            "report-custom-key-store",
+            Command::ReportCustomKeyStore(op::report_custom_key_store::ReportCustomKeyStore {
+                id: id(STORE),
+                attempt: Some(Revision(40)),
+                report: op::report_custom_key_store::Report::Failed(
+                    ConnectionErrorCode::UserLockedOut,
+                ),
             }),
         ),
         (
@@ -586,6 +660,10 @@ pub(super) fn key() -> Key {
         policy: policy(KEY_POLICY, PolicyKind::Key),
         bindings: Arc::new([(id(ROLE), role_id()), (id(USER), user_id())].into()),
         deletion: None,
+        custom_key_store: Some(StoreKey {
+            store: id(EXTERNAL_STORE),
+            xks_key: Some(id("bb8562717f809024")),
+        }),
     }
 }
 
@@ -602,6 +680,49 @@ fn dying_key() -> Key {
         }),
         ..key()
     }
+}
+
+/// A store of each type, with all their options.
+pub(super) fn key_stores() -> [CustomKeyStore; 2] {
+    let store = |text: &str, name: &str, connection, backing| CustomKeyStore {
+        id: id(text),
+        account: account(),
+        partition: Partition::Aws,
+        region: id("eu-central-1"),
+        name: name.into(),
+        created_at: Timestamp::from_millis(1_795_312_500_000),
+        born: Revision(6),
+        connection,
+        attempt: Revision(6),
+        backing,
+    };
+    [
+        store(
+            STORE,
+            "hsm",
+            Connection::Failed(ConnectionErrorCode::UserLockedOut),
+            Backing::CloudHsm {
+                cluster: id(CLUSTER),
+                trust_anchor: "-----BEGIN CERTIFICATE-----".into(),
+                sealed_password: [1, 2, 3].into(),
+            },
+        ),
+        store(
+            EXTERNAL_STORE,
+            "external",
+            Connection::Connected,
+            Backing::External(XksProxy {
+                route: XksRoute::Vpc {
+                    service: id(VPC_SERVICE),
+                    owner: account(),
+                },
+                endpoint: id("https://xks.example.com"),
+                path: id("/kms/xks/v1"),
+                access_key_id: id(ACCESS_KEY),
+                sealed_secret: [4, 5].into(),
+            }),
+        ),
+    ]
 }
 
 /// A role with a tag and a policy.
@@ -726,8 +847,10 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
                         "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
                     )],
                 }),
+                cloud_hsm_cluster: Some(id(CLUSTER)),
             })),
         ),
+        ("key-store", Ok(Output::KeyStore(id(STORE)))),
         ("grant", Ok(Output::Grant(created(Some(grant()))))),
         ("grant-gone", Ok(Output::Grant(created(None)))),
         ("consumed", Ok(Output::Consumed(consumed()))),
@@ -763,6 +886,7 @@ pub(super) fn facts() -> Vec<Fact> {
             effect,
         }))
     };
+    let [hsm, external] = key_stores();
     vec![
         epoch(1, &[], Some(Revision(2))),
         epoch(2, &[1, 2, 3], None),
@@ -773,6 +897,8 @@ pub(super) fn facts() -> Vec<Fact> {
         Fact::VpcEndpoint(Arc::new(endpoint())),
         Fact::Group(Arc::new(group())),
         Fact::Principal(Arc::new(principal())),
+        Fact::KeyStore(Arc::new(hsm)),
+        Fact::KeyStore(Arc::new(external)),
         Fact::Key(Arc::new(key())),
         Fact::DyingKey(Arc::new(dying_key())),
         Fact::Alias(Arc::new(Alias {
@@ -796,6 +922,7 @@ pub(super) fn facts() -> Vec<Fact> {
         record(45, Effect::Group(Arc::new(group()))),
         record(46, Effect::Organization(Arc::new(organization()))),
         record(47, Effect::Node(Arc::new(root_node()))),
+        record(48, Effect::KeyStore(id(STORE))),
         record(60, Effect::Consumed(consumed())),
     ]
 }
