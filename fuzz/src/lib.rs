@@ -10,12 +10,13 @@ use grantd::cli::decide::decide_lines;
 use grantd::crypto::seal::EpochSecret;
 use grantd::crypto::token::{self, Epoch, EpochKeys, TokenBody};
 use grantd::domain::ids::{
-    AccountId, AliasArn, AliasName, Arn, CustomKeyStoreId, GrantId, KeyArn, KeyId, KeyRef, Partition, PrincipalArn,
-    Region, ServicePrincipal, UniqueId,
+    AccountId, AliasArn, AliasName, Arn, CustomKeyStoreId, GrantId, KeyArn, KeyId, KeyRef,
+    Partition, PrincipalArn, Region, ServicePrincipal, UniqueId,
 };
 use grantd::domain::limits;
 use grantd::domain::policy::{
-    Action, Ask, ContextKey, ContextSource, ContextValue, Policy, PolicyKind, Profile, ResourceName, Verdict, Who, lint,
+    Action, Ask, ContextKey, ContextSource, ContextValue, Policy, PolicyKind, Profile,
+    ResourceName, Verdict, Who, lint,
 };
 use grantd::domain::time::{Incarnation, Revision};
 use grantd::wire::stored;
@@ -63,32 +64,56 @@ impl ContextSource for Everywhere<'_> {
 
 /// The policy parser: what it takes is JSON, is taken again, is linted, and says the same twice.
 pub fn policy(data: &[u8]) {
-    let Some((first, rest)) = data.split_first() else { return };
-    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let Some((first, rest)) = data.split_first() else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(rest) else {
+        return;
+    };
     let kind = KINDS[usize::from(*first) % KINDS.len()];
     let policy = match Policy::parse(text, kind) {
         Err(error) => {
             let lines = u32::try_from(text.split('\n').count()).unwrap();
-            assert!(error.line() >= 1 && error.line() <= lines && error.column() >= 1, "{error}");
+            assert!(
+                error.line() >= 1 && error.line() <= lines && error.column() >= 1,
+                "{error}"
+            );
             assert!(error.offending().len() <= limits::ECHO_MAX && !error.message().is_empty());
             assert_eq!(lint(text, kind, None), Err(error));
             return;
         }
         Ok(policy) => policy,
     };
-    assert!(serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(), "no JSON to others");
+    assert!(
+        serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok(),
+        "no JSON to others"
+    );
     assert_eq!(&**policy.text(), text);
-    let warnings = lint(text, kind, AccountId::from_str("111122223333").ok()).expect("a valid policy");
+    let warnings =
+        lint(text, kind, AccountId::from_str("111122223333").ok()).expect("a valid policy");
     assert!(warnings.len() <= limits::POLICY_WARNINGS_MAX);
     let again = Policy::parse_unstored(text, kind).expect("what may be stored may be asked about");
     let bob: PrincipalArn = "arn:aws:iam::111122223333:user/bob".parse().unwrap();
-    for (action, value) in [("kms:Decrypt", "a"), ("kms:CreateGrant", "1"), ("iam:CreateUser", "true")] {
+    for (action, value) in [
+        ("kms:Decrypt", "a"),
+        ("kms:CreateGrant", "1"),
+        ("iam:CreateUser", "true"),
+    ] {
         let action = Action::parse(action);
-        let context = Everywhere { text: value, several: vec![value, "b"] };
+        let context = Everywhere {
+            text: value,
+            several: vec![value, "b"],
+        };
         let ask = Ask {
             action: &action,
-            resource: ResourceName::arn("arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab").unwrap(),
-            who: Who::User { arn: &bob, unique_id: None },
+            resource: ResourceName::arn(
+                "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+            )
+            .unwrap(),
+            who: Who::User {
+                arn: &bob,
+                unique_id: None,
+            },
             has_boundary: false,
             context: &context,
             profile: Profile::Current,
@@ -103,13 +128,18 @@ pub fn policy(data: &[u8]) {
 fn reads_back<T: FromStr + ToString + PartialEq>(text: &str) {
     if let Ok(value) = text.parse::<T>() {
         let printed = value.to_string();
-        assert!(printed.parse::<T>().is_ok_and(|again| again == value), "{text:?} prints as {printed:?}");
+        assert!(
+            printed.parse::<T>().is_ok_and(|again| again == value),
+            "{text:?} prints as {printed:?}"
+        );
     }
 }
 
 /// Names: what is read prints a text that is read as the same again.
 pub fn names(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
     reads_back::<AccountId>(text);
     reads_back::<AliasArn>(text);
     reads_back::<AliasName>(text);
@@ -162,7 +192,10 @@ pub fn token(data: &[u8]) {
         let at = usize::from(data.first().copied().unwrap_or_default()) % bytes.len();
         bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
         let changed = String::from_utf8(bytes).expect("base 64");
-        assert!(token::open(&changed, &keys).is_err(), "a changed token opened");
+        assert!(
+            token::open(&changed, &keys).is_err(),
+            "a changed token opened"
+        );
     }
 }
 
@@ -178,9 +211,20 @@ const PAIRS: [(&str, &str); 9] = [
     ("StringEquals", "StringNotEquals"),
 ];
 const OTHERS: [&str; 14] = [
-    "Bool", "BinaryEquals", "NumericLessThan", "NumericLessThanEquals", "NumericGreaterThan", "NumericGreaterThanEquals",
-    "DateLessThan", "DateLessThanEquals", "DateGreaterThan", "DateGreaterThanEquals", "ArnEquals", "ArnLike",
-    "StringLike", "StringEqualsIgnoreCase",
+    "Bool",
+    "BinaryEquals",
+    "NumericLessThan",
+    "NumericLessThanEquals",
+    "NumericGreaterThan",
+    "NumericGreaterThanEquals",
+    "DateLessThan",
+    "DateLessThanEquals",
+    "DateGreaterThan",
+    "DateGreaterThanEquals",
+    "ArnEquals",
+    "ArnLike",
+    "StringLike",
+    "StringEqualsIgnoreCase",
 ];
 
 /// Whether a condition on one key holds for a request with this value; `None` if the policy is refused.
@@ -189,7 +233,9 @@ fn holds(operator: &str, values: &[&str], of_request: Option<&str>) -> Option<bo
     impl ContextSource for One<'_> {
         fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
             match key {
-                ContextKey::Other(name) if name.as_str() == "x:variable" => Some(ContextValue::text("v*")),
+                ContextKey::Other(name) if name.as_str() == "x:variable" => {
+                    Some(ContextValue::text("v*"))
+                }
                 _ => self.0.map(ContextValue::text),
             }
         }
@@ -202,7 +248,10 @@ fn holds(operator: &str, values: &[&str], of_request: Option<&str>) -> Option<bo
     let ask = Ask {
         action: &action,
         resource: ResourceName::none("aws", "kms", "eu-west-1", "111122223333"),
-        who: Who::User { arn: &bob, unique_id: None },
+        who: Who::User {
+            arn: &bob,
+            unique_id: None,
+        },
         has_boundary: false,
         context: &One(of_request),
         profile: Profile::Current,
@@ -213,45 +262,73 @@ fn holds(operator: &str, values: &[&str], of_request: Option<&str>) -> Option<bo
 
 /// Condition values: lines are an operator's number, the request's value, and the policy's values.
 pub fn condition(data: &[u8]) {
-    let Some((first, rest)) = data.split_first() else { return };
-    let Ok(text) = std::str::from_utf8(rest) else { return };
+    let Some((first, rest)) = data.split_first() else {
+        return;
+    };
+    let Ok(text) = std::str::from_utf8(rest) else {
+        return;
+    };
     let mut lines = text.split('\n');
-    let Some(of_request) = lines.next() else { return };
+    let Some(of_request) = lines.next() else {
+        return;
+    };
     let values: Vec<&str> = lines.take(8).collect();
     let number = usize::from(*first);
     let Some((positive, negative)) = PAIRS.get(number) else {
         let operator = OTHERS[number % OTHERS.len()];
         let plain = holds(operator, &values, Some(of_request));
         // C-6: `IfExists` changes nothing for a key that is there; C-5: a positive operator wants the key.
-        assert_eq!(holds(&format!("{operator}IfExists"), &values, Some(of_request)), plain);
+        assert_eq!(
+            holds(&format!("{operator}IfExists"), &values, Some(of_request)),
+            plain
+        );
         if plain.is_some() {
             assert_eq!(holds(operator, &values, None), Some(false));
-            assert_eq!(holds(&format!("{operator}IfExists"), &values, None), Some(true));
+            assert_eq!(
+                holds(&format!("{operator}IfExists"), &values, None),
+                Some(true)
+            );
             // C-1: values are alternatives.
-            let any = values.iter().any(|value| holds(operator, &[value], Some(of_request)) == Some(true));
+            let any = values
+                .iter()
+                .any(|value| holds(operator, &[value], Some(of_request)) == Some(true));
             assert_eq!(plain, Some(any));
         }
         return;
     };
-    let (yes, no) = (holds(positive, &values, Some(of_request)), holds(negative, &values, Some(of_request)));
+    let (yes, no) = (
+        holds(positive, &values, Some(of_request)),
+        holds(negative, &values, Some(of_request)),
+    );
     // C-1: a negated operator holds when the positive one does not.
-    assert_eq!(yes.map(|yes| !yes), no, "{positive} {values:?} {of_request:?}");
+    assert_eq!(
+        yes.map(|yes| !yes),
+        no,
+        "{positive} {values:?} {of_request:?}"
+    );
     if yes.is_some() {
         // C-5.
         assert_eq!(holds(positive, &values, None), Some(false));
         assert_eq!(holds(negative, &values, None), Some(true));
     }
-    if *positive == "StringEquals" && !values.iter().any(|value| value.contains("${")) && !values.is_empty() {
+    if *positive == "StringEquals"
+        && !values.iter().any(|value| value.contains("${"))
+        && !values.is_empty()
+    {
         assert_eq!(yes, Some(values.contains(&of_request)));
     }
 }
 
 /// A record with a right header, so that the payload is reached.
-fn record(kind: u16, payload: &[u8]) -> Vec<u8> {
+pub fn record(kind: u16, payload: &[u8]) -> Vec<u8> {
     let mut record = b"GRTD".to_vec();
     record.extend(kind.to_le_bytes());
     record.extend(1u16.to_le_bytes());
-    record.extend(u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+    record.extend(
+        u32::try_from(payload.len())
+            .unwrap_or(u32::MAX)
+            .to_le_bytes(),
+    );
     let mut checksum = crc32fast::Hasher::new();
     checksum.update(&record);
     checksum.update(payload);
@@ -275,8 +352,14 @@ fn stream(mut data: &[u8]) -> Vec<u8> {
 
 /// Stored records: the first byte says which; what is read is written as bytes that are read as the same.
 pub fn stored(data: &[u8]) {
-    let Some((first, payload)) = data.split_first() else { return };
-    let _ = (stored::decode_entry(payload), stored::decode_draft(payload), stored::decode_outcome(payload));
+    let Some((first, payload)) = data.split_first() else {
+        return;
+    };
+    let _ = (
+        stored::decode_entry(payload),
+        stored::decode_draft(payload),
+        stored::decode_outcome(payload),
+    );
     match first % 4 {
         0 => {
             if let Ok(entry) = stored::decode_entry(&record(1, payload)) {
@@ -313,20 +396,34 @@ pub fn decide(data: &[u8]) {
     decide_lines(data, &mut output).expect("memory does not fail");
     let is_asked = |line: &&[u8]| !line.iter().all(u8::is_ascii_whitespace);
     let asked = data.split(|byte| *byte == b'\n').filter(is_asked).count();
-    let answers: Vec<&[u8]> = output.split(|byte| *byte == b'\n').filter(is_asked).collect();
+    let answers: Vec<&[u8]> = output
+        .split(|byte| *byte == b'\n')
+        .filter(is_asked)
+        .collect();
     assert_eq!(answers.len(), asked);
     for answer in answers {
         let answer: Value = serde_json::from_slice(answer).expect("JSON");
-        assert!(answer["decision"].is_string() != answer["error"].is_string(), "{answer}");
+        assert!(
+            answer["decision"].is_string() != answer["error"].is_string(),
+            "{answer}"
+        );
     }
 }
 
 /// Case files: read or refused with a place; what is read runs to an end.
 pub fn cases(data: &[u8]) {
-    let Ok(text) = std::str::from_utf8(data) else { return };
-    let Ok(cases) = casefile::read_cases(text, None) else { return };
+    let Ok(text) = std::str::from_utf8(data) else {
+        return;
+    };
+    let Ok(cases) = casefile::read_cases(text, None) else {
+        return;
+    };
     for case in cases.iter().flatten() {
         let ended = casefile::run(case);
-        assert_eq!(format!("{ended:?}"), format!("{:?}", casefile::run(case)), "a case runs the same twice");
+        assert_eq!(
+            format!("{ended:?}"),
+            format!("{:?}", casefile::run(case)),
+            "a case runs the same twice"
+        );
     }
 }

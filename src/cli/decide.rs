@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Exit;
+use super::casefile::strict_json;
 use crate::domain::authz::combine::{Evidence, Level, NamedPolicy, Object, Subject, combine};
 use crate::domain::authz::decision::{Decision, Outcome};
 use crate::domain::ids::{
@@ -110,9 +111,19 @@ impl Answer {
 }
 
 fn answer(line: &[u8]) -> Answer {
-    let value: Value = match serde_json::from_slice(line) {
-        Ok(value) => value,
+    let text = match std::str::from_utf8(line) {
+        Ok(text) => text,
         Err(error) => return Answer::refused(Value::Null, format!("the line is no JSON: {error}")),
+    };
+    let value = match strict_json(text) {
+        Ok(value) => value,
+        Err(error) => {
+            // One that is JSON after all, with a member that stands twice, is answered under its id.
+            let id = serde_json::from_str(text)
+                .ok()
+                .and_then(|value: Value| value.get("id").cloned());
+            return Answer::refused(id.unwrap_or_default(), error.to_string());
+        }
     };
     let id = value.get("id").cloned().unwrap_or(Value::Null);
     let case: Case = match serde_json::from_value(value) {
@@ -496,12 +507,14 @@ fn read_context(lines: &BTreeMap<String, ValueLine>) -> LineContext {
         ValueLine::One(scalar) => LineValue::One(scalar.text()),
         ValueLine::Many(scalars) => LineValue::Many(scalars.iter().map(ScalarLine::text).collect()),
     };
-    LineContext(
-        lines
-            .iter()
-            .map(|(key, line)| (ContextKey::parse(key), value(line)))
-            .collect(),
-    )
+    // Names that differ in letter case alone are one key (C-2): the first in order speaks, as in a cluster.
+    let mut context = BTreeMap::new();
+    for (key, line) in lines {
+        context
+            .entry(ContextKey::parse(key))
+            .or_insert_with(|| value(line));
+    }
+    LineContext(context)
 }
 
 fn read_policy(value: &Value, kind: PolicyKind, place: &str) -> Result<Arc<Policy>, String> {
@@ -734,6 +747,27 @@ mod tests {
         assert_eq!(lines[3]["id"], 7);
         assert_eq!(lines[4]["decision"], "allow");
         assert_eq!(run(GOOD).0, Exit::Success);
+    }
+
+    /// Of two members with one name none wins in silence, at whatever depth.
+    #[test]
+    fn member_that_stands_twice_is_refused() {
+        for (from, to) in [
+            (r#""resource":"#, r#""resource":"*","resource":"#),
+            (r#""Sid":"S","#, r#""Sid":"S","Sid":"S","#),
+            (r#""request":"#, r#""request":{},"request":"#),
+        ] {
+            let twice = GOOD.replacen(from, to, 1);
+            assert_ne!(twice, GOOD);
+            let (exit, lines) = run(&twice);
+            assert_eq!(exit, Exit::Error);
+            assert_eq!(lines[0]["id"], "a");
+            assert!(
+                lines[0]["error"].as_str().unwrap().contains("twice"),
+                "{}",
+                lines[0]
+            );
+        }
     }
 
     #[test]

@@ -27,7 +27,7 @@ use serde_json::Value;
 pub use self::model::{Case, ReadCase};
 pub use self::read::Problem;
 pub use self::report::{Ran, Report};
-pub use self::run::{Difference, Ended, run};
+pub use self::run::{Difference, Ended, explained, run};
 
 use self::model::Reader;
 use self::read::Node;
@@ -180,6 +180,14 @@ pub fn read_cases(text: &str, folder: Option<&Path>) -> Result<Vec<ReadCase>, Pr
 /// [`Problem`]
 pub fn read_case(case: &Value) -> Result<Case, Problem> {
     Reader { folder: None }.case(&Node::new(case, ""))
+}
+
+/// JSON in which no member stands twice.
+///
+/// # Errors
+/// [`Problem`]
+pub(super) fn strict_json(text: &str) -> Result<Value, Problem> {
+    read::json(text)
 }
 
 fn run_cases(cases: Vec<ReadCase>, filter: Option<&str>) -> impl Iterator<Item = Ran> + '_ {

@@ -10,6 +10,8 @@ use super::model::{Case, Kind, Request, Step};
 use super::outcome::{Got, Happened, check, compare, field, line};
 use super::read::Problem;
 use super::world::World;
+use crate::domain::authz::decision::Decision;
+use crate::domain::authz::explain::Explanation;
 
 /// Most pages that one listing may have: a listing that never ends is told.
 const PAGES_MAX: usize = 10_000;
@@ -48,6 +50,23 @@ pub fn run(case: &Case) -> Ended {
         Ok(None) => Ended::Passed,
         Ok(Some(difference)) => Ended::Failed(Box::new(difference)),
         Err(problem) => Ended::Broken(problem),
+    }
+}
+
+/// What the engine decides of a case's first request, and how it explains that; `None` if the request is refused before
+/// anything is decided.
+///
+/// # Errors
+/// [`Problem`]: the case cannot be run.
+pub fn explained(case: &Case) -> Result<Option<(Decision, Explanation)>, Problem> {
+    let world = World::of(case)?;
+    let Some(step) = case.steps.first() else {
+        return Ok(None);
+    };
+    match Question::of(&world, &step.request) {
+        Ok(question) => Ok(Some((question.decide(&world), question.explain(&world)))),
+        Err(Stop::Happened(_)) => Ok(None),
+        Err(Stop::Problem(problem)) => Err(problem),
     }
 }
 

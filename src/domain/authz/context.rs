@@ -12,7 +12,7 @@ use super::request::{Parameter, Parameters, Request, RequestTags, Target};
 use crate::domain::ids::{AccountId, AliasName, PrincipalArn, PrincipalKind};
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::policy::{
-    ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values,
+    ContextKey, ContextSource, ContextValue, Folded, KnownKey, Presence, Scalar, Values,
 };
 use crate::domain::state::State;
 use crate::domain::state::key::{Key, KeyUsage};
@@ -453,6 +453,12 @@ fn endpoint<'a>(
 
 impl ContextSource for RequestContext<'_> {
     fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+        // CK-40: whoever brings it, a key that does not apply to the operation is absent.
+        if let Some(action) = self.kms()
+            && key.presence(action) == Presence::Never
+        {
+            return None;
+        }
         match key {
             ContextKey::Known(known) => self.known(*known),
             ContextKey::PrincipalTag(name) => self.principal_tag(name).map(ContextValue::text),

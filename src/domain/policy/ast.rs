@@ -289,19 +289,8 @@ fn read_conditions(node: Node) -> Result<Vec<Condition>, PolicyError> {
         let place = operator.place;
         for key in object(operator.value, "an operator of `Condition`")? {
             let key_place = key.place;
+            // No values: no value of a request matches one of them (C-1). The lint warns of it.
             let values = values(key.value)?;
-            if values.is_empty() {
-                let message = format!(
-                    "the condition on `{}` has no values",
-                    key.name.escape_debug()
-                );
-                return Err(malformed(
-                    key_place,
-                    &key.name,
-                    message,
-                    "write at least one value, or remove the condition",
-                ));
-            }
             conditions.push(Condition {
                 operator: Item {
                     text: operator.name.clone(),

@@ -3,6 +3,8 @@
 //! Our own reader, because errors must point at the fault, numbers must keep their text, and a name that
 //! stands twice in an object must be refused rather than silently win.
 
+use std::collections::BTreeSet;
+
 use super::error::{Place, PolicyError, PolicyErrorKind};
 use crate::domain::limits;
 
@@ -178,6 +180,7 @@ impl<'a> Reader<'a> {
         self.bump();
         self.token_from(self.at.saturating_sub(1));
         let mut members: Vec<Member> = Vec::new();
+        let mut names: BTreeSet<Box<str>> = BTreeSet::new();
         loop {
             self.skip_space();
             match self.peek() {
@@ -196,7 +199,7 @@ impl<'a> Reader<'a> {
             let from = self.at;
             let name = self.string()?;
             self.token_from(from);
-            if members.iter().any(|member| member.name == name) {
+            if !names.insert(name.clone()) {
                 return Err(PolicyError::new(
                     PolicyErrorKind::Syntax,
                     place,
@@ -322,7 +325,8 @@ impl<'a> Reader<'a> {
             match self.bump() {
                 Some('"') => return Ok(out.into()),
                 Some('\\') => out.push(self.escape(place)?),
-                Some(c) if !c.is_control() || c == '\u{7f}' => out.push(c),
+                // JSON escapes U+0000 to U+001F; what lies behind U+007F is text like any other (P-1).
+                Some(c) if c >= ' ' => out.push(c),
                 Some(_) | None => {
                     return Err(PolicyError::new(
                         PolicyErrorKind::Syntax,
@@ -464,6 +468,14 @@ mod tests {
             text,
             "line 2, column 6: a comma is missing after \"a\"; write a `,` at the end of line 2, before \"b\""
         );
+    }
+
+    /// P-1: U+0080 to U+009F may stand in a policy, and JSON takes them as they are.
+    #[test]
+    fn control_characters_behind_the_ascii_set_are_text() {
+        let node = parse("\"\u{80}\u{85}\u{9f}\u{7f}\"").unwrap();
+        assert!(matches!(node.value, Value::Text(text) if &*text == "\u{80}\u{85}\u{9f}\u{7f}"));
+        assert!(parse("\"\u{1f}\"").is_err());
     }
 
     #[test]

@@ -96,6 +96,8 @@ lints! {
     NeverPresent = "never-present", "CK-40";
     /// A condition key that does not exist.
     UnknownKey = "unknown-key", "CK-40";
+    /// A condition without values.
+    NoValues = "no-values", "C-1";
     /// A condition key for identity policies, in a key policy.
     IdentityOnlyKey = "identity-only-key", "CK-41";
     /// Conditions that cannot hold together.

@@ -177,11 +177,6 @@ fn malformed_documents_are_refused_with_place_and_help() {
             "compares booleans",
         ),
         (
-            r#"{"Statement":[{"Effect":"Allow","Principal":"*","Condition":{"Bool":{"k":[]}}}]}"#,
-            70,
-            "has no values",
-        ),
-        (
             r#"{"Statement":[{"Effect":"Allow","Principal":"*","Condition":{"Bool":{"k":null}}}]}"#,
             74,
             "is null",
@@ -218,7 +213,6 @@ fn identity_policy_with_key_policy_elements_is_refused() {
         ),
         (r#""Resource":"*""#, "no `Action`"),
         (r#""Action":"*""#, "no `Resource`"),
-        (r#""Action":[],"Resource":"*""#, "no `Action`"),
     ] {
         for kind in [
             PolicyKind::Identity,
@@ -436,4 +430,80 @@ proptest! {
             Err(error) => prop_assert!(error.line() >= 1 && error.column() >= 1 && !error.message().is_empty()),
         }
     }
+}
+
+/// C-1, C-8: a condition without values is valid: no value matches, so a positive operator fails and a negated one holds,
+/// `ForAnyValue` fails, and `ForAllValues` and `IfExists` hold only when the key is absent.
+#[test]
+fn condition_without_values_matches_no_value() {
+    let with = Context::default().one("k", "v").many("m", &["v"]);
+    let without = Context::default();
+    for (operator, key, when_present, when_absent) in [
+        ("StringEquals", "k", false, false),
+        ("StringNotEquals", "k", true, true),
+        ("StringEqualsIfExists", "k", false, true),
+        ("ForAnyValue:StringEquals", "m", false, false),
+        ("ForAllValues:StringEquals", "m", false, true),
+        ("NumericLessThan", "k", false, false),
+        ("NotIpAddress", "k", true, true),
+        ("Null", "k", false, false),
+    ] {
+        let text = key_policy(&format!(
+            r#"{{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{{"{operator}":{{"{key}":[]}}}}}}"#
+        ));
+        let policy = Policy::parse(&text, PolicyKind::Key).unwrap();
+        for (context, holds) in [(&with, when_present), (&without, when_absent)] {
+            let verdict = verdict_of(&policy, "kms:Decrypt", context, Profile::Current);
+            assert_eq!(
+                verdict.starts_with("applies"),
+                holds,
+                "{operator}: {verdict}"
+            );
+        }
+    }
+}
+
+/// P-3, P-4: an empty list of actions or resources is valid and without effect; a statement without the element is not
+/// valid outside key policies.
+#[test]
+fn empty_list_of_actions_or_resources_has_no_effect() {
+    for rest in [
+        r#""Action":[],"Resource":"*""#,
+        r#""Action":"kms:*","Resource":[]"#,
+        r#""NotAction":[],"Resource":"*""#,
+    ] {
+        let text = key_policy(&format!(r#"{{"Effect":"Allow",{rest}}}"#));
+        let policy = Policy::parse(&text, PolicyKind::Identity).unwrap();
+        let verdict = verdict_of(
+            &policy,
+            "kms:Decrypt",
+            &Context::default(),
+            Profile::Current,
+        );
+        assert_eq!(verdict, "void", "{rest}");
+    }
+    for rest in [r#""Resource":"*""#, r#""Action":"kms:*""#] {
+        let text = key_policy(&format!(r#"{{"Effect":"Allow",{rest}}}"#));
+        assert!(
+            Policy::parse(&text, PolicyKind::Identity).is_err(),
+            "{rest}"
+        );
+    }
+}
+
+/// P-1: the largest object is read in a time that does not grow with the square of its members.
+#[test]
+fn object_with_very_many_names_is_read() {
+    let names: Vec<String> = (0..9_000).map(|i| format!(r#""k{i}":"v""#)).collect();
+    let text = key_policy(&format!(
+        r#"{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{{"StringEquals":{{{}}}}}}}"#,
+        names.join(",")
+    ));
+    assert!(text.len() > 100_000);
+    assert!(Policy::parse_unstored(&text, PolicyKind::Identity).is_ok());
+    let twice = text.replace(r#""k8999":"#, r#""k0":"#);
+    let error = Policy::parse_unstored(&twice, PolicyKind::Identity)
+        .map(|_| ())
+        .expect_err("twice");
+    assert!(error.to_string().contains("stands twice"), "{error}");
 }

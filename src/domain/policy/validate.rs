@@ -190,13 +190,14 @@ fn check(
             (&statement.action, "Action"),
             (&statement.resource, "Resource"),
         ] {
-            if element.as_ref().is_none_or(|texts| texts.items.is_empty()) {
+            // An empty list is valid and matches nothing: the statement has no effect, and the lint warns of it.
+            if element.is_none() {
                 let message = format!("a statement of {} has no `{name}`", kind.name());
                 return Err(malformed(
                     statement.place,
                     "",
                     message,
-                    format!("add `{name}` or `Not{name}` with at least one entry"),
+                    format!("add `{name}` or `Not{name}`"),
                 ));
             }
         }

@@ -29,14 +29,8 @@ pub(super) fn parse_date(text: &str) -> Option<i64> {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
     };
-    let mut parts = date.split('-');
-    let year = digits(parts.next()?, 4)?;
-    let month = digits(parts.next()?, 2)?;
-    let day = parts.next().map_or(Some(1), |day| digits(day, 2))?;
-    if parts.next().is_some()
-        || !(1..=12).contains(&month)
-        || !(1..=days_in_month(year, month)).contains(&day)
-    {
+    let (year, month, day) = calendar_date(date)?;
+    if !(1..=12).contains(&month) || !(1..=days_in_month(year, month)).contains(&day) {
         return None;
     }
     let midnight = days_from_epoch(year, month, day) * 86_400_000;
@@ -45,10 +39,10 @@ pub(super) fn parse_date(text: &str) -> Option<i64> {
     };
 
     let (clock, offset_minutes) = split_zone(time)?;
-    let mut parts = clock.splitn(3, ':');
-    let hour = digits(parts.next()?, 2)?;
-    let minute = parts.next().map_or(Some(0), |minute| digits(minute, 2))?;
-    let (second, millis) = match parts.next() {
+    let (hour, minute, second) = clock_parts(clock)?;
+    let hour = digits(hour, 2)?;
+    let minute = minute.map_or(Some(0), |minute| digits(minute, 2))?;
+    let (second, millis) = match second {
         None => (0, 0),
         Some(second) => match second.split_once(['.', ',']) {
             None => (digits(second, 2)?, 0),
@@ -63,6 +57,32 @@ pub(super) fn parse_date(text: &str) -> Option<i64> {
         return None;
     }
     Some(midnight + ((hour * 60 + minute - offset_minutes) * 60 + second) * 1000 + millis)
+}
+
+/// Year, month and day of the extended form `2026-07-14` or `2026-07`, or of the basic form `20260714`.
+fn calendar_date(date: &str) -> Option<(i64, i64, i64)> {
+    if date.len() == 8 && !date.contains('-') {
+        let day = |from, to, width| digits(date.get(from..to)?, width);
+        return Some((day(0, 4, 4)?, day(4, 6, 2)?, day(6, 8, 2)?));
+    }
+    let mut parts = date.split('-');
+    let year = digits(parts.next()?, 4)?;
+    let month = digits(parts.next()?, 2)?;
+    let day = parts.next().map_or(Some(1), |day| digits(day, 2))?;
+    parts.next().is_none().then_some((year, month, day))
+}
+
+/// Hour, minute and second of the extended form `16:10:00`, or of the basic form `161000`.
+fn clock_parts(clock: &str) -> Option<(&str, Option<&str>, Option<&str>)> {
+    if clock.contains(':') || clock.len() <= 2 {
+        let mut parts = clock.splitn(3, ':');
+        return Some((parts.next()?, parts.next(), parts.next()));
+    }
+    Some((
+        clock.get(..2)?,
+        clock.get(2..4),
+        clock.get(4..).filter(|second| !second.is_empty()),
+    ))
 }
 
 /// Splits a time from its zone; without a zone it is UTC.
@@ -237,6 +257,11 @@ mod tests {
             "2026-07-14T16:10:00.000Z",
             "1784045400",
             "2026-07-14t16:10:00z",
+            "20260714T161000Z",
+            "20260714T1610Z",
+            "20260714T181000+0200",
+            "20260714T161000.000Z",
+            "20260714T16:10:00Z",
         ] {
             assert_eq!(parse_date(text), Some(at), "{text}");
         }
@@ -259,6 +284,10 @@ mod tests {
             "2026-7-14",
             "2026-07-14T16:60Z",
             "2026-07-14Tx",
+            "20261301T000000Z",
+            "20260714T1",
+            "20260714T16100Z",
+            "2026071T000000Z",
             "1e99",
         ] {
             assert_eq!(parse_date(text), None, "{text}");

@@ -41,11 +41,38 @@ impl Read<'_> {
     /// Whether it holds only for requests without the key.
     pub fn wants_absence(&self) -> bool {
         self.operator.is_null()
+            && !self.ast.values.is_empty()
             && self
                 .ast
                 .values
                 .iter()
                 .all(|value| value.text.eq_ignore_ascii_case("true"))
+    }
+}
+
+/// C-1: a list of no values.
+fn no_values(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) {
+    if condition.ast.values.is_empty() {
+        let outcome = match (
+            condition.operator.is_negated(),
+            condition.operator.quantifier(),
+        ) {
+            (true, _) => "the condition holds whatever the value is",
+            (false, Some(Quantifier::All)) => "the condition holds only when the key is absent",
+            (false, _) if condition.operator.is_if_exists() => {
+                "the condition holds only when the key is absent"
+            }
+            (false, _) => subject.never(),
+        };
+        found.add(
+            Lint::NoValues,
+            &condition.ast.key,
+            format!(
+                "the condition on `{}` has no values: {outcome}",
+                condition.name()
+            ),
+            "write at least one value, or remove the condition",
+        );
     }
 }
 
@@ -71,6 +98,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
         }
         sets(subject, condition, is_made_sure, found);
         variables(subject, condition, &read, found);
+        no_values(subject, condition, found);
         identity_only(subject, condition, found);
         advice(subject, condition, found);
         values::check(subject, condition, found);

@@ -52,6 +52,7 @@ fn is_range(condition: &Read<'_>) -> bool {
 fn has_no_value(same: &[&Read<'_>], variables: bool) -> bool {
     let usable = |read: &&&Read<'_>| {
         read.operator.quantifier().is_none()
+            && !read.ast.values.is_empty()
             && !(variables
                 && read
                     .ast

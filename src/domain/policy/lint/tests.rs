@@ -434,6 +434,12 @@ fn rows() -> Vec<Row> {
             &[],
         ),
         (
+            "C-1: no values",
+            Key,
+            under(r#"{"StringEquals":{"kms:CallerAccount":[]}}"#),
+            &[("no-values", "kms:CallerAccount")],
+        ),
+        (
             "CK-41: a tag in a key policy",
             Key,
             under(r#"{"StringEquals":{"aws:ResourceTag/Purpose":"Test"}}"#),
@@ -652,7 +658,7 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// X-15, X-16, X-14, P-2 to P-24, C-3 to C-14, CK-40, CK-41, D-8, G-52: each statement, and what is told of it.
+/// X-14, X-15, X-16, P-2 to P-24, C-3 to C-14, CK-40, CK-41, D-8, G-52: each statement, and what is told of it.
 #[test]
 fn each_surprise_is_told_and_its_mended_form_is_not() {
     for (what, kind, statement, expected) in rows() {
@@ -708,6 +714,24 @@ fn every_lint_is_told_somewhere_with_rule_and_mend() {
     }
     let all: BTreeSet<&str> = Lint::ALL.iter().map(|lint| lint.code()).collect();
     assert_eq!(seen, all);
+}
+
+/// The page that lists the warnings lists them all, in their order and with their rules.
+#[test]
+fn every_lint_is_listed_in_the_documentation() {
+    let page = include_str!("../../../../docs/policy-warnings.md");
+    let listed: Vec<(&str, &str)> = page
+        .lines()
+        .filter_map(|line| {
+            let (code, rest) = line.strip_prefix("| `")?.split_once("` | ")?;
+            Some((code, rest.split_once(" | ")?.0))
+        })
+        .collect();
+    let all: Vec<(&str, &str)> = Lint::ALL
+        .iter()
+        .map(|lint| (lint.code(), lint.rule()))
+        .collect();
+    assert_eq!(listed, all);
 }
 
 /// X-14: the published policies. Only the experiment's Deny surprises, and it is the one whose surprise was published:
