@@ -17,8 +17,8 @@ A mutant is a file `ID.mutant` beside this script:
 
 With `after: TEXT` in its head, the text to be replaced is the first one behind TEXT, which must be unique instead.
 
-The parts that the mutants touch (`src/domain`, and what of the rest runs on it alone) are copied into a crate of their
-own below the target folder, so that a build takes seconds. All mutants are woven into one build, each behind a switch
+`src/domain`, in which every rule is decided, and the tests that need nothing else are copied into a crate of their own
+below the target folder, so that a build takes seconds. All mutants are woven into one build, each behind a switch
 that a run sets by the environment; a mutant that says `build: alone` (it changes a pattern, a constant or a `const fn`,
 where no switch can stand) is built by itself. The working tree is only read.
 """
@@ -44,11 +44,6 @@ LIB = """\
 #![allow(dead_code, unused, unreachable_code, clippy::all)]
 pub mod domain;
 pub mod mutant;
-pub mod cli {
-    #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-    pub enum Exit { Success, Denied, Error }
-    pub mod decide;
-}
 """
 
 SWITCH = """\
@@ -75,7 +70,7 @@ SLOW = [
 ]
 
 # Tests that need nothing but what the scratch crate holds.
-INTEGRATION = ["cases", "decisions"]
+INTEGRATION = ["cases"]
 
 
 class Mutant:
@@ -115,7 +110,7 @@ def copy_tree(patch):
     """The scratch crate; `patch` maps a file's path to a function of its text."""
     src = SCRATCH / "src"
     wanted = {}
-    for path in sorted((ROOT / "src/domain").rglob("*.rs")) + [ROOT / "src/cli/decide.rs"]:
+    for path in sorted((ROOT / "src/domain").rglob("*.rs")):
         name = path.relative_to(ROOT).as_posix()
         text = path.read_text()
         wanted[SCRATCH / name] = patch.get(name, lambda text: text)(text)
@@ -147,7 +142,7 @@ def manifest():
     text = (ROOT / "Cargo.toml").read_text()
     sources = "".join(path.read_text() for path in (ROOT / "src/domain").rglob("*.rs"))
     sections = re.findall(r"^\[(?:dev-)?dependencies\]\n(.*?)(?=^\[|\Z)", text, re.M | re.S)
-    deps = {"serde": None, "serde_json": None, "proptest": None}
+    deps = {"serde_json": None, "proptest": None}
     for line, name in re.findall(r"^(([a-z0-9_-]+) = .+)$", "".join(sections), re.M):
         if name in deps or re.search(rf"\b{name.replace('-', '_')}::", sources):
             deps[name] = deps.get(name) or line
