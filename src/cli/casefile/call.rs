@@ -31,7 +31,7 @@ use crate::domain::op::{
     update_key_description, update_primary_region,
 };
 use crate::domain::policy::KmsAction;
-use crate::domain::state::key::{Key, MultiRegionKeyType};
+use crate::domain::state::key::{Key, KeySpec, MultiRegionKeyType};
 use crate::domain::time::Revision;
 
 /// Members of an operation with key material. Those that are condition keys are read as such.
@@ -42,6 +42,7 @@ const USE_MEMBERS: &[&str] = &[
     "DestinationEncryptionContext",
     "DestinationKeyId",
     "DryRun",
+    "DryRunModifiers",
     "EncapsulationAlgorithm",
     "EncryptedKeyMaterial",
     "EncryptionAlgorithm",
@@ -50,19 +51,24 @@ const USE_MEMBERS: &[&str] = &[
     "GrantTokens",
     "ImportToken",
     "ImportType",
+    "IncludeKeyMaterial",
     "KeyAgreementAlgorithm",
     "KeyMaterialDescription",
     "KeyMaterialId",
     "KeyPairSpec",
     "KeySpec",
+    "Limit",
     "Mac",
     "MacAlgorithm",
+    "Marker",
     "Message",
     "MessageType",
     "NumberOfBytes",
     "Plaintext",
     "PublicKey",
+    "Recipient",
     "RotationPeriodInDays",
+    "SharedSecretCiphertextBlob",
     "Signature",
     "SigningAlgorithm",
     "SourceEncryptionAlgorithm",
@@ -82,7 +88,9 @@ const MATERIAL: &[KmsAction] = &[
     KmsAction::DeleteImportedKeyMaterial,
     KmsAction::EnableKeyRotation,
     KmsAction::DisableKeyRotation,
+    KmsAction::GetKeyLastUsage,
     KmsAction::GetKeyRotationStatus,
+    KmsAction::ListKeyRotations,
     KmsAction::RotateKeyOnDemand,
 ];
 
@@ -367,7 +375,9 @@ fn create_key(world: &mut World, request: &Request, m: &Members<'_>) -> Outcome<
             KeyId::Uuid(bytes)
         },
         description: m.text("Description")?.unwrap_or_default(),
-        spec: word(m, "KeySpec")?.unwrap_or(crate::domain::state::key::KeySpec::SymmetricDefault),
+        spec: word(m, "KeySpec")?
+            .or(word(m, "CustomerMasterKeySpec")?)
+            .unwrap_or(KeySpec::SymmetricDefault),
         usage: word(m, "KeyUsage")?,
         origin: word(m, "Origin")?.unwrap_or(crate::domain::state::key::KeyOrigin::AwsKms),
         multi_region: if is_multi_region {
@@ -533,7 +543,10 @@ fn ask(
             key: key_ref(key_id)?,
             page: m.page()?,
         }),
-        "ListKeys" => Query::ListKeys(list_keys::ListKeys { page: m.page()? }),
+        "ListKeys" => {
+            m.elsewhere(&["ResourceOwners"]);
+            Query::ListKeys(list_keys::ListKeys { page: m.page()? })
+        }
         "ListAliases" => Query::ListAliases(list_aliases::ListAliases {
             key: match key_id {
                 None => None,
