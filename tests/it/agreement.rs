@@ -48,21 +48,15 @@ fn of_operation(request: &Value) -> Feature {
     }
 }
 
-/// What a whole state would have to hold or a request to carry for this case. The engine alone decides on all of it.
+/// The operations that a case asks for. What its world holds, a whole state holds too; a decision needs no operation.
 fn features(case: &Value) -> Vec<Feature> {
-    let world = &case["world"];
-    let mut features: Vec<Feature> = world
-        .get("custom_key_stores")
-        .map(|_| Feature {
-            name: "custom key stores".to_owned(),
-            is_built: false,
-        })
-        .into_iter()
-        .collect();
-    if case["kind"] != "authz" {
-        features.extend(cases_state::requests(case).into_iter().map(of_operation));
+    if case["kind"] == "authz" {
+        return Vec::new();
     }
-    features
+    cases_state::requests(case)
+        .into_iter()
+        .map(of_operation)
+        .collect()
 }
 
 fn decisions(by_feature: &mut BTreeMap<String, Score>) -> (Score, Vec<String>) {

@@ -15,7 +15,7 @@ use crate::support::cluster::{Cluster, SEAL_KEY, folder};
 
 const ACCOUNT: &str = "111122223333";
 const PASSWORD: &str = "kmsPswd-never-stored";
-const SECRET: &str = "never-stored/0123456789abcdefghijklmnopqrstuvwxyz";
+const SECRET: &str = "neverStored/0123456789abcdefghijklmnopqrstuvwxyz";
 
 fn secret(text: &str) -> Option<SecretText> {
     Some(SecretText {

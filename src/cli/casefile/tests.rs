@@ -117,7 +117,7 @@ fn case_that_cannot_be_run_names_where_and_what() {
     }
     let unknown = CASE
         .replace("\"authz\"", "\"api\"")
-        .replace("kms:Decrypt\",\n", "kms:UpdateCustomKeyStore\",\n");
+        .replace("kms:Decrypt\",\n", "kms:SynchronizeMultiRegionKey\",\n");
     assert!(broken(&unknown).message.contains("does not carry out"));
     let unread = CASE.replace("\"authz\"", "\"api\"").replace(
         "\"key_id\":",

@@ -1,68 +1,62 @@
 //! The operations on custom key stores together: their refusals in the order of their checks, the state machine, the
 //! service-linked role, and the keys in a store.
 
-mod connection;
-mod create;
-mod describe;
-mod keys;
-mod update;
+pub(super) use std::sync::Arc;
 
-use std::sync::Arc;
-
-use super::testing::{
+pub(super) use super::testing::{
     ADMIN, ALLOW_ALL, APP, BOB, Cluster, EXT, OWNER, Refused, all_pages, arn, check_rows,
     create_grant, create_key, key, key_arn, page,
 };
-use super::{Answer, Command, ErrorCode, Event, KeyStoreChange, Output, Query};
-use super::{
+pub(super) use super::{Answer, Command, ErrorCode, Event, KeyStoreChange, Output, Query};
+pub(super) use super::{
     connect_custom_key_store, create_custom_key_store, create_key as create_key_op,
     create_principal, delete_custom_key_store, delete_principal, delete_principal_policy,
     describe_custom_key_stores, describe_key, disable_key, disconnect_custom_key_store, enable_key,
     key_rules, key_stores, list_key_store_work, put_principal_policy, report_custom_key_store,
     update_custom_key_store,
 };
-use crate::domain::ids::{CustomKeyStoreId, UniqueId};
-use crate::domain::op::key_stores::ProxyMembers;
-use crate::domain::op::report_custom_key_store::Report;
-use crate::domain::policy::KmsAction;
-use crate::domain::state::State;
-use crate::domain::state::grant::GrantOperation;
-use crate::domain::state::key::{KeyOrigin, KeySpec, KeyState};
-use crate::domain::state::key_store::{
+pub(super) use crate::domain::ids::{CustomKeyStoreId, UniqueId};
+pub(super) use crate::domain::op::key_stores::ProxyMembers;
+pub(super) use crate::domain::op::report_custom_key_store::Report;
+pub(super) use crate::domain::policy::KmsAction;
+pub(super) use crate::domain::state::State;
+pub(super) use crate::domain::state::grant::GrantOperation;
+pub(super) use crate::domain::state::key::{KeyOrigin, KeySpec, KeyState};
+pub(super) use crate::domain::state::key_store::{
     Backing, Connection, ConnectionErrorCode, ConnectionState, Credential, KeyStoreType,
     XksConnectivity, XksRoute,
 };
-use crate::domain::time::Revision;
+pub(super) use crate::domain::time::Revision;
 
-const CLUSTER: &str = "cluster-abcdefghijk";
-const OTHER_CLUSTER: &str = "cluster-bcdefghijkl";
-const SERVICE: &str = "com.amazonaws.vpce.eu-west-1.vpce-svc-0a1b";
-const SLR: &str = "arn:aws:iam::111122223333:role/aws-service-role/cks.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceCustomKeyStores";
-const INVALID_STATE: &str = "CustomKeyStoreInvalidStateException";
+pub(super) const CLUSTER: &str = "cluster-abcdefghijk";
+pub(super) const OTHER_CLUSTER: &str = "cluster-bcdefghijkl";
+pub(super) const SERVICE: &str = "com.amazonaws.vpce.eu-west-1.vpce-svc-0a1b";
+pub(super) const SLR: &str = "arn:aws:iam::111122223333:role/aws-service-role/cks.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceCustomKeyStores";
+pub(super) const INVALID_STATE: &str = "CustomKeyStoreInvalidStateException";
 
-type Create = create_custom_key_store::CreateCustomKeyStore;
-type Update = update_custom_key_store::UpdateCustomKeyStore;
+pub(super) type Create = create_custom_key_store::CreateCustomKeyStore;
+pub(super) type Update = update_custom_key_store::UpdateCustomKeyStore;
 
-fn id(n: u8) -> CustomKeyStoreId {
+pub(super) fn id(n: u8) -> CustomKeyStoreId {
     CustomKeyStoreId::of_new(&[n; 16])
 }
 
-fn sealed() -> Arc<[u8]> {
+pub(super) fn sealed() -> Arc<[u8]> {
     [1].into()
 }
 
-fn access_key() -> Option<Credential> {
+pub(super) fn access_key() -> Option<Credential> {
     Some(Credential::AccessKey {
         id: "ABCDE22345677ABCDEFG".parse().unwrap(),
         sealed: sealed(),
     })
 }
 
-fn password() -> Option<Credential> {
+pub(super) fn password() -> Option<Credential> {
     Some(Credential::Password { sealed: sealed() })
 }
 
-fn hsm(n: u8) -> Create {
+pub(super) fn hsm(n: u8) -> Create {
     let letter = char::from(b'a' + n);
     Create {
         id: id(n),
@@ -80,7 +74,7 @@ fn hsm(n: u8) -> Create {
     }
 }
 
-fn external(n: u8) -> Create {
+pub(super) fn external(n: u8) -> Create {
     Create {
         name: format!("xks {n}").into(),
         kind: KeyStoreType::ExternalKeyStore,
@@ -98,18 +92,18 @@ fn external(n: u8) -> Create {
     }
 }
 
-fn private(n: u8) -> Create {
+pub(super) fn private(n: u8) -> Create {
     let mut create = external(n);
     create.proxy.connectivity = Some(XksConnectivity::VpcEndpointService);
     create.proxy.vpc_service = Some(format!("{SERVICE}{n}").parse().unwrap());
     create
 }
 
-fn created(create: Create) -> Command {
+pub(super) fn created(create: Create) -> Command {
     Command::CreateCustomKeyStore(create)
 }
 
-fn update(n: u8, change: impl FnOnce(&mut Update)) -> Command {
+pub(super) fn update(n: u8, change: impl FnOnce(&mut Update)) -> Command {
     let mut update = Update {
         id: id(n),
         new_name: None,
@@ -121,21 +115,21 @@ fn update(n: u8, change: impl FnOnce(&mut Update)) -> Command {
     Command::UpdateCustomKeyStore(update)
 }
 
-fn connect(n: u8) -> Command {
+pub(super) fn connect(n: u8) -> Command {
     Command::ConnectCustomKeyStore(connect_custom_key_store::ConnectCustomKeyStore { id: id(n) })
 }
 
-fn disconnect(n: u8) -> Command {
+pub(super) fn disconnect(n: u8) -> Command {
     Command::DisconnectCustomKeyStore(disconnect_custom_key_store::DisconnectCustomKeyStore {
         id: id(n),
     })
 }
 
-fn delete(n: u8) -> Command {
+pub(super) fn delete(n: u8) -> Command {
     Command::DeleteCustomKeyStore(delete_custom_key_store::DeleteCustomKeyStore { id: id(n) })
 }
 
-fn report(n: u8, attempt: Option<u64>, report: Report) -> Command {
+pub(super) fn report(n: u8, attempt: Option<u64>, report: Report) -> Command {
     Command::ReportCustomKeyStore(report_custom_key_store::ReportCustomKeyStore {
         id: id(n),
         attempt: attempt.map(Revision),
@@ -143,7 +137,7 @@ fn report(n: u8, attempt: Option<u64>, report: Report) -> Command {
     })
 }
 
-fn describe(named: Option<u8>, name: Option<&str>, page: super::Page) -> Query {
+pub(super) fn describe(named: Option<u8>, name: Option<&str>, page: super::Page) -> Query {
     Query::DescribeCustomKeyStores(describe_custom_key_stores::DescribeCustomKeyStores {
         id: named.map(id),
         name: name.map(Arc::from),
@@ -151,12 +145,12 @@ fn describe(named: Option<u8>, name: Option<&str>, page: super::Page) -> Query {
     })
 }
 
-fn state_of(cluster: &Cluster, n: u8) -> ConnectionState {
+pub(super) fn state_of(cluster: &Cluster, n: u8) -> ConnectionState {
     cluster.state.key_store(&id(n)).unwrap().connection.state()
 }
 
 /// A store of each type: 1 is CloudHSM, 2 is external, both connected.
-fn connected() -> Cluster {
+pub(super) fn connected() -> Cluster {
     let mut cluster = Cluster::new();
     cluster.done(ADMIN, created(hsm(1)));
     cluster.done(ADMIN, created(external(2)));
@@ -168,7 +162,7 @@ fn connected() -> Cluster {
 }
 
 /// Store 1 as it is in a state.
-fn in_state(connection: Connection) -> Cluster {
+pub(super) fn in_state(connection: Connection) -> Cluster {
     let mut cluster = connected();
     for n in [1, 2] {
         let mut store = (**cluster.state.key_store(&id(n)).unwrap()).clone();
@@ -178,7 +172,7 @@ fn in_state(connection: Connection) -> Cluster {
     cluster
 }
 
-fn key_in(n: u8, store: u8, origin: KeyOrigin) -> create_key_op::CreateKey {
+pub(super) fn key_in(n: u8, store: u8, origin: KeyOrigin) -> create_key_op::CreateKey {
     let mut create = create_key(n);
     create.origin = origin;
     create.custom_key_store = Some(id(store));
@@ -188,11 +182,11 @@ fn key_in(n: u8, store: u8, origin: KeyOrigin) -> create_key_op::CreateKey {
     create
 }
 
-fn make_key(cluster: &mut Cluster, create: create_key_op::CreateKey) {
+pub(super) fn make_key(cluster: &mut Cluster, create: create_key_op::CreateKey) {
     cluster.done(ADMIN, Command::CreateKey(create));
 }
 
-const ALL_STATES: [Connection; 5] = [
+pub(super) const ALL_STATES: [Connection; 5] = [
     Connection::Connected,
     Connection::Connecting,
     Connection::Failed(ConnectionErrorCode::NetworkErrors),
@@ -201,7 +195,7 @@ const ALL_STATES: [Connection; 5] = [
 ];
 
 /// What connect, disconnect and delete share.
-fn check_common(name: &str, command: fn(u8) -> Command) {
+pub(super) fn check_common(name: &str, command: fn(u8) -> Command) {
     let cluster = connected();
     check_rows(vec![
         (
@@ -239,7 +233,7 @@ fn check_common(name: &str, command: fn(u8) -> Command) {
 
 /// In which of the states an operation works, a letter a state: CONNECTED, CONNECTING, FAILED, DISCONNECTED,
 /// DISCONNECTING; and what becomes of the store.
-fn works(command: impl Fn() -> Command, store: u8) -> String {
+pub(super) fn works(command: impl Fn() -> Command, store: u8) -> String {
     ALL_STATES
         .iter()
         .map(|connection| {

@@ -761,7 +761,17 @@ mod grant_rules_tests;
 #[cfg(test)]
 mod grant_terms_tests;
 #[cfg(test)]
+mod key_store_connection_tests;
+#[cfg(test)]
+mod key_store_create_tests;
+#[cfg(test)]
+mod key_store_describe_tests;
+#[cfg(test)]
+mod key_store_keys_tests;
+#[cfg(test)]
 mod key_store_tests;
+#[cfg(test)]
+mod key_store_update_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is told of stores, and to whom.
 
-use super::*;
+use super::key_store_tests::*;
 
 /// K-10, G-32: describe.
 #[test]

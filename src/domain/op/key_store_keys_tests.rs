@@ -1,6 +1,6 @@
 //! The keys in a store.
 
-use super::*;
+use super::key_store_tests::*;
 
 /// K-5, K-7, W-4: CreateKey in a store; the rest of its checks are with the operation.
 #[test]

@@ -1,6 +1,6 @@
 //! UpdateCustomKeyStore.
 
-use super::*;
+use super::key_store_tests::*;
 
 /// K-7, K-10, K-11: update.
 #[test]

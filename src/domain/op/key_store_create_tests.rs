@@ -1,6 +1,6 @@
 //! CreateCustomKeyStore, its permissions, and the service-linked role.
 
-use super::*;
+use super::key_store_tests::*;
 
 /// K-1, K-2, K-10, K-11, W-3, W-5: every row is wrong in fewer ways than the one before, or in another.
 #[test]

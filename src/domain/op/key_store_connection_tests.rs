@@ -1,6 +1,6 @@
 //! The connection of a store: asked for, ended, reported on; and the end of the store.
 
-use super::*;
+use super::key_store_tests::*;
 
 /// K-6, K-7, K-8: connect.
 #[test]
