@@ -324,6 +324,11 @@ fn encryption_context_is_known_where_requests_carry_one() {
         let probe = asking(action);
         assert!(probe.is("kms:EncryptionContext:Dept", "IT"), "{action}");
         assert!(probe.is("kms:encryptioncontext:dept", "IT"), "{action}");
+        assert!(
+            probe.is("kms:EncryptionContext:Purpose", "test"),
+            "{action}"
+        );
+        assert!(probe.holds(&absent("kms:EncryptionContext:Other")));
         assert!(!probe.holds(&equals("kms:EncryptionContext:Dept", "it")));
         assert!(probe.holds(&any("kms:EncryptionContextKeys", "Purpose")));
         assert!(!probe.holds(&any("kms:EncryptionContextKeys", "purpose")));
