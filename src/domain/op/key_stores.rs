@@ -115,7 +115,7 @@ pub fn check_name(name: &str, member: &str) -> Result<(), Said> {
 /// Refuses a certificate that is too short or too long (W-7).
 pub fn check_trust_anchor(text: &str) -> Result<(), Said> {
     let length = text.chars().count();
-    if length < 1 || length > TRUST_ANCHOR_CHARS_MAX {
+    if !(1..=TRUST_ANCHOR_CHARS_MAX).contains(&length) {
         return Err(said(
             ErrorCode::Validation,
             format_args!(
@@ -129,7 +129,7 @@ pub fn check_trust_anchor(text: &str) -> Result<(), Said> {
 /// Refuses a credential that was not sealed, or into more than there is room for.
 pub fn check_sealed(credential: &Credential) -> Result<(), Said> {
     let length = credential.sealed().len();
-    if length < 1 || length > SEALED_CREDENTIAL_MAX {
+    if !(1..=SEALED_CREDENTIAL_MAX).contains(&length) {
         return Err(said(
             ErrorCode::Validation,
             format_args!(
