@@ -530,11 +530,10 @@ fn read_policies(
     values.iter().enumerate().map(read).collect()
 }
 
-fn read_levels(
-    levels: &[Vec<Value>],
-    kind: PolicyKind,
-    place: &str,
-) -> Result<Vec<Vec<(Arc<str>, Arc<Policy>)>>, String> {
+/// The policies of one level, without names.
+type Level = Vec<(Arc<str>, Arc<Policy>)>;
+
+fn read_levels(levels: &[Vec<Value>], kind: PolicyKind, place: &str) -> Result<Vec<Level>, String> {
     let read = |(index, level): (usize, &Vec<Value>)| {
         let policies = read_policies(level, kind, &format!("{place}[{index}]"))?;
         Ok(policies
