@@ -531,9 +531,13 @@ fn read_policies(
 }
 
 /// The policies of one level, without names.
-type Level = Vec<(Arc<str>, Arc<Policy>)>;
+type ReadLevel = Vec<(Arc<str>, Arc<Policy>)>;
 
-fn read_levels(levels: &[Vec<Value>], kind: PolicyKind, place: &str) -> Result<Vec<Level>, String> {
+fn read_levels(
+    levels: &[Vec<Value>],
+    kind: PolicyKind,
+    place: &str,
+) -> Result<Vec<ReadLevel>, String> {
     let read = |(index, level): (usize, &Vec<Value>)| {
         let policies = read_policies(level, kind, &format!("{place}[{index}]"))?;
         Ok(policies
@@ -545,7 +549,7 @@ fn read_levels(levels: &[Vec<Value>], kind: PolicyKind, place: &str) -> Result<V
 }
 
 /// Levels as the engine takes them: a line says neither where its policies are attached nor their names.
-fn levels(read: &[Vec<(Arc<str>, Arc<Policy>)>]) -> Vec<Level<'_>> {
+fn levels(read: &[ReadLevel]) -> Vec<Level<'_>> {
     let level = |policies| Level {
         node: None,
         policies,
