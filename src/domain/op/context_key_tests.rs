@@ -202,6 +202,19 @@ fn parameters_of_operations_carried_out_elsewhere_come_from_the_front() {
     assert!(!import.holds(r#""DateLessThan":{"kms:ValidTo":"2026-01-01T00:00:00Z"}"#));
 }
 
+/// CK-22: the policy is named `default`, also of an operation that is only asked about.
+#[test]
+fn policy_name_has_a_default() {
+    let cluster = Cluster::new();
+    for action in [KmsAction::GetKeyPolicy, KmsAction::PutKeyPolicy] {
+        assert!(Probe::new(&cluster, action).is("kms:PolicyName", "default"));
+        let named = Probe::new(&cluster, action).with("kms:PolicyName", "AWS_RAM");
+        assert!(named.is("kms:PolicyName", "AWS_RAM"));
+    }
+    let other = Probe::new(&cluster, KmsAction::ListGrants);
+    assert!(other.holds(&absent("kms:PolicyName")));
+}
+
 /// CK-19: the message type is RAW unless something else is said.
 #[test]
 fn message_type_has_a_default() {
@@ -311,6 +324,11 @@ fn encryption_context_is_known_where_requests_carry_one() {
         let probe = asking(action);
         assert!(probe.is("kms:EncryptionContext:Dept", "IT"), "{action}");
         assert!(probe.is("kms:encryptioncontext:dept", "IT"), "{action}");
+        assert!(
+            probe.is("kms:EncryptionContext:Purpose", "test"),
+            "{action}"
+        );
+        assert!(probe.holds(&absent("kms:EncryptionContext:Other")));
         assert!(!probe.holds(&equals("kms:EncryptionContext:Dept", "it")));
         assert!(probe.holds(&any("kms:EncryptionContextKeys", "Purpose")));
         assert!(!probe.holds(&any("kms:EncryptionContextKeys", "purpose")));
@@ -694,5 +712,23 @@ fn nobody_speaks_for_kms_on_operations_carried_out_here() {
             Some("AccessDeniedException"),
             "{key_name}"
         );
+    }
+}
+
+/// CK-40: a key that does not apply to the operation is absent, whoever brings it.
+#[test]
+fn key_of_another_operation_is_absent() {
+    let cluster = Cluster::new();
+    for (action, key, applies) in [
+        (KmsAction::Sign, "kms:SigningAlgorithm", true),
+        (KmsAction::Decrypt, "kms:SigningAlgorithm", false),
+        (KmsAction::GenerateMac, "kms:MacAlgorithm", true),
+        (KmsAction::Sign, "kms:MacAlgorithm", false),
+        (KmsAction::ReplicateKey, "kms:ReplicaRegion", true),
+        (KmsAction::UpdatePrimaryRegion, "kms:ReplicaRegion", false),
+    ] {
+        let probe = Probe::new(&cluster, action).with(key, "x");
+        assert_eq!(probe.holds(&equals(key, "x")), applies, "{action} {key}");
+        assert_eq!(probe.holds(&absent(key)), !applies, "{action} {key}");
     }
 }

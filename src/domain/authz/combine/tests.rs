@@ -988,3 +988,19 @@ fn service_linked_role_is_not_under_service_control_policies() {
         assert_eq!(is_under_service_control(&who), is_under, "{role}");
     }
 }
+
+/// G-28: a SourceArn constraint limits DescribeKey as it limits the use of the key, grants of tokens included: they are
+/// found without the index.
+#[test]
+fn source_arn_constraint_limits_description_too() {
+    let mut granted = grant(BOB, &["DescribeKey"]);
+    granted.constraints.source_arn = "arn:aws:s3:::bucket".parse().ok();
+    let mut asked = world(BOB, "kms:DescribeKey")
+        .grant(granted)
+        .is(ImplicitDeny);
+    asked.context.insert(
+        ContextKey::parse("aws:SourceArn"),
+        "arn:aws:s3:::bucket".into(),
+    );
+    asked.is(Allow);
+}
