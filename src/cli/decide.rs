@@ -530,11 +530,14 @@ fn read_policies(
     values.iter().enumerate().map(read).collect()
 }
 
+/// The policies of one level, without names.
+type ReadLevel = Vec<(Arc<str>, Arc<Policy>)>;
+
 fn read_levels(
     levels: &[Vec<Value>],
     kind: PolicyKind,
     place: &str,
-) -> Result<Vec<Vec<(Arc<str>, Arc<Policy>)>>, String> {
+) -> Result<Vec<ReadLevel>, String> {
     let read = |(index, level): (usize, &Vec<Value>)| {
         let policies = read_policies(level, kind, &format!("{place}[{index}]"))?;
         Ok(policies
@@ -546,7 +549,7 @@ fn read_levels(
 }
 
 /// Levels as the engine takes them: a line says neither where its policies are attached nor their names.
-fn levels(read: &[Vec<(Arc<str>, Arc<Policy>)>]) -> Vec<Level<'_>> {
+fn levels(read: &[ReadLevel]) -> Vec<Level<'_>> {
     let level = |policies| Level {
         node: None,
         policies,

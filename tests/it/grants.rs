@@ -1,12 +1,12 @@
 //! Grants beyond AWS's, on running nodes: those that expire, those with a budget, those that end with their ancestors,
 //! and the listings that AWS does not have (EC-11 to EC-13, X-1 to X-4).
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use grantd::client::api::{
     ConsumeRequest, CreateGrantRequest, DescribeGrantsRequest, ListDuplicateGrantsRequest,
     ListGrantsByGranteeRequest, ListGrantsRequest, RevokeGrantRequest,
 };
+use grantd::env::Clock;
+use grantd::env::real::RealClock;
 
 use crate::support::api::{
     Api, grant_of_decrypt, make_account, make_grant, make_key, make_principal, question, until,
@@ -59,8 +59,7 @@ impl World {
 }
 
 fn now_ms() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    u64::try_from(since.as_millis()).unwrap()
+    RealClock.wall().0
 }
 
 /// EC-13: a grant holds up to its end and not beyond, at every node, though nothing is written that could tell them; then

@@ -314,7 +314,7 @@ fn foreign_resource(subject: &Subject<'_>, owner: crate::domain::ids::AccountId)
         .filter(|texts| !texts.negated)?;
     let own = owner.to_string();
     let account = |item: &Item| {
-        let account = item.text.splitn(6, ':').nth(4)?;
+        let account = item.text.split(':').nth(4)?;
         (account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()) && account != own)
             .then(|| account.to_string())
     };
