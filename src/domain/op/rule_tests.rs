@@ -240,21 +240,38 @@ fn only_the_service_itself_lists_what_it_may_retire() {
     assert_eq!(ask(ADMIN), "ValidationException");
 }
 
-/// W-5: 100,000 keys of an account in a Region, and not one more.
-#[test]
-fn account_has_a_quota_of_keys() {
-    let mut cluster = Cluster::new();
+/// Puts `count` keys of the account into a Region, as CreateKey would one by one.
+fn fill(cluster: &mut Cluster, region: &str, count: u32) {
     let first: Arc<Key> = Arc::clone(cluster.state.key(&key_arn(1)).unwrap());
-    for n in 0..99_998_u32 {
+    for n in 0..count {
         let mut id = [0xee; 16];
         id[..4].copy_from_slice(&n.to_be_bytes());
         let mut key = (*first).clone();
         key.arn.key_id = crate::domain::ids::KeyId::Uuid(id);
+        key.arn.region = region.parse().unwrap();
         cluster.state.put_key(Arc::new(key));
     }
+}
+
+/// W-5: 100,000 keys of an account in a Region, and not one more.
+#[test]
+fn account_has_a_quota_of_keys() {
+    let mut cluster = Cluster::new();
+    fill(&mut cluster, "eu-west-1", 99_998);
     cluster.done(ADMIN, Command::CreateKey(create_key(2)));
     let (code, message) = cluster.refusal(ADMIN, Command::CreateKey(create_key(3)));
     assert_eq!(code, "LimitExceededException", "{message}");
+}
+
+/// W-5: a replica counts in its own Region.
+#[test]
+fn account_has_a_quota_of_keys_in_the_region_of_a_replica() {
+    let mut cluster = replicate_key::tests::cluster();
+    fill(&mut cluster, "us-east-1", 100_000);
+    let replicate = |region| Command::ReplicateKey(replicate_key::tests::replicate(region));
+    let (code, message) = cluster.refusal(ADMIN, replicate("us-east-1"));
+    assert_eq!(code, "LimitExceededException", "{message}");
+    cluster.done(ADMIN, replicate("us-west-2"));
 }
 
 /// W-5 (IAM): 10,000 users and roles of an account, and not one more.
