@@ -65,7 +65,7 @@ pub fn met(refusal: &str) {
 SLOW = [
     "grant_quota_tests::",
     "tree_too_big_is_refused_whole",
-    "account_has_a_quota_of_keys",
+    "account_has_a_quota_of_keys", # two of that beginning
     "index_finds_what_a_full_scan_finds",
     "deleted_key_is_gone_at_once_and_cleared_away_in_steps",
 ]

@@ -13,7 +13,7 @@ use crate::domain::op::testing::{
 use crate::domain::op::{
     Answer, Command, DryRun, Output, Query, create_alias, create_principal, delete_principal,
     describe_key, disable_key, enable_key, expire_grants, list_grants, list_retirable_grants,
-    put_key_policy, retire_grant, revoke_grant, tag_resource,
+    put_key_policy, replicate_key, retire_grant, revoke_grant, tag_resource,
 };
 use crate::domain::policy::{KmsAction, Policy, PolicyKind};
 use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation, GrantPrincipal};
