@@ -1,5 +1,10 @@
 //! Cedar: a policy a statement, entities for what has attributes, a template linked once a grant.
 
+#![allow(
+    clippy::disallowed_types,
+    reason = "Cedar's interface takes maps and sets of std"
+)]
+
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 

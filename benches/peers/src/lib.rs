@@ -10,6 +10,10 @@ pub mod ours;
 pub mod rego;
 pub mod scene;
 #[path = "../../support/world.rs"]
+#[allow(
+    clippy::new_without_default,
+    reason = "a benchmark's world, private elsewhere"
+)]
 pub mod world;
 
 pub use scene::{Engine, Facts, Question, Scene};
