@@ -385,6 +385,11 @@ async fn removed_node_refuses() {
     let cluster = Cluster::start(3).await;
     let gone = cluster.follower().await;
     let id = cluster.node(gone).node_id();
+    // It has decided before: one that never could has nothing to say but that it knows no leader.
+    cluster
+        .view(gone, Consistency::Bounded, PATIENCE)
+        .await
+        .unwrap();
     cluster
         .node(gone)
         .cluster()
