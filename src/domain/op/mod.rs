@@ -11,6 +11,7 @@ mod grants;
 mod groups;
 mod identity;
 mod insight;
+mod key_edit;
 pub mod key_rules;
 pub mod key_stores;
 pub mod key_use;
