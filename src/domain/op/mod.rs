@@ -756,6 +756,8 @@ mod context_key_tests;
 #[cfg(test)]
 mod explain_tests;
 #[cfg(test)]
+mod grant_making_tests;
+#[cfg(test)]
 mod grant_quota_tests;
 #[cfg(test)]
 mod grant_rules_tests;
