@@ -5,7 +5,7 @@ mod shape;
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
 use super::refusal::{Said, refusals, said};
-use super::{CreatedGrant, DryRun, ErrorCode, Event, GrantChange, Output, grants};
+use super::{CreatedGrant, DryRun, ErrorCode, Event, GrantChange, Output, grants, key_kinds};
 use crate::domain::authz::request::{About, Target};
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
@@ -80,7 +80,7 @@ refusals! {
 
 /// The operations are the key's (G-7), the constraints too (G-23).
 fn check_supported(shape: &Shape, key: &Key) -> Result<(), Said> {
-    let supported = key_rules::grantable(key);
+    let supported = key_kinds::grantable(key);
     if let Some(operation) = shape.operations.iter().find(|op| !supported.contains(*op)) {
         return Err(said(
             ErrorCode::Validation,

@@ -12,6 +12,7 @@ mod groups;
 mod identity;
 mod insight;
 mod key_edit;
+mod key_kinds;
 pub mod key_rules;
 pub mod key_stores;
 pub mod key_use;
