@@ -645,23 +645,24 @@ mod tests {
                 Box::pin(tokio::time::sleep(std::time::Duration::from_millis(5)))
             }));
             let storage = bound(&disk).await;
-            let acknowledged = Arc::new(Mutex::new(None));
+            let (noted, mut acknowledged) = tokio::sync::watch::channel(None);
             for batch in 0..4u64 {
                 let range = batch * 3..batch * 3 + 3;
-                let noted = acknowledged.clone();
+                let noted = noted.clone();
                 let last = range.end - 1;
                 storage
                     .append(
                         records(1, range),
                         Box::new(move |result| {
                             result.expect("durable");
-                            *noted.lock().unwrap() = Some(last);
+                            noted.send_replace(Some(last));
                         }),
                     )
                     .await
                     .expect("queued");
                 if batch < seed % 4 {
-                    tokio::time::sleep(std::time::Duration::from_millis(6)).await;
+                    let told = acknowledged.wait_for(|last_told| *last_told == Some(last));
+                    told.await.expect("the batch is acknowledged");
                 }
             }
             disk.crash(seed);
@@ -672,7 +673,7 @@ mod tests {
             );
             let again = disk.open(Some(1)).expect("opens after a crash");
             let found = again.recovered().log.last.map(|last| last.index);
-            assert!(found >= *acknowledged.lock().unwrap(), "seed {seed}");
+            assert!(found >= *acknowledged.borrow(), "seed {seed}");
             assert!(found <= Some(11), "seed {seed}");
             let kept = again.read(0..100, MAX_READ_BYTES).await.expect("reads");
             assert_eq!(kept, records(1, 0..found.map_or(0, |last| last + 1)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantd::domain::time::{Incarnation, Position, Revision};
-use grantd::gate::{Consistency, Demand, TooStale, WriteError};
+use grantd::gate::{Consistency, Demand, Staleness, TooStale, WriteError};
 use grantd::replica::Condensing;
 use grantd::storage::memory::DiskFault;
 
@@ -12,13 +12,19 @@ use crate::support::cluster::{Cluster, PATIENCE, account, folder, memory};
 /// The default bound B.
 const BOUND: Duration = Duration::from_secs(1);
 
-/// Waits until `node` refuses a bounded demand, and returns what it said and how long it went on answering.
+/// Waits until `node` refuses a bounded demand, and returns what it said and how long it went on answering. An answer
+/// says how old it is, and so until when the node may give another one from the same proof.
 async fn until_refused(cluster: &Cluster, at: usize) -> (TooStale, Duration) {
     let began = tokio::time::Instant::now();
     let refused = async {
         loop {
             match cluster.view(at, Consistency::Bounded, Duration::ZERO).await {
-                Ok(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+                Ok(view) => match view.finish() {
+                    Ok(Staleness(age)) => {
+                        tokio::time::sleep(BOUND.saturating_sub(age)).await;
+                    }
+                    Err(refusal) => return (refusal, began.elapsed()),
+                },
                 Err(refusal) => return (refusal, began.elapsed()),
             }
         }
@@ -334,12 +340,7 @@ async fn new_node_gets_a_snapshot_when_the_log_is_purged() {
     for number in 1..=100 {
         cluster.write(0, number).await.unwrap().outcome.unwrap();
     }
-    let purged = async {
-        while cluster.node(0).cluster().status().replica.purged.is_none() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, purged)
+    tokio::time::timeout(PATIENCE, cluster.node(0).replica().purged())
         .await
         .expect("the log is purged");
     let new = cluster.add().await;

@@ -305,7 +305,7 @@ fn world() -> Cluster {
     let grantable: Vec<GrantOperation> = cluster
         .state
         .key(&key_arn(GRANTED))
-        .map(|key| super::key_rules::grantable(key).iter().collect())
+        .map(|key| super::key_kinds::grantable(key).iter().collect())
         .unwrap();
     let other_root = format!("arn:aws:iam::{OTHER}:root");
     for (n, grantee) in [(1, BOB), (2, CLERK), (3, &*other_root)] {
