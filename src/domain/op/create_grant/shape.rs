@@ -5,18 +5,17 @@ use std::sync::Arc;
 
 use super::{CreateGrant, Refusal};
 use crate::domain::authz::request::{Parameter, Parameters, RequestTags};
-use crate::domain::ids::{Arn, ParseIdError, PrincipalArn, ServicePrincipal};
+use crate::domain::ids::{Arn, ParseIdError, ServicePrincipal};
 use crate::domain::limits::{
     CONSTRAINT_PAIRS_MAX, CONSTRAINT_VALUE_CHARS_MAX, GRANT_NAME_MAX, GRANT_USES_MAX,
     PRINCIPAL_ID_MAX, SOURCE_ARN_MAX, SOURCE_ARN_MIN,
 };
 use crate::domain::op::ErrorCode;
-use crate::domain::op::principals::immutable_id;
-use crate::domain::op::refusal::{Said, bad_member, said};
+use crate::domain::op::principals::Named;
+use crate::domain::op::refusal::{bad_member, said};
 use crate::domain::policy::KnownKey;
-use crate::domain::state::State;
 use crate::domain::state::grant::{
-    ContextConstraint, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal, Term,
+    ContextConstraint, GrantConstraints, GrantOperation, GrantOperations, Term,
 };
 use crate::domain::state::grant_index::constraint_pairs;
 use crate::domain::time::Timestamp;
@@ -27,29 +26,6 @@ pub(super) struct Shape {
     pub(super) constraints: GrantConstraints,
     pub(super) grantee: Named,
     pub(super) retiring: Option<Named>,
-}
-
-/// A principal of the request, not yet known to exist.
-pub(super) enum Named {
-    Arn(PrincipalArn),
-    Service(ServicePrincipal),
-}
-
-impl Named {
-    /// Binds the principal to its immutable id.
-    pub(super) fn bind(self, state: &State) -> Result<GrantPrincipal, Said> {
-        match self {
-            Self::Service(service) => Ok(GrantPrincipal::Service(service)),
-            Self::Arn(arn) => match immutable_id(state, &arn) {
-                Some(unique_id) => Ok(GrantPrincipal::Arn { arn, unique_id }),
-                // this one can be mended by waiting; a malformed ARN cannot, and reads otherwise.
-                None => Err(said(
-                    ErrorCode::InvalidArn,
-                    format_args!("the principal `{arn}` does not exist in this cluster"),
-                )),
-            },
-        }
-    }
 }
 
 /// A principal member of the request: its shape (ID-14), then whether a grant can name it (ID-15, ID-16).
