@@ -96,7 +96,7 @@ impl Change for ScheduleKeyDeletion {
 mod tests {
     use super::*;
     use crate::domain::op::testing::{ADMIN, BOB, Cluster, check_rows, key, key_arn};
-    use crate::domain::op::{Command, create_grant, testing};
+    use crate::domain::op::{Command, KeyChange, create_grant, testing};
     use crate::domain::state::key::KeyManager;
 
     fn schedule(window_days: Option<u32>) -> Command {
