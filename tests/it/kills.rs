@@ -10,7 +10,6 @@ use std::time::Duration;
 use grantd::client::{Client, ClientError, Options, Parts, api};
 use grantd::env::real::RealClock;
 use grantd::env::{BootTime, Clock};
-
 use tokio::sync::Notify;
 
 use super::support::process::{Process, free_ports, grantd, run};
