@@ -278,12 +278,17 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::MalformedPolicyDocument
         | ErrorCode::InvalidKeyUsage
         | ErrorCode::CloudHsmClusterNotRelated
+        | ErrorCode::IncorrectTrustAnchor
+        | ErrorCode::XksProxyIncorrectAuthenticationCredential
         | ErrorCode::IncorrectKey
         | ErrorCode::Tag
         | ErrorCode::UnsupportedOperation => Code::InvalidArgument,
-        ErrorCode::NotFound | ErrorCode::NoSuchEntity | ErrorCode::CustomKeyStoreNotFound => {
-            Code::NotFound
-        }
+        ErrorCode::NotFound
+        | ErrorCode::NoSuchEntity
+        | ErrorCode::CustomKeyStoreNotFound
+        | ErrorCode::CloudHsmClusterNotFound
+        | ErrorCode::XksProxyVpcEndpointServiceNotFound
+        | ErrorCode::XksKeyNotFound => Code::NotFound,
         ErrorCode::AccessDenied | ErrorCode::NotAuthorized => Code::PermissionDenied,
         ErrorCode::AlreadyExists
         | ErrorCode::EntityAlreadyExists
@@ -300,6 +305,13 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::DeleteConflict
         | ErrorCode::CustomKeyStoreInvalidState
         | ErrorCode::CustomKeyStoreHasCmks
+        | ErrorCode::CloudHsmClusterNotActive
+        | ErrorCode::CloudHsmClusterInvalidConfiguration
+        | ErrorCode::XksProxyUriUnreachable
+        | ErrorCode::XksProxyInvalidResponse
+        | ErrorCode::XksProxyInvalidConfiguration
+        | ErrorCode::XksProxyVpcEndpointServiceInvalidConfiguration
+        | ErrorCode::XksKeyInvalidConfiguration
         | ErrorCode::UnmodifiableEntity
         | ErrorCode::IdempotencyMismatch
         | ErrorCode::IdempotencyExpired => Code::FailedPrecondition,
