@@ -168,9 +168,9 @@ fn secret(from: &str) -> Result<api::SecretText, CliError> {
 
 pub(super) async fn run(common: &Common, command: &KeyStoreCommand) -> Result<Shown, CliError> {
     let fallback = match command {
-        KeyStoreCommand::Work(_)
-        | KeyStoreCommand::Report { .. }
-        | KeyStoreCommand::Backend(_) => Fallback::Operator,
+        KeyStoreCommand::Work(_) | KeyStoreCommand::Report { .. } | KeyStoreCommand::Backend(_) => {
+            Fallback::Operator
+        }
         _ => Fallback::None,
     };
     let client = common.client(fallback)?;

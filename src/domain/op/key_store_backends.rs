@@ -82,11 +82,7 @@ fn proxy<'a>(cx: &Context<'a>, account: AccountId, at: &ProxyAddress) -> Known<'
     known(is_managed(cx, account, BackendGroup::Proxies), facts)
 }
 
-fn service<'a>(
-    cx: &Context<'a>,
-    account: AccountId,
-    name: &XksVpcService,
-) -> Known<'a, Soundness> {
+fn service<'a>(cx: &Context<'a>, account: AccountId, name: &XksVpcService) -> Known<'a, Soundness> {
     let facts = match told(cx, account, BackendName::VpcService(name.clone())) {
         Some(Backend::VpcService { name: _, known }) => known.as_ref(),
         _ => None,
@@ -251,7 +247,11 @@ pub fn check_external_key(
 ) -> Result<(), Said> {
     let at = proxy.address();
     let group = BackendGroup::KeysOf(at.clone());
-    let facts = match told(cx, account, BackendName::ExternalKey(at.clone(), id.clone())) {
+    let facts = match told(
+        cx,
+        account,
+        BackendName::ExternalKey(at.clone(), id.clone()),
+    ) {
         Some(Backend::ExternalKey { known, .. }) => known.as_ref(),
         _ => None,
     };

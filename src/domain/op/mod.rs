@@ -124,8 +124,8 @@ use crate::domain::authz::decision::Decision;
 use crate::domain::authz::explain::Explanation;
 pub use crate::domain::authz::request::Scope;
 use crate::domain::ids::{
-    AccountId, AliasArn, BackendName, CloudHsmClusterId, CustomKeyStoreId, GrantId, GroupArn, KeyArn, NodeId,
-    OrganizationId, PrincipalArn, RequestId, VpcEndpointId,
+    AccountId, AliasArn, BackendName, CloudHsmClusterId, CustomKeyStoreId, GrantId, GroupArn,
+    KeyArn, NodeId, OrganizationId, PrincipalArn, RequestId, VpcEndpointId,
 };
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;

@@ -113,9 +113,9 @@ impl Change for ReportKeyStoreBackends {
                 new.iter().filter(of_group).count(),
                 gone.iter().copied().filter(of_group).count(),
             );
-            let had =
-                cx.state
-                    .key_store_backend_count(partition, region, account, group.clone());
+            let had = cx
+                .state
+                .key_store_backend_count(partition, region, account, group.clone());
             if more > 0 && had.saturating_add(more).saturating_sub(fewer) > max {
                 return Err(Refusal::TooMany(said(
                     ErrorCode::LimitExceeded,

@@ -29,7 +29,12 @@ impl Backends {
     }
 
     /// Counts one that came or went in its groups.
-    fn recount(&mut self, backend: &KeyStoreBackend, name: &BackendName, count: fn(usize) -> usize) {
+    fn recount(
+        &mut self,
+        backend: &KeyStoreBackend,
+        name: &BackendName,
+        count: fn(usize) -> usize,
+    ) {
         for group in BackendGroup::all_of(name) {
             let region = backend.region.clone();
             let place = (backend.partition, region, backend.account, group);
@@ -68,9 +73,7 @@ impl State {
         self.backends
             .told
             .range(from..)
-            .take_while(move |((p, r, a, _), _)| {
-                *p == partition && *r == region && *a == account
-            })
+            .take_while(move |((p, r, a, _), _)| *p == partition && *r == region && *a == account)
             .filter(move |((.., name), _)| *name != after)
             .map(|(_, backend)| backend)
     }
@@ -84,7 +87,11 @@ impl State {
         group: BackendGroup,
     ) -> usize {
         let place = (partition, region.clone(), account, group);
-        self.backends.counts.get(&place).copied().unwrap_or_default()
+        self.backends
+            .counts
+            .get(&place)
+            .copied()
+            .unwrap_or_default()
     }
 }
 

@@ -442,9 +442,7 @@ mod tests {
             access_key_ids: vec!["x".to_owned()],
             ..proxy(None)
         };
-        assert!(
-            refusal(Sent::XksProxy(bad)).contains("'backends.1.member.accessKeyIds.1.member'")
-        );
+        assert!(refusal(Sent::XksProxy(bad)).contains("'backends.1.member.accessKeyIds.1.member'"));
         let nothing = read(vec![v1::KeyStoreBackend::default()]).unwrap_err();
         assert!(nothing.message.contains("tells of nothing"), "{nothing:?}");
         let many = read(vec![sent(Sent::XksProxy(proxy(None))); 101]).unwrap_err();
