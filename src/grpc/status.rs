@@ -179,6 +179,7 @@ fn rejected(rejection: Rejection) -> (Code, ErrorInfo) {
 fn refusal_of(refusal: &Refusal) -> (Code, ErrorInfo) {
     match refusal {
         Refusal::PeerNotTrusted { .. }
+        | Refusal::ServiceLinkedRole(_)
         | Refusal::UnknownAccount(_)
         | Refusal::UnknownPrincipal(_) => coded(ErrorCode::CallerInvalid, refusal.to_string()),
         Refusal::OtherSubject | Refusal::ReservedKey { .. } | Refusal::OperatorAsksForItself => {

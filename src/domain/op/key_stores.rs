@@ -399,7 +399,7 @@ pub fn place(create: &CreateKey, cx: &Context<'_>) -> Result<Option<StoreKey>, S
 }
 
 /// Whether GenerateRandom could take its bytes from a custom key store now: from a connected cluster alone (K-7).
-pub fn check_random_source(
+pub(super) fn check_random_source(
     state: &State,
     scope: &super::Scope,
     account: AccountId,
