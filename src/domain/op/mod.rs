@@ -787,6 +787,8 @@ mod grant_terms_tests;
 #[cfg(test)]
 mod key_store_backend_tests;
 #[cfg(test)]
+mod key_store_backend_use_tests;
+#[cfg(test)]
 mod key_store_connection_tests;
 #[cfg(test)]
 mod key_store_create_tests;
