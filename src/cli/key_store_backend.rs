@@ -79,7 +79,7 @@ pub struct ClusterArgs {
 #[derive(Args, Debug)]
 pub struct ProxyArgs {
     /// Its address, as `https://xks.example.com`
-    endpoint: String,
+    address: String,
     /// The path of its API, as `/kms/xks/v1`
     path: String,
     /// The account whose stores it is for
@@ -122,7 +122,7 @@ pub struct ServiceArgs {
 #[derive(Args, Debug)]
 pub struct KeyArgs {
     /// The address of the proxy
-    endpoint: String,
+    address: String,
     /// The path of its API
     path: String,
     /// The keys' ids there, at most 100
@@ -158,7 +158,7 @@ pub(super) async fn run(client: &Client, command: &BackendCommand) -> Result<Sho
         }
         BackendCommand::ExternalKey(args) => {
             let KeyArgs {
-                endpoint,
+                address,
                 path,
                 keys,
                 account,
@@ -167,7 +167,7 @@ pub(super) async fn run(client: &Client, command: &BackendCommand) -> Result<Sho
             } = args;
             let keys = keys.iter().map(|key| {
                 Backend::XksExternalKey(api::XksExternalKey {
-                    uri_endpoint: endpoint.clone(),
+                    uri_endpoint: address.clone(),
                     uri_path: path.clone(),
                     xks_key_id: key.clone(),
                     fault: fault.clone(),
@@ -228,7 +228,7 @@ fn cluster(args: &ClusterArgs) -> Result<api::ReportKeyStoreBackendsRequest, Cli
 
 fn proxy(args: &ProxyArgs) -> api::ReportKeyStoreBackendsRequest {
     let ProxyArgs {
-        endpoint,
+        address,
         path,
         account,
         access_key_id,
@@ -242,7 +242,7 @@ fn proxy(args: &ProxyArgs) -> api::ReportKeyStoreBackendsRequest {
     let configuration = invalid_configuration.clone();
     let configuration = configuration.map(Fault::InvalidConfiguration);
     let proxy = api::XksProxy {
-        uri_endpoint: endpoint.clone(),
+        uri_endpoint: address.clone(),
         uri_path: path.clone(),
         access_key_ids: access_key_id.clone(),
         fault: unreachable.or(response).or(configuration),
