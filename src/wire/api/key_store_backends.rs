@@ -1,17 +1,15 @@
 //! What the operator's connector tells of the backends of custom key stores, in and out.
 
-use super::kms::done;
 use super::organizations::account;
+use super::reply::{done, pages};
+use super::request::queries;
 use super::shape::{self, Violations};
-use super::{
-    Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
-    page,
-};
+use super::{Change, Drawn, IntoChange, Invalid, arc, page};
 use crate::domain::ids::{BackendName, ParseIdError, ProxyAddress};
 use crate::domain::limits::{BACKEND_NAMES_MAX, KEY_STORE_REPORT_MAX};
 use crate::domain::op::list_key_store_backends::ListKeyStoreBackends;
 use crate::domain::op::report_key_store_backends::ReportKeyStoreBackends;
-use crate::domain::op::{Answer, Command, Output, Paged, Query, Scope};
+use crate::domain::op::{Command, Scope};
 use crate::domain::state::key_store_backend::{
     Backend, ClusterFacts, KeyStoreBackend, ProxyFacts, ProxyHealth, Soundness,
 };
@@ -199,21 +197,10 @@ impl IntoChange for v1::ReportKeyStoreBackendsRequest {
     }
 }
 
-impl IntoQuery for v1::ListKeyStoreBackendsRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            account_id,
-            page: sent,
-        } = self;
-        let account = account(&account_id)?;
-        let mut violations = Violations::new();
+queries! {
+    ListKeyStoreBackendsRequest { account_id, page: sent } check |violations| {
         violations.page(sent.as_ref());
-        violations.finish()?;
-        let page = page(sent);
-        let query = ListKeyStoreBackends { account, page };
-        Ok(Asked::of(Query::ListKeyStoreBackends(query)))
-    }
+    } => ListKeyStoreBackends { account: account(&account_id)?, page: page(sent) }
 }
 
 fn texts<T: ToString>(names: impl IntoIterator<Item = T>) -> Vec<String> {
@@ -324,17 +311,8 @@ impl From<KeyStoreBackend> for v1::KnownKeyStoreBackend {
 
 done!(ReportKeyStoreBackendsResponse);
 
-impl FromAnswer for v1::ListKeyStoreBackendsResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::KeyStoreBackends(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                backends: items.into_iter().map(Into::into).collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
+pages! {
+    ListKeyStoreBackendsResponse { backends } of KeyStoreBackends by Into::into;
 }
 
 #[cfg(test)]
