@@ -14,6 +14,7 @@ mod insight;
 mod key_edit;
 mod key_kinds;
 pub mod key_rules;
+mod key_store_backends;
 pub mod key_stores;
 pub mod key_use;
 mod organizations;
@@ -79,6 +80,7 @@ pub mod list_group_policies;
 pub mod list_groups;
 pub mod list_groups_for_user;
 pub mod list_key_policies;
+pub mod list_key_store_backends;
 pub mod list_key_store_work;
 pub mod list_keys;
 pub mod list_nodes;
@@ -99,6 +101,7 @@ pub mod remove_account;
 pub mod remove_user_from_group;
 pub mod replicate_key;
 pub mod report_custom_key_store;
+pub mod report_key_store_backends;
 pub mod retire_grant;
 pub mod revoke_grant;
 pub mod rotate_token_epoch;
@@ -123,8 +126,8 @@ use crate::domain::authz::decision::Decision;
 use crate::domain::authz::explain::Explanation;
 pub use crate::domain::authz::request::Scope;
 use crate::domain::ids::{
-    AccountId, AliasArn, CloudHsmClusterId, CustomKeyStoreId, GrantId, GroupArn, KeyArn, NodeId,
-    OrganizationId, PrincipalArn, RequestId, VpcEndpointId,
+    AccountId, AliasArn, BackendName, CloudHsmClusterId, CustomKeyStoreId, GrantId, GroupArn,
+    KeyArn, NodeId, OrganizationId, PrincipalArn, RequestId, VpcEndpointId,
 };
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
@@ -132,6 +135,7 @@ use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::{Key, KeyState, MultiRegionKeyType};
 use crate::domain::state::key_store::{Backing, ConnectionState, CustomKeyStore};
+use crate::domain::state::key_store_backend::KeyStoreBackend;
 use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal};
 use crate::domain::state::settings::Settings;
@@ -256,6 +260,8 @@ pub enum Command {
     DeleteCustomKeyStore(delete_custom_key_store::DeleteCustomKeyStore),
     /// [`report_custom_key_store`]
     ReportCustomKeyStore(report_custom_key_store::ReportCustomKeyStore),
+    /// [`report_key_store_backends`]
+    ReportKeyStoreBackends(report_key_store_backends::ReportKeyStoreBackends),
     /// [`put_key_policy`]
     PutKeyPolicy(put_key_policy::PutKeyPolicy),
     /// [`enable_key`]
@@ -337,6 +343,8 @@ pub enum Query {
     DescribeCustomKeyStores(describe_custom_key_stores::DescribeCustomKeyStores),
     /// [`list_key_store_work`]
     ListKeyStoreWork(list_key_store_work::ListKeyStoreWork),
+    /// [`list_key_store_backends`]
+    ListKeyStoreBackends(list_key_store_backends::ListKeyStoreBackends),
     /// [`describe_key`]
     DescribeKey(describe_key::DescribeKey),
     /// [`get_key_policy`]
@@ -545,6 +553,8 @@ pub enum Answer {
     Key(KeyDescription),
     /// Custom key stores, in the order of their ids.
     KeyStores(Paged<CustomKeyStore>),
+    /// What was told of the backends of custom key stores, in the order of their names.
+    KeyStoreBackends(Paged<KeyStoreBackend>),
     /// Keys, in the order of their ids.
     Keys(Paged<KeyArn>),
     /// Aliases with their keys, in the order of their names.
@@ -629,10 +639,22 @@ crate::domain::state::closed_set! {
         CustomKeyStoreHasCmks = "CustomKeyStoreHasCMKsException",
         CloudHsmClusterInUse = "CloudHsmClusterInUseException",
         CloudHsmClusterNotRelated = "CloudHsmClusterNotRelatedException",
+        CloudHsmClusterNotFound = "CloudHsmClusterNotFoundException",
+        CloudHsmClusterNotActive = "CloudHsmClusterNotActiveException",
+        CloudHsmClusterInvalidConfiguration = "CloudHsmClusterInvalidConfigurationException",
+        IncorrectTrustAnchor = "IncorrectTrustAnchorException",
         XksProxyUriInUse = "XksProxyUriInUseException",
         XksProxyUriEndpointInUse = "XksProxyUriEndpointInUseException",
         XksProxyVpcEndpointServiceInUse = "XksProxyVpcEndpointServiceInUseException",
+        XksProxyUriUnreachable = "XksProxyUriUnreachableException",
+        XksProxyIncorrectAuthenticationCredential = "XksProxyIncorrectAuthenticationCredentialException",
+        XksProxyInvalidResponse = "XksProxyInvalidResponseException",
+        XksProxyInvalidConfiguration = "XksProxyInvalidConfigurationException",
+        XksProxyVpcEndpointServiceNotFound = "XksProxyVpcEndpointServiceNotFoundException",
+        XksProxyVpcEndpointServiceInvalidConfiguration = "XksProxyVpcEndpointServiceInvalidConfigurationException",
         XksKeyAlreadyInUse = "XksKeyAlreadyInUseException",
+        XksKeyNotFound = "XksKeyNotFoundException",
+        XksKeyInvalidConfiguration = "XksKeyInvalidConfigurationException",
         UnmodifiableEntity = "UnmodifiableEntity",
         NoSuchEntity = "NoSuchEntity",
         EntityAlreadyExists = "EntityAlreadyExists",
@@ -669,6 +691,8 @@ pub enum Event {
     PrincipalChanged(PrincipalArn, Change),
     /// A custom key store came to be, changed or went; the state of its keys may have changed with it (K-12).
     KeyStoreChanged(CustomKeyStoreId, KeyStoreChange),
+    /// The connector told of something behind the custom key stores of an account, or forgot it.
+    KeyStoreBackendChanged(AccountId, BackendName, Change),
     /// A key came to be or changed.
     KeyChanged(KeyArn, KeyChange),
     /// An alias came to be or went.
@@ -764,6 +788,10 @@ mod grant_quota_tests;
 mod grant_rules_tests;
 #[cfg(test)]
 mod grant_terms_tests;
+#[cfg(test)]
+mod key_store_backend_tests;
+#[cfg(test)]
+mod key_store_backend_use_tests;
 #[cfg(test)]
 mod key_store_connection_tests;
 #[cfg(test)]
