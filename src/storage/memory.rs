@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use tokio::sync::oneshot;
 
-use self::platter::{Change, Pending, Platter};
+use self::platter::{Change, Image, Pending, Platter};
 use super::bounds::{MAX_READ_BYTES, MAX_SNAPSHOT_EXTRA_BYTES};
 use super::{
     Done, Identity, LogId, LogState, Record, Recovered, Refusal, SnapshotMeta, SnapshotSink,
