@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::header::Headed;
+use super::headed::Headed;
 use super::reply::{done, outputs, pages};
 use super::request::{changes, queries};
 use super::shape::{self, Violations};
