@@ -34,8 +34,8 @@ use super::node_state::{self, NodeState};
 use super::recovery::{NodeFacts, examine};
 use super::snapshot;
 use super::{
-    Done, Identity, LogId, LogState, Record, Recovered, Refusal, SnapshotMeta, SnapshotSink,
-    SnapshotSource, Storage, StorageError, StoredVote,
+    Done, Hold, Identity, LetGo, LogId, LogState, Record, Recovered, Refusal, SnapshotMeta,
+    SnapshotSink, SnapshotSource, Storage, StorageError, StoredVote,
 };
 
 const LOG_FOLDER: &str = "log";
@@ -57,8 +57,9 @@ pub struct SledStorage {
     shared: Arc<Shared>,
     recovered: Recovered,
     writer: Option<JoinHandle<()>>,
-    // Held for the life of the store; released last.
+    // Held for the life of the store; released last, and then told.
     _lock: File,
+    hold: Hold,
 }
 
 impl SledStorage {
@@ -178,6 +179,7 @@ impl SledStorage {
             recovered,
             writer: Some(writer),
             _lock: lock,
+            hold: Hold::new(),
         })
     }
 
@@ -220,6 +222,10 @@ impl Drop for SledStorage {
 impl Storage for SledStorage {
     fn recovered(&self) -> Recovered {
         self.recovered.clone()
+    }
+
+    fn let_go(&self) -> LetGo {
+        self.hold.let_go()
     }
 
     async fn save_identity(&self, identity: Identity) -> Result<(), StorageError> {
