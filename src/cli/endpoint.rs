@@ -60,6 +60,9 @@ pub(super) async fn run(common: &Common, command: &EndpointCommand) -> Result<Sh
                 Some(policy) => policy.explain(e),
                 None => e.into(),
             })?;
+            if let Some(policy) = &policy {
+                policy.warn(&answer.answer.policy_warnings);
+            }
             Ok(Shown::answer(json!({}), answer.answer.header.as_ref()))
         }
         EndpointCommand::Get { id } => {

@@ -251,6 +251,7 @@ pub(super) async fn run(common: &Common, command: &OrganizationCommand) -> Resul
                 .await
                 .map_err(|e| policy.explain(e))?
                 .answer;
+            policy.warn(&answer.policy_warnings);
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
         OrganizationCommand::GetPolicy { node, kind, name } => {

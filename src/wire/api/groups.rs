@@ -2,7 +2,7 @@
 
 use super::header::read_principal;
 use super::identity::user_or_role;
-use super::kms::done;
+use super::kms::{done, policy_done};
 use super::shape::{self, Violations};
 use super::{
     Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
@@ -245,13 +245,16 @@ impl From<Group> for v1::Group {
     }
 }
 
+policy_done!(
+    PutGroupPolicyResponse,
+    PutPrincipalPermissionsBoundaryResponse,
+);
+
 done!(
     DeleteGroupResponse,
     AddUserToGroupResponse,
     RemoveUserFromGroupResponse,
-    PutGroupPolicyResponse,
     DeleteGroupPolicyResponse,
-    PutPrincipalPermissionsBoundaryResponse,
     DeletePrincipalPermissionsBoundaryResponse,
 );
 

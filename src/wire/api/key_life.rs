@@ -229,9 +229,15 @@ impl FromOutput for v1::ReplicateKeyResponse {
                 replica_policy: described.key.policy.text().to_string(),
                 replica_tags: tags_out(described.key.tags.clone()),
                 replica_key_metadata: Some(described.into()),
+                policy_warnings: Vec::new(),
             }),
             _ => Err(Lacking),
         }
+    }
+
+    fn with_warnings(mut self, warnings: Vec<v1::PolicyWarning>) -> Self {
+        self.policy_warnings = warnings;
+        self
     }
 }
 

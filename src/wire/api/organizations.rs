@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::kms::done;
+use super::kms::{done, policy_done};
 use super::shape::{self, Violations};
 use super::{
     Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
@@ -440,15 +440,15 @@ impl From<Settings> for v1::Settings {
     }
 }
 
+policy_done!(PutControlPolicyResponse, PutVpcEndpointResponse,);
+
 done!(
     DeleteOrganizationResponse,
     AddAccountResponse,
     MoveAccountResponse,
     RemoveAccountResponse,
     DeleteOrganizationalUnitResponse,
-    PutControlPolicyResponse,
     DeleteControlPolicyResponse,
-    PutVpcEndpointResponse,
     DeleteVpcEndpointResponse,
     UpdateSettingsResponse,
 );
