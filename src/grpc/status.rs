@@ -301,6 +301,7 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::CustomKeyStoreInvalidState
         | ErrorCode::CustomKeyStoreHasCmks
         | ErrorCode::UnmodifiableEntity
+        | ErrorCode::ConstraintViolation
         | ErrorCode::IdempotencyMismatch
         | ErrorCode::IdempotencyExpired => Code::FailedPrecondition,
         ErrorCode::LimitExceeded | ErrorCode::QuotaExceeded => Code::ResourceExhausted,

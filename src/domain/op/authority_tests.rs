@@ -379,7 +379,7 @@ fn rows() -> Vec<(String, Asked)> {
             Asks::Office(action) => {
                 offices.push((row.name.to_string(), Asked::Office(row.access, action)));
             }
-            Asks::Iam { .. } => {
+            Asks::Iam { .. } | Asks::LikeIam(_) => {
                 for (kind, on) in [
                     (PrincipalType::User, Thing::User),
                     (PrincipalType::Role, Thing::Role),
@@ -453,6 +453,7 @@ fn cell(decision: &Decision) -> String {
                 Missing::ServiceControlPolicy => 'S',
                 Missing::ResourceControlPolicy => 'R',
                 Missing::EndpointPolicy => 'V',
+                Missing::Endpoint => 'U',
                 Missing::CrossAccount => 'X',
                 Missing::RetirementRight => 'T',
                 Missing::Caller => 'C',
@@ -470,7 +471,7 @@ Written by `GRANTD_BLESS=1 cargo test --lib authority`.
 + allowed by, ! denied by, . not allowed because of:
 K key policy   I identity policy   B key policy and identity policy of another account   G grant   A being the account
 S service control policy   R resource control policy   P permissions boundary   N session policy   V endpoint policy
-X the action does not work across accounts   T no right to retire the grant   C the caller is gone   O the office
+U the endpoint is not known   X the action does not work across accounts   T no right to retire the grant   C the caller is gone   O the office
 ";
 
 fn ask(cluster: &Cluster, column: &Column, asked: &Asked, grant: &Grant) -> String {

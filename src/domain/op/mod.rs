@@ -632,6 +632,7 @@ crate::domain::state::closed_set! {
         XksProxyVpcEndpointServiceInUse = "XksProxyVpcEndpointServiceInUseException",
         XksKeyAlreadyInUse = "XksKeyAlreadyInUseException",
         UnmodifiableEntity = "UnmodifiableEntity",
+        ConstraintViolation = "ConstraintViolationException",
         NoSuchEntity = "NoSuchEntity",
         EntityAlreadyExists = "EntityAlreadyExists",
         DeleteConflict = "DeleteConflict",
@@ -772,6 +773,8 @@ mod key_store_keys_tests;
 mod key_store_tests;
 #[cfg(test)]
 mod key_store_update_tests;
+#[cfg(test)]
+mod permission_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
