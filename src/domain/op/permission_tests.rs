@@ -116,7 +116,7 @@ fn replicate(region: &str) -> Command {
         key: primary(),
         region: region.parse().unwrap(),
         policy: None,
-        lockout_check: LockoutCheck::Unset,
+        lockout_check: LockoutCheck::Bypass,
         description: "".into(),
         tags: Default::default(),
     })
@@ -331,7 +331,11 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
                 arn: whom,
             },
         )),
-        O::CreateKey => Do(Command::CreateKey(create_key(9))),
+        // Without the lockout check, which would ask for kms:PutKeyPolicy too (P-7).
+        O::CreateKey => Do(Command::CreateKey(ops::create_key::CreateKey {
+            lockout_check: LockoutCheck::Bypass,
+            ..create_key(9)
+        })),
         O::CreateCustomKeyStore => Do(Command::CreateCustomKeyStore(hsm(2))),
         O::UpdateCustomKeyStore => Do(Command::UpdateCustomKeyStore(
             ops::update_custom_key_store::UpdateCustomKeyStore {
