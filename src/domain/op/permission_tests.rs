@@ -157,6 +157,7 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
         grant_tokens: Vec::new(),
         facts: Default::default(),
         dry_run: false,
+        random_source: None,
     };
     let grant_id = || GrantId([1; 32]).to_string().into();
     match operation {
@@ -362,6 +363,13 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
                 report: Report::Connected,
             },
         )),
+        O::ReportKeyStoreBackends => Do(Command::ReportKeyStoreBackends(
+            ops::report_key_store_backends::ReportKeyStoreBackends {
+                account,
+                backends: Vec::new(),
+                forgotten: Vec::new(),
+            },
+        )),
         O::PutKeyPolicy => Do(Command::PutKeyPolicy(ops::put_key_policy::PutKeyPolicy {
             key: key(1),
             policy_name: None,
@@ -517,6 +525,12 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
             ops::describe_custom_key_stores::DescribeCustomKeyStores {
                 id: None,
                 name: None,
+                page: page(),
+            },
+        )),
+        O::ListKeyStoreBackends => Ask(Query::ListKeyStoreBackends(
+            ops::list_key_store_backends::ListKeyStoreBackends {
+                account,
                 page: page(),
             },
         )),
