@@ -772,7 +772,11 @@ pub use self::apply::{apply, query};
 pub use self::grants::ListedGrant;
 
 #[cfg(test)]
+mod authority_columns;
+#[cfg(test)]
 mod authority_tests;
+#[cfg(test)]
+mod authority_world;
 #[cfg(test)]
 mod authorize_tests;
 #[cfg(test)]
