@@ -194,7 +194,7 @@ fn is_within_term(child: Term, parent: &Grant) -> bool {
 }
 
 /// G-13: whether a child's constraints are at least as strict as its parent's.
-fn is_as_strict(child: &GrantConstraints, parent: &GrantConstraints) -> bool {
+pub(super) fn is_as_strict(child: &GrantConstraints, parent: &GrantConstraints) -> bool {
     use ContextConstraint::{Equals, Subset};
     let context = match (&parent.context, &child.context) {
         (None, _) => true,

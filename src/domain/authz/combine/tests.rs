@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::grant::is_as_strict;
 use super::*;
 use crate::domain::authz::decision::Outcome::{self, Allow, ExplicitDeny, ImplicitDeny};
 use crate::domain::ids::{GrantId, PrincipalArn, UniqueId};
