@@ -12,7 +12,9 @@ use serde_json::Value;
 
 use super::Exit;
 use super::casefile::strict_json;
-use crate::domain::authz::combine::{Evidence, Level, NamedPolicy, Object, Subject, combine};
+use crate::domain::authz::combine::{
+    Endpoint, Evidence, Level, NamedPolicy, Object, Subject, combine,
+};
 use crate::domain::authz::decision::{Decision, Outcome};
 use crate::domain::ids::{
     AccountId, AliasArn, GrantId, KeyArn, KeyId, Partition, PrincipalArn, PrincipalKind,
@@ -463,7 +465,7 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
         session: &session,
         service_control: &levels(&scps),
         resource_control: &levels(&rcps),
-        endpoint: None,
+        endpoint: Endpoint::Open,
         grants: grants.iter(),
         encryption_context: &encryption_context,
         subject: new_grant
