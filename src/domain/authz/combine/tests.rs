@@ -6,9 +6,7 @@ use super::grant::is_as_strict;
 use super::*;
 use crate::domain::authz::decision::Outcome::{self, Allow, ExplicitDeny, ImplicitDeny};
 use crate::domain::ids::{GrantId, PrincipalArn, UniqueId};
-use crate::domain::policy::{
-    ContextKey, ContextSource, ContextValue, PolicyKind, Profile, ResourceName,
-};
+use crate::domain::policy::{ContextKey, ContextValue, PolicyKind, Profile, ResourceName};
 use crate::domain::state::grant::ContextConstraint;
 use crate::domain::time::{Revision, Timestamp};
 
