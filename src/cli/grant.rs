@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::ask::{done, paged};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::{map, pair, short};
@@ -194,24 +195,18 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             grantee_service,
             paging,
         } => {
-            let mut pages = paging.pages();
-            let mut grants = Vec::new();
-            loop {
-                let request = api::ListGrantsRequest {
-                    header: None,
-                    key_id: key.clone(),
-                    grant_id: grant_id.clone(),
-                    grantee_principal: grantee.clone(),
-                    grantee_service_principal: grantee_service.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                grants.extend(answer.grants.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListGrantsRequest {
+                header: None,
+                key_id: key.clone(),
+                grant_id: grant_id.clone(),
+                grantee_principal: grantee.clone(),
+                grantee_service_principal: grantee_service.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Grants", request, |answer| {
+                (answer.grants.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GrantCommand::List {
             key: None,
@@ -220,39 +215,30 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             grantee_service,
             paging,
         } => {
-            let mut pages = paging.pages();
-            let mut grants = Vec::new();
-            loop {
-                let request = api::ListGrantsByGranteeRequest {
-                    header: None,
-                    grantee_principal: grantee.clone(),
-                    grantee_service_principal: grantee_service.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                grants.extend(answer.grants.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListGrantsByGranteeRequest {
+                header: None,
+                grantee_principal: grantee.clone(),
+                grantee_service_principal: grantee_service.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Grants", request, |answer| {
+                (answer.grants.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GrantCommand::Duplicates { key, paging } => {
-            let mut pages = paging.pages();
-            let mut groups = Vec::new();
-            loop {
-                let request = api::ListDuplicateGrantsRequest {
-                    header: None,
-                    key_id: key.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                groups.extend(answer.duplicates.iter().map(show_duplicates));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Duplicates", Value::Array(groups)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListDuplicateGrantsRequest {
+                header: None,
+                key_id: key.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Duplicates", request, |answer| {
+                (
+                    answer.duplicates.iter().map(show_duplicates).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
         GrantCommand::Figures { key } => {
             let request = api::DescribeGrantsRequest {
@@ -288,22 +274,16 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             retiring_service,
             paging,
         } => {
-            let mut pages = paging.pages();
-            let mut grants = Vec::new();
-            loop {
-                let request = api::ListRetirableGrantsRequest {
-                    header: None,
-                    retiring_principal: retiring.clone(),
-                    retiring_service_principal: retiring_service.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                grants.extend(answer.grants.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListRetirableGrantsRequest {
+                header: None,
+                retiring_principal: retiring.clone(),
+                retiring_service_principal: retiring_service.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Grants", request, |answer| {
+                (answer.grants.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GrantCommand::Retire {
             key,
@@ -318,8 +298,7 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
                 grant_id: grant_id.clone(),
                 dry_run: dry_run.then_some(true),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         GrantCommand::Revoke {
             key,
@@ -334,8 +313,7 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
                 dry_run: dry_run.then_some(true),
                 descendants: descendants.then_some(true),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
     }
 }

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::model::{ContextLine, Request, context_line, read_constraints};
+use super::model::{ContextLine, Request};
 use super::outcome::Happened;
 use super::read::{Node, Problem};
+use super::schema::{context_line, read_constraints};
 use super::sources;
 use super::world::{NOW, World, federating_user, unique_id};
 use crate::domain::authz::authorize;

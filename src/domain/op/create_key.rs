@@ -2,7 +2,7 @@
 
 use super::LockoutCheck;
 use super::context::{Change, Context};
-use super::key_rules::usage_for;
+use super::key_kinds::usage_for;
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::update_key_description::check_description;
 use super::{ErrorCode, Event, KeyChange, KeyDescription, Output, key_stores, policies, tags};
