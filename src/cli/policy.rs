@@ -55,8 +55,10 @@ pub enum Kind {
     /// A session.
     Session,
     /// The accounts of an organization: a service control policy.
+    #[value(alias = "scp")]
     ServiceControl,
     /// The resources of an organization: a resource control policy.
+    #[value(alias = "rcp")]
     ResourceControl,
     /// A VPC endpoint.
     VpcEndpoint,
