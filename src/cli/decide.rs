@@ -874,7 +874,11 @@ mod tests {
             assert!(text.as_str().unwrap().starts_with(says), "{text}");
         }
         let text = told(Form::Text);
-        assert!(text.starts_with("d-0001: EXPLICIT DENY: "), "{}", &text[..200]);
+        assert!(
+            text.starts_with("d-0001: EXPLICIT DENY: "),
+            "{}",
+            &text[..200]
+        );
     }
 
     #[test]

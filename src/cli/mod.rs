@@ -66,8 +66,8 @@ impl From<Exit> for ExitCode {
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; of `authorize`: allowed; of `test`: all passed; of `what-if`: no answer flips
-  1  of `authorize` and `explain`: denied; of `test`: some failed; of `what-if`: some answers flip;
-     of `policy lint`: valid, with warnings
+  1  of `authorize`: denied; of `explain`: likewise; of `test`: some failed; of `what-if`: some
+     answers flip; of `policy lint`: valid, with warnings
   2  error: refused, not reachable, outcome unknown, or not understood
 
 Variables: GRANTD_ENDPOINT, GRANTD_AS, GRANTD_SESSION_OF, GRANTD_REGION and GRANTD_OUTPUT stand for the options of the

@@ -108,6 +108,12 @@ pub struct WhatIfArgs {
 }
 
 pub(super) async fn run(common: &Common, args: &WhatIfArgs) -> Result<Shown, CliError> {
+    if args.changes.as_deref() == Some("-") && args.requests.as_deref() == Some("-") {
+        return Err(
+            CliError::new("`--changes` and `--requests` cannot both be standard input")
+                .help("put one of them into a file"),
+        );
+    }
     let changes = changes(args)?;
     if changes.is_empty() {
         return Err(CliError::new("no change is proposed")

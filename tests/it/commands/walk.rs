@@ -51,10 +51,18 @@ fn shown(answer: &str, variables: &[(String, String)]) -> Vec<String> {
             answer = answer.replace(id, &format!("${{{name}##*/}}"));
         }
     }
-    let lines = answer.lines().filter(|line| !line.starts_with("(revision "));
+    let lines = answer
+        .lines()
+        .filter(|line| !line.starts_with("(revision "));
     lines
         .map(|line| times(line).trim_end().to_owned())
-        .map(|line| if line.starts_with("$ ") { format!(" {line}") } else { line })
+        .map(|line| {
+            if line.starts_with("$ ") {
+                format!(" {line}")
+            } else {
+                line
+            }
+        })
         .collect()
 }
 
@@ -63,7 +71,8 @@ fn times(line: &str) -> String {
     let words = line.split_inclusive(' ').map(|word| {
         let bare = word.trim_end_matches([' ', ',', ':']);
         let is_time = bare.len() == 20 && bare.ends_with('Z') && bare.as_bytes()[10] == b'T';
-        let is_unique = bare.len() == 20 && ["AIDA", "AROA", "AGPA"].iter().any(|p| bare.starts_with(p));
+        let is_unique =
+            bare.len() == 20 && ["AIDA", "AROA", "AGPA"].iter().any(|p| bare.starts_with(p));
         match (is_time && !bare.starts_with("2126"), is_unique) {
             (true, _) => word.replace(bare, "TIME"),
             (_, true) => word.replace(bare, "UNIQUE_ID"),
