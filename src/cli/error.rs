@@ -27,6 +27,16 @@ impl CliError {
         self
     }
 
+    /// Of a command that does several things in turn: with those that it had done.
+    #[must_use]
+    pub fn after(mut self, done: &[String]) -> Self {
+        if !done.is_empty() {
+            self.message
+                .push_str(&format!("\nnote: done before: {}", done.join(", ")));
+        }
+        self
+    }
+
     /// With the lines of a text that it is about.
     #[must_use]
     pub fn excerpt(mut self, excerpt: String) -> Self {
@@ -158,6 +168,17 @@ mod tests {
             .excerpt("  | x\n".to_owned())
             .help("mend it");
         assert_eq!(error.render(), "error: wrong\n  | x\nhelp: mend it\n");
+    }
+
+    #[test]
+    fn error_in_the_middle_tells_what_was_done_before() {
+        let done = ["a".to_owned(), "b".to_owned()];
+        let error = CliError::new("wrong").help("mend it");
+        assert_eq!(error.clone().after(&[]), error);
+        assert_eq!(
+            error.after(&done).render(),
+            "error: wrong\nnote: done before: a, b\nhelp: mend it\n"
+        );
     }
 
     #[test]

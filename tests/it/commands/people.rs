@@ -6,6 +6,7 @@ use super::story::Story;
 use super::{ACCOUNT, ALICE, BOB, MANAGEMENT, OPERATOR, PARTNER, ROOT};
 
 const OPS: &str = "arn:aws:iam::111122223333:group/Ops";
+const CAROL: &str = "arn:aws:iam::111122223333:user/Carol";
 const DEPLOY: &str = "arn:aws:iam::111122223333:role/Deploy";
 const MANAGER: &str = "arn:aws:iam::777788889999:root";
 
@@ -95,6 +96,14 @@ pub fn identities_are_limited_by_boundaries_and_groups(story: &mut Story) {
         ],
     );
     assert_eq!(entries(&made, "Principals", "Arn"), [ALICE, BOB, DEPLOY]);
+    let one = story.ok(ROOT, &["identity", "create", CAROL]);
+    assert_eq!(entries(&one, "Principals", "Arn"), [CAROL]);
+    story.ok(ROOT, &["identity", "delete", CAROL]);
+    let half = story.fails(ROOT, &["identity", "create", CAROL, ALICE]);
+    assert!(
+        half.contains(&format!("note: done before: {CAROL}\n")),
+        "{half}"
+    );
     let twice = story.fails(ROOT, &["identity", "create", ALICE]);
     assert!(twice.contains("EntityAlreadyExists"), "{twice}");
     story.ok(ROOT, &["identity", "tag", ALICE, "cost=42", "team=red"]);
