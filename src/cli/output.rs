@@ -15,7 +15,7 @@ use crate::domain::time::Timestamp;
 const META: &str = "Meta";
 
 /// Widest row of a table: what a wide terminal shows without folding it.
-const ROW_MAX: usize = 180;
+const ROW_MAX: usize = 200;
 
 /// What a command shows.
 #[derive(Clone, PartialEq, Debug)]

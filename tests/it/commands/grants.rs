@@ -151,5 +151,5 @@ pub fn grants_are_made_used_and_ended(story: &mut Story, key: &str) {
         "{table}"
     );
     let widest = table.lines().map(|line| line.chars().count()).max();
-    assert!(widest.unwrap() <= 180, "{table}");
+    assert!(widest.unwrap() <= 200, "{table}");
 }
