@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::story::Story;
-use super::{ALICE, OPERATOR, ROOT};
+use super::{ACCOUNT, ALICE, OPERATOR, ROOT};
 
 /// A key that the account's identity policies decide about; its ARN.
 pub fn key_is_made_and_described(story: &mut Story) -> String {
@@ -155,6 +155,7 @@ pub fn key_spans_regions(story: &mut Story) {
 pub fn key_lives_in_a_custom_key_store(story: &mut Story) {
     let password = story.file("password", "kmsPswd1\n");
     let anchor = story.file("anchor.pem", "-----BEGIN CERTIFICATE-----\n");
+    connector_tells_what_it_knows(story, &anchor);
     let store = story.member(
         ROOT,
         &[
@@ -220,4 +221,60 @@ pub fn key_lives_in_a_custom_key_store(story: &mut Story) {
 fn of_store(story: &mut Story, store: &str) -> Value {
     let listed = story.ok(ROOT, &["key-store", "list", "--id", store]);
     listed["CustomKeyStores"][0].clone()
+}
+
+/// K-11: what the connector told is known; a cluster that it did not name is not there.
+fn connector_tells_what_it_knows(story: &mut Story, anchor: &str) {
+    let mut tell = |what: &[&str]| {
+        let line = [
+            ["key-store", "backend"].as_slice(),
+            what,
+            &["--account", ACCOUNT],
+        ]
+        .concat();
+        story.ok(OPERATOR, &line)
+    };
+    let (proxy, path) = ("https://xks.example.com", "/kms/xks/v1");
+    tell(&[
+        "cluster",
+        "cluster-abcdefghijk",
+        "--trust-anchor-file",
+        anchor,
+    ]);
+    tell(&["proxy", proxy, path]);
+    tell(&["external-key", proxy, path, "key-1"]);
+    let service = "com.amazonaws.vpce.us-west-2.vpce-svc-0a1b";
+    tell(&["vpc-service", service]);
+    tell(&["forget", service]);
+    let known = tell(&["list"]);
+    let names: Vec<&str> = known["Backends"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["Name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "cluster-abcdefghijk",
+            "https://xks.example.com/kms/xks/v1",
+            "https://xks.example.com/kms/xks/v1#key-1"
+        ]
+    );
+    let elsewhere = [
+        "key-store",
+        "create",
+        "other",
+        "--cluster",
+        "cluster-zzzzzzzzzzz",
+        "--trust-anchor-file",
+        anchor,
+        "--password-file",
+        anchor,
+    ];
+    let refused = story.fails(ROOT, &elsewhere);
+    assert!(
+        refused.contains("CloudHsmClusterNotFoundException"),
+        "{refused}"
+    );
 }
