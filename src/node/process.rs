@@ -183,7 +183,7 @@ mod tests {
         create_seal_key(&path).unwrap();
         assert!(read_seal_key(&path).is_ok());
         let before = std::fs::read(&path).unwrap();
-        assert!(matches!(create_seal_key(&path), Err(SealKeyFault::Io(_))));
+        assert!(matches!(create_seal_key(&path), Err(SealKeyFault::Exists)));
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 
