@@ -64,6 +64,9 @@ impl Story {
         self.note(args);
         let mut command = grantd(args.iter().copied());
         command.args(["--endpoint", at, "--as", caller]);
+        if !args.contains(&"--deadline") {
+            command.args(["--deadline", "60s"]);
+        }
         if !args.contains(&"--output") && !args.contains(&"--print") {
             command.args(["--output", "json"]);
         }
