@@ -642,6 +642,7 @@ fn explained(cluster: &Cluster, who: &str) -> String {
         grant_tokens: Vec::new(),
         facts: Default::default(),
         dry_run: false,
+        random_source: None,
     };
     match cluster.ask(ADMIN, Query::Explain(Explain { question })) {
         Ok(Answer::Explanation { explanation, .. }) => explanation.to_string(),
