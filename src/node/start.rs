@@ -1,6 +1,6 @@
 //! Starting a node and stopping it.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -16,14 +16,15 @@ use crate::gate::{DueTask, ReadGate, WriteGate};
 use crate::replica::{
     BootId, Condensing, NodeId, PeerService, Replica, ReplicaError, ReplicaParts, Timings, seeded,
 };
-use crate::storage::{Identity, Storage, StorageError};
+use crate::storage::{Identity, LetGo, Storage, StorageError};
 use crate::wire::peer::peer_server::PeerServer;
 
 /// How long a stopping node lets open calls end.
 const DRAIN: Duration = Duration::from_secs(2);
 
-/// Pause between two looks at whether the storage is let go.
-const CLOSE_POLL: Duration = Duration::from_millis(2);
+/// How long a stopped node waits until its storage is let go: connections and streams of Raft that were told to end do
+/// so one by one, and what is queued is written.
+const LET_GO_MAX: Duration = Duration::from_secs(30);
 
 /// What an operator may change.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -133,7 +134,7 @@ pub struct Node {
     stop: watch::Sender<Stop>,
     failure: watch::Receiver<Option<String>>,
     tasks: Vec<JoinHandle<()>>,
-    storage: Weak<dyn Storage>,
+    storage: LetGo,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -190,7 +191,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         sink,
     })
     .await?;
-    let held = Arc::downgrade(&storage);
+    let let_go = storage.let_go();
     let read = Arc::new(ReadGate::new(
         replica.clone(),
         clock.clone(),
@@ -249,7 +250,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         stop,
         failure,
         tasks,
-        storage: held,
+        storage: let_go,
     })
 }
 
@@ -398,13 +399,7 @@ impl Node {
             }
         }
         drop((doors, replica));
-        // Connections and streams of Raft that were told to end let go of the storage one by one, and tell nobody.
-        let closed = async {
-            while storage.strong_count() > 0 {
-                clock.sleep(CLOSE_POLL).await;
-            }
-        };
-        if timeout(&*clock, DRAIN, closed).await.is_none() {
+        if timeout(&*clock, LET_GO_MAX, storage.wait()).await.is_none() {
             tracing::warn!("the storage is still held after the node has stopped");
         }
     }

@@ -19,8 +19,8 @@ use tokio::sync::oneshot;
 use super::bounds::{MAX_READ_BYTES, MAX_SNAPSHOT_EXTRA_BYTES};
 use super::recovery::{LogFacts, NodeFacts, examine};
 use super::{
-    Done, Identity, LogId, LogState, Record, Recovered, Refusal, SnapshotMeta, SnapshotSink,
-    SnapshotSource, Storage, StorageError, StoredVote, check_append,
+    Done, Hold, Identity, LetGo, LogId, LogState, Record, Recovered, Refusal, SnapshotMeta,
+    SnapshotSink, SnapshotSource, Storage, StorageError, StoredVote, check_append,
 };
 
 /// How long a write of so many bytes takes to reach the platter. The future is awaited on the runtime of the caller.
@@ -257,6 +257,7 @@ impl MemoryDisk {
             life: platter.life,
             recovered,
             disk: self.clone(),
+            hold: Hold::new(),
         })
     }
 
@@ -394,6 +395,8 @@ pub struct MemoryStorage {
     disk: MemoryDisk,
     life: u64,
     recovered: Recovered,
+    // Let go of last.
+    hold: Hold,
 }
 
 impl Drop for MemoryStorage {
@@ -433,6 +436,10 @@ impl MemoryStorage {
 impl Storage for MemoryStorage {
     fn recovered(&self) -> Recovered {
         self.recovered.clone()
+    }
+
+    fn let_go(&self) -> LetGo {
+        self.hold.let_go()
     }
 
     async fn save_identity(&self, identity: Identity) -> Result<(), StorageError> {

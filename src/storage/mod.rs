@@ -31,6 +31,33 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::watch;
+
+/// What a store keeps until it has let go of everything else: its last field.
+#[derive(Debug)]
+struct Hold(watch::Sender<()>);
+
+impl Hold {
+    fn new() -> Self {
+        Self(watch::Sender::new(()))
+    }
+
+    fn let_go(&self) -> LetGo {
+        LetGo(self.0.subscribe())
+    }
+}
+
+/// Tells when a store has let go of its folder.
+#[derive(Debug)]
+pub struct LetGo(watch::Receiver<()>);
+
+impl LetGo {
+    /// Returns once the store is dropped and holds no file and no lock any more.
+    pub async fn wait(mut self) {
+        // Nothing is ever sent: it changes by ending.
+        while self.0.changed().await.is_ok() {}
+    }
+}
 
 /// Where a record stands in the replicated log. Ordered as Raft orders log ids: term, then the leader, then index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -125,6 +152,9 @@ pub type Done = Box<dyn FnOnce(Result<(), StorageError>) + Send + 'static>;
 pub trait Storage: Send + Sync + 'static {
     /// What opening found.
     fn recovered(&self) -> Recovered;
+
+    /// Tells when the store, once dropped, has let go of its folder: then it can be opened again.
+    fn let_go(&self) -> LetGo;
 
     /// Binds the store to a node, and later to an incarnation. Durable when it returns. The same identity again is
     /// fine.

@@ -28,8 +28,8 @@ use super::record::{self, Assembler};
 use super::recovery::{LogFacts, NodeFacts, examine};
 use super::snapshot::{self, Finished};
 use super::{
-    Done, Identity, LogId, LogState, Record, Recovered, Refusal, SnapshotMeta, SnapshotSink,
-    SnapshotSource, Storage, StorageError, StoredVote, check_append,
+    Done, Hold, Identity, LetGo, LogId, LogState, Record, Recovered, Refusal, SnapshotMeta,
+    SnapshotSink, SnapshotSource, Storage, StorageError, StoredVote, check_append,
 };
 
 const LOG_FOLDER: &str = "log";
@@ -52,8 +52,9 @@ pub struct SledStorage {
     shared: Arc<Shared>,
     recovered: Recovered,
     writer: Option<JoinHandle<()>>,
-    // Held for the life of the store; released last.
+    // Held for the life of the store; released last, and then told.
     _lock: File,
+    hold: Hold,
 }
 
 /// What the callers and the writer thread share.
@@ -223,6 +224,7 @@ impl SledStorage {
             recovered,
             writer: Some(writer),
             _lock: lock,
+            hold: Hold::new(),
         })
     }
 
@@ -265,6 +267,10 @@ impl Drop for SledStorage {
 impl Storage for SledStorage {
     fn recovered(&self) -> Recovered {
         self.recovered.clone()
+    }
+
+    fn let_go(&self) -> LetGo {
+        self.hold.let_go()
     }
 
     async fn save_identity(&self, identity: Identity) -> Result<(), StorageError> {

@@ -1,9 +1,5 @@
 //! The API end to end: real nodes, real gRPC on loopback, from an empty cluster to a decision.
 
-use std::time::Duration;
-
-use grantd::env::Clock;
-use grantd::env::real::RealClock;
 use grantd::wire::api::error::decode_details;
 use grantd::wire::v1::authorization_client::AuthorizationClient;
 use grantd::wire::v1::batch_authorize_response::item;
@@ -14,7 +10,7 @@ use grantd::wire::v1::{self, Outcome};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use super::support::cluster::Cluster;
+use super::support::cluster::{Cluster, WIDE_BOUND, memory};
 
 const ACCOUNT: &str = "111122223333";
 const ROOT: &str = "arn:aws:iam::111122223333:root";
@@ -510,8 +506,7 @@ async fn grant_is_retired_by_its_token() {
 /// back to its own state when it has caught up.
 #[tokio::test]
 async fn token_of_a_grant_that_a_cut_off_follower_lacks_allows_there_at_once() {
-    // A bound that a busy machine keeps: the follower must answer from within it.
-    let cluster = Cluster::start_bounded(3, 20_000).await;
+    let cluster = Cluster::start_bounded(3, memory, WIDE_BOUND).await;
     let leader = cluster.leader().await;
     let mut api = Api::of(&cluster, leader).await;
     let (key, position) = api.furnish().await;
@@ -588,7 +583,7 @@ async fn token_of_a_grant_that_a_cut_off_follower_lacks_allows_there_at_once() {
 /// ID-12, Q-12: whatever is not exactly a token of this cluster is refused, never a panic, never an allow.
 #[tokio::test]
 async fn mutated_token_is_refused_as_invalid() {
-    let cluster = Cluster::start(1).await;
+    let cluster = Cluster::start_bounded(1, memory, WIDE_BOUND).await;
     let mut api = Api::of(&cluster, 0).await;
     let (key, position) = api.furnish().await;
     let made = api.grant(&key, ALICE, &position).await;
@@ -754,12 +749,10 @@ async fn demand_that_cannot_be_met_ends_at_the_deadline_with_its_reason() {
     let ahead = format!("{incarnation}.{}", revision.parse::<u64>().unwrap() + 1000);
     let mut sent = after(front(), &ahead);
     if let Some(header) = &mut sent {
-        header.deadline_ms = Some(5_000);
+        header.deadline_ms = Some(30_000);
     }
-    let began = RealClock.boot();
     let status = api.may(sent, decrypt(&key, ALICE)).await.unwrap_err();
-    // beyond a read index asked for afterwards: refused before the deadline.
-    assert!(RealClock.boot().since(began) < Duration::from_secs(5));
+    // beyond a read index asked for afterwards: refused for that, and not for the deadline.
     assert_eq!(detail(&status).code, "InvalidPosition");
     cluster.shutdown().await;
 }

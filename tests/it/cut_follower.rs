@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantd::client::api::{
-    Demand, ErrorDetail, Outcome, RetireGrantRequest, demand, error_detail::Reason,
+    Bounded, Demand, ErrorDetail, Outcome, RetireGrantRequest, demand, error_detail::Reason,
 };
 
 use tokio::time::Instant;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::support::api::{
     Api, make_account, make_grant, make_key, make_principal, question, until, user, with_tokens,
 };
-use crate::support::cluster::{Cluster, PATIENCE, folder};
+use crate::support::cluster::{Cluster, PATIENCE, WIDE_BOUND, folder};
 
 const ACCOUNT: &str = "111122223333";
 const ALICE: &str = "arn:aws:iam::111122223333:user/Alice";
@@ -20,6 +20,9 @@ const BOB: &str = "arn:aws:iam::111122223333:user/Bob";
 /// The default bound B, and what the clock assumption adds to it (rho = 1 %).
 const BOUND: Duration = Duration::from_millis(1_000);
 const WINDOW: Duration = Duration::from_millis(1_010);
+/// The same for a follower that must still answer some questions after the cut.
+const LONG_BOUND: Duration = Duration::from_millis(4_000);
+const LONG_WINDOW: Duration = Duration::from_millis(4_040);
 
 /// Three nodes on real disks, a key, and two users that its policy gives nothing.
 struct World {
@@ -30,8 +33,8 @@ struct World {
 }
 
 impl World {
-    async fn start() -> Self {
-        let cluster = Cluster::start_with(3, folder, |_| {}).await;
+    async fn start(bound: Duration) -> Self {
+        let cluster = Cluster::start_bounded(3, folder, bound).await;
         let leader = cluster.leader().await;
         let follower = cluster.follower().await;
         let api = cluster.api(leader);
@@ -143,7 +146,7 @@ async fn cut_until_refused(world: &World, bob: &Api) -> CutOff {
 /// and that another try may succeed; healed, it answers again by itself.
 #[tokio::test(flavor = "multi_thread")]
 async fn cut_follower_answers_within_the_bound_then_refuses_and_says_why_then_recovers() {
-    let world = World::start().await;
+    let world = World::start(BOUND).await;
     world.grant(BOB).await;
     assert!(
         world
@@ -207,7 +210,7 @@ async fn cut_follower_answers_within_the_bound_then_refuses_and_says_why_then_re
 /// bound the token helps as little as anything else.
 #[tokio::test(flavor = "multi_thread")]
 async fn token_of_a_grant_made_after_the_cut_allows_at_once_at_the_cut_follower() {
-    let world = World::start().await;
+    let world = World::start(WIDE_BOUND).await;
     world.cut_off().await;
     let (grant_id, token) = world.grant(BOB).await;
 
@@ -232,8 +235,15 @@ async fn token_of_a_grant_made_after_the_cut_allows_at_once_at_the_cut_follower(
     let encrypt = with_tokens("kms:Encrypt", &world.key, &[&token]);
     assert_eq!(bob.outcome(encrypt).await, Outcome::ImplicitDeny);
 
+    // A bound of the request's own, smaller than the cluster's.
+    let tight = bob.demanding(Demand {
+        consistency: Some(demand::Consistency::Bounded(Bounded {
+            max_staleness_ms: Some(50),
+        })),
+        wait_ms: Some(0),
+    });
     let refusal = until(PATIENCE, "the refusal of a cut follower", async || {
-        bob.authorize(world.ask(&[&token])).await.err()
+        tight.authorize(world.ask(&[&token])).await.err()
     })
     .await;
     assert_eq!(refusal.code, "TooStale");
@@ -255,7 +265,7 @@ async fn token_of_a_grant_made_after_the_cut_allows_at_once_at_the_cut_follower(
 /// run out since the retirement was acknowledged.
 #[tokio::test(flavor = "multi_thread")]
 async fn token_of_a_grant_retired_during_the_cut_stops_when_the_bound_runs_out() {
-    let world = World::start().await;
+    let world = World::start(LONG_BOUND).await;
     world.cut_off().await;
     let (_, token) = world.grant(BOB).await;
     let bob = world.cut(BOB);
@@ -268,7 +278,7 @@ async fn token_of_a_grant_retired_during_the_cut_stops_when_the_bound_runs_out()
         let asked_at = Instant::now();
         let answer = bob.authorize(world.ask(&[&token])).await;
         let since = asked_at.duration_since(retired_at);
-        if since > WINDOW {
+        if since > LONG_WINDOW {
             let error = answer.expect_err("an answer after the window");
             assert_eq!(error.code, "TooStale", "{since:?} after the retirement");
             after_the_window += 1;
@@ -283,7 +293,7 @@ async fn token_of_a_grant_retired_during_the_cut_stops_when_the_bound_runs_out()
 /// once, whatever the bound says.
 #[tokio::test(flavor = "multi_thread")]
 async fn token_of_a_retired_grant_is_ignored_as_soon_as_the_follower_has_caught_up() {
-    let world = World::start().await;
+    let world = World::start(WIDE_BOUND).await;
     world.cut_off().await;
     let (grant_id, token) = world.grant(BOB).await;
     let bob = world.cut(BOB);

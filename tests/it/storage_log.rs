@@ -484,9 +484,13 @@ async fn folder_is_bound_and_locked() {
         matches!(refused, StorageError::Refused(Refusal::InUse { .. })),
         "{refused}"
     );
-    drop(storage);
-    assert_eq!(
-        open(folder.path()).expect("opens").identity(),
-        Some(with(5))
-    );
+    // Whoever waits for the folder is told when it is free: not before the store is dropped, and once it can be opened.
+    let waiting = tokio::spawn(storage.let_go().wait());
+    tokio::task::yield_now().await;
+    assert!(!waiting.is_finished());
+    let dropped = std::thread::spawn(move || drop(storage));
+    waiting.await.expect("is told");
+    let again = open(folder.path()).expect("opens");
+    assert_eq!(again.identity(), Some(with(5)));
+    dropped.join().expect("drops");
 }

@@ -18,7 +18,7 @@ use crate::support::api::{
     Api, grant_of_decrypt, make_account, make_grant, make_key, make_principal, question, until,
     user, with_tokens,
 };
-use crate::support::cluster::{Cluster, PATIENCE, SEAL_KEY, folder};
+use crate::support::cluster::{Cluster, PATIENCE, SEAL_KEY, WIDE_BOUND, folder};
 
 const ACCOUNT: &str = "111122223333";
 const ALICE: &str = "arn:aws:iam::111122223333:user/Alice";
@@ -45,7 +45,7 @@ impl World {
     }
 
     async fn of(nodes: usize) -> Self {
-        let cluster = Cluster::start_with(nodes, folder, |_| {}).await;
+        let cluster = Cluster::start_bounded(nodes, folder, WIDE_BOUND).await;
         let api = cluster.api(cluster.leader().await);
         make_account(&api, ACCOUNT).await;
         for arn in [ALICE, BOB] {
