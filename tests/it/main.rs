@@ -6,6 +6,7 @@ mod cases;
 mod cases_state;
 mod cli;
 mod cluster;
+mod commands;
 mod cut_follower;
 mod damage;
 mod decisions;
