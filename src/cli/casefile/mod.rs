@@ -11,6 +11,7 @@ mod outcome;
 mod read;
 mod report;
 mod run;
+mod shape;
 mod sources;
 mod stores;
 mod world;

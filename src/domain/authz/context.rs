@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::caller::{ContextEntry, Identity};
 use super::request::{Parameter, Parameters, Request, RequestTags, Target};
 use crate::domain::ids::{AccountId, AliasName, PrincipalArn, PrincipalKind};
+use crate::domain::limits::ALIASES_PER_KEY_MAX;
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::policy::{
     ContextKey, ContextSource, ContextValue, Folded, KnownKey, Presence, Scalar, Values,
@@ -29,7 +30,7 @@ pub struct RequestContext<'a> {
     aliases: OnceCell<Names<'a>>,
     context_keys: OnceCell<Vec<&'a str>>,
     tag_keys: Vec<&'a str>,
-    called_via: Vec<&'a str>,
+    called_via: Vec<String>,
     /// What the front adds, by parsed key.
     facts: Vec<(ContextKey, Fact<'a>)>,
     user_id: OnceCell<String>,
@@ -95,7 +96,7 @@ impl<'a> RequestContext<'a> {
                 .facts
                 .via_service
                 .iter()
-                .map(|s| &**s)
+                .map(|via| service_principal(via))
                 .collect(),
             facts: facts.collect(),
             user_id: OnceCell::new(),
@@ -307,10 +308,14 @@ impl<'a> RequestContext<'a> {
                 self.request.target.account(),
             ))),
             K::ViaAwsService => flag(via_service.is_some()),
-            K::CalledVia => {
+            // A front that knows the whole chain of services says so; else it is the one that calls.
+            K::CalledVia => self.fact(&ContextKey::Known(known)).or_else(|| {
                 (!self.called_via.is_empty()).then_some(ContextValue::Many(&self.called_via))
-            }
-            K::CalledViaFirst | K::CalledViaLast | K::ViaService => text(via_service),
+            }),
+            K::CalledViaFirst | K::CalledViaLast => self
+                .fact(&ContextKey::Known(known))
+                .or_else(|| Some(ContextValue::text(self.called_via.first()?))),
+            K::ViaService => text(via_service),
             K::TagKeys => match &self.request.parameters {
                 Parameters::Known(_, RequestTags::Absent) => None,
                 Parameters::Known(_, RequestTags::Set(_) | RequestTags::Removed(_)) => {
@@ -348,10 +353,11 @@ impl<'a> RequestContext<'a> {
                     None
                 }
             },
-            // CK-28: a key with more aliases than the quota matches nothing; the quota is kept, so there is none.
+            // CK-28: of a key with more aliases than the quota nothing is told. Ours keep to it; a case may not.
             K::ResourceAliases => {
                 let aliases = self.aliases();
-                (!aliases.0.is_empty()).then_some(ContextValue::Many(aliases))
+                let is_told = (1..=ALIASES_PER_KEY_MAX).contains(&aliases.0.len());
+                is_told.then_some(ContextValue::Many(aliases))
             }
             // The default that is really used counts, and for a symmetric key there is only one (CK-6).
             K::EncryptionAlgorithm => self.parameter(known).or_else(|| {
@@ -434,6 +440,20 @@ impl<'a> RequestContext<'a> {
             Fact::One(text) => Some(text),
             Fact::Many(_) => None,
         }
+    }
+}
+
+/// A calling service as `aws:CalledVia` names it: `s3.us-west-2.amazonaws.com` is `s3.amazonaws.com` there, the
+/// service principal, which is of no Region (CK-0, CK-34).
+fn service_principal(via_service: &str) -> String {
+    let parts = via_service
+        .split_once('.')
+        .and_then(|(service, rest)| Some((service, rest.split_once('.')?)));
+    match parts {
+        Some((service, (region, suffix))) if region.contains('-') => {
+            format!("{service}.{suffix}")
+        }
+        Some(_) | None => via_service.to_owned(),
     }
 }
 
