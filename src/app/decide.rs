@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::tokens::Opened;
-use super::{Answered, App, AppError, Arrival, Consistency, Terms, millis_rounded_up};
+use super::{Answered, App, AppError, Arrival, Consistency, Terms};
 use crate::audit::DecisionRecord;
 use crate::authn::{self, Trusted};
 use crate::crypto::token::TokenError;
@@ -18,7 +18,7 @@ use crate::domain::op::key_use::{self, Use};
 use crate::domain::op::{DryRun, Rejection};
 use crate::domain::policy::{Action, ActionTarget};
 use crate::domain::time::{Position, Revision};
-use crate::gate::read::{Staleness, TooStale, View};
+use crate::gate::read::{Staleness, TooStale, View, millis_up};
 
 /// A question's answer.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ impl App {
         let Staleness(age) = view.finish().map_err(AppError::Stale)?;
         let answered = Answered {
             position,
-            staleness_ms: Some(millis_rounded_up(age)),
+            staleness_ms: Some(millis_up(age)),
         };
         self.record(arrival, terms, questions, &decided, answered);
         Ok((decided, answered))

@@ -1,10 +1,10 @@
 //! What the state says, to those who may know it.
 
-use super::{Answered, App, AppError, Arrival, Terms, millis_rounded_up};
+use super::{Answered, App, AppError, Arrival, Terms};
 use crate::authn;
 use crate::domain::authz::claim::TokenText;
 use crate::domain::op::{self, Answer, Query};
-use crate::gate::read::Staleness;
+use crate::gate::read::{Staleness, millis_up};
 
 impl App {
     /// Answers a question about the state.
@@ -46,7 +46,7 @@ impl App {
         let Staleness(age) = view.finish().map_err(AppError::Stale)?;
         let answered = Answered {
             position,
-            staleness_ms: Some(millis_rounded_up(age)),
+            staleness_ms: Some(millis_up(age)),
         };
         Ok((answer, answered))
     }

@@ -5,7 +5,7 @@ use crate::crypto::token::TokenError;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::op::Rejection;
 use crate::domain::time::Position;
-pub use crate::gate::read::TooStale;
+pub use crate::gate::read::{TooStale, millis_up};
 pub use crate::gate::write::WriteError;
 
 use super::cluster::ClusterError;

@@ -152,8 +152,3 @@ impl App {
         );
     }
 }
-
-/// An age as answers tell it: milliseconds, rounded up, so that it stays an upper bound.
-fn millis_rounded_up(age: Duration) -> u64 {
-    u64::try_from(age.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
-}

@@ -63,7 +63,7 @@ pub enum TooStale {
         why: WhyNotFresh,
     },
     /// The last proof is too old.
-    #[error("the state of this node was last proven {} ms ago, more than the bound of {} ms: {why}", age.as_millis(), bound.as_millis())]
+    #[error("the state of this node was last proven {} ms ago, more than the bound of {} ms: {why}", millis_up(*age), bound.as_millis())]
     TooOld {
         /// The age of the as-of.
         age: Duration,
@@ -73,7 +73,7 @@ pub enum TooStale {
         why: WhyNotFresh,
     },
     /// The evaluation itself took too long: the process was paused, or is starved.
-    #[error("the answer took until {} ms after the state was proven, more than the bound of {} ms", age.as_millis(), bound.as_millis())]
+    #[error("the state of this node was last proven {} ms ago when the answer was ready, more than the bound of {} ms", millis_up(*age), bound.as_millis())]
     Overtaken {
         /// The age of the as-of at the end.
         age: Duration,
@@ -106,6 +106,12 @@ pub enum TooStale {
     /// The cluster has removed this node, or has not taken it in yet.
     #[error("this node is not a member of a cluster")]
     NotAMember,
+}
+
+/// An age as it is told: milliseconds, rounded up, so that it stays an upper bound and an age beyond a bound is never
+/// shown as equal to it.
+pub fn millis_up(age: Duration) -> u64 {
+    u64::try_from(age.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 impl TooStale {
@@ -436,6 +442,26 @@ impl ReadGate {
 mod tests {
     use super::*;
     use crate::replica::NoReadIndex;
+
+    /// an age beyond the bound is told as more than the bound, whichever look at the clock found it.
+    #[test]
+    fn age_beyond_the_bound_is_told_as_more_than_the_bound() {
+        let bound = Duration::from_millis(1_000);
+        let age = bound + Duration::from_nanos(1);
+        let before = TooStale::TooOld {
+            age,
+            bound,
+            why: WhyNotFresh::ClockJump,
+        };
+        for refusal in [before, TooStale::Overtaken { age, bound }] {
+            let text = refusal.to_string();
+            assert!(
+                text.contains("last proven 1001 ms ago") && text.contains("the bound of 1000 ms"),
+                "{text}"
+            );
+        }
+        assert_eq!(millis_up(bound), 1_000);
+    }
 
     /// DESIGN section 1: a removed node refuses, and says so however many rounds find no leader afterwards.
     #[test]

@@ -4,7 +4,7 @@ use tonic::{Code, Status};
 
 use super::{Api, Fault};
 use crate::app::cluster::ClusterError;
-use crate::app::error::{TooStale, WriteError};
+use crate::app::error::{TooStale, WriteError, millis_up};
 use crate::app::{Answered, AppError, Arrival};
 use crate::authn::Refusal;
 use crate::domain::authz::resolve::Unresolved;
@@ -195,7 +195,7 @@ fn too_stale(stale: &TooStale) -> (Code, ErrorInfo) {
         TooStale::TooOld { age, bound, .. } | TooStale::Overtaken { age, bound } => {
             Some(Reason::Staleness {
                 bound_ms: Some(millis(*bound)),
-                last_proof_ms: Some(millis(*age)),
+                last_proof_ms: Some(millis_up(*age)),
             })
         }
         TooStale::NoProof { .. } | TooStale::NotAMember => Some(Reason::Staleness {

@@ -11,6 +11,7 @@ use crate::domain::authz::decision::Decision;
 use crate::domain::authz::decision::Outcome;
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::request::{About, Request, Target};
+use crate::domain::op::create_grant::CreateGrant;
 use crate::domain::op::testing::{
     ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, EXT, OWNER, arn, caller, create_grant, key_arn,
     scope, session,
@@ -18,7 +19,7 @@ use crate::domain::op::testing::{
 use crate::domain::op::{Command, Output};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::grant::EncryptionContext;
-use crate::domain::state::grant::Grant;
+use crate::domain::state::grant::{Grant, GrantOperation};
 
 fn ask(cluster: &Cluster, who: &Caller, action: KmsAction, tokens: &[Arc<Grant>]) -> Decision {
     let key = cluster.state.key(&key_arn(1)).unwrap();
@@ -163,6 +164,46 @@ fn grant_is_found_by_each_name_of_its_grantee() {
         cluster.put_policy(BOB, ALLOW_ALL);
         let bob = allows(&cluster, &caller(BOB), KmsAction::Decrypt);
         assert_eq!(bob, grantee == account || grantee == BOB);
+    }
+}
+
+/// G-27, G-28, G-55: no constraint stands in the way of RetireGrant, asked without naming a grant; DescribeKey is
+/// limited by the source, not by the context.
+#[test]
+fn constraints_limit_what_they_are_for() {
+    let pairs = || Arc::new(EncryptionContext::from([("a".into(), "b".into())]));
+    let source = || Some("arn:aws:s3::111122223333:b".into());
+    let equals = CreateGrant {
+        context_equals: pairs(),
+        ..create_grant(1, BOB)
+    };
+    let subset = CreateGrant {
+        context_subset: pairs(),
+        ..create_grant(1, BOB)
+    };
+    let from = CreateGrant {
+        source_arn: source(),
+        ..create_grant(1, BOB)
+    };
+    let both = CreateGrant {
+        context_subset: pairs(),
+        ..from.clone()
+    };
+    for (made, describes) in [(equals, true), (subset, true), (from, false), (both, false)] {
+        let mut cluster = Cluster::new();
+        let operations = vec![
+            GrantOperation::Decrypt,
+            GrantOperation::DescribeKey,
+            GrantOperation::RetireGrant,
+        ];
+        let shown = format!("{made:?}");
+        let made = CreateGrant { operations, ..made };
+        cluster.done(ADMIN, Command::CreateGrant(made));
+        let bob = caller(BOB);
+        let may = |action| allows(&cluster, &bob, action);
+        assert!(may(KmsAction::RetireGrant), "{shown}");
+        assert_eq!(may(KmsAction::DescribeKey), describes, "{shown}");
+        assert!(!may(KmsAction::Decrypt), "{shown}");
     }
 }
 

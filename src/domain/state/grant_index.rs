@@ -457,7 +457,11 @@ mod tests {
                 pairs.iter().all(|(k, v)| offer.context.get(k) == Some(v))
             }
         };
-        let source = grant.constraints.source_arn.as_ref();
+        // G-28: it does not limit RetireGrant.
+        let source = match offer.operation {
+            GrantOperation::RetireGrant => None,
+            _ => grant.constraints.source_arn.as_ref(),
+        };
         let lives = grant
             .constraints
             .term

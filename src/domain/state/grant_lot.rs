@@ -79,6 +79,9 @@ const CONTEXT_OPERATIONS: [GrantOperation; 9] = [
     GrantOperation::CreateGrant,
 ];
 
+/// The operations that a constraint on the source does not limit (G-28).
+const SOURCE_FREE_OPERATIONS: [GrantOperation; 1] = [GrantOperation::RetireGrant];
+
 /// Whether a constraint on the context narrows `operation` (G-27, G-13).
 pub fn heeds_context(operation: GrantOperation) -> bool {
     CONTEXT_OPERATIONS.contains(&operation)
@@ -302,34 +305,46 @@ impl Lot {
     }
 }
 
-/// The operations of a grant that its context constraint narrows, and those that it does not, as bits.
-fn split_operations(grant: &Grant) -> (u32, u32) {
-    let narrowed: GrantOperations = CONTEXT_OPERATIONS.into_iter().collect();
-    (
-        grant.operations.bits() & narrowed.bits(),
-        grant.operations.bits() & !narrowed.bits(),
-    )
-}
-
-/// The places of a grant whose context constraint, if any, is looked up under `selectors`.
-fn places(grant: &Grant, selectors: Vec<Selector<'_>>) -> Vec<Place> {
+/// The places of a grant whose context constraint, if any, is looked up under `selectors`: what it gives under the
+/// context and the source, what under the source alone, and what no constraint limits (G-27, G-28).
+fn places(grant: &Grant, selectors: &[Selector<'_>]) -> Vec<Place> {
     let source_arn = grant.constraints.source_arn.as_ref();
     let source_arn = source_arn.map(|arn| arn.as_str());
     let (purse, end) = (Purse::of(grant), end_of(grant));
-    let anything = Selector::Anything.hash(source_arn, purse);
-    if selectors.is_empty() {
-        return vec![(anything, grant.operations.bits(), end, grant.id)];
+    let at = |selector: &Selector<'_>, source_arn, bits| {
+        (selector.hash(source_arn, purse), bits, end, grant.id)
+    };
+    let mut rest = grant.operations.bits();
+    let mut places = Vec::with_capacity(selectors.len() + 2);
+    let mut take = |bits: u32| {
+        let taken = rest & bits;
+        rest &= !bits;
+        taken
+    };
+    if source_arn.is_some() {
+        let unlimited = take(bits_of(&SOURCE_FREE_OPERATIONS));
+        if unlimited != 0 {
+            places.push(at(&Selector::Anything, None, unlimited));
+        }
     }
-    let (narrowed, free) = split_operations(grant);
-    let mut places = Vec::with_capacity(selectors.len() + 1);
-    if narrowed != 0 {
-        let of = |s: Selector<'_>| (s.hash(source_arn, purse), narrowed, end, grant.id);
-        places.extend(selectors.into_iter().map(of));
+    if !selectors.is_empty() {
+        let narrowed = take(bits_of(&CONTEXT_OPERATIONS));
+        if narrowed != 0 {
+            places.extend(selectors.iter().map(|s| at(s, source_arn, narrowed)));
+        }
     }
-    if free != 0 {
-        places.push((anything, free, end, grant.id));
+    if rest != 0 {
+        places.push(at(&Selector::Anything, source_arn, rest));
     }
     places
+}
+
+fn bits_of(operations: &[GrantOperation]) -> u32 {
+    operations
+        .iter()
+        .copied()
+        .collect::<GrantOperations>()
+        .bits()
 }
 
 /// Everywhere that a grant can stand: a Subset under any of its pairs.
@@ -341,7 +356,7 @@ fn places_possible(grant: &Grant) -> Vec<Place> {
             pairs.iter().map(|(k, v)| Selector::Pair(k, v)).collect()
         }
     };
-    places(grant, selectors)
+    places(grant, &selectors)
 }
 
 /// Where a new grant is to stand: a Subset under the pair that is rarest in the lot, so that a pair which all of them
@@ -360,7 +375,7 @@ fn places_of_new(grant: &Grant, lot: &Lot) -> Vec<Place> {
             let hash = selector.hash(source_arn, purse);
             (lot.count(hash), hash)
         });
-    places(grant, rarest.into_iter().collect())
+    places(grant, rarest.as_slice())
 }
 
 /// The pairs of a constraint, none if there is no constraint.

@@ -1,235 +1,279 @@
-//! What grantd adds to AWS's grants: uses, listings by grantee, duplicates, figures.
+//! Grants as AWS has them: made, listed, retired and revoked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::reply::{done, pages};
+use super::request::{changes, queries};
 use super::shape::{self, Violations};
-use super::{
-    Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
-    key_ref, page,
-};
+use super::{Change, Drawn, FromOutput, IntoChange, Invalid, Lacking, arc, key_ref, page, tokens};
+use crate::domain::authz::claim::TokenText;
+use crate::domain::ids::GrantId;
 use crate::domain::limits;
-use crate::domain::op::consume::Consume;
-use crate::domain::op::describe_grants::{DescribeGrants, GrantFigures};
-use crate::domain::op::list_duplicate_grants::{Duplicates, ListDuplicateGrants};
-use crate::domain::op::list_grants_by_grantee::ListGrantsByGrantee;
-use crate::domain::op::{Answer, Command, ListedGrant, Output, Paged, Query, Scope};
-use crate::domain::state::grant::{Grant, GrantOperation, GrantPrincipal, Term};
-use crate::domain::state::idempotency::Consumed;
+use crate::domain::op::create_grant::CreateGrant;
+use crate::domain::op::list_grants::ListGrants;
+use crate::domain::op::list_retirable_grants::ListRetirableGrants;
+use crate::domain::op::retire_grant::RetireGrant;
+use crate::domain::op::revoke_grant::{Descendants, RevokeGrant};
+use crate::domain::op::{Command, CreatedGrant, DryRun, ListedGrant, Output, Scope};
+use crate::domain::state::grant::{
+    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
+    Term,
+};
 use crate::domain::time::Timestamp;
 use crate::wire::v1;
 
-impl IntoChange for v1::ConsumeRequest {
+fn dry_run(asked: Option<bool>) -> DryRun {
+    if asked.unwrap_or_default() {
+        DryRun::Yes
+    } else {
+        DryRun::No
+    }
+}
+
+impl IntoChange for v1::CreateGrantRequest {
+    fn into_change(self, _: &Scope, drawn: &Drawn) -> Result<Change, Invalid> {
+        let Self {
+            header: _,
+            key_id,
+            grantee_principal,
+            retiring_principal,
+            operations,
+            constraints,
+            grant_tokens,
+            name,
+            dry_run: dry,
+            grantee_service_principal,
+            retiring_service_principal,
+            expires_at_ms,
+            uses,
+        } = self;
+        let v1::GrantConstraints {
+            encryption_context_equals,
+            encryption_context_subset,
+            source_arn,
+        } = constraints.unwrap_or_default();
+        let mut violations = Violations::new();
+        violations.key(&key_id);
+        for (path, value, shape) in [
+            ("granteePrincipal", &grantee_principal, shape::PRINCIPAL_ID),
+            (
+                "retiringPrincipal",
+                &retiring_principal,
+                shape::PRINCIPAL_ID,
+            ),
+            (
+                "granteeServicePrincipal",
+                &grantee_service_principal,
+                shape::SERVICE_PRINCIPAL,
+            ),
+            (
+                "retiringServicePrincipal",
+                &retiring_service_principal,
+                shape::SERVICE_PRINCIPAL,
+            ),
+            ("name", &name, shape::GRANT_NAME),
+            ("constraints.sourceArn", &source_arn, shape::SOURCE_ARN),
+        ] {
+            violations.optional(path, value.as_deref(), shape);
+        }
+        if operations.is_empty() {
+            violations.missing("operations");
+        }
+        violations.list("operations", &operations, limits::REQUEST_OPERATIONS_MAX);
+        let operations: Vec<GrantOperation> = operations
+            .iter()
+            .enumerate()
+            .take(limits::REQUEST_OPERATIONS_MAX)
+            .filter_map(|(at, operation)| {
+                violations.member(
+                    &format!("operations.{}.member", at + 1),
+                    operation,
+                    GrantOperation::ALL,
+                    GrantOperation::as_str,
+                )
+            })
+            .collect();
+        let equals = constraint_pairs(
+            &mut violations,
+            "constraints.encryptionContextEquals",
+            encryption_context_equals,
+        );
+        let subset = constraint_pairs(
+            &mut violations,
+            "constraints.encryptionContextSubset",
+            encryption_context_subset,
+        );
+        violations.grant_tokens("grantTokens", &grant_tokens);
+        violations.finish()?;
+        Ok(Change::Command {
+            command: Command::CreateGrant(CreateGrant {
+                key: key_ref(&key_id)?,
+                grant_id: GrantId(drawn.entropy),
+                grantee: grantee_principal.map(arc),
+                grantee_service: grantee_service_principal.map(arc),
+                retiring: retiring_principal.map(arc),
+                retiring_service: retiring_service_principal.map(arc),
+                operations,
+                context_equals: Arc::new(equals),
+                context_subset: Arc::new(subset),
+                source_arn: source_arn.map(arc),
+                name: name.map(arc),
+                dry_run: dry_run(dry),
+                term: Term {
+                    expires_at: expires_at_ms.map(Timestamp::from_millis),
+                    uses,
+                },
+            }),
+            grant_tokens: tokens(grant_tokens),
+        })
+    }
+}
+
+fn constraint_pairs(
+    violations: &mut Violations,
+    path: &str,
+    pairs: BTreeMap<String, String>,
+) -> EncryptionContext {
+    let keys: Vec<&String> = pairs.keys().collect();
+    violations.list(path, &keys, limits::REQUEST_CONSTRAINT_PAIRS_MAX);
+    for (key, value) in &pairs {
+        violations.text(path, key, shape::ENCRYPTION_CONTEXT_TEXT);
+        violations.text(path, value, shape::ENCRYPTION_CONTEXT_TEXT);
+    }
+    pairs
+        .into_iter()
+        .map(|(key, value)| (arc(key), arc(value)))
+        .collect()
+}
+
+impl IntoChange for v1::RetireGrantRequest {
+    /// By token, or by key and grant id; half of either is no request (G-41).
     fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
             header: _,
+            grant_token,
             key_id,
-            operation,
-            encryption_context,
             grant_id,
+            dry_run: dry,
         } = self;
         let mut violations = Violations::new();
-        violations.text("keyId", &key_id, shape::KEY_ID);
+        if let Some(token) = &grant_token {
+            violations.grant_token("grantToken", token);
+        }
+        violations.optional("keyId", key_id.as_deref(), shape::KEY_ID);
         violations.optional("grantId", grant_id.as_deref(), shape::GRANT_ID);
-        let operation = violations.member(
-            "operation",
-            &operation,
-            GrantOperation::ALL,
-            GrantOperation::as_str,
-        );
         violations.finish()?;
-        let bytes: usize = encryption_context
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if bytes > limits::ENCRYPTION_CONTEXT_BYTES_MAX {
-            return Err(Invalid::validation(format!(
-                "the encryption context has {bytes} bytes; at most {} are allowed",
-                limits::ENCRYPTION_CONTEXT_BYTES_MAX
-            )));
-        }
-        let operation = operation.ok_or_else(|| Invalid::validation("no operation is named"))?;
-        Ok(Change::of(Command::Consume(Consume {
-            key: key_ref(&key_id)?,
-            operation,
-            encryption_context: Arc::new(
-                encryption_context
-                    .into_iter()
-                    .map(|(key, value)| (arc(key), arc(value)))
-                    .collect(),
-            ),
-            grant_id: grant_id.map(arc),
-        })))
-    }
-}
-
-impl FromOutput for v1::ConsumeResponse {
-    fn from_output(
-        header: v1::ResponseHeader,
-        output: Output,
-        _: Option<String>,
-    ) -> Result<Self, Lacking> {
-        match output {
-            Output::Consumed(Consumed {
-                policy_type,
-                grant,
-                uses_left,
-            }) => Ok(Self {
-                header: Some(header),
-                policy_type: policy_type.to_string(),
-                grant_id: grant.map(|id| id.to_string()),
-                uses_left,
+        match (grant_token, key_id, grant_id) {
+            (Some(token), None, None) => Ok(Change::RetireByToken {
+                token: TokenText(token),
+                dry_run: dry_run(dry),
             }),
-            _ => Err(Lacking),
+            (None, Some(key_id), Some(grant_id)) => {
+                Ok(Change::of(Command::RetireGrant(RetireGrant {
+                    key: key_ref(&key_id)?,
+                    grant_id: arc(grant_id),
+                    dry_run: dry_run(dry),
+                })))
+            }
+            _ => Err(Invalid::validation(
+                "RetireGrant takes either a grant token, or a key id and a grant id",
+            )),
         }
     }
 }
 
-impl IntoQuery for v1::ListGrantsByGranteeRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            grantee_principal,
-            grantee_service_principal,
-            page: sent,
-        } = self;
-        let mut violations = Violations::new();
-        violations.optional(
-            "granteePrincipal",
-            grantee_principal.as_deref(),
-            shape::PRINCIPAL_ID,
-        );
-        violations.optional(
-            "granteeServicePrincipal",
-            grantee_service_principal.as_deref(),
-            shape::SERVICE_PRINCIPAL,
-        );
-        violations.page(sent.as_ref());
-        violations.finish()?;
-        Ok(Asked::of(Query::ListGrantsByGrantee(ListGrantsByGrantee {
+changes! {
+    RevokeGrantRequest { key_id, grant_id, dry_run: dry, descendants }
+        check |violations| {
+            violations.key(&key_id);
+            violations.text("grantId", &grant_id, shape::GRANT_ID);
+        }
+        => RevokeGrant {
+            key: key_ref(&key_id)?,
+            grant_id: arc(grant_id),
+            dry_run: dry_run(dry),
+            descendants: if descendants.unwrap_or_default() {
+                Descendants::End
+            } else {
+                Descendants::Stay
+            },
+        }
+}
+
+impl Violations {
+    /// A principal in its two forms, of which either may be there.
+    pub(super) fn principal(
+        &mut self,
+        (path, arn): (&str, &Option<String>),
+        (service_path, service): (&str, &Option<String>),
+    ) {
+        self.optional(path, arn.as_deref(), shape::PRINCIPAL_ID);
+        self.optional(service_path, service.as_deref(), shape::SERVICE_PRINCIPAL);
+    }
+}
+
+queries! {
+    ListGrantsRequest {
+        key_id, grant_id, grantee_principal, grantee_service_principal, page: sent
+    }
+        check |violations| {
+            violations.key(&key_id);
+            violations.optional("grantId", grant_id.as_deref(), shape::GRANT_ID);
+            violations.principal(
+                ("granteePrincipal", &grantee_principal),
+                ("granteeServicePrincipal", &grantee_service_principal),
+            );
+            violations.page(sent.as_ref());
+        }
+        => ListGrants {
+            key: key_ref(&key_id)?,
+            grant_id: grant_id.map(arc),
             grantee: grantee_principal.map(arc),
             grantee_service: grantee_service_principal.map(arc),
             page: page(sent),
-        })))
-    }
-}
+        }
 
-impl FromAnswer for v1::ListGrantsByGranteeResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        let (grants, next_marker) = grants_out(answer)?;
-        Ok(Self {
-            header: Some(header),
-            grants,
-            next_marker,
-        })
-    }
-}
-
-impl IntoQuery for v1::ListDuplicateGrantsRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            key_id,
-            page: sent,
-        } = self;
-        let mut violations = Violations::new();
-        violations.text("keyId", &key_id, shape::KEY_ID);
-        violations.page(sent.as_ref());
-        violations.finish()?;
-        Ok(Asked::of(Query::ListDuplicateGrants(ListDuplicateGrants {
-            key: key_ref(&key_id)?,
+    ListRetirableGrantsRequest { retiring_principal, retiring_service_principal, page: sent }
+        check |violations| {
+            violations.principal(
+                ("retiringPrincipal", &retiring_principal),
+                ("retiringServicePrincipal", &retiring_service_principal),
+            );
+            violations.page(sent.as_ref());
+        }
+        => ListRetirableGrants {
+            retiring: retiring_principal.map(arc),
+            retiring_service: retiring_service_principal.map(arc),
             page: page(sent),
-        })))
-    }
-}
-
-impl FromAnswer for v1::ListDuplicateGrantsResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Duplicates(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                duplicates: items.into_iter().map(Into::into).collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
         }
-    }
 }
 
-impl From<Duplicates> for v1::DuplicateGrants {
-    fn from(duplicates: Duplicates) -> Self {
-        let Duplicates {
-            grant,
-            count,
-            others,
-        } = duplicates;
-        Self {
-            grant: Some(grant.into()),
-            count,
-            other_grant_ids: others.iter().map(ToString::to_string).collect(),
-        }
+fn constraints_out(constraints: GrantConstraints) -> Option<v1::GrantConstraints> {
+    let GrantConstraints {
+        context,
+        source_arn,
+        term: _, // no member of AWS's constraints
+    } = constraints;
+    if context.is_none() && source_arn.is_none() {
+        return None;
     }
-}
-
-impl IntoQuery for v1::DescribeGrantsRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self { header: _, key_id } = self;
-        let mut violations = Violations::new();
-        violations.text("keyId", &key_id, shape::KEY_ID);
-        violations.finish()?;
-        let key = key_ref(&key_id)?;
-        Ok(Asked::of(Query::DescribeGrants(DescribeGrants { key })))
+    let pairs = |context: Arc<EncryptionContext>| {
+        context
+            .iter()
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .collect()
+    };
+    let mut out = v1::GrantConstraints {
+        source_arn: source_arn.map(|arn| arn.to_string()),
+        ..Default::default()
+    };
+    match context {
+        None => {}
+        Some(ContextConstraint::Equals(context)) => out.encryption_context_equals = pairs(context),
+        Some(ContextConstraint::Subset(context)) => out.encryption_context_subset = pairs(context),
     }
-}
-
-impl FromAnswer for v1::DescribeGrantsResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        let Answer::GrantFigures(GrantFigures {
-            key,
-            grants,
-            quota,
-            expiring,
-            budgeted,
-            spent,
-            grantees,
-            top,
-        }) = answer
-        else {
-            return Err(Lacking);
-        };
-        let count = |(principal, grants)| {
-            let shown = Shown::of(Some(principal), false);
-            v1::GranteeCount {
-                grantee_principal: shown.principal,
-                grantee_service_principal: shown.service,
-                grantee_unique_id: shown.unique_id,
-                grants,
-            }
-        };
-        Ok(Self {
-            header: Some(header),
-            key_arn: key.to_string(),
-            grants,
-            quota,
-            expiring,
-            budgeted,
-            spent,
-            grantees,
-            top_grantees: top.into_iter().map(count).collect(),
-        })
-    }
-}
-
-/// A page of grants.
-pub(super) fn grants_out(
-    answer: Answer,
-) -> Result<(Vec<v1::GrantListEntry>, Option<String>), Lacking> {
-    match answer {
-        Answer::Grants(Paged { items, next }) => Ok((
-            items.into_iter().map(Into::into).collect(),
-            next.map(|next| next.to_string()),
-        )),
-        _ => Err(Lacking),
-    }
+    Some(out)
 }
 
 impl From<ListedGrant> for v1::GrantListEntry {
@@ -268,7 +312,7 @@ impl From<ListedGrant> for v1::GrantListEntry {
             retiring_service_principal: retiring.service,
             issuing_account: format!("arn:{}:iam::{issuing_account}:root", key.partition),
             operations: operations.iter().map(|op| op.to_string()).collect(),
-            constraints: super::kms::constraints_out(constraints),
+            constraints: constraints_out(constraints),
             expires_at_ms: expires_at.map(Timestamp::as_millis),
             uses,
             uses_left,
@@ -283,17 +327,17 @@ impl From<ListedGrant> for v1::GrantListEntry {
 
 /// How a principal of a grant is told.
 #[derive(Default)]
-struct Shown {
-    principal: Option<String>,
-    service: Option<String>,
-    unique_id: Option<String>,
+pub(super) struct Shown {
+    pub(super) principal: Option<String>,
+    pub(super) service: Option<String>,
+    pub(super) unique_id: Option<String>,
     former_arn: Option<String>,
 }
 
 impl Shown {
     /// One that is gone is shown by its immutable id in the place of its ARN, as AWS does (ID-18), and by the ARN that
     /// it had beside it.
-    fn of(principal: Option<GrantPrincipal>, is_gone: bool) -> Self {
+    pub(super) fn of(principal: Option<GrantPrincipal>, is_gone: bool) -> Self {
         match principal {
             None => Self::default(),
             Some(GrantPrincipal::Service(name)) => Self {
@@ -316,67 +360,207 @@ impl Shown {
     }
 }
 
+done!(RetireGrantResponse, RevokeGrantResponse);
+
+impl FromOutput for v1::CreateGrantResponse {
+    fn from_output(
+        header: v1::ResponseHeader,
+        output: Output,
+        grant_token: Option<String>,
+    ) -> Result<Self, Lacking> {
+        match output {
+            Output::Grant(CreatedGrant {
+                grant: _, // told by its id and token alone (G-21)
+                id,
+                depends_on: _,
+            }) => Ok(Self {
+                header: Some(header),
+                grant_id: id.to_string(),
+                grant_token,
+            }),
+            _ => Err(Lacking),
+        }
+    }
+}
+
+pages! {
+    ListGrantsResponse { grants } of Grants by Into::into;
+    ListRetirableGrantsResponse { grants } of Grants by Into::into;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::domain::op::ErrorCode;
+    use crate::wire::api::testing::{KEY, drawn, failed, refusal, scope};
 
-    fn consume() -> v1::ConsumeRequest {
-        v1::ConsumeRequest {
+    fn create_grant() -> v1::CreateGrantRequest {
+        v1::CreateGrantRequest {
             header: None,
-            key_id: "1234abcd-12ab-34cd-56ef-1234567890ab".to_owned(),
-            operation: "Decrypt".to_owned(),
-            encryption_context: [("a".to_owned(), "b".to_owned())].into(),
-            grant_id: Some("ab".to_owned()),
+            key_id: KEY.to_owned(),
+            grantee_principal: Some("arn:aws:iam::111122223333:user/alice".to_owned()),
+            retiring_principal: Some("arn:aws:iam::111122223333:user/bob".to_owned()),
+            operations: vec!["Decrypt".to_owned(), "Encrypt".to_owned()],
+            constraints: Some(v1::GrantConstraints {
+                encryption_context_equals: [("a".to_owned(), "b".to_owned())].into(),
+                encryption_context_subset: Default::default(),
+                source_arn: Some("arn:aws:s3:::111122223333:bucket".to_owned()),
+            }),
+            grant_tokens: vec!["token".to_owned()],
+            name: Some("n".to_owned()),
+            dry_run: Some(true),
+            grantee_service_principal: None,
+            expires_at_ms: Some(1_800_000_000_000),
+            uses: Some(3),
+            retiring_service_principal: None,
         }
     }
 
-    fn drawn() -> Drawn {
-        Drawn {
-            account: None,
-            entropy: [0; 32],
-        }
-    }
-
-    fn scope() -> Scope {
-        Scope {
-            partition: Default::default(),
-            region: "us-west-2".parse().unwrap(),
-        }
-    }
-
-    /// EC-13: every member of Consume arrives where it belongs, and one that cannot be is refused.
+    /// G-15: every member of CreateGrant arrives where it belongs.
     #[test]
-    fn consume_request_becomes_the_command_member_by_member() {
-        let Ok(Change::Command { command, .. }) = consume().into_change(&scope(), &drawn()) else {
-            panic!("refused");
+    fn create_grant_request_becomes_the_command_member_by_member() {
+        let mut request = create_grant();
+        if let Some(constraints) = &mut request.constraints {
+            constraints.source_arn = Some("arn:aws:ec2:us-west-2:111122223333:i/1".to_owned());
+        }
+        let Change::Command {
+            command: Command::CreateGrant(made),
+            grant_tokens,
+        } = request.into_change(&scope(), &drawn()).unwrap()
+        else {
+            panic!("not a CreateGrant");
         };
-        let Command::Consume(made) = command else {
-            panic!("{command:?}");
-        };
+        assert_eq!(grant_tokens, [TokenText("token".to_owned())]);
+        let CreateGrant {
+            key,
+            grant_id,
+            grantee,
+            grantee_service,
+            retiring,
+            retiring_service,
+            operations,
+            context_equals,
+            context_subset,
+            source_arn,
+            name,
+            dry_run,
+            term,
+        } = made;
+        assert_eq!(key.to_string(), KEY);
+        assert_eq!(grant_id, GrantId([0xff; 32]));
         assert_eq!(
-            made,
-            Consume {
-                key: "1234abcd-12ab-34cd-56ef-1234567890ab".parse().unwrap(),
-                operation: GrantOperation::Decrypt,
-                encryption_context: Arc::new([("a".into(), "b".into())].into()),
-                grant_id: Some("ab".into()),
+            grantee.as_deref(),
+            Some("arn:aws:iam::111122223333:user/alice")
+        );
+        assert_eq!(
+            retiring.as_deref(),
+            Some("arn:aws:iam::111122223333:user/bob")
+        );
+        assert_eq!((grantee_service, retiring_service), (None, None));
+        assert_eq!(
+            operations,
+            [GrantOperation::Decrypt, GrantOperation::Encrypt]
+        );
+        assert_eq!(context_equals.get("a").map(AsRef::as_ref), Some("b"));
+        assert!(context_subset.is_empty());
+        assert_eq!(
+            source_arn.as_deref(),
+            Some("arn:aws:ec2:us-west-2:111122223333:i/1")
+        );
+        assert_eq!(name.as_deref(), Some("n"));
+        assert_eq!(dry_run, DryRun::Yes);
+        let expires_at = Some(Timestamp::from_millis(1_800_000_000_000));
+        assert_eq!(
+            term,
+            Term {
+                expires_at,
+                uses: Some(3)
             }
         );
-        let changes: [fn(&mut v1::ConsumeRequest); 4] = [
-            |r| r.operation = "ReEncrypt".to_owned(),
-            |r| r.operation.clear(),
-            |r| r.grant_id = Some(String::new()),
-            |r| {
-                r.encryption_context
-                    .insert("k".to_owned(), "v".repeat(8_192));
-            },
-        ];
-        for change in changes {
-            let mut request = consume();
+    }
+
+    /// W-3, W-7, ID-1: a table of bad input with the exact texts.
+    #[test]
+    fn bad_member_of_a_grant_is_refused_with_its_exact_text() {
+        let grant = |change: fn(&mut v1::CreateGrantRequest)| {
+            let mut request = create_grant();
+            request.constraints = None;
             change(&mut request);
-            let refused = request.into_change(&scope(), &drawn()).unwrap_err();
-            assert_eq!(refused.code, ErrorCode::Validation);
+            refusal(request)
+        };
+        assert_eq!(
+            grant(|r| r.operations = vec!["ReEncrypt".to_owned()]),
+            failed(
+                "'ReEncrypt'",
+                "operations.1.member",
+                "satisfy enum value set: [Decrypt, Encrypt, GenerateDataKey, GenerateDataKeyWithoutPlaintext, ReEncryptFrom, ReEncryptTo, Sign, Verify, GetPublicKey, CreateGrant, RetireGrant, DescribeKey, GenerateDataKeyPair, GenerateDataKeyPairWithoutPlaintext, GenerateMac, VerifyMac, DeriveSharedSecret, Encapsulate, Decapsulate]"
+            )
+        );
+        assert_eq!(
+            grant(|r| r.operations.clear()),
+            failed("null", "operations", "not be null")
+        );
+        assert_eq!(
+            grant(|r| r.grantee_principal = Some("*".to_owned())),
+            failed(
+                "'*'",
+                "granteePrincipal",
+                "satisfy regular expression pattern: ^[\\w+=,.@:/-]+$"
+            )
+        );
+        assert_eq!(
+            grant(|r| r.name = Some(String::new())),
+            failed("''", "name", "have length greater than or equal to 1")
+        );
+        assert_eq!(
+            grant(|r| {
+                r.constraints = Some(v1::GrantConstraints {
+                    source_arn: Some("arn:aws:s3:::bucket-of-nobody".to_owned()),
+                    ..Default::default()
+                });
+            }),
+            failed(
+                "'arn:aws:s3:::bucket-of-nobody'",
+                "constraints.sourceArn",
+                "satisfy regular expression pattern: ^arn:aws[a-z0-9-]*:[a-z0-9-]+:[a-z0-9-]*:[0-9]{12}:.+$"
+            )
+        );
+        assert_eq!(
+            grant(|r| r.grant_tokens = vec![String::new()]),
+            (
+                ErrorCode::Validation,
+                "1 validation error detected: Value at 'grantTokens.1.member' failed to satisfy constraint: Member must have length greater than or equal to 1".to_owned()
+            )
+        );
+        assert_eq!(
+            grant(|r| r.key_id = "fake-key-id".to_owned()),
+            (
+                ErrorCode::NotFound,
+                "Invalid keyId 'fake-key-id'".to_owned()
+            )
+        );
+    }
+
+    /// G-41: neither, half a pair, or both are no request.
+    #[test]
+    fn retire_grant_takes_a_token_or_a_pair_and_nothing_else() {
+        let request = |token: bool, key: bool, grant: bool| v1::RetireGrantRequest {
+            grant_token: token.then(|| "token".to_owned()),
+            key_id: key.then(|| KEY.to_owned()),
+            grant_id: grant.then(|| "ab".to_owned()),
+            ..Default::default()
+        };
+        for (token, key, grant, taken) in [
+            (true, false, false, true),
+            (false, true, true, true),
+            (false, false, false, false),
+            (false, true, false, false),
+            (false, false, true, false),
+            (true, true, false, false),
+            (true, true, true, false),
+        ] {
+            let read = request(token, key, grant).into_change(&scope(), &drawn());
+            assert_eq!(read.is_ok(), taken, "{token} {key} {grant}");
         }
     }
 

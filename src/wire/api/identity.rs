@@ -1,31 +1,31 @@
-//! Accounts, users and roles.
+//! Accounts, users and roles, and their policies.
 
 use super::header::read_principal;
-use super::kms::{done, policy_done};
+use super::reply::{answers, done, outputs, pages, policy_done};
+use super::request::{changes, queries};
 use super::shape::{self, Violations};
-use super::{
-    Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
-    distinct_tags, page, tags_out,
-};
+use super::{Asked, Change, Drawn, IntoChange, IntoQuery, Invalid, arc, page, tags};
 use crate::domain::ids::{PrincipalArn, PrincipalKind, UniqueId};
 use crate::domain::op::create_account::CreateAccount;
 use crate::domain::op::create_principal::CreatePrincipal;
 use crate::domain::op::delete_principal::DeletePrincipal;
+use crate::domain::op::delete_principal_permissions_boundary::DeletePrincipalPermissionsBoundary;
 use crate::domain::op::delete_principal_policy::DeletePrincipalPolicy;
 use crate::domain::op::get_principal::GetPrincipal;
 use crate::domain::op::get_principal_policy::GetPrincipalPolicy;
 use crate::domain::op::list_accounts::ListAccounts;
 use crate::domain::op::list_principal_policies::ListPrincipalPolicies;
 use crate::domain::op::list_principals::ListPrincipals;
+use crate::domain::op::put_principal_permissions_boundary::PutPrincipalPermissionsBoundary;
 use crate::domain::op::put_principal_policy::PutPrincipalPolicy;
 use crate::domain::op::tag_principal::TagPrincipal;
 use crate::domain::op::untag_principal::UntagPrincipal;
-use crate::domain::op::{Answer, Command, Output, Paged, Query, Scope};
+use crate::domain::op::{Answer, Command, Output, Query, Scope};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::wire::v1;
 
 /// The ARN of a user or a role: what the identity operations work on.
-pub(super) fn user_or_role(text: &str) -> Result<PrincipalArn, Invalid> {
+fn user_or_role(text: &str) -> Result<PrincipalArn, Invalid> {
     let arn = read_principal("arn", text)?;
     match arn.kind() {
         PrincipalKind::User { .. } | PrincipalKind::Role { .. } => Ok(arn),
@@ -37,23 +37,14 @@ pub(super) fn user_or_role(text: &str) -> Result<PrincipalArn, Invalid> {
     }
 }
 
-impl IntoChange for v1::CreateAccountRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            account_id,
-            name,
-        } = self;
-        let mut violations = Violations::new();
-        violations.text("accountId", &account_id, shape::ACCOUNT_ID);
-        violations.optional("name", name.as_deref(), shape::ACCOUNT_NAME);
-        violations.finish()?;
-        Ok(Change::of(Command::CreateAccount(CreateAccount {
-            account: account_id
-                .parse()
-                .map_err(|error| Invalid::validation(format!("accountId: {error}")))?,
-            name: arc(name.unwrap_or_default()),
-        })))
+impl Violations {
+    /// The name of a policy of a principal or a group.
+    pub(super) fn policy_name(&mut self, policy_name: &str) {
+        self.text("policyName", policy_name, shape::IDENTITY_POLICY_NAME);
+    }
+
+    pub(super) fn policy(&mut self, policy: &str) {
+        self.text("policy", policy, shape::POLICY);
     }
 }
 
@@ -65,7 +56,7 @@ impl IntoChange for v1::CreatePrincipalRequest {
             tags,
         } = self;
         let mut violations = Violations::new();
-        violations.tags("tags", &tags);
+        violations.tags(&tags);
         violations.finish()?;
         let arn = user_or_role(&arn)?;
         let unique_id = match arn.kind() {
@@ -78,126 +69,67 @@ impl IntoChange for v1::CreatePrincipalRequest {
         Ok(Change::of(Command::CreatePrincipal(CreatePrincipal {
             arn,
             unique_id,
-            tags: distinct_tags(tags)?,
+            tags: tags::distinct(tags)?,
         })))
     }
 }
 
-impl IntoChange for v1::DeletePrincipalRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self { header: _, arn } = self;
-        let arn = user_or_role(&arn)?;
-        Ok(Change::of(Command::DeletePrincipal(DeletePrincipal {
-            arn,
-        })))
-    }
-}
-
-impl IntoChange for v1::TagPrincipalRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            arn,
-            tags,
-        } = self;
-        let mut violations = Violations::new();
-        if tags.is_empty() {
-            violations.missing("tags");
+changes! {
+    CreateAccountRequest { account_id, name }
+        check |violations| {
+            violations.text("accountId", &account_id, shape::ACCOUNT_ID);
+            violations.optional("name", name.as_deref(), shape::ACCOUNT_NAME);
         }
-        violations.tags("tags", &tags);
-        violations.finish()?;
-        Ok(Change::of(Command::TagPrincipal(TagPrincipal {
+        => CreateAccount {
+            account: account_id
+                .parse()
+                .map_err(|error| Invalid::validation(format!("accountId: {error}")))?,
+            name: arc(name.unwrap_or_default()),
+        }
+
+    DeletePrincipalRequest { arn } => DeletePrincipal { arn: user_or_role(&arn)? }
+
+    TagPrincipalRequest { arn, tags }
+        check |violations| { violations.some_tags(&tags); }
+        => TagPrincipal {
             arn: user_or_role(&arn)?,
-            tags: distinct_tags(tags)?,
-        })))
-    }
-}
-
-impl IntoChange for v1::UntagPrincipalRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            arn,
-            tag_keys,
-        } = self;
-        let mut violations = Violations::new();
-        if tag_keys.is_empty() {
-            violations.missing("tagKeys");
+            tags: tags::distinct(tags)?,
         }
-        violations.tag_keys("tagKeys", &tag_keys);
-        violations.finish()?;
-        Ok(Change::of(Command::UntagPrincipal(UntagPrincipal {
+
+    UntagPrincipalRequest { arn, tag_keys }
+        check |violations| { violations.some_tag_keys(&tag_keys); }
+        => UntagPrincipal {
             arn: user_or_role(&arn)?,
             tag_keys: tag_keys.into_iter().map(arc).collect(),
-        })))
-    }
-}
+        }
 
-fn policy_name_shape(policy_name: &str) -> Violations {
-    let mut violations = Violations::new();
-    violations.text("policyName", policy_name, shape::IDENTITY_POLICY_NAME);
-    violations
-}
+    PutPrincipalPolicyRequest { arn, policy_name, policy }
+        check |violations| {
+            violations.policy_name(&policy_name);
+            violations.policy(&policy);
+        }
+        => PutPrincipalPolicy {
+            arn: user_or_role(&arn)?,
+            name: arc(policy_name),
+            policy: arc(policy),
+        }
 
-impl IntoChange for v1::PutPrincipalPolicyRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            arn,
-            policy_name,
-            policy,
-        } = self;
-        let mut violations = policy_name_shape(&policy_name);
-        violations.text("policy", &policy, shape::POLICY);
-        violations.finish()?;
-        Ok(Change::of(Command::PutPrincipalPolicy(
-            PutPrincipalPolicy {
-                arn: user_or_role(&arn)?,
-                name: arc(policy_name),
-                policy: arc(policy),
-            },
-        )))
-    }
-}
+    DeletePrincipalPolicyRequest { arn, policy_name }
+        check |violations| { violations.policy_name(&policy_name); }
+        => DeletePrincipalPolicy {
+            arn: user_or_role(&arn)?,
+            name: arc(policy_name),
+        }
 
-impl IntoChange for v1::DeletePrincipalPolicyRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            arn,
-            policy_name,
-        } = self;
-        policy_name_shape(&policy_name).finish()?;
-        Ok(Change::of(Command::DeletePrincipalPolicy(
-            DeletePrincipalPolicy {
-                arn: user_or_role(&arn)?,
-                name: arc(policy_name),
-            },
-        )))
-    }
-}
+    PutPrincipalPermissionsBoundaryRequest { arn, policy }
+        check |violations| { violations.policy(&policy); }
+        => PutPrincipalPermissionsBoundary {
+            arn: user_or_role(&arn)?,
+            policy: arc(policy),
+        }
 
-impl IntoQuery for v1::ListAccountsRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            page: sent,
-        } = self;
-        let mut violations = Violations::new();
-        violations.page(sent.as_ref());
-        violations.finish()?;
-        Ok(Asked::of(Query::ListAccounts(ListAccounts {
-            page: page(sent),
-        })))
-    }
-}
-
-impl IntoQuery for v1::GetPrincipalRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self { header: _, arn } = self;
-        let arn = user_or_role(&arn)?;
-        Ok(Asked::of(Query::GetPrincipal(GetPrincipal { arn })))
-    }
+    DeletePrincipalPermissionsBoundaryRequest { arn }
+        => DeletePrincipalPermissionsBoundary { arn: user_or_role(&arn)? }
 }
 
 impl IntoQuery for v1::ListPrincipalsRequest {
@@ -219,38 +151,26 @@ impl IntoQuery for v1::ListPrincipalsRequest {
     }
 }
 
-impl IntoQuery for v1::GetPrincipalPolicyRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            arn,
-            policy_name,
-        } = self;
-        policy_name_shape(&policy_name).finish()?;
-        Ok(Asked::of(Query::GetPrincipalPolicy(GetPrincipalPolicy {
+queries! {
+    ListAccountsRequest { page: sent }
+        check |violations| { violations.page(sent.as_ref()); }
+        => ListAccounts { page: page(sent) }
+
+    GetPrincipalRequest { arn } => GetPrincipal { arn: user_or_role(&arn)? }
+
+    GetPrincipalPolicyRequest { arn, policy_name }
+        check |violations| { violations.policy_name(&policy_name); }
+        => GetPrincipalPolicy {
             arn: user_or_role(&arn)?,
             name: arc(policy_name),
-        })))
-    }
-}
+        }
 
-impl IntoQuery for v1::ListPrincipalPoliciesRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            arn,
-            page: sent,
-        } = self;
-        let mut violations = Violations::new();
-        violations.page(sent.as_ref());
-        violations.finish()?;
-        Ok(Asked::of(Query::ListPrincipalPolicies(
-            ListPrincipalPolicies {
-                arn: user_or_role(&arn)?,
-                page: page(sent),
-            },
-        )))
-    }
+    ListPrincipalPoliciesRequest { arn, page: sent }
+        check |violations| { violations.page(sent.as_ref()); }
+        => ListPrincipalPolicies {
+            arn: user_or_role(&arn)?,
+            page: page(sent),
+        }
 }
 
 impl From<Account> for v1::Account {
@@ -287,7 +207,7 @@ impl From<Principal> for v1::Principal {
             unique_id: unique_id.to_string(),
             kind: kind.to_string(),
             created_at_ms: created_at.as_millis(),
-            tags: tags_out(tags),
+            tags: tags::told(tags),
             permissions_boundary: boundary.map(|policy| policy.text().to_string()),
         }
     }
@@ -298,108 +218,38 @@ done!(
     TagPrincipalResponse,
     UntagPrincipalResponse,
     DeletePrincipalPolicyResponse,
+    PutPrincipalPermissionsBoundaryResponse,
+    DeletePrincipalPermissionsBoundaryResponse,
 );
 
 policy_done!(PutPrincipalPolicyResponse);
 
-impl FromOutput for v1::CreateAccountResponse {
-    fn from_output(
-        header: v1::ResponseHeader,
-        output: Output,
-        _: Option<String>,
-    ) -> Result<Self, Lacking> {
-        match output {
-            Output::Account(account) => Ok(Self {
-                header: Some(header),
-                account: Some(account.into()),
-            }),
-            _ => Err(Lacking),
-        }
+outputs! {
+    CreateAccountResponse from Output::Account(account) => {
+        account: Some(account.into()),
+    }
+
+    CreatePrincipalResponse from Output::Principal(principal) => {
+        principal: Some(principal.into()),
     }
 }
 
-impl FromOutput for v1::CreatePrincipalResponse {
-    fn from_output(
-        header: v1::ResponseHeader,
-        output: Output,
-        _: Option<String>,
-    ) -> Result<Self, Lacking> {
-        match output {
-            Output::Principal(principal) => Ok(Self {
-                header: Some(header),
-                principal: Some(principal.into()),
-            }),
-            _ => Err(Lacking),
-        }
+answers! {
+    GetPrincipalResponse from Answer::Principal(principal) => {
+        principal: Some(principal.into()),
+    }
+
+    GetPrincipalPolicyResponse from Answer::Policy { name, text } => {
+        policy_name: name.to_string(),
+        policy: text.to_string(),
     }
 }
 
-impl FromAnswer for v1::ListAccountsResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Accounts(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                accounts: items.into_iter().map(Into::into).collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::GetPrincipalResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Principal(principal) => Ok(Self {
-                header: Some(header),
-                principal: Some(principal.into()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::ListPrincipalsResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Principals(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                principals: items
-                    .into_iter()
-                    .map(|principal| v1::Principal {
-                        permissions_boundary: None,
-                        ..principal.into()
-                    })
-                    .collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::GetPrincipalPolicyResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Policy { name, text } => Ok(Self {
-                header: Some(header),
-                policy_name: name.to_string(),
-                policy: text.to_string(),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::ListPrincipalPoliciesResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::PolicyNames(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                policy_names: items.into_iter().map(|name| name.to_string()).collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
+pages! {
+    ListAccountsResponse { accounts } of Accounts by Into::into;
+    ListPrincipalsResponse { principals } of Principals by |principal| v1::Principal {
+        permissions_boundary: None,
+        ..principal.into()
+    };
+    ListPrincipalPoliciesResponse { policy_names } of PolicyNames by |name| name.to_string();
 }

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::header::Headed;
-use super::kms::done;
+use super::reply::done;
 use super::shape::{self, Violations};
 use super::{
     Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,

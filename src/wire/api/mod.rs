@@ -4,8 +4,10 @@
 //! Imports domain and the generated code. Never: a decision, a clock, a random id; what must be drawn before the log
 //! comes in as [`Drawn`].
 
+pub mod aliases;
 pub mod authorization;
 pub mod error;
+pub mod grant_figures;
 pub mod grants;
 pub mod groups;
 pub mod header;
@@ -13,9 +15,14 @@ pub mod identity;
 pub mod insight;
 pub mod key_life;
 pub mod key_stores;
-pub mod kms;
+pub mod keys;
 pub mod organizations;
+mod reply;
+mod request;
 pub mod shape;
+pub mod tags;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -24,10 +31,8 @@ pub use header::{Consistency, Header, IdempotencyKey};
 
 use crate::domain::authz::claim::TokenText;
 use crate::domain::ids::{AccountId, KeyRef};
-use crate::domain::limits;
 use crate::domain::op::{Answer, Command, DryRun, ErrorCode, Output, Page, Query, Scope};
 use crate::domain::policy::{Place, PolicyError, Warning};
-use crate::domain::state::Tags;
 use crate::domain::state::key_store::Secret;
 use crate::wire::v1;
 use shape::Violations;
@@ -233,27 +238,14 @@ impl Violations {
         }
     }
 
+    fn key(&mut self, key_id: &str) {
+        self.text("keyId", key_id, shape::KEY_ID);
+    }
+
     fn page(&mut self, page: Option<&v1::Page>) {
         if let Some(v1::Page { limit, marker }) = page {
             self.number("limit", *limit, shape::LIMIT);
             self.optional("marker", marker.as_deref(), shape::MARKER);
-        }
-    }
-
-    fn tags(&mut self, path: &str, tags: &[v1::Tag]) {
-        let keys: Vec<&str> = tags.iter().map(|tag| tag.tag_key.as_str()).collect();
-        self.list(path, &keys, limits::REQUEST_TAGS_MAX);
-        for (at, v1::Tag { tag_key, tag_value }) in tags.iter().enumerate() {
-            let member = format!("{path}.{}.member", at + 1);
-            self.text(&format!("{member}.tagKey"), tag_key, shape::TAG_KEY);
-            self.text(&format!("{member}.tagValue"), tag_value, shape::TAG_VALUE);
-        }
-    }
-
-    fn tag_keys(&mut self, path: &str, keys: &[String]) {
-        self.list(path, keys, limits::REQUEST_TAGS_MAX);
-        for (at, key) in keys.iter().enumerate() {
-            self.text(&format!("{path}.{}.member", at + 1), key, shape::TAG_KEY);
         }
     }
 }
@@ -284,30 +276,4 @@ fn key_ref(text: &str) -> Result<KeyRef, Invalid> {
             _ => Invalid::new(ErrorCode::NotFound, format!("Invalid keyId '{text}'")),
         },
     )
-}
-
-fn tag_pairs(tags: Vec<v1::Tag>) -> Vec<(Arc<str>, Arc<str>)> {
-    tags.into_iter()
-        .map(|v1::Tag { tag_key, tag_value }| (arc(tag_key), arc(tag_value)))
-        .collect()
-}
-
-/// Tags of which no key stands twice (E-1).
-fn distinct_tags(tags: Vec<v1::Tag>) -> Result<Tags, Invalid> {
-    let mut distinct = Tags::new();
-    for (key, value) in tag_pairs(tags) {
-        if distinct.insert(key, value).is_some() {
-            return Err(Invalid::new(ErrorCode::Tag, "Duplicate tag keys"));
-        }
-    }
-    Ok(distinct)
-}
-
-fn tags_out(tags: impl IntoIterator<Item = (Arc<str>, Arc<str>)>) -> Vec<v1::Tag> {
-    tags.into_iter()
-        .map(|(key, value)| v1::Tag {
-            tag_key: key.to_string(),
-            tag_value: value.to_string(),
-        })
-        .collect()
 }

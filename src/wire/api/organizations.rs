@@ -2,12 +2,10 @@
 
 use std::str::FromStr;
 
-use super::kms::done;
+use super::reply::{answers, done, outputs, pages};
+use super::request::{changes, queries};
 use super::shape::{self, Violations};
-use super::{
-    Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
-    page,
-};
+use super::{Change, Drawn, IntoChange, Invalid, arc, page};
 use crate::domain::ids::{AccountId, NodeId, OrganizationId, ParseIdError};
 use crate::domain::op::add_account::AddAccount;
 use crate::domain::op::create_organization::CreateOrganization;
@@ -28,7 +26,7 @@ use crate::domain::op::put_control_policy::PutControlPolicy;
 use crate::domain::op::put_vpc_endpoint::PutVpcEndpoint;
 use crate::domain::op::remove_account::RemoveAccount;
 use crate::domain::op::update_settings::UpdateSettings;
-use crate::domain::op::{Answer, Command, Output, Paged, Query, Scope};
+use crate::domain::op::{Answer, Command, Output, Scope};
 use crate::domain::policy::Profile;
 use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
 use crate::domain::state::settings::Settings;
@@ -45,12 +43,6 @@ fn account(text: &str) -> Result<AccountId, Invalid> {
     violations.text("accountId", text, shape::ACCOUNT_ID);
     violations.finish()?;
     id("accountId", text)
-}
-
-fn page_shape(sent: Option<&v1::Page>) -> Result<(), Invalid> {
-    let mut violations = Violations::new();
-    violations.page(sent);
-    violations.finish()
 }
 
 /// The kind of a control policy; its name and text are checked on the way.
@@ -87,60 +79,6 @@ impl IntoChange for v1::CreateOrganizationRequest {
     }
 }
 
-impl IntoChange for v1::DeleteOrganizationRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            organization_id,
-        } = self;
-        let id = id("organizationId", &organization_id)?;
-        Ok(Change::of(Command::DeleteOrganization(
-            DeleteOrganization { id },
-        )))
-    }
-}
-
-impl IntoChange for v1::AddAccountRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            account_id,
-            parent_id,
-        } = self;
-        Ok(Change::of(Command::AddAccount(AddAccount {
-            account: account(&account_id)?,
-            parent: id("parentId", &parent_id)?,
-        })))
-    }
-}
-
-impl IntoChange for v1::MoveAccountRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            account_id,
-            parent_id,
-        } = self;
-        Ok(Change::of(Command::MoveAccount(MoveAccount {
-            account: account(&account_id)?,
-            parent: id("parentId", &parent_id)?,
-        })))
-    }
-}
-
-impl IntoChange for v1::RemoveAccountRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            account_id,
-        } = self;
-        let account = account(&account_id)?;
-        Ok(Change::of(Command::RemoveAccount(RemoveAccount {
-            account,
-        })))
-    }
-}
-
 impl IntoChange for v1::CreateOrganizationalUnitRequest {
     fn into_change(self, _: &Scope, drawn: &Drawn) -> Result<Change, Invalid> {
         let Self {
@@ -167,85 +105,6 @@ impl IntoChange for v1::CreateOrganizationalUnitRequest {
     }
 }
 
-impl IntoChange for v1::DeleteOrganizationalUnitRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self { header: _, unit_id } = self;
-        let id = id("unitId", &unit_id)?;
-        Ok(Change::of(Command::DeleteOrganizationalUnit(
-            DeleteOrganizationalUnit { id },
-        )))
-    }
-}
-
-impl IntoChange for v1::PutControlPolicyRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            node_id,
-            kind,
-            policy_name,
-            policy,
-        } = self;
-        Ok(Change::of(Command::PutControlPolicy(PutControlPolicy {
-            kind: control(&kind, Some(&policy_name), Some(&policy))?,
-            node: id("nodeId", &node_id)?,
-            name: arc(policy_name),
-            policy: arc(policy),
-        })))
-    }
-}
-
-impl IntoChange for v1::DeleteControlPolicyRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            node_id,
-            kind,
-            policy_name,
-        } = self;
-        let command = DeleteControlPolicy {
-            kind: control(&kind, Some(&policy_name), None)?,
-            node: id("nodeId", &node_id)?,
-            name: arc(policy_name),
-        };
-        Ok(Change::of(Command::DeleteControlPolicy(command)))
-    }
-}
-
-impl IntoChange for v1::PutVpcEndpointRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            vpc_endpoint_id,
-            vpc_id,
-            account_id,
-            policy,
-        } = self;
-        let mut violations = Violations::new();
-        violations.optional("policy", policy.as_deref(), shape::POLICY);
-        violations.finish()?;
-        Ok(Change::of(Command::PutVpcEndpoint(PutVpcEndpoint {
-            id: id("vpcEndpointId", &vpc_endpoint_id)?,
-            vpc: id("vpcId", &vpc_id)?,
-            account: account(&account_id)?,
-            policy: policy.map(arc),
-        })))
-    }
-}
-
-impl IntoChange for v1::DeleteVpcEndpointRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            vpc_endpoint_id,
-        } = self;
-        let id = id("vpcEndpointId", &vpc_endpoint_id)?;
-        Ok(Change::of(Command::DeleteVpcEndpoint(DeleteVpcEndpoint {
-            id,
-        })))
-    }
-}
-
 impl IntoChange for v1::UpdateSettingsRequest {
     fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
@@ -267,98 +126,91 @@ impl IntoChange for v1::UpdateSettingsRequest {
     }
 }
 
-impl IntoQuery for v1::GetSettingsRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self { header: _ } = self;
-        Ok(Asked::of(Query::GetSettings(GetSettings)))
+changes! {
+    DeleteOrganizationRequest { organization_id } => DeleteOrganization {
+        id: id("organizationId", &organization_id)?,
+    }
+
+    AddAccountRequest { account_id, parent_id } => AddAccount {
+        account: account(&account_id)?,
+        parent: id("parentId", &parent_id)?,
+    }
+
+    MoveAccountRequest { account_id, parent_id } => MoveAccount {
+        account: account(&account_id)?,
+        parent: id("parentId", &parent_id)?,
+    }
+
+    RemoveAccountRequest { account_id } => RemoveAccount { account: account(&account_id)? }
+
+    DeleteOrganizationalUnitRequest { unit_id } => DeleteOrganizationalUnit {
+        id: id("unitId", &unit_id)?,
+    }
+
+    PutControlPolicyRequest { node_id, kind, policy_name, policy } => PutControlPolicy {
+        kind: control(&kind, Some(&policy_name), Some(&policy))?,
+        node: id("nodeId", &node_id)?,
+        name: arc(policy_name),
+        policy: arc(policy),
+    }
+
+    DeleteControlPolicyRequest { node_id, kind, policy_name } => DeleteControlPolicy {
+        kind: control(&kind, Some(&policy_name), None)?,
+        node: id("nodeId", &node_id)?,
+        name: arc(policy_name),
+    }
+
+    PutVpcEndpointRequest { vpc_endpoint_id, vpc_id, account_id, policy }
+        check |violations| {
+            violations.optional("policy", policy.as_deref(), shape::POLICY);
+        }
+        => PutVpcEndpoint {
+            id: id("vpcEndpointId", &vpc_endpoint_id)?,
+            vpc: id("vpcId", &vpc_id)?,
+            account: account(&account_id)?,
+            policy: policy.map(arc),
+        }
+
+    DeleteVpcEndpointRequest { vpc_endpoint_id } => DeleteVpcEndpoint {
+        id: id("vpcEndpointId", &vpc_endpoint_id)?,
     }
 }
 
-impl IntoQuery for v1::ListOrganizationsRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            page: sent,
-        } = self;
-        page_shape(sent.as_ref())?;
-        let page = page(sent);
-        Ok(Asked::of(Query::ListOrganizations(ListOrganizations {
-            page,
-        })))
-    }
-}
+queries! {
+    GetSettingsRequest {} => GetSettings {}
 
-impl IntoQuery for v1::ListNodesRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            parent_id,
-            page: sent,
-        } = self;
-        page_shape(sent.as_ref())?;
-        Ok(Asked::of(Query::ListNodes(ListNodes {
+    ListOrganizationsRequest { page: sent }
+        check |violations| { violations.page(sent.as_ref()); }
+        => ListOrganizations { page: page(sent) }
+
+    ListNodesRequest { parent_id, page: sent }
+        check |violations| { violations.page(sent.as_ref()); }
+        => ListNodes {
             parent: id("parentId", &parent_id)?,
             page: page(sent),
-        })))
-    }
-}
+        }
 
-impl IntoQuery for v1::GetControlPolicyRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            node_id,
-            kind,
-            policy_name,
-        } = self;
-        Ok(Asked::of(Query::GetControlPolicy(GetControlPolicy {
-            kind: control(&kind, Some(&policy_name), None)?,
-            node: id("nodeId", &node_id)?,
-            name: arc(policy_name),
-        })))
+    GetControlPolicyRequest { node_id, kind, policy_name } => GetControlPolicy {
+        kind: control(&kind, Some(&policy_name), None)?,
+        node: id("nodeId", &node_id)?,
+        name: arc(policy_name),
     }
-}
 
-impl IntoQuery for v1::ListControlPoliciesRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            node_id,
-            kind,
-            page: sent,
-        } = self;
-        page_shape(sent.as_ref())?;
-        Ok(Asked::of(Query::ListControlPolicies(ListControlPolicies {
+    ListControlPoliciesRequest { node_id, kind, page: sent }
+        check |violations| { violations.page(sent.as_ref()); }
+        => ListControlPolicies {
             kind: control(&kind, None, None)?,
             node: id("nodeId", &node_id)?,
             page: page(sent),
-        })))
-    }
-}
+        }
 
-impl IntoQuery for v1::GetVpcEndpointRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            vpc_endpoint_id,
-        } = self;
-        let id = id("vpcEndpointId", &vpc_endpoint_id)?;
-        Ok(Asked::of(Query::GetVpcEndpoint(GetVpcEndpoint { id })))
+    GetVpcEndpointRequest { vpc_endpoint_id } => GetVpcEndpoint {
+        id: id("vpcEndpointId", &vpc_endpoint_id)?,
     }
-}
 
-impl IntoQuery for v1::ListVpcEndpointsRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            page: sent,
-        } = self;
-        page_shape(sent.as_ref())?;
-        let page = page(sent);
-        Ok(Asked::of(Query::ListVpcEndpoints(ListVpcEndpoints {
-            page,
-        })))
-    }
+    ListVpcEndpointsRequest { page: sent }
+        check |violations| { violations.page(sent.as_ref()); }
+        => ListVpcEndpoints { page: page(sent) }
 }
 
 impl From<Organization> for v1::Organization {
@@ -453,129 +305,37 @@ done!(
     UpdateSettingsResponse,
 );
 
-impl FromOutput for v1::CreateOrganizationResponse {
-    fn from_output(
-        header: v1::ResponseHeader,
-        output: Output,
-        _: Option<String>,
-    ) -> Result<Self, Lacking> {
-        match output {
-            Output::Organization(organization) => Ok(Self {
-                header: Some(header),
-                organization: Some(organization.into()),
-            }),
-            _ => Err(Lacking),
-        }
+outputs! {
+    CreateOrganizationResponse from Output::Organization(organization) => {
+        organization: Some(organization.into()),
+    }
+
+    CreateOrganizationalUnitResponse from Output::Node(unit) => {
+        unit: Some(unit.into()),
     }
 }
 
-impl FromOutput for v1::CreateOrganizationalUnitResponse {
-    fn from_output(
-        header: v1::ResponseHeader,
-        output: Output,
-        _: Option<String>,
-    ) -> Result<Self, Lacking> {
-        match output {
-            Output::Node(unit) => Ok(Self {
-                header: Some(header),
-                unit: Some(unit.into()),
-            }),
-            _ => Err(Lacking),
-        }
+answers! {
+    GetSettingsResponse from Answer::Settings(settings) => {
+        settings: Some(settings.into()),
+    }
+
+    GetControlPolicyResponse from Answer::Policy { name, text } => {
+        policy_name: name.to_string(),
+        policy: text.to_string(),
+    }
+
+    GetVpcEndpointResponse from Answer::Endpoint(endpoint) => {
+        vpc_endpoint: Some(endpoint.into()),
     }
 }
 
-impl FromAnswer for v1::GetSettingsResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Settings(settings) => Ok(Self {
-                header: Some(header),
-                settings: Some(settings.into()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::ListOrganizationsResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Organizations(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                organizations: items.into_iter().map(Into::into).collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::ListNodesResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Nodes(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                nodes: items.into_iter().map(Into::into).collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::GetControlPolicyResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Policy { name, text } => Ok(Self {
-                header: Some(header),
-                policy_name: name.to_string(),
-                policy: text.to_string(),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::ListControlPoliciesResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::PolicyNames(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                policy_names: items.into_iter().map(|name| name.to_string()).collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::GetVpcEndpointResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Endpoint(endpoint) => Ok(Self {
-                header: Some(header),
-                vpc_endpoint: Some(endpoint.into()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::ListVpcEndpointsResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::Endpoints(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                vpc_endpoints: items
-                    .into_iter()
-                    .map(|endpoint| v1::VpcEndpoint {
-                        policy: None,
-                        ..endpoint.into()
-                    })
-                    .collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
+pages! {
+    ListOrganizationsResponse { organizations } of Organizations by Into::into;
+    ListNodesResponse { nodes } of Nodes by Into::into;
+    ListControlPoliciesResponse { policy_names } of PolicyNames by |name| name.to_string();
+    ListVpcEndpointsResponse { vpc_endpoints } of Endpoints by |endpoint| v1::VpcEndpoint {
+        policy: None,
+        ..endpoint.into()
+    };
 }
