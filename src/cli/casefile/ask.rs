@@ -193,6 +193,8 @@ fn parameter_facts(action: &str, params: &Node<'_>, caller: &mut Caller) -> Resu
             | ("ReEncryptTo", "DestinationEncryptionAlgorithm") => {
                 add("kms:EncryptionAlgorithm", entry(&context_line(&value)?));
             }
+            // Of the data key that is asked for, not of the KMS key.
+            (_, "KeySpec") => {}
             ("CreateKey", "Origin") => add("kms:KeyOrigin", entry(&context_line(&value)?)),
             // Members that are no condition keys: structures of their own.
             (_, "Policy" | "PolicyText" | "XksProxyAuthenticationCredential" | "Recipient") => {}
@@ -471,7 +473,7 @@ impl Question {
             encryption_context: &self.encryption_context,
             about,
             token_grants: &[],
-            parameters: Parameters::FromFront,
+            parameters: Parameters::Stated,
             now: self.now,
         }
     }

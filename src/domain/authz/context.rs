@@ -73,7 +73,9 @@ impl<'a> RequestContext<'a> {
         let tag_keys = match &request.parameters {
             Parameters::Known(_, RequestTags::Set(tags)) => tags.keys().map(|k| &**k).collect(),
             Parameters::Known(_, RequestTags::Removed(keys)) => keys.iter().map(|k| &**k).collect(),
-            Parameters::Known(_, RequestTags::Absent) | Parameters::FromFront => Vec::new(),
+            Parameters::Known(_, RequestTags::Absent)
+            | Parameters::FromFront
+            | Parameters::Stated => Vec::new(),
         };
         let entries = &request.caller.facts.context;
         let facts = entries.iter().map(|(name, entry)| {
@@ -239,7 +241,7 @@ impl<'a> RequestContext<'a> {
                         Parameter::Many(texts) => ContextValue::Many(texts),
                     })
             }
-            Parameters::FromFront => self.fact(&ContextKey::Known(key)),
+            Parameters::FromFront | Parameters::Stated => self.fact(&ContextKey::Known(key)),
         }
     }
 
@@ -321,7 +323,7 @@ impl<'a> RequestContext<'a> {
                 Parameters::Known(_, RequestTags::Set(_) | RequestTags::Removed(_)) => {
                     Some(ContextValue::Many(&self.tag_keys))
                 }
-                Parameters::FromFront => self.fact(&ContextKey::Known(known)),
+                Parameters::FromFront | Parameters::Stated => self.fact(&ContextKey::Known(known)),
             },
             K::CallerAccount => identity
                 .account()
@@ -479,6 +481,13 @@ impl ContextSource for RequestContext<'_> {
         {
             return None;
         }
+        // Through an endpoint there is no address of the caller, whatever is said (CK-0).
+        if matches!(self.request.parameters, Parameters::Stated)
+            && *key != ContextKey::Known(KnownKey::SourceIp)
+            && let Some(stated) = self.fact(key)
+        {
+            return Some(stated);
+        }
         match key {
             ContextKey::Known(known) => self.known(*known),
             ContextKey::PrincipalTag(name) => self.principal_tag(name).map(ContextValue::text),
@@ -493,7 +502,7 @@ impl ContextSource for RequestContext<'_> {
                     Some(ContextValue::text(value))
                 }
                 Parameters::Known(_, RequestTags::Absent | RequestTags::Removed(_)) => None,
-                Parameters::FromFront => self.fact(key),
+                Parameters::FromFront | Parameters::Stated => self.fact(key),
             },
             ContextKey::EncryptionContext(name) => {
                 if !self.has_encryption_context() {
@@ -507,7 +516,7 @@ impl ContextSource for RequestContext<'_> {
             ContextKey::Other(name) if name.as_str().starts_with("kms:") => {
                 match &self.request.parameters {
                     Parameters::Known(..) => None,
-                    Parameters::FromFront => self.fact(key),
+                    Parameters::FromFront | Parameters::Stated => self.fact(key),
                 }
             }
             ContextKey::Other(_) => self.fact(key),
