@@ -14,7 +14,7 @@ use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::authz::{self};
 use crate::domain::ids::{AccountId, GrantId, KeyArn};
-use crate::domain::op::key_use::{self, Use};
+use crate::domain::op::key_use::{self, RandomSource, Use};
 use crate::domain::op::{DryRun, Rejection};
 use crate::domain::policy::{Action, ActionTarget};
 use crate::domain::time::{Position, Revision};
@@ -261,8 +261,14 @@ impl App {
             now: self.now(state),
         };
         let decision = authz::authorize(state, &request);
+        let source = question.random_source.as_ref();
         let asked = Use {
             algorithm: algorithm(&caller),
+            source: source.map(|store| RandomSource {
+                scope: &terms.scope,
+                account,
+                store,
+            }),
             dry_run: if question.dry_run {
                 DryRun::Yes
             } else {

@@ -147,6 +147,11 @@ fn told(event: &Event) -> (&'static str, String, String) {
             ("principal", arn.to_string(), format!("{change:?}"))
         }
         Event::KeyStoreChanged(id, change) => ("key-store", id.to_string(), format!("{change:?}")),
+        Event::KeyStoreBackendChanged(account, name, change) => (
+            "key-store-backend",
+            format!("{account} {name}"),
+            format!("{change:?}"),
+        ),
         Event::KeyChanged(arn, change) => ("key", arn.to_string(), format!("{change:?}")),
         Event::AliasChanged(arn, change) => ("alias", arn.to_string(), format!("{change:?}")),
         Event::GrantChanged { grant, key, change } => {

@@ -7,6 +7,7 @@ use super::Trusted;
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::claim::{Claim, Question, Subject};
 use crate::domain::ids::{AccountId, PrincipalArn, UniqueId};
+use crate::domain::op::service_linked;
 use crate::domain::state::State;
 
 /// Why a claim is not believed. `Display` is for the caller.
@@ -29,6 +30,11 @@ pub enum Refusal {
         "the principal {0} does not exist here; if it was made a moment ago, send the position of that answer as the demand at_least"
     )]
     UnknownPrincipal(PrincipalArn),
+    /// A session of a role that nobody can assume.
+    #[error(
+        "the role {0} trusts cks.kms.amazonaws.com alone, a part of KMS itself: nobody calls in a session of it"
+    )]
+    ServiceLinkedRole(PrincipalArn),
     /// A front that does not say whose request it carries.
     #[error("a front must name the subject on whose behalf it calls")]
     FrontWithoutSubject,
@@ -195,13 +201,17 @@ fn identify(subject: &Subject, state: &State) -> Result<Identity, Refusal> {
             role,
             session_policy,
             session_tags,
-        } => Identity::RoleSession {
+        } if !service_linked::is_reserved(role) => Identity::RoleSession {
             arn: arn.clone(),
             role: role.clone(),
             unique_id: unique_id(role, state)?,
             session_policy: session_policy.clone(),
             session_tags: session_tags.clone(),
         },
+        // K-4: its trust policy names one service, and grantd is that service.
+        Subject::RoleSession { role, .. } => {
+            return Err(Refusal::ServiceLinkedRole(role.clone()));
+        }
         Subject::FederatedUser {
             arn,
             federated_by,
@@ -327,6 +337,7 @@ mod tests {
             grant_tokens: Vec::new(),
             facts,
             dry_run: false,
+            random_source: None,
         }
     }
 
@@ -373,6 +384,35 @@ mod tests {
             refusal(front(None, RequestFacts::default())),
             Refusal::FrontWithoutSubject
         );
+    }
+
+    /// K-4: the service-linked role trusts one service, so nobody is believed to be in a session of it, whoever says so.
+    #[test]
+    fn nobody_is_in_a_session_of_the_service_linked_role() {
+        let state = state();
+        let role = arn(
+            "arn:aws:iam::111122223333:role/aws-service-role/cks.kms.amazonaws.com/AWSServiceRoleForKeyManagementServiceCustomKeyStores",
+        );
+        let session = || Subject::RoleSession {
+            arn: arn(
+                "arn:aws:sts::111122223333:assumed-role/AWSServiceRoleForKeyManagementServiceCustomKeyStores/s1",
+            ),
+            role: role.clone(),
+            session_policy: None,
+            session_tags: Default::default(),
+        };
+        let refused = || Refusal::ServiceLinkedRole(role.clone());
+        let none = RequestFacts::default;
+        for claim in [Claim::Principal(session()), front(Some(session()), none())] {
+            let verified = verify(Trusted(()), &claim, &state);
+            assert_eq!(verified.unwrap_err(), refused());
+            let asked = question(None, none());
+            let verified = verify_question(Trusted(()), &claim, &asked, &state);
+            assert_eq!(verified.unwrap_err(), refused());
+        }
+        let asked = question(Some(session()), none());
+        let verified = verify_question(Trusted(()), &front(None, none()), &asked, &state);
+        assert_eq!(verified.unwrap_err(), refused());
     }
 
     /// CK-0: the namespaces of AWS and KMS are the server's; others are the principal's own.

@@ -46,6 +46,9 @@ pub struct AuthorizeArgs {
     /// A condition key of the request; given more than once, it is multivalued
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     context: Vec<(String, String)>,
+    /// The custom key store that kms:GenerateRandom takes its bytes from
+    #[arg(long, value_name = "STORE_ID")]
+    custom_key_store: Option<String>,
     /// The request is a dry run: only what would be answered is asked
     #[arg(long)]
     dry_run: bool,
@@ -149,6 +152,7 @@ pub(super) fn ask(common: &mut Common, args: &AuthorizeArgs) -> Result<api::Ques
         encryption_context,
         grant_token,
         context,
+        custom_key_store,
         dry_run,
     } = args;
     let subject = match principal {
@@ -173,6 +177,7 @@ pub(super) fn ask(common: &mut Common, args: &AuthorizeArgs) -> Result<api::Ques
         grant_tokens: grant_token.clone(),
         facts: (facts != api::RequestFacts::default()).then_some(facts),
         dry_run: *dry_run,
+        custom_key_store_id: custom_key_store.clone(),
     })
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::{read_file, read_secret};
+use super::key_store_backend::{self, BackendCommand};
 use super::output::{Shown, object, time};
 use crate::client::api;
 
@@ -46,6 +47,9 @@ pub enum KeyStoreCommand {
     },
     /// List the stores of all accounts that wait for the connector; for the operator.
     Work(Paging),
+    /// What is behind stores, as the connector knows it: clusters, proxies, external keys; for the operator.
+    #[command(subcommand)]
+    Backend(BackendCommand),
     /// Report how an attempt to connect or to disconnect ended; for the operator's connector.
     Report {
         /// The store's id.
@@ -65,7 +69,10 @@ pub enum KeyStoreCommand {
 const CONNECTING: &str = "\
 A store connects in the background. What reaches clusters and proxies is a connector beside the cluster: it takes what
 waits from `grantd key-store work`, opens the sealed credential with the seal key, and tells how it ended with
-`grantd key-store report`. Until then the store is CONNECTING and its keys are Unavailable.";
+`grantd key-store report`. Until then the store is CONNECTING and its keys are Unavailable.
+
+What the connector tells ahead with `grantd key-store backend` is checked when a store is made, changed or connected and
+when a key is made in it. Of an account and Region of which it told nothing, all that is found out by the connection.";
 
 /// How an attempt ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -161,7 +168,9 @@ fn secret(from: &str) -> Result<api::SecretText, CliError> {
 
 pub(super) async fn run(common: &Common, command: &KeyStoreCommand) -> Result<Shown, CliError> {
     let fallback = match command {
-        KeyStoreCommand::Work(_) | KeyStoreCommand::Report { .. } => Fallback::Operator,
+        KeyStoreCommand::Work(_) | KeyStoreCommand::Report { .. } | KeyStoreCommand::Backend(_) => {
+            Fallback::Operator
+        }
         _ => Fallback::None,
     };
     let client = common.client(fallback)?;
@@ -232,6 +241,7 @@ pub(super) async fn run(common: &Common, command: &KeyStoreCommand) -> Result<Sh
                 }
             }
         }
+        KeyStoreCommand::Backend(command) => key_store_backend::run(&client, command).await,
         KeyStoreCommand::Report {
             store,
             end,

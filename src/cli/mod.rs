@@ -23,6 +23,7 @@ mod identity;
 mod input;
 mod key;
 mod key_store;
+mod key_store_backend;
 mod organization;
 mod output;
 mod policy;

@@ -115,6 +115,8 @@ operations! {
         Write ReportCustomKeyStoreRequest => ReportCustomKeyStoreResponse, report_custom_key_store, |a| a.header.as_ref();
         Read DescribeCustomKeyStoresRequest => DescribeCustomKeyStoresResponse, describe_custom_key_stores, |a| a.header.as_ref();
         Read ListKeyStoreWorkRequest => ListKeyStoreWorkResponse, list_key_store_work, |a| a.header.as_ref();
+        Write ReportKeyStoreBackendsRequest => ReportKeyStoreBackendsResponse, report_key_store_backends, |a| a.header.as_ref();
+        Read ListKeyStoreBackendsRequest => ListKeyStoreBackendsResponse, list_key_store_backends, |a| a.header.as_ref();
     }
     GrantsClient {
         Write ConsumeRequest => ConsumeResponse, consume, |a| a.header.as_ref();

@@ -45,6 +45,24 @@ pub const CUSTOM_KEY_STORE_NAME_CHARS_MAX: usize = 256;
 /// Longest trust anchor certificate in characters (W-7).
 pub const TRUST_ANCHOR_CHARS_MAX: usize = 5_000;
 
+/// CloudHSM clusters of which the connector tells in one account and Region, and proxies with VPC endpoint services: ten
+/// times the stores that they can be behind.
+pub const KEY_STORE_BACKENDS_MAX: usize = 10 * CUSTOM_KEY_STORES_MAX;
+
+/// External keys of which the connector tells in one account and Region: as many as the account can have keys there.
+pub const EXTERNAL_KEYS_MAX: usize = KEYS_PER_ACCOUNT_MAX;
+
+/// Backends that one report of the connector tells of or forgets: at some microseconds each, `apply` stands still for a
+/// millisecond, and the longest report, with a certificate each, stays below [`STORED_RECORD_MAX`].
+pub const KEY_STORE_REPORT_MAX: usize = 100;
+
+/// Clusters that a cluster is said to share a backup with, and access keys that a proxy is said to take.
+pub const BACKEND_NAMES_MAX: usize = 20;
+
+/// Longest reason, in characters, that the connector gives for what is wrong with a backend: a sentence or two, which go
+/// into the text of an error.
+pub const BACKEND_FAULT_CHARS_MAX: usize = 500;
+
 /// Shortest and longest password of the KMS user of a CloudHSM cluster (W-7 `KeyStorePasswordType`).
 pub const KEY_STORE_PASSWORD: (usize, usize) = (7, 32);
 

@@ -63,4 +63,18 @@ impl KeyStores for Api {
     ) -> Result<Response<v1::ReportCustomKeyStoreResponse>, Status> {
         self.change(request).await
     }
+
+    async fn report_key_store_backends(
+        &self,
+        request: Request<v1::ReportKeyStoreBackendsRequest>,
+    ) -> Result<Response<v1::ReportKeyStoreBackendsResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn list_key_store_backends(
+        &self,
+        request: Request<v1::ListKeyStoreBackendsRequest>,
+    ) -> Result<Response<v1::ListKeyStoreBackendsResponse>, Status> {
+        self.describe(request).await
+    }
 }

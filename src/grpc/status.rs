@@ -179,6 +179,7 @@ fn rejected(rejection: Rejection) -> (Code, ErrorInfo) {
 fn refusal_of(refusal: &Refusal) -> (Code, ErrorInfo) {
     match refusal {
         Refusal::PeerNotTrusted { .. }
+        | Refusal::ServiceLinkedRole(_)
         | Refusal::UnknownAccount(_)
         | Refusal::UnknownPrincipal(_) => coded(ErrorCode::CallerInvalid, refusal.to_string()),
         Refusal::OtherSubject | Refusal::ReservedKey { .. } | Refusal::OperatorAsksForItself => {
@@ -278,12 +279,17 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::MalformedPolicyDocument
         | ErrorCode::InvalidKeyUsage
         | ErrorCode::CloudHsmClusterNotRelated
+        | ErrorCode::IncorrectTrustAnchor
+        | ErrorCode::XksProxyIncorrectAuthenticationCredential
         | ErrorCode::IncorrectKey
         | ErrorCode::Tag
         | ErrorCode::UnsupportedOperation => Code::InvalidArgument,
-        ErrorCode::NotFound | ErrorCode::NoSuchEntity | ErrorCode::CustomKeyStoreNotFound => {
-            Code::NotFound
-        }
+        ErrorCode::NotFound
+        | ErrorCode::NoSuchEntity
+        | ErrorCode::CustomKeyStoreNotFound
+        | ErrorCode::CloudHsmClusterNotFound
+        | ErrorCode::XksProxyVpcEndpointServiceNotFound
+        | ErrorCode::XksKeyNotFound => Code::NotFound,
         ErrorCode::AccessDenied | ErrorCode::NotAuthorized => Code::PermissionDenied,
         ErrorCode::AlreadyExists
         | ErrorCode::EntityAlreadyExists
@@ -300,6 +306,13 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::DeleteConflict
         | ErrorCode::CustomKeyStoreInvalidState
         | ErrorCode::CustomKeyStoreHasCmks
+        | ErrorCode::CloudHsmClusterNotActive
+        | ErrorCode::CloudHsmClusterInvalidConfiguration
+        | ErrorCode::XksProxyUriUnreachable
+        | ErrorCode::XksProxyInvalidResponse
+        | ErrorCode::XksProxyInvalidConfiguration
+        | ErrorCode::XksProxyVpcEndpointServiceInvalidConfiguration
+        | ErrorCode::XksKeyInvalidConfiguration
         | ErrorCode::UnmodifiableEntity
         | ErrorCode::IdempotencyMismatch
         | ErrorCode::IdempotencyExpired => Code::FailedPrecondition,

@@ -17,8 +17,7 @@ use super::stores;
 use super::world::{NOW, World};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
-use crate::domain::op::key_stores::check_random_source;
-use crate::domain::op::key_use::{self, Use};
+use crate::domain::op::key_use::{self, RandomSource, Use};
 use crate::domain::op::{
     Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Semantics,
     apply, query,
@@ -689,17 +688,31 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
         is_default.then_some("SYMMETRIC_DEFAULT")
     });
     let question = Question::of(world, request)?;
-    if let ("GenerateRandom", Some(id)) = (name, stores::store_id(m)?) {
-        // Permission first (U-14), then the store, then the dry run.
-        used(world, &question, Use::default())?;
-        let account = caller(request)?.identity.account().ok_or_else(|| {
-            let why = "a caller without an account has no custom key store";
-            Problem::at(&request.path, why)
-        })?;
-        check_random_source(&world.state, &world.scope, account, &id)
-            .map_err(Happened::rejected)?;
-    }
-    used(world, &question, Use { algorithm, dry_run })
+    let store = match name {
+        "GenerateRandom" => stores::store_id(m)?,
+        _ => None,
+    };
+    let source = match &store {
+        None => None,
+        Some(store) => {
+            let account = caller(request)?.identity.account().ok_or_else(|| {
+                let why = "a caller without an account has no custom key store";
+                Problem::at(&request.path, why)
+            })?;
+            let scope = &world.scope;
+            Some(RandomSource {
+                scope,
+                account,
+                store,
+            })
+        }
+    };
+    let asked = Use {
+        algorithm,
+        source,
+        dry_run,
+    };
+    used(world, &question, asked)
 }
 
 /// One use of one key.
@@ -773,8 +786,8 @@ fn re_encrypt(
     )?;
     used(world, &reading, Use::default())?;
     let asked = Use {
-        algorithm: None,
         dry_run,
+        ..Use::default()
     };
     used(world, &writing, asked)
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::caller::RequestFacts;
-use crate::domain::ids::{KeyRef, PrincipalArn, ServicePrincipal};
+use crate::domain::ids::{CustomKeyStoreId, KeyRef, PrincipalArn, ServicePrincipal};
 use crate::domain::policy::Policy;
 use crate::domain::state::Tags;
 use crate::domain::state::grant::EncryptionContext;
@@ -76,6 +76,8 @@ pub struct Question {
     pub facts: RequestFacts,
     /// Whether the request is a dry run (G-20): it changes no decision, only what would be answered.
     pub dry_run: bool,
+    /// The custom key store that GenerateRandom takes its bytes from (K-7): as `dry_run`.
+    pub random_source: Option<CustomKeyStoreId>,
 }
 
 /// A grant token as sent. `Debug` shows nothing of it: a token is never logged (ID-12).

@@ -7,6 +7,7 @@
 mod account;
 mod alias;
 mod arn;
+mod backend;
 mod error;
 mod grant;
 mod group;
@@ -22,6 +23,7 @@ mod unique;
 pub use account::{AccountId, Partition, Region};
 pub use alias::{ALIAS_PREFIX, AliasArn, AliasName};
 pub use arn::Arn;
+pub use backend::{BackendName, ProxyAddress};
 pub use error::{IdFault, IdKind, ParseIdError};
 pub use grant::GrantId;
 pub use group::GroupArn;

@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals};
-use super::{Event, KeyStoreChange, Output, key_stores};
+use super::{Event, KeyStoreChange, Output, key_store_backends, key_stores};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::CustomKeyStoreId;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
-use crate::domain::state::key_store::{Connection, ConnectionState, CustomKeyStore};
+use crate::domain::state::key_store::{Backing, Connection, ConnectionState, CustomKeyStore};
 
 /// Asks for the connection of a custom key store.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,6 +31,8 @@ refusals! {
         NotThere(Said),
         /// It is being disconnected, or failed to connect (K-7).
         State(Said),
+        /// Its cluster is not active, or not set up for it.
+        Backend(Said),
     }
 }
 
@@ -47,6 +49,10 @@ impl Change for ConnectCustomKeyStore {
         match store.connection {
             Connection::Connected | Connection::Connecting => Ok((allowed, None)),
             Connection::Disconnected => {
+                if let Backing::CloudHsm { cluster, .. } = &store.backing {
+                    key_store_backends::check_connection(cx, account, cluster)
+                        .map_err(Refusal::Backend)?;
+                }
                 let store = CustomKeyStore {
                     connection: Connection::Connecting,
                     attempt: cx.at,

@@ -6,7 +6,10 @@ use std::sync::Arc;
 use super::context::{Change, Context};
 use super::key_stores::{self, ProxyMembers, foreign, required};
 use super::refusal::{Said, refusals, said};
-use super::{Change as What, ErrorCode, Event, KeyStoreChange, Output, identity, service_linked};
+use super::{
+    Change as What, ErrorCode, Event, KeyStoreChange, Output, identity, key_store_backends,
+    service_linked,
+};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{AccountId, CloudHsmClusterId, CustomKeyStoreId, UniqueId, UniqueIdKind};
@@ -54,6 +57,8 @@ refusals! {
         InUse(Said),
         /// The account has as many stores as it can have in the Region (K-10).
         TooMany(Said),
+        /// What is to be behind it is not there, or not as it must be (K-11).
+        Backend(Said),
         /// A role of the service-linked role's name was made by hand.
         Role(Said),
         /// The id is taken.
@@ -187,6 +192,15 @@ impl Change for CreateCustomKeyStore {
                 ),
             )));
         }
+        match &backing {
+            Backing::CloudHsm {
+                cluster,
+                trust_anchor,
+                ..
+            } => key_store_backends::check_new_cluster(cx, account, cluster, trust_anchor),
+            Backing::External(proxy) => key_store_backends::check_proxy(cx, account, proxy),
+        }
+        .map_err(Refusal::Backend)?;
         if cx.state.key_store(&self.id).is_some() {
             return Err(Refusal::Taken(said(
                 ErrorCode::AlreadyExists,

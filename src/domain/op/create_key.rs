@@ -69,7 +69,8 @@ refusals! {
         Shape(Said),
         /// Not permitted.
         Denied(Denied),
-        /// A custom key store that is not there, cannot hold such a key, or is not connected (K-5, K-7).
+        /// A custom key store that is not there, cannot hold such a key, or is not connected (K-5, K-7); one whose cluster
+        /// or external key is not as it must be (K-11).
         Store(Said),
         /// The text is no key policy.
         Policy(BadPolicy),

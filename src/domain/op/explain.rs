@@ -81,10 +81,12 @@ mod tests {
                 grant_tokens: Vec::new(),
                 facts: Default::default(),
                 dry_run: false,
+                random_source: None,
             },
         })
     }
 
+    /// K-4 too.
     #[test]
     fn explain_refuses_in_the_order_of_its_checks() {
         let cluster = Cluster::new();
@@ -98,9 +100,23 @@ mod tests {
                 grant_tokens: Vec::new(),
                 facts: Default::default(),
                 dry_run: false,
+                random_source: None,
             },
         });
         let nobody = "arn:aws:iam::111122223333:user/nobody";
+        let session = Subject::RoleSession {
+            arn: arn("arn:aws:sts::111122223333:assumed-role/R/s1"),
+            role: arn("arn:aws:iam::111122223333:role/aws-service-role/cks.kms.amazonaws.com/R"),
+            session_policy: None,
+            session_tags: Default::default(),
+        };
+        let of_service_linked_role = match explain(BOB, "kms:Decrypt", Some(key(9))) {
+            Query::Explain(mut explain) => {
+                explain.question.subject = Some(session);
+                Query::Explain(explain)
+            }
+            other => other,
+        };
         check_rows(vec![
             (
                 "the operator about itself",
@@ -113,6 +129,12 @@ mod tests {
                 refused(ADMIN, explain(nobody, "kms:Decrypt", Some(key(9)))),
                 "NoSuchEntity",
                 "nobody",
+            ),
+            (
+                "a session that nobody has",
+                refused(ADMIN, of_service_linked_role),
+                "ValidationException",
+                "trusts cks.kms.amazonaws.com alone",
             ),
             (
                 "no action",

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::refusal::{Said, said};
 use super::table::Operation;
-use super::{ErrorCode, identity, policies};
+use super::{ErrorCode, identity, policies, service_linked};
 use crate::domain::authz::Denied;
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::claim::{Question, Subject};
@@ -56,6 +56,7 @@ impl<'a> Posed<'a> {
             grant_tokens: _,
             facts,
             dry_run: _,
+            random_source: _, // a refusal's, not a decision's
         } = question;
         let caller = match subject {
             Some(subject) => of_subject(cx.state, subject, facts).map_err(NotPosed::Said)?,
@@ -155,6 +156,16 @@ pub fn of_subject(state: &State, subject: &Subject, facts: &RequestFacts) -> Res
             )
         })
     };
+    if let Subject::RoleSession { role, .. } = subject
+        && service_linked::is_reserved(role)
+    {
+        return Err(said(
+            ErrorCode::Validation,
+            format_args!(
+                "the role {role} trusts cks.kms.amazonaws.com alone: there are no sessions of it to ask about"
+            ),
+        ));
+    }
     let identity = match subject {
         Subject::Principal(arn) if arn.is_root() => Identity::Root {
             account: arn.account(),

@@ -7,6 +7,21 @@ use super::key_store_tests::*;
 fn connect_custom_key_store_refuses_in_the_order_of_its_checks() {
     check_common("kms:ConnectCustomKeyStore", connect);
     assert_eq!(works(|| connect(1), 1), "Cc.c.");
+    let failed = Connection::Failed(ConnectionErrorCode::NetworkErrors);
+    check_rows(vec![
+        (
+            "on its way down",
+            in_state(Connection::Disconnecting).refusal(ADMIN, connect(1)),
+            INVALID_STATE,
+            "wait until it is DISCONNECTED",
+        ),
+        (
+            "failed",
+            in_state(failed).refusal(ADMIN, connect(1)),
+            INVALID_STATE,
+            "disconnect it, mend what failed",
+        ),
+    ]);
 }
 
 /// K-6, K-7, K-8: disconnect.
@@ -14,6 +29,21 @@ fn connect_custom_key_store_refuses_in_the_order_of_its_checks() {
 fn disconnect_custom_key_store_refuses_in_the_order_of_its_checks() {
     check_common("kms:DisconnectCustomKeyStore", disconnect);
     assert_eq!(works(|| disconnect(1), 1), "ddd..");
+    let no = |connection| in_state(connection).refusal(ADMIN, disconnect(1));
+    check_rows(vec![
+        (
+            "disconnected",
+            no(Connection::Disconnected),
+            INVALID_STATE,
+            "nothing to disconnect",
+        ),
+        (
+            "on its way down",
+            no(Connection::Disconnecting),
+            INVALID_STATE,
+            "nothing to disconnect",
+        ),
+    ]);
 }
 
 /// K-7, K-9: delete; with keys never, whatever their state.
@@ -26,12 +56,23 @@ fn delete_custom_key_store_refuses_in_the_order_of_its_checks() {
     let mut key = (**cluster.state.key(&key_arn(5)).unwrap()).clone();
     key.state = KeyState::PendingDeletion;
     cluster.state.put_key(Arc::new(key));
-    assert_eq!(cluster.refusal(ADMIN, delete(1)).0, INVALID_STATE);
+    let connected = cluster.refusal(ADMIN, delete(1));
     cluster.done(ADMIN, disconnect(1));
     cluster.done("operator", report(1, None, Report::Disconnected));
-    let (code, why) = cluster.refusal(ADMIN, delete(1));
-    assert_eq!(code, "CustomKeyStoreHasCMKsException");
-    assert!(why.contains(&key_arn(5).to_string()), "{why}");
+    check_rows(vec![
+        (
+            "connected",
+            connected,
+            INVALID_STATE,
+            "disconnect it before it is deleted",
+        ),
+        (
+            "a key that is pending deletion",
+            cluster.refusal(ADMIN, delete(1)),
+            "CustomKeyStoreHasCMKsException",
+            &key_arn(5).to_string(),
+        ),
+    ]);
 }
 
 /// K-6: only the attempt that is under way ends, and only as such an attempt can.

@@ -345,6 +345,12 @@ fn service_linked_role_comes_with_the_first_cluster_and_stays() {
             "service-linked",
         ),
         (
+            "made again",
+            cluster.refusal(ADMIN, by_hand(SLR)),
+            "ValidationException",
+            "cannot be made by hand",
+        ),
+        (
             "another name there",
             cluster.refusal(
                 ADMIN,
@@ -383,6 +389,27 @@ fn service_linked_role_comes_with_the_first_cluster_and_stays() {
             "protected role",
         ),
     ]);
+    // IAM TagRole: the role can be a regular one or a service-linked one.
+    let tag = crate::domain::op::tag_principal::TagPrincipal {
+        arn: arn(SLR),
+        tags: [("team".into(), "keys".into())].into(),
+    };
+    cluster.done(ADMIN, Command::TagPrincipal(tag));
+    let untag = crate::domain::op::untag_principal::UntagPrincipal {
+        arn: arn(SLR),
+        tag_keys: ["team".into()].into(),
+    };
+    cluster.done(ADMIN, Command::UntagPrincipal(untag));
+    let unchanged = cluster.state.principal(&arn(SLR)).unwrap();
+    let texts = |role: &crate::domain::state::principal::Principal| {
+        let texts = role
+            .policies
+            .values()
+            .map(|policy| policy.text().to_owned());
+        texts.collect::<Vec<_>>()
+    };
+    assert_eq!(unchanged.unique_id, role.unique_id);
+    assert_eq!(texts(unchanged), texts(&role));
     // Roles of other services are the operator's to mirror.
     cluster.done(ADMIN, by_hand("arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"));
     assert!(!arn(APP).is_service_linked_role());

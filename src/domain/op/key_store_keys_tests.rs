@@ -248,6 +248,45 @@ fn random_bytes_come_from_a_connected_cluster_alone() {
     );
 }
 
+/// K-7, U-14, G-20: of GenerateRandom permission is asked first, then the store, then whether it is a dry run; a store
+/// says nothing of any other use.
+#[test]
+fn random_bytes_are_refused_after_permission_and_before_the_dry_run() {
+    let (scope, account) = (crate::domain::op::testing::scope(), OWNER.parse().unwrap());
+    let missing = id(9);
+    let told = |cluster: &Cluster, who: &str, action: KmsAction, store: &CustomKeyStoreId| {
+        let decision = cluster.decision_without_key(who, action);
+        let source = Some(key_use::RandomSource {
+            scope: &scope,
+            account,
+            store,
+        });
+        let asked = key_use::Use {
+            source,
+            dry_run: crate::domain::op::DryRun::Yes,
+            ..Default::default()
+        };
+        let refusal = key_use::refusal(&cluster.state, &decision, Some(action), None, asked);
+        refusal.map(|refusal| refusal.code.as_str())
+    };
+    let random = KmsAction::GenerateRandom;
+    let cluster = connected();
+    assert_eq!(
+        told(&cluster, BOB, random, &missing),
+        Some("AccessDeniedException")
+    );
+    for (cluster, store, wanted) in [
+        (&cluster, &missing, "CustomKeyStoreNotFoundException"),
+        (&cluster, &id(2), "UnsupportedOperationException"),
+        (&in_state(Connection::Connecting), &id(1), INVALID_STATE),
+        (&cluster, &id(1), "DryRunOperationException"),
+    ] {
+        assert_eq!(told(cluster, ADMIN, random, store), Some(wanted), "{store}");
+    }
+    let other = told(&cluster, ADMIN, KmsAction::ListKeys, &missing);
+    assert_eq!(other, Some("DryRunOperationException"));
+}
+
 /// DESIGN: a snapshot brings stores, their keys and the indexes back; a key without its store is no state.
 #[test]
 fn snapshot_brings_stores_and_their_keys_back() {

@@ -78,6 +78,12 @@ fn update_custom_key_store_refuses_in_the_order_of_its_checks() {
             "'xksProxyUriEndpoint'",
         ),
         (
+            "connected",
+            connected().refusal(ADMIN, update(1, |u| u.credential = password())),
+            INVALID_STATE,
+            "disconnect it before it is changed",
+        ),
+        (
             "name in use",
             no(ADMIN, 1, |u| u.new_name = Some("xks 2".into())),
             "CustomKeyStoreNameInUseException",

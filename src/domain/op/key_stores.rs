@@ -1,14 +1,15 @@
 //! What the operations on custom key stores share: whose they are, which one is meant, what is taken already, and the
 //! place of a new key in one.
 //!
-//! What needs the world outside (whether a cluster or a proxy is there, and lets KMS in) is not asked here: it is
-//! reported when a store is connected (`report_custom_key_store`).
+//! What needs the world outside (whether a cluster or a proxy is there, and lets KMS in) is asked of `key_store_backends`,
+//! which knows what the connector has told.
 
 use std::sync::Arc;
 
 use super::ErrorCode;
 use super::context::Context;
 use super::create_key::{CreateKey, MultiRegion};
+use super::key_store_backends::{check_cluster_for_key, check_external_key};
 use super::refusal::{Said, bad_member, said};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
@@ -382,6 +383,15 @@ pub fn place(create: &CreateKey, cx: &Context<'_>) -> Result<Option<StoreKey>, S
             format_args!("the external key {xks_key} is behind the key {taken} already"),
         ));
     }
+    match (&store.backing, &create.xks_key) {
+        (Backing::CloudHsm { cluster, .. }, _) => {
+            check_cluster_for_key(cx, create.account, cluster)?;
+        }
+        (Backing::External(proxy), Some(xks_key)) => {
+            check_external_key(cx, create.account, proxy, xks_key)?;
+        }
+        (Backing::External(_), None) => {} // refused by `check_members`
+    }
     Ok(Some(StoreKey {
         store: id.clone(),
         xks_key: create.xks_key.clone(),
@@ -389,7 +399,7 @@ pub fn place(create: &CreateKey, cx: &Context<'_>) -> Result<Option<StoreKey>, S
 }
 
 /// Whether GenerateRandom could take its bytes from a custom key store now: from a connected cluster alone (K-7).
-pub fn check_random_source(
+pub(super) fn check_random_source(
     state: &State,
     scope: &super::Scope,
     account: AccountId,

@@ -5,8 +5,9 @@
 
 use super::key_rules::{StateRule, check_state, check_usable};
 use super::refusal::{Said, said};
-use super::{DryRun, ErrorCode, Rejection};
+use super::{DryRun, ErrorCode, Rejection, Scope, key_stores};
 use crate::domain::authz::decision::Decision;
+use crate::domain::ids::{AccountId, CustomKeyStoreId};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
 use crate::domain::state::key::{Key, KeyFamily, KeyOrigin, KeySpec};
@@ -16,8 +17,21 @@ use crate::domain::state::key::{Key, KeyFamily, KeyOrigin, KeySpec};
 pub struct Use<'a> {
     /// The algorithm that the request names.
     pub algorithm: Option<&'a str>,
+    /// The custom key store that it takes random bytes from (K-7).
+    pub source: Option<RandomSource<'a>>,
     /// Whether it is only to be said whether it would succeed (G-20).
     pub dry_run: DryRun,
+}
+
+/// A custom key store as the source of GenerateRandom, named by a caller of an account.
+#[derive(Clone, Copy, Debug)]
+pub struct RandomSource<'a> {
+    /// In this Region.
+    pub scope: &'a Scope,
+    /// The caller's account.
+    pub account: AccountId,
+    /// The store.
+    pub store: &'a CustomKeyStoreId,
 }
 
 /// The error that AWS would answer the request with, were it made; `None`: it would be carried out.
@@ -41,6 +55,16 @@ pub fn refusal(
         && let Err(rejection) = check(action, state, key, asked.algorithm)
     {
         return Some(rejection);
+    }
+    if let (Some(KmsAction::GenerateRandom), Some(source)) = (action, asked.source) {
+        let RandomSource {
+            scope,
+            account,
+            store,
+        } = source;
+        if let Err(rejection) = key_stores::check_random_source(state, scope, account, store) {
+            return Some(rejection);
+        }
     }
     match asked.dry_run {
         DryRun::No => None,
@@ -286,8 +310,8 @@ mod tests {
             ..key(KeySpec::Rsa2048, KeyUsage::SignVerify)
         };
         let dry = Use {
-            algorithm: None,
             dry_run: DryRun::Yes,
+            ..Use::default()
         };
         let code = |decision: &Decision, key: &Key, asked: Use<'_>| {
             refusal(

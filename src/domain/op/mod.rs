@@ -12,6 +12,7 @@ mod groups;
 mod identity;
 mod insight;
 pub mod key_rules;
+mod key_store_backends;
 pub mod key_stores;
 pub mod key_use;
 mod organizations;
@@ -77,6 +78,7 @@ pub mod list_group_policies;
 pub mod list_groups;
 pub mod list_groups_for_user;
 pub mod list_key_policies;
+pub mod list_key_store_backends;
 pub mod list_key_store_work;
 pub mod list_keys;
 pub mod list_nodes;
@@ -97,6 +99,7 @@ pub mod remove_account;
 pub mod remove_user_from_group;
 pub mod replicate_key;
 pub mod report_custom_key_store;
+pub mod report_key_store_backends;
 pub mod retire_grant;
 pub mod revoke_grant;
 pub mod rotate_token_epoch;
@@ -121,8 +124,8 @@ use crate::domain::authz::decision::Decision;
 use crate::domain::authz::explain::Explanation;
 pub use crate::domain::authz::request::Scope;
 use crate::domain::ids::{
-    AccountId, AliasArn, CloudHsmClusterId, CustomKeyStoreId, GrantId, GroupArn, KeyArn, NodeId,
-    OrganizationId, PrincipalArn, RequestId, VpcEndpointId,
+    AccountId, AliasArn, BackendName, CloudHsmClusterId, CustomKeyStoreId, GrantId, GroupArn,
+    KeyArn, NodeId, OrganizationId, PrincipalArn, RequestId, VpcEndpointId,
 };
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
@@ -130,6 +133,7 @@ use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::{Key, KeyState, MultiRegionKeyType};
 use crate::domain::state::key_store::{Backing, ConnectionState, CustomKeyStore};
+use crate::domain::state::key_store_backend::KeyStoreBackend;
 use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal};
 use crate::domain::state::settings::Settings;
@@ -254,6 +258,8 @@ pub enum Command {
     DeleteCustomKeyStore(delete_custom_key_store::DeleteCustomKeyStore),
     /// [`report_custom_key_store`]
     ReportCustomKeyStore(report_custom_key_store::ReportCustomKeyStore),
+    /// [`report_key_store_backends`]
+    ReportKeyStoreBackends(report_key_store_backends::ReportKeyStoreBackends),
     /// [`put_key_policy`]
     PutKeyPolicy(put_key_policy::PutKeyPolicy),
     /// [`enable_key`]
@@ -335,6 +341,8 @@ pub enum Query {
     DescribeCustomKeyStores(describe_custom_key_stores::DescribeCustomKeyStores),
     /// [`list_key_store_work`]
     ListKeyStoreWork(list_key_store_work::ListKeyStoreWork),
+    /// [`list_key_store_backends`]
+    ListKeyStoreBackends(list_key_store_backends::ListKeyStoreBackends),
     /// [`describe_key`]
     DescribeKey(describe_key::DescribeKey),
     /// [`get_key_policy`]
@@ -543,6 +551,8 @@ pub enum Answer {
     Key(KeyDescription),
     /// Custom key stores, in the order of their ids.
     KeyStores(Paged<CustomKeyStore>),
+    /// What was told of the backends of custom key stores, in the order of their names.
+    KeyStoreBackends(Paged<KeyStoreBackend>),
     /// Keys, in the order of their ids.
     Keys(Paged<KeyArn>),
     /// Aliases with their keys, in the order of their names.
@@ -627,10 +637,22 @@ crate::domain::state::closed_set! {
         CustomKeyStoreHasCmks = "CustomKeyStoreHasCMKsException",
         CloudHsmClusterInUse = "CloudHsmClusterInUseException",
         CloudHsmClusterNotRelated = "CloudHsmClusterNotRelatedException",
+        CloudHsmClusterNotFound = "CloudHsmClusterNotFoundException",
+        CloudHsmClusterNotActive = "CloudHsmClusterNotActiveException",
+        CloudHsmClusterInvalidConfiguration = "CloudHsmClusterInvalidConfigurationException",
+        IncorrectTrustAnchor = "IncorrectTrustAnchorException",
         XksProxyUriInUse = "XksProxyUriInUseException",
         XksProxyUriEndpointInUse = "XksProxyUriEndpointInUseException",
         XksProxyVpcEndpointServiceInUse = "XksProxyVpcEndpointServiceInUseException",
+        XksProxyUriUnreachable = "XksProxyUriUnreachableException",
+        XksProxyIncorrectAuthenticationCredential = "XksProxyIncorrectAuthenticationCredentialException",
+        XksProxyInvalidResponse = "XksProxyInvalidResponseException",
+        XksProxyInvalidConfiguration = "XksProxyInvalidConfigurationException",
+        XksProxyVpcEndpointServiceNotFound = "XksProxyVpcEndpointServiceNotFoundException",
+        XksProxyVpcEndpointServiceInvalidConfiguration = "XksProxyVpcEndpointServiceInvalidConfigurationException",
         XksKeyAlreadyInUse = "XksKeyAlreadyInUseException",
+        XksKeyNotFound = "XksKeyNotFoundException",
+        XksKeyInvalidConfiguration = "XksKeyInvalidConfigurationException",
         UnmodifiableEntity = "UnmodifiableEntity",
         NoSuchEntity = "NoSuchEntity",
         EntityAlreadyExists = "EntityAlreadyExists",
@@ -667,6 +689,8 @@ pub enum Event {
     PrincipalChanged(PrincipalArn, Change),
     /// A custom key store came to be, changed or went; the state of its keys may have changed with it (K-12).
     KeyStoreChanged(CustomKeyStoreId, KeyStoreChange),
+    /// The connector told of something behind the custom key stores of an account, or forgot it.
+    KeyStoreBackendChanged(AccountId, BackendName, Change),
     /// A key came to be or changed.
     KeyChanged(KeyArn, KeyChange),
     /// An alias came to be or went.
@@ -760,6 +784,10 @@ mod grant_quota_tests;
 mod grant_rules_tests;
 #[cfg(test)]
 mod grant_terms_tests;
+#[cfg(test)]
+mod key_store_backend_tests;
+#[cfg(test)]
+mod key_store_backend_use_tests;
 #[cfg(test)]
 mod key_store_connection_tests;
 #[cfg(test)]

@@ -169,6 +169,7 @@ operations! {
         DisconnectCustomKeyStore: kms(KmsAction::DisconnectCustomKeyStore), Account, Policies;
         DeleteCustomKeyStore: kms(KmsAction::DeleteCustomKeyStore), Account, Policies;
         ReportCustomKeyStore: Asks::Office("grantd:ReportCustomKeyStore"), Cluster, Operator;
+        ReportKeyStoreBackends: Asks::Office("grantd:ReportKeyStoreBackends"), Cluster, Operator;
         PutKeyPolicy: kms(KmsAction::PutKeyPolicy), Key, Policies;
         EnableKey: kms(KmsAction::EnableKey), Key, Policies;
         DisableKey: kms(KmsAction::DisableKey), Key, Policies;
@@ -209,6 +210,7 @@ operations! {
         ListPrincipalPolicies: iam("iam:ListUserPolicies", "iam:ListRolePolicies"), Principal, Policies;
         DescribeCustomKeyStores: kms(KmsAction::DescribeCustomKeyStores), Account, Policies;
         ListKeyStoreWork: Asks::Office("grantd:ListKeyStoreWork"), Cluster, Operator;
+        ListKeyStoreBackends: Asks::Office("grantd:ListKeyStoreBackends"), Cluster, Operator;
         DescribeKey: kms(KmsAction::DescribeKey), Key, Policies;
         GetKeyPolicy: kms(KmsAction::GetKeyPolicy), Key, Policies;
         ListKeyPolicies: kms(KmsAction::ListKeyPolicies), Key, Policies;

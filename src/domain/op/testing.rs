@@ -20,7 +20,7 @@ use crate::domain::op::{
     create_key, create_organization, create_organizational_unit, create_principal, move_account,
     put_key_policy, put_principal_policy, remove_account,
 };
-use crate::domain::policy::Action;
+use crate::domain::policy::{Action, KmsAction};
 use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, GrantOperation};
 use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState};
@@ -309,6 +309,26 @@ impl Cluster {
                 scope: &scope(),
                 action: Action::parse(action),
                 target: Target::Key { key, alias: None },
+                encryption_context: &EncryptionContext::new(),
+                about: About::Nothing,
+                token_grants: &[],
+                parameters: Parameters::FromFront,
+                now: Timestamp::from_millis(self.now),
+            },
+        )
+    }
+
+    /// What is decided of an action that has no key.
+    pub fn decision_without_key(&self, who: &str, action: KmsAction) -> Decision {
+        let who = caller(who);
+        let account = who.identity.account().unwrap();
+        authorize(
+            &self.state,
+            &Request {
+                caller: &who,
+                scope: &scope(),
+                action: action.into(),
+                target: Target::Account(account),
                 encryption_context: &EncryptionContext::new(),
                 about: About::Nothing,
                 token_grants: &[],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::context::{Change, Context};
 use super::key_stores::{self, ProxyMembers, foreign};
 use super::refusal::{Said, refusals};
-use super::{ErrorCode, Event, KeyStoreChange, Output};
+use super::{ErrorCode, Event, KeyStoreChange, Output, key_store_backends};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{AccountId, CloudHsmClusterId, CustomKeyStoreId};
 use crate::domain::policy::KmsAction;
@@ -48,6 +48,8 @@ refusals! {
         Name(Said),
         /// Another store has the cluster or the proxy (K-11).
         InUse(Said),
+        /// What is to be behind it is not there, or not as it must be (K-11).
+        Backend(Said),
     }
 }
 
@@ -108,6 +110,34 @@ impl UpdateCustomKeyStore {
                     sealed_secret: Arc::clone(sealed_secret),
                 }))
             }
+        }
+    }
+
+    /// Whether what is to be behind the store is there and as it must be: asked only for what the request names.
+    fn check_backend(
+        &self,
+        cx: &Context<'_>,
+        account: AccountId,
+        old: &Backing,
+        new: &Backing,
+    ) -> Result<(), Said> {
+        match (old, new) {
+            (
+                Backing::CloudHsm { cluster: old, .. },
+                Backing::CloudHsm {
+                    cluster,
+                    trust_anchor,
+                    ..
+                },
+            ) if self.cluster.is_some() => {
+                key_store_backends::check_other_cluster(cx, account, old, cluster, trust_anchor)
+            }
+            (_, Backing::External(proxy))
+                if self.proxy.first().is_some() || self.credential.is_some() =>
+            {
+                key_store_backends::check_proxy(cx, account, proxy)
+            }
+            (_, Backing::CloudHsm { .. } | Backing::External(_)) => Ok(()),
         }
     }
 
@@ -180,6 +210,8 @@ impl Change for UpdateCustomKeyStore {
             Backing::External(proxy) => key_stores::check_proxy_is_free(cx, account, own, proxy),
         }
         .map_err(Refusal::InUse)?;
+        self.check_backend(cx, account, &store.backing, &backing)
+            .map_err(Refusal::Backend)?;
         let store = CustomKeyStore {
             name: Arc::clone(name),
             backing,

@@ -176,6 +176,7 @@ mod tests {
             grant_tokens: Vec::new(),
             facts: Default::default(),
             dry_run: false,
+            random_source: None,
         }
     }
 

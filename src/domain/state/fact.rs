@@ -10,6 +10,7 @@ use super::group::Group;
 use super::idempotency::IdempotencyRecord;
 use super::key::Key;
 use super::key_store::CustomKeyStore;
+use super::key_store_backend::KeyStoreBackend;
 use super::organization::{Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
@@ -48,6 +49,8 @@ pub enum Fact {
     Principal(Arc<Principal>),
     /// A custom key store.
     KeyStore(Arc<CustomKeyStore>),
+    /// What was told of something behind custom key stores.
+    KeyStoreBackend(Arc<KeyStoreBackend>),
     /// A key.
     Key(Arc<Key>),
     /// A key that is deleted, while grants of it remain to be removed: no reader sees it or them.
@@ -72,6 +75,7 @@ impl Fact {
             Self::Group(_) => "group",
             Self::Principal(_) => "principal",
             Self::KeyStore(_) => "custom key store",
+            Self::KeyStoreBackend(_) => "key store backend",
             Self::Key(_) => "key",
             Self::DyingKey(_) => "deleted key",
             Self::Alias(_) => "alias",

@@ -13,6 +13,9 @@ use super::group::Group;
 use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use super::key::{Deletion, Key};
 use super::key_store::{Backing, Connection, CustomKeyStore, StoreKey, XksProxy, XksRoute};
+use super::key_store_backend::{
+    Backend, ClusterFacts, KeyStoreBackend, ProxyFacts, ProxyHealth, Soundness,
+};
 use super::organization::{Controls, Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
@@ -158,6 +161,7 @@ impl Form {
             Fact::Group(group) => self.group(group),
             Fact::Principal(principal) => self.principal(principal),
             Fact::KeyStore(store) => self.key_store(store),
+            Fact::KeyStoreBackend(backend) => self.backend(backend),
             Fact::Key(key) | Fact::DyingKey(key) => self.key(key),
             Fact::Alias(alias) => self.alias(alias),
             Fact::Grant(grant) => self.grant(grant),
@@ -414,6 +418,67 @@ impl Form {
                 self.bytes(sealed_secret);
             }
         }
+    }
+
+    fn backend(&mut self, backend: &KeyStoreBackend) {
+        let KeyStoreBackend {
+            account,
+            partition,
+            region,
+            backend,
+            told_at,
+        } = backend;
+        self.number(account.number());
+        self.text(partition.as_str());
+        self.text(region.as_str());
+        self.time(*told_at);
+        self.shown(&backend.name());
+        match backend {
+            Backend::Cluster { id: _, known } => self.option(known.as_ref(), Self::cluster),
+            Backend::Proxy { at: _, known } => self.option(known.as_ref(), Self::proxy),
+            Backend::VpcService { name: _, known } | Backend::ExternalKey { known, .. } => {
+                self.option(known.as_ref(), |form, Soundness { fault }| {
+                    form.option(fault.as_deref(), Self::text);
+                });
+            }
+        }
+    }
+
+    fn cluster(&mut self, cluster: &ClusterFacts) {
+        let ClusterFacts {
+            active,
+            active_zones,
+            trust_anchor,
+            related,
+            fault,
+        } = cluster;
+        self.number(u64::from(*active));
+        self.number(u64::from(*active_zones));
+        self.option(trust_anchor.as_deref(), Self::text);
+        self.number(related.len() as u64);
+        for cluster in related {
+            self.text(cluster.as_str());
+        }
+        self.option(fault.as_deref(), Self::text);
+    }
+
+    fn proxy(&mut self, proxy: &ProxyFacts) {
+        let ProxyFacts {
+            access_keys,
+            health,
+        } = proxy;
+        self.number(access_keys.len() as u64);
+        for key in access_keys {
+            self.text(key.as_str());
+        }
+        let (kind, why) = match health {
+            ProxyHealth::Sound => ("sound", None),
+            ProxyHealth::Unreachable(why) => ("unreachable", Some(why)),
+            ProxyHealth::InvalidResponse(why) => ("invalid response", Some(why)),
+            ProxyHealth::InvalidConfiguration(why) => ("invalid configuration", Some(why)),
+        };
+        self.text(kind);
+        self.option(why.map(|why| &**why), Self::text);
     }
 
     fn alias(&mut self, alias: &Alias) {

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::closed_set;
 use crate::domain::ids::{
-    AccountId, CloudHsmClusterId, CustomKeyStoreId, Partition, Region, XksAccessKeyId, XksKeyId,
-    XksProxyEndpoint, XksProxyPath, XksVpcService,
+    AccountId, CloudHsmClusterId, CustomKeyStoreId, Partition, ProxyAddress, Region,
+    XksAccessKeyId, XksKeyId, XksProxyEndpoint, XksProxyPath, XksVpcService,
 };
 use crate::domain::state::key::KeyOrigin;
 use crate::domain::time::{Revision, Timestamp};
@@ -205,6 +205,16 @@ pub struct XksProxy {
     pub access_key_id: XksAccessKeyId,
     /// The secret half, sealed.
     pub sealed_secret: Arc<[u8]>,
+}
+
+impl XksProxy {
+    /// Where it answers.
+    pub fn address(&self) -> ProxyAddress {
+        ProxyAddress {
+            endpoint: self.endpoint.clone(),
+            path: self.path.clone(),
+        }
+    }
 }
 
 /// What is behind a custom key store (K-5, K-11).

@@ -17,6 +17,8 @@ pub mod key;
 pub mod key_algorithms;
 pub mod key_life;
 pub mod key_store;
+pub mod key_store_backend;
+mod key_store_backends;
 mod key_stores;
 mod membership;
 pub mod organization;
@@ -38,6 +40,8 @@ use self::grant::Grant;
 use self::grant_index::GrantIndex;
 use self::idempotency::{IdempotencyKey, IdempotencyRecord};
 use self::key::Key;
+use self::key_store_backend::KeyStoreBackend;
+use self::key_store_backends::Backends;
 use self::key_stores::KeyStores;
 use self::membership::Groups;
 use self::principal::{Account, Principal, PrincipalType};
@@ -77,6 +81,7 @@ pub struct State {
     /// By account, kind and lower-cased name: a name is unique there whatever its path and letter case (IAM).
     principals_by_name: CowMap<(AccountId, PrincipalType, String), PrincipalArn>,
     key_stores: KeyStores,
+    backends: Backends,
     keys: CowMap<KeyArn, Arc<Key>>,
     keys_in_order: OrdSet<KeyArn>,
     key_counts: CowMap<(Partition, Region, AccountId), usize>,
@@ -494,6 +499,7 @@ impl State {
             .chain(self.export_groups())
             .chain(principals.map(Fact::Principal))
             .chain(self.key_stores.iter().cloned().map(Fact::KeyStore))
+            .chain(self.backends.iter().cloned().map(Fact::KeyStoreBackend))
             .chain(keys.map(Fact::Key))
             .chain(dying.map(Fact::DyingKey))
             .chain(aliases.map(Fact::Alias))
@@ -613,6 +619,24 @@ impl State {
                     return Err(missing(&store.id, "account", &store.account));
                 }
                 self.put_key_store(store);
+            }
+            Fact::KeyStoreBackend(backend) => {
+                let KeyStoreBackend {
+                    account,
+                    partition,
+                    region,
+                    backend: told,
+                    told_at: _,
+                } = &*backend;
+                let (account, name) = (*account, told.name());
+                let known = self.key_store_backend(*partition, region, account, name.clone());
+                if known.is_some() {
+                    return Err(twice(&name));
+                }
+                if !self.accounts.contains_key(&account) {
+                    return Err(missing(&name, "account", &account));
+                }
+                self.put_key_store_backend(backend);
             }
             Fact::Key(key) => {
                 if self.keys.contains_key(&key.arn) {

@@ -1,12 +1,14 @@
 //! Questions in, decisions out.
 
 use super::header::{read_facts, read_subject};
+use super::key_stores::store_id;
 use super::shape::{self, Violations};
 use super::{Invalid, arc, key_ref, tokens};
 use crate::domain::authz::claim::Question;
 use crate::domain::authz::decision::{DecidedBy, Decision, Outcome, StatementRef};
 use crate::domain::ids::GrantId;
 use crate::domain::limits;
+use crate::domain::policy::{Action, KmsAction};
 use crate::wire::v1;
 
 impl TryFrom<v1::Question> for Question {
@@ -21,12 +23,20 @@ impl TryFrom<v1::Question> for Question {
             grant_tokens,
             facts,
             dry_run,
+            custom_key_store_id,
         } = question;
         let mut violations = Violations::new();
         violations.text("action", &action, shape::ACTION);
         violations.optional("keyId", key_id.as_deref(), shape::KEY_ID);
         violations.grant_tokens("grantTokens", &grant_tokens);
         violations.finish()?;
+        let random_source = custom_key_store_id.as_deref().map(store_id).transpose()?;
+        let asked = Action::parse(&action).kms();
+        if random_source.is_some() && asked != Some(KmsAction::GenerateRandom) {
+            return Err(Invalid::validation(format!(
+                "'customKeyStoreId' says where kms:GenerateRandom takes its bytes from: leave it out of a question about `{action}`"
+            )));
+        }
         let context_bytes: usize = encryption_context
             .iter()
             .map(|(key, value)| key.len() + value.len())
@@ -50,6 +60,7 @@ impl TryFrom<v1::Question> for Question {
             grant_tokens: tokens(grant_tokens),
             facts: read_facts("facts", facts)?,
             dry_run,
+            random_source,
         })
     }
 }
@@ -171,6 +182,13 @@ mod tests {
             ErrorCode::Validation
         );
         assert_eq!(with(|q| q.action.clear()).0, ErrorCode::Validation);
+        let store = with(|q| q.custom_key_store_id = Some("cks-1".to_owned()));
+        assert!(store.1.contains("kms:GenerateRandom"), "{}", store.1);
+        let nowhere = with(|q| {
+            q.action = "kms:GenerateRandom".to_owned();
+            q.custom_key_store_id = Some("nope".to_owned());
+        });
+        assert_eq!(nowhere.0, ErrorCode::CustomKeyStoreNotFound);
         let long = with(|q| {
             q.encryption_context
                 .insert("k".to_owned(), "v".repeat(8_192));

@@ -436,6 +436,8 @@ headed! {
     ReportCustomKeyStoreRequest = "ReportCustomKeyStore";
     DescribeCustomKeyStoresRequest = "DescribeCustomKeyStores";
     ListKeyStoreWorkRequest = "ListKeyStoreWork";
+    ReportKeyStoreBackendsRequest = "ReportKeyStoreBackends";
+    ListKeyStoreBackendsRequest = "ListKeyStoreBackends";
     PutKeyPolicyRequest = "PutKeyPolicy", |request| Some((&request.policy, PolicyKind::Key));
     GetKeyPolicyRequest = "GetKeyPolicy";
     EnableKeyRequest = "EnableKey";

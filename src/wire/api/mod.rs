@@ -14,6 +14,7 @@ pub mod header;
 pub mod identity;
 pub mod insight;
 pub mod key_life;
+pub mod key_store_backends;
 pub mod key_stores;
 pub mod keys;
 pub mod organizations;

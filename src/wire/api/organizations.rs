@@ -38,7 +38,7 @@ fn id<T: FromStr<Err = ParseIdError>>(path: &str, text: &str) -> Result<T, Inval
         .map_err(|error| Invalid::validation(format!("{path}: {error}")))
 }
 
-fn account(text: &str) -> Result<AccountId, Invalid> {
+pub(super) fn account(text: &str) -> Result<AccountId, Invalid> {
     let mut violations = Violations::new();
     violations.text("accountId", text, shape::ACCOUNT_ID);
     violations.finish()?;

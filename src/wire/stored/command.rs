@@ -4,6 +4,7 @@
 
 use super::command_sources::*;
 use super::facts::{SettingsRow, TermRow};
+use super::key_store_backends::ReportKeyStoreBackendsRow;
 use super::key_stores::{
     ConnectCustomKeyStoreRow, CreateCustomKeyStoreRow, DeleteCustomKeyStoreRow,
     DisconnectCustomKeyStoreRow, ReportCustomKeyStoreRow, UpdateCustomKeyStoreRow,
@@ -36,6 +37,7 @@ numbered! {
         43 = DisconnectCustomKeyStore(command: DisconnectCustomKeyStoreRow),
         44 = DeleteCustomKeyStore(command: DeleteCustomKeyStoreRow),
         45 = ReportCustomKeyStore(command: ReportCustomKeyStoreRow),
+        46 = ReportKeyStoreBackends(command: ReportKeyStoreBackendsRow),
         11 = PutKeyPolicy(command: PutKeyPolicyRow),
         12 = EnableKey(command: EnableKeyRow),
         13 = DisableKey(command: DisableKeyRow),

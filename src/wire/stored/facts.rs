@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::Malformed;
+use super::key_store_backends::KeyStoreBackendRow;
 use super::key_stores::{KeyStoreRow, StoreKeyRow};
 use super::policy::{
     BoundaryText, EndpointPolicyText, IdentityPolicyText, KeyPolicyText, ResourceControlText,
@@ -40,6 +41,7 @@ numbered! {
         3 = Principal(principal: Shared<PrincipalRow>),
         4 = Key(key: Shared<KeyRow>),
         40 = KeyStore(store: Shared<KeyStoreRow>),
+        80 = KeyStoreBackend(backend: Shared<KeyStoreBackendRow>),
         5 = Alias(alias: Shared<AliasRow>),
         6 = Grant(grant: Shared<GrantRow>),
         7 = Idempotency(record: Shared<IdempotencyRecordRow>),

@@ -19,6 +19,7 @@ mod entry;
 mod error;
 mod facts;
 mod header;
+mod key_store_backends;
 mod key_stores;
 mod outcome;
 mod policy;

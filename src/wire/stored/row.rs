@@ -302,6 +302,7 @@ macro_rules! leaves {
 }
 
 leaves! {
+    bool as bool: |is| *is, |is| is;
     u32 as u32: |n| *n, |n| n;
     u64 as u64: |n| *n, |n| n;
     [u8; 32] as [u8; 32]: |bytes| *bytes, |bytes| bytes;

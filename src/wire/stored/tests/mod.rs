@@ -1,5 +1,6 @@
 //! Tests of the persisted forms: golden bytes, round trips, hostile bytes.
 
+mod bounds;
 mod golden;
 mod hostile;
 mod round_trip;

@@ -29,6 +29,9 @@ use crate::domain::state::key_store::{
     Backing, Connection, ConnectionErrorCode, Credential, CustomKeyStore, KeyStoreType, StoreKey,
     XksConnectivity, XksProxy, XksRoute,
 };
+use crate::domain::state::key_store_backend::{
+    Backend, ClusterFacts, KeyStoreBackend, ProxyFacts, ProxyHealth, Soundness,
+};
 use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
@@ -229,6 +232,19 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
             Command::DeleteCustomKeyStore(op::delete_custom_key_store::DeleteCustomKeyStore {
                 id: id(STORE),
             }),
+        ),
+        (
+            "report-key-store-backends",
+            Command::ReportKeyStoreBackends(
+                op::report_key_store_backends::ReportKeyStoreBackends {
+                    account: account(),
+                    backends: backends(),
+                    forgotten: vec![
+                        id("cluster-2a3b4cdefgh"),
+                        id("https://xks.example.com/kms/xks/v1"),
+                    ],
+                },
+            ),
         ),
         (
             "report-custom-key-store",
@@ -682,6 +698,70 @@ fn dying_key() -> Key {
     }
 }
 
+/// A backend of each kind, there and gone, with every fault.
+fn backends() -> Vec<Backend> {
+    let at = || crate::domain::ids::ProxyAddress {
+        endpoint: id("https://xks.example.com"),
+        path: id("/kms/xks/v1"),
+    };
+    let why = || Arc::<str>::from("why");
+    let proxy = |health| Backend::Proxy {
+        at: at(),
+        known: Some(ProxyFacts {
+            access_keys: [id(ACCESS_KEY)].into(),
+            health,
+        }),
+    };
+    vec![
+        Backend::Cluster {
+            id: id(CLUSTER),
+            known: Some(ClusterFacts {
+                active: true,
+                active_zones: 2,
+                trust_anchor: Some("-----BEGIN CERTIFICATE-----".into()),
+                related: [id("cluster-abcdefghijk")].into(),
+                fault: Some(why()),
+            }),
+        },
+        Backend::Cluster {
+            id: id("cluster-abcdefghijk"),
+            known: None,
+        },
+        proxy(ProxyHealth::Sound),
+        proxy(ProxyHealth::Unreachable(why())),
+        proxy(ProxyHealth::InvalidResponse(why())),
+        proxy(ProxyHealth::InvalidConfiguration(why())),
+        Backend::VpcService {
+            name: id(VPC_SERVICE),
+            known: Some(Soundness { fault: Some(why()) }),
+        },
+        Backend::ExternalKey {
+            at: at(),
+            id: id("key-1"),
+            known: Some(Soundness { fault: None }),
+        },
+    ]
+}
+
+/// Those of [`backends`] that a state holds together: of the proxy, as it was told of last.
+fn told_backends() -> Vec<Fact> {
+    let mut told = backends();
+    told.sort_by_key(Backend::name);
+    told.reverse();
+    told.dedup_by_key(|backend| backend.name());
+    told.reverse();
+    let fact = |backend| {
+        Fact::KeyStoreBackend(Arc::new(KeyStoreBackend {
+            account: account(),
+            partition: Partition::Aws,
+            region: id("eu-central-1"),
+            backend,
+            told_at: Timestamp::from_millis(1_795_312_600_000),
+        }))
+    };
+    told.into_iter().map(fact).collect()
+}
+
 /// A store of each type, with all their options.
 pub(super) fn key_stores() -> [CustomKeyStore; 2] {
     let store = |text: &str, name: &str, connection, backing| CustomKeyStore {
@@ -887,7 +967,8 @@ pub(super) fn facts() -> Vec<Fact> {
         }))
     };
     let [hsm, external] = key_stores();
-    vec![
+    let backends = told_backends();
+    let before = vec![
         epoch(1, &[], Some(Revision(2))),
         epoch(2, &[1, 2, 3], None),
         Fact::Account(Arc::new(account_fact())),
@@ -899,6 +980,8 @@ pub(super) fn facts() -> Vec<Fact> {
         Fact::Principal(Arc::new(principal())),
         Fact::KeyStore(Arc::new(hsm)),
         Fact::KeyStore(Arc::new(external)),
+    ];
+    let after = vec![
         Fact::Key(Arc::new(key())),
         Fact::DyingKey(Arc::new(dying_key())),
         Fact::Alias(Arc::new(Alias {
@@ -924,7 +1007,8 @@ pub(super) fn facts() -> Vec<Fact> {
         record(47, Effect::Node(Arc::new(root_node()))),
         record(48, Effect::KeyStore(id(STORE))),
         record(60, Effect::Consumed(consumed())),
-    ]
+    ];
+    before.into_iter().chain(backends).chain(after).collect()
 }
 
 /// The state of [`facts`].
