@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::ask::{done, paged};
+use super::ask::paged;
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::{map, pair, short};
