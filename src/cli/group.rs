@@ -147,25 +147,37 @@ pub(super) async fn run(common: &Common, command: &GroupCommand) -> Result<Shown
         }
         GroupCommand::Add { arn, user } => {
             let mut header = None;
-            for user in user {
+            for (n, one) in user.iter().enumerate() {
                 let request = api::AddUserToGroupRequest {
                     header: None,
                     group: arn.clone(),
-                    user: user.clone(),
+                    user: one.clone(),
                 };
-                header = client.call(request).await?.answer.header;
+                header = match client.call(request).await {
+                    Ok(reply) => reply.answer.header,
+                    Err(error) => {
+                        let done = user.get(..n).unwrap_or_default();
+                        return Err(CliError::from(error).after(done));
+                    }
+                };
             }
             Ok(Shown::answer(json!({}), header.as_ref()))
         }
         GroupCommand::Remove { arn, user } => {
             let mut header = None;
-            for user in user {
+            for (n, one) in user.iter().enumerate() {
                 let request = api::RemoveUserFromGroupRequest {
                     header: None,
                     group: arn.clone(),
-                    user: user.clone(),
+                    user: one.clone(),
                 };
-                header = client.call(request).await?.answer.header;
+                header = match client.call(request).await {
+                    Ok(reply) => reply.answer.header,
+                    Err(error) => {
+                        let done = user.get(..n).unwrap_or_default();
+                        return Err(CliError::from(error).after(done));
+                    }
+                };
             }
             Ok(Shown::answer(json!({}), header.as_ref()))
         }

@@ -116,20 +116,23 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
         IdentityCommand::Create { arn, tag } => {
             let mut made = Vec::new();
             let mut header = None;
-            for arn in arn {
+            for (n, one) in arn.iter().enumerate() {
                 let request = api::CreatePrincipalRequest {
                     header: None,
-                    arn: arn.clone(),
+                    arn: one.clone(),
                     tags: tags(tag),
                 };
-                let answer = client.call(request).await?.answer;
+                let answer = match client.call(request).await {
+                    Ok(reply) => reply.answer,
+                    Err(error) => {
+                        let done = arn.get(..n).unwrap_or_default();
+                        return Err(CliError::from(error).after(done));
+                    }
+                };
                 made.extend(answer.principal.as_ref().map(show));
                 header = answer.header;
             }
-            let value = match made.as_slice() {
-                [one] => object([("Principal", one.clone())]),
-                _ => object([("Principals", Value::Array(made))]),
-            };
+            let value = object([("Principals", Value::Array(made))]);
             Ok(Shown::answer(value, header.as_ref()))
         }
         IdentityCommand::Get { arn } => {

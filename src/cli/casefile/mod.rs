@@ -12,6 +12,7 @@ mod read;
 mod report;
 mod run;
 mod schema;
+mod shape;
 mod sources;
 mod stores;
 mod world;
