@@ -16,7 +16,7 @@ const LONG_BOUND: Duration = Duration::from_millis(4_000);
 const LONG_WINDOW: Duration = Duration::from_millis(4_040);
 
 /// Waits until `node` refuses a bounded demand, and returns what it said and how long it went on answering: until when
-/// questions came that were answered. An answer says how old it is, and so until when the same proof may give another.
+/// questions came that were answered. An answer says how old it is, and so until when there may be another one.
 async fn until_refused(cluster: &Cluster, at: usize) -> (TooStale, Duration) {
     let began = tokio::time::Instant::now();
     let mut answered_for = Duration::ZERO;
@@ -25,10 +25,11 @@ async fn until_refused(cluster: &Cluster, at: usize) -> (TooStale, Duration) {
             let asked = began.elapsed();
             match cluster.view(at, Consistency::Bounded, Duration::ZERO).await {
                 Ok(view) => {
-                    answered_for = asked;
-                    let bound = Duration::from_millis(view.state().settings().max_staleness_ms);
                     if let Ok(Staleness(age)) = view.finish() {
-                        tokio::time::sleep(bound.saturating_sub(age)).await;
+                        answered_for = asked;
+                        let bound = view.state().settings().max_staleness_ms;
+                        let rest = Duration::from_millis(bound).saturating_sub(age);
+                        tokio::time::sleep(rest).await;
                     }
                 }
                 Err(refusal) => return (refusal, answered_for),
