@@ -18,7 +18,7 @@ use crate::client::api;
 /// (`--as`) about itself.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Exit codes: 0 allowed, 1 denied (explicitly or not), 2 no decision.\n\n\
+    after_help = "Exit codes: 0 allowed; 1 denied (explicitly or not), or allowed of a key whose state or kind forbids it; 2 no decision.\n\n\
 Example:\n  grantd authorize --principal arn:aws:iam::111122223333:user/Alice --action kms:Decrypt --key alias/orders"
 )]
 pub struct AuthorizeArgs {
@@ -118,6 +118,16 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
         Value::Null,
         |refusal| json!({ "Code": refusal.code, "Message": refusal.message }),
     );
+    // A dry run that would succeed is said in AWS's form of an error.
+    let stands_in_the_way = answer
+        .refusal
+        .as_ref()
+        .is_some_and(|refusal| refusal.code != "DryRunOperationException");
+    let exit = if stands_in_the_way {
+        Exit::Denied
+    } else {
+        exit
+    };
     let value = object([
         ("Decision", json!(name)),
         ("DecidedBy", by),

@@ -165,6 +165,7 @@ async fn status(common: &Common) -> Result<Shown, CliError> {
     let mut nodes = Vec::new();
     let mut members = Vec::new();
     let mut failed = 0_usize;
+    let mut denied = None;
     for endpoint in common.endpoints()? {
         let client = Client::new([endpoint.as_str()], options.clone(), Parts::real())?;
         match client.call(api::StatusRequest { header: None }).await {
@@ -186,8 +187,15 @@ async fn status(common: &Common) -> Result<Shown, CliError> {
                     ("Endpoint", json!(endpoint)),
                     ("Error", json!(why)),
                 ]));
+                if error.code() == "AccessDeniedException" {
+                    denied = Some(error);
+                }
             }
         }
+    }
+    // Whoever may not see one node may see none: a picture of nothing would not say what to do.
+    if let Some(denied) = denied {
+        return Err(denied.into());
     }
     let exit = if failed == nodes.len() {
         Exit::Error

@@ -86,7 +86,7 @@ pub struct Common {
     pub print: Option<String>,
 
     /// How long to try, as `500ms` or `5s`
-    #[arg(long, global = true, value_name = "SPAN", default_value = "10s", value_parser = parse_span)]
+    #[arg(long, global = true, value_name = "SPAN", default_value = "10s", value_parser = patience)]
     pub deadline: Option<Duration>,
 
     /// A key of your own for a change: the same command with the same key does it once, however often it is sent
@@ -306,6 +306,14 @@ fn ready_file_endpoints(path: &Path) -> Result<Vec<String>, CliError> {
         ))
         .help("`grantd dev --ready-file FILE` writes one")
     })
+}
+
+/// A deadline: in no time at all nothing can be asked.
+fn patience(text: &str) -> Result<Duration, String> {
+    match parse_span(text)? {
+        Duration::ZERO => Err("want more than no time at all, as `500ms` or `5s`".to_owned()),
+        span => Ok(span),
+    }
 }
 
 /// Which part of a listing.

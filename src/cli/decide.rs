@@ -7,15 +7,19 @@ use std::collections::BTreeMap;
 use std::io::{self, BufRead, Read, Write};
 use std::sync::Arc;
 
+use clap::Args;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Exit;
 use super::casefile::strict_json;
+use super::common::{Common, OutputForm};
+use super::error::CliError;
 use crate::domain::authz::combine::{
     Endpoint, Evidence, Level, NamedPolicy, Object, Subject, combine,
 };
 use crate::domain::authz::decision::{Decision, Outcome};
+use crate::domain::authz::explain::explain_evidence;
 use crate::domain::ids::{
     AccountId, AliasArn, GrantId, KeyArn, KeyId, Partition, PrincipalArn, PrincipalKind,
     ServicePrincipal, UniqueId,
@@ -33,11 +37,45 @@ use crate::domain::time::{Revision, Timestamp};
 /// Longest line: the policies of 20 levels at their largest, with room. A longer one is answered with an error.
 const LINE_MAX: usize = 4 * 1024 * 1024;
 
+/// How lines are answered.
+#[derive(Args, Debug)]
+pub struct DecideArgs {
+    /// Tell why, as `grantd explain` does: a text for each line; with `--output json` as the member `explanation`
+    #[arg(long)]
+    explain: bool,
+}
+
+/// What is written for a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Form {
+    /// Its answer.
+    Answer,
+    /// Its answer with the explanation in it.
+    Explained,
+    /// The explanation as a text.
+    Text,
+}
+
+/// Answers standard input on standard output.
+pub(super) fn run(common: &Common, args: &DecideArgs) -> Result<Exit, CliError> {
+    let form = match (args.explain, common.output) {
+        (false, _) => Form::Answer,
+        (true, Some(OutputForm::Json)) => Form::Explained,
+        (true, Some(OutputForm::Table) | None) => Form::Text,
+    };
+    answer_lines(io::stdin().lock(), io::stdout().lock(), form)
+        .map_err(|e| CliError::new(format!("cannot go on deciding: {e}")))
+}
+
 /// Decides every line of `input`. [`Exit::Error`] if some line could not be read.
 ///
 /// # Errors
 /// Reading or writing failed.
-pub fn decide_lines(mut input: impl BufRead, mut output: impl Write) -> io::Result<Exit> {
+pub fn decide_lines(input: impl BufRead, output: impl Write) -> io::Result<Exit> {
+    answer_lines(input, output, Form::Answer)
+}
+
+fn answer_lines(mut input: impl BufRead, mut output: impl Write, form: Form) -> io::Result<Exit> {
     let mut exit = Exit::Success;
     let mut line = Vec::new();
     loop {
@@ -60,16 +98,28 @@ pub fn decide_lines(mut input: impl BufRead, mut output: impl Write) -> io::Resu
         } else if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         } else {
-            answer(&line)
+            answer(&line, form)
         };
         if answer.error.is_some() {
             exit = Exit::Error;
         }
-        serde_json::to_writer(&mut output, &answer)?;
-        output.write_all(b"\n")?;
+        let written = match form {
+            Form::Answer | Form::Explained => serde_json::to_writer(&mut output, &answer)
+                .map_err(io::Error::from)
+                .and_then(|()| output.write_all(b"\n")),
+            Form::Text => output.write_all(answer.text().as_bytes()),
+        };
+        match written {
+            Ok(()) => {}
+            // The reader had enough (`| head`): nobody misses the rest.
+            Err(e) if e.kind() == io::ErrorKind::BrokenPipe => return Ok(exit),
+            Err(e) => return Err(e),
+        }
     }
-    output.flush()?;
-    Ok(exit)
+    match output.flush() {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => Err(e),
+        Ok(()) | Err(_) => Ok(exit),
+    }
 }
 
 fn skip_line(input: &mut impl BufRead) -> io::Result<()> {
@@ -98,9 +148,26 @@ struct Answer {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<String>,
 }
 
 impl Answer {
+    /// For people: which line it is, then why.
+    fn text(&self) -> String {
+        let id = match &self.id {
+            Value::String(id) => id.clone(),
+            other => other.to_string(),
+        };
+        let why = match (&self.explanation, &self.error) {
+            (Some(explanation), _) => explanation.trim_end(),
+            (None, Some(error)) => error,
+            (None, None) => "",
+        };
+        let kind = if self.error.is_some() { "error: " } else { "" };
+        format!("{id}: {kind}{why}\n\n")
+    }
+
     fn refused(id: Value, error: String) -> Self {
         Self {
             id,
@@ -108,11 +175,12 @@ impl Answer {
             decided_by: None,
             reason: None,
             error: Some(error),
+            explanation: None,
         }
     }
 }
 
-fn answer(line: &[u8]) -> Answer {
+fn answer(line: &[u8], form: Form) -> Answer {
     let text = match std::str::from_utf8(line) {
         Ok(text) => text,
         Err(error) => return Answer::refused(Value::Null, format!("the line is no JSON: {error}")),
@@ -132,8 +200,12 @@ fn answer(line: &[u8]) -> Answer {
         Ok(case) => case,
         Err(error) => return Answer::refused(id, format!("the line is no decision case: {error}")),
     };
-    match decide(&case) {
-        Ok((decision, grant_names)) => {
+    match decide(&case, form) {
+        Ok((told, grant_names)) => {
+            let Told {
+                decision,
+                explanation,
+            } = told;
             let outcome = match decision.outcome() {
                 Outcome::Allow => "allow",
                 Outcome::ExplicitDeny => "explicitDeny",
@@ -146,6 +218,7 @@ fn answer(line: &[u8]) -> Answer {
                 decided_by: Some(decided_by),
                 reason: Some(decision.to_string()),
                 error: None,
+                explanation,
             }
         }
         Err(error) => Answer::refused(id, error),
@@ -364,7 +437,13 @@ impl Principal {
     }
 }
 
-fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> {
+/// What is said of a line that can be decided.
+struct Told {
+    decision: Decision,
+    explanation: Option<String>,
+}
+
+fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), String> {
     let Case { request, policies } = case;
     let principal = Principal::read(request)?;
     let who = principal.who();
@@ -445,7 +524,7 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
         }
     };
 
-    let decision = combine(&Evidence {
+    let evidence = Evidence {
         ask: Ask {
             action: &action,
             resource,
@@ -476,8 +555,22 @@ fn decide(case: &Case) -> Result<(Decision, BTreeMap<GrantId, String>), String> 
                     constraints,
                 }
             }),
-    });
-    Ok((decision, grant_names))
+    };
+    let told = match form {
+        Form::Answer => Told {
+            decision: combine(&evidence),
+            explanation: None,
+        },
+        Form::Explained | Form::Text => {
+            // Grants of a line have no end: any time is as good.
+            let told = explain_evidence(&evidence, grants.iter(), Timestamp::from_millis(0));
+            Told {
+                explanation: Some(told.to_string()),
+                decision: told.decision,
+            }
+        }
+    };
+    Ok((told, grant_names))
 }
 
 /// The partition of a request without a resource: its caller's.
@@ -755,6 +848,56 @@ mod tests {
     }
 
     /// Of two members with one name none wins in silence, at whatever depth.
+    #[test]
+    fn explanation_decides_as_the_answer_does() {
+        let lines: String = include_str!("../../tests/decisions/decisions.jsonl")
+            .lines()
+            .step_by(9)
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let told = |form| {
+            let mut output = Vec::new();
+            answer_lines(lines.as_bytes(), &mut output, form).unwrap();
+            String::from_utf8(output).unwrap()
+        };
+        let (plain, explained) = (told(Form::Answer), told(Form::Explained));
+        assert_eq!(plain.lines().count(), explained.lines().count());
+        for (plain, explained) in plain.lines().zip(explained.lines()) {
+            let plain: Value = serde_json::from_str(plain).unwrap();
+            let mut explained: Value = serde_json::from_str(explained).unwrap();
+            let text = explained.as_object_mut().unwrap().remove("explanation");
+            assert_eq!(plain, explained);
+            let says = match plain["decision"].as_str() {
+                Some("allow") => "ALLOW: ",
+                Some("explicitDeny") => "EXPLICIT DENY: ",
+                _ => "IMPLICIT DENY: ",
+            };
+            let text = text.unwrap_or_default();
+            assert!(text.as_str().unwrap().starts_with(says), "{text}");
+        }
+        let text = told(Form::Text);
+        assert!(
+            text.starts_with("d-0001: EXPLICIT DENY: "),
+            "{}",
+            &text[..200]
+        );
+    }
+
+    #[test]
+    fn reader_that_had_enough_is_no_failure() {
+        struct Closed;
+        impl Write for Closed {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        assert_eq!(decide_lines(&b"{}\n{}\n"[..], Closed).unwrap(), Exit::Error);
+        assert_eq!(decide_lines(&b""[..], Closed).unwrap(), Exit::Success);
+    }
+
     #[test]
     fn member_that_stands_twice_is_refused() {
         for (from, to) in [

@@ -27,6 +27,16 @@ impl CliError {
         self
     }
 
+    /// Of a command that does several things in turn: with those that it had done.
+    #[must_use]
+    pub fn after(mut self, done: &[String]) -> Self {
+        if !done.is_empty() {
+            self.message
+                .push_str(&format!("\nnote: done before: {}", done.join(", ")));
+        }
+        self
+    }
+
     /// With the lines of a text that it is about.
     #[must_use]
     pub fn excerpt(mut self, excerpt: String) -> Self {
@@ -72,14 +82,22 @@ fn help_for(error: &ClientError) -> Option<String> {
             Some(_) | None => {}
         }
     }
+    let text = error.to_string();
+    let has = |part: &str| text.contains(part);
     let help = match error.code() {
-        "AccessDeniedException" if error.to_string().contains("operator alone") => {
+        "AccessDeniedException" if has("operator") && has(" alone") => {
             "accounts and the cluster are the operator's: `--as operator`"
         }
         "Unreachable" => {
             "is a node running there? `grantd dev` starts a cluster; `--endpoint` or GRANTD_ENDPOINT say where it is"
         }
         "OutcomeUnknown" => "look whether it took effect before you send it again",
+        "DeadlineExceeded" => {
+            "`grantd cluster status` shows which nodes answer; `--deadline` allows more time"
+        }
+        "TooStale" if has("not a member of a cluster") => {
+            "`grantd cluster init` makes a cluster of this node, `grantd cluster join --via ADDRESS` lets it join one"
+        }
         "TooStale" => {
             "this node cannot prove that its state is fresh enough: ask another, ask again later, or allow more with `--max-staleness`"
         }
@@ -87,12 +105,28 @@ fn help_for(error: &ClientError) -> Option<String> {
             "the cluster cannot take this now: `grantd cluster status` shows who is there; try again later"
         }
         "UnrecognizedClientException" => {
-            "check `--as` (GRANTD_AS): `grantd identity list` shows who exists"
+            "check the names given with `--as` (GRANTD_AS) and `--principal`: `grantd identity list` shows who exists"
+        }
+        "ValidationException" if has("header.demand.atLeast") => {
+            "a position is what an earlier answer carried, as `--print Meta.Position` prints it"
+        }
+        "ValidationException" if has("a front must name the subject") => {
+            "add `--on-behalf-of ARN`, or call as yourself: `--as ARN`"
+        }
+        "NotFoundException" if has("Invalid arn ") => {
+            "that ARN is of another Region than this call: `--region REGION` says where to call"
+        }
+        "NotFoundException" if has("Grant ID ") => {
+            "`grantd grant list KEY` shows the grants of a key"
         }
         "NotFoundException" => {
             "`grantd key list` and `grantd alias list` show what exists in this account and Region (`--region`)"
         }
-        "NoSuchEntity" => "`grantd identity list --kind user` and `--kind role` show who exists",
+        "CustomKeyStoreNotFoundException" => {
+            "`grantd key-store list` shows the stores of this account and Region (`--region`)"
+        }
+        "InvalidMarkerException" => "leave `--marker` out to begin with the first page",
+        "NoSuchEntity" => return Some(absent(&text)?.to_owned()),
         "InvalidGrantTokenException" => {
             "a token is used as `grantd grant create` printed it, at the cluster that made it"
         }
@@ -100,6 +134,28 @@ fn help_for(error: &ClientError) -> Option<String> {
         _ => return None,
     };
     Some(help.to_owned())
+}
+
+/// Where to look for what was not found, by what the node says of it.
+fn absent(text: &str) -> Option<&'static str> {
+    let has = |part: &str| text.contains(part);
+    Some(if has("permissions boundary") {
+        return None;
+    } else if has(" policy with name ") {
+        "`list-policies` in place of this subcommand shows the names of the policies"
+    } else if has(" is not in group ") {
+        "`grantd group get GROUP` shows its members"
+    } else if has("The group ") {
+        "`grantd group list` shows the groups of the account"
+    } else if has("VPC endpoint") {
+        "`grantd endpoint list --as operator` shows the endpoints"
+    } else if has("rganization") || has("The root ") {
+        "`grantd organization list --as operator` shows the organizations, `list-nodes` what stands below a root or unit"
+    } else if has("account ") {
+        "`grantd account list --as operator` shows the accounts"
+    } else {
+        "`grantd identity list --kind user` and `--kind role` show who exists"
+    })
 }
 
 #[cfg(test)]
@@ -115,6 +171,17 @@ mod tests {
     }
 
     #[test]
+    fn error_in_the_middle_tells_what_was_done_before() {
+        let done = ["a".to_owned(), "b".to_owned()];
+        let error = CliError::new("wrong").help("mend it");
+        assert_eq!(error.clone().after(&[]), error);
+        assert_eq!(
+            error.after(&done).render(),
+            "error: wrong\nnote: done before: a, b\nhelp: mend it\n"
+        );
+    }
+
+    #[test]
     fn unreachable_node_comes_with_what_to_do() {
         let error = CliError::from(ClientError::Unreachable {
             tried: vec![("127.0.0.1:1".to_owned(), "connection refused".to_owned())],
@@ -122,5 +189,90 @@ mod tests {
         let text = error.render();
         assert!(text.contains("127.0.0.1:1: connection refused"), "{text}");
         assert!(text.contains("grantd dev"), "{text}");
+    }
+
+    fn refused(code: &str, message: &str) -> String {
+        CliError::from(ClientError::Refused(Box::new(crate::client::Refusal {
+            endpoint: "127.0.0.1:1".to_owned(),
+            detail: api::ErrorDetail {
+                code: code.to_owned(),
+                message: message.to_owned(),
+                ..api::ErrorDetail::default()
+            },
+        })))
+        .render()
+    }
+
+    /// The help is about what the message is about.
+    #[test]
+    fn refusal_comes_with_where_to_look() {
+        for (code, message, part) in [
+            (
+                "AccessDeniedException",
+                "grantd:CreateAccount is for the operator of the cluster alone",
+                "--as operator",
+            ),
+            (
+                "AccessDeniedException",
+                "the cluster is changed and shown by its operator alone",
+                "--as operator",
+            ),
+            (
+                "NoSuchEntity",
+                "The user policy with name Q cannot be found.",
+                "list-policies",
+            ),
+            (
+                "NoSuchEntity",
+                "The group with name Ops cannot be found.",
+                "grantd group list",
+            ),
+            (
+                "NoSuchEntity",
+                "User Bob is not in group Ops",
+                "grantd group get",
+            ),
+            (
+                "NoSuchEntity",
+                "The VPC endpoint vpce-1 cannot be found.",
+                "grantd endpoint list",
+            ),
+            (
+                "NoSuchEntity",
+                "The root r-zzzz cannot be found.",
+                "grantd organization list",
+            ),
+            (
+                "NoSuchEntity",
+                "the account 999955556666 does not exist",
+                "grantd account list",
+            ),
+            (
+                "NoSuchEntity",
+                "The user with name Nobody cannot be found.",
+                "grantd identity list",
+            ),
+            ("NotFoundException", "Invalid arn eu-west-1", "--region"),
+            (
+                "NotFoundException",
+                "Grant ID x not found",
+                "grantd grant list KEY",
+            ),
+            (
+                "TooStale",
+                "this node is not a member of a cluster",
+                "cluster init",
+            ),
+        ] {
+            let text = refused(code, message);
+            assert!(
+                text.lines()
+                    .nth(1)
+                    .is_some_and(|help| help.starts_with("help: ") && help.contains(part)),
+                "{text}"
+            );
+        }
+        let boundary = "The user with name A does not have a permissions boundary.";
+        assert!(!refused("NoSuchEntity", boundary).contains("help"));
     }
 }

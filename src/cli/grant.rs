@@ -5,12 +5,15 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::ask::paged;
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::{map, pair, short};
 use super::output::{Shown, object, time};
-use crate::client::{Parts, api};
+use crate::client::{Client, Operation, Parts, api};
 use crate::config::parse_span;
+use crate::domain::policy::parse_instant;
+use crate::domain::time::Timestamp;
 
 /// Grants.
 #[derive(Subcommand, Debug)]
@@ -70,7 +73,7 @@ pub enum GrantCommand {
         #[command(flatten)]
         paging: Paging,
     },
-    /// End a grant, as its grantee or retiring principal: by token, or by key and grant id.
+    /// End a grant by token, or by key and grant id: as its retiring principal, or as its grantee if it holds RetireGrant.
     #[command(group(ArgGroup::new("which").required(true)))]
     Retire {
         /// Key ARN.
@@ -81,7 +84,7 @@ pub enum GrantCommand {
         /// The grant's token.
         #[arg(long, group = "which")]
         token: Option<String>,
-        /// Only check whether it would be done.
+        /// Only check whether it would be done: exit code 0 if it would.
         #[arg(long)]
         dry_run: bool,
     },
@@ -94,7 +97,7 @@ pub enum GrantCommand {
         /// End the grants that descend from it, too.
         #[arg(long)]
         descendants: bool,
-        /// Only check whether it would be done.
+        /// Only check whether it would be done: exit code 0 if it would.
         #[arg(long)]
         dry_run: bool,
     },
@@ -143,10 +146,14 @@ pub struct CreateArgs {
     /// How long it holds, as `90s`, `15m`, `8h` or `30d`; without it, until it is ended
     #[arg(long, value_name = "SPAN", value_parser = lifetime)]
     expires_in: Option<Duration>,
+    /// Until when it holds, as `2026-12-24T18:00:00Z`; with `--name` a retry must give the same time, which
+    /// `--expires-in` does not
+    #[arg(long, value_name = "TIME", value_parser = instant, conflicts_with = "expires_in")]
+    expires_at: Option<u64>,
     /// How many uses it has, which `grant consume` alone spends; without it, it allows as often as it is asked
     #[arg(long, value_name = "COUNT")]
     uses: Option<u32>,
-    /// Only check whether it would be done
+    /// Only check whether it would be done: exit code 0 if it would
     #[arg(long)]
     dry_run: bool,
 }
@@ -164,10 +171,25 @@ fn lifetime(text: &str) -> Result<Duration, String> {
         (None, None) => None,
     };
     match long {
-        None => parse_span(text),
-        Some(Some(span)) => Ok(span),
-        Some(None) => Err(format!("`{}` is not a span of time", short(text))),
+        None => parse_span(text).ok(),
+        Some(span) => span,
     }
+    .ok_or_else(|| {
+        format!(
+            "`{}` is not a span of time: want a whole number with a unit: `90s`, `15m`, `8h` or `30d`",
+            short(text)
+        )
+    })
+}
+
+/// An instant in milliseconds since the Unix epoch.
+fn instant(text: &str) -> Result<u64, String> {
+    parse_instant(text).map(Timestamp::as_millis).ok_or_else(|| {
+        format!(
+            "`{}` is not a time: want ISO 8601, as `2026-12-24T18:00:00Z` or `2026-12-24T19:00:00+01:00`, or seconds since 1970",
+            short(text)
+        )
+    })
 }
 
 /// The instant `span` from now by this machine's clock, as the API has it.
@@ -180,7 +202,9 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
     let client = common.client(Fallback::None)?;
     match command {
         GrantCommand::Create(args) => {
-            let answer = client.call(create_request(args)?).await?.answer;
+            let Some(answer) = attempt(&client, create_request(args)?).await? else {
+                return Ok(would_succeed());
+            };
             let value = object([
                 ("GrantId", json!(answer.grant_id)),
                 ("GrantToken", json!(answer.grant_token)),
@@ -194,24 +218,18 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             grantee_service,
             paging,
         } => {
-            let mut pages = paging.pages();
-            let mut grants = Vec::new();
-            loop {
-                let request = api::ListGrantsRequest {
-                    header: None,
-                    key_id: key.clone(),
-                    grant_id: grant_id.clone(),
-                    grantee_principal: grantee.clone(),
-                    grantee_service_principal: grantee_service.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                grants.extend(answer.grants.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListGrantsRequest {
+                header: None,
+                key_id: key.clone(),
+                grant_id: grant_id.clone(),
+                grantee_principal: grantee.clone(),
+                grantee_service_principal: grantee_service.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Grants", request, |answer| {
+                (answer.grants.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GrantCommand::List {
             key: None,
@@ -220,39 +238,30 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             grantee_service,
             paging,
         } => {
-            let mut pages = paging.pages();
-            let mut grants = Vec::new();
-            loop {
-                let request = api::ListGrantsByGranteeRequest {
-                    header: None,
-                    grantee_principal: grantee.clone(),
-                    grantee_service_principal: grantee_service.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                grants.extend(answer.grants.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListGrantsByGranteeRequest {
+                header: None,
+                grantee_principal: grantee.clone(),
+                grantee_service_principal: grantee_service.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Grants", request, |answer| {
+                (answer.grants.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GrantCommand::Duplicates { key, paging } => {
-            let mut pages = paging.pages();
-            let mut groups = Vec::new();
-            loop {
-                let request = api::ListDuplicateGrantsRequest {
-                    header: None,
-                    key_id: key.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                groups.extend(answer.duplicates.iter().map(show_duplicates));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Duplicates", Value::Array(groups)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListDuplicateGrantsRequest {
+                header: None,
+                key_id: key.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Duplicates", request, |answer| {
+                (
+                    answer.duplicates.iter().map(show_duplicates).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
         GrantCommand::Figures { key } => {
             let request = api::DescribeGrantsRequest {
@@ -288,22 +297,16 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             retiring_service,
             paging,
         } => {
-            let mut pages = paging.pages();
-            let mut grants = Vec::new();
-            loop {
-                let request = api::ListRetirableGrantsRequest {
-                    header: None,
-                    retiring_principal: retiring.clone(),
-                    retiring_service_principal: retiring_service.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                grants.extend(answer.grants.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListRetirableGrantsRequest {
+                header: None,
+                retiring_principal: retiring.clone(),
+                retiring_service_principal: retiring_service.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Grants", request, |answer| {
+                (answer.grants.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GrantCommand::Retire {
             key,
@@ -318,7 +321,9 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
                 grant_id: grant_id.clone(),
                 dry_run: dry_run.then_some(true),
             };
-            let answer = client.call(request).await?.answer;
+            let Some(answer) = attempt(&client, request).await? else {
+                return Ok(would_succeed());
+            };
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
         GrantCommand::Revoke {
@@ -334,10 +339,27 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
                 dry_run: dry_run.then_some(true),
                 descendants: descendants.then_some(true),
             };
-            let answer = client.call(request).await?.answer;
+            let Some(answer) = attempt(&client, request).await? else {
+                return Ok(would_succeed());
+            };
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
     }
+}
+
+/// Calls; `None`: a dry run would have succeeded, which AWS, and so the API, says in the form of an error (G-20).
+async fn attempt<O: Operation>(client: &Client, request: O) -> Result<Option<O::Answer>, CliError> {
+    match client.call(request).await {
+        Ok(reply) => Ok(Some(reply.answer)),
+        Err(error) if error.code() == "DryRunOperationException" => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What a dry run shows that would have succeeded.
+fn would_succeed() -> Shown {
+    let text = "The request would have succeeded, but the DryRun option is set.";
+    Shown::answer(object([("DryRun", json!(text))]), None)
 }
 
 fn create_request(args: &CreateArgs) -> Result<api::CreateGrantRequest, CliError> {
@@ -354,6 +376,7 @@ fn create_request(args: &CreateArgs) -> Result<api::CreateGrantRequest, CliError
         name,
         grant_token,
         expires_in,
+        expires_at,
         uses,
         dry_run,
     } = args;
@@ -375,7 +398,7 @@ fn create_request(args: &CreateArgs) -> Result<api::CreateGrantRequest, CliError
         dry_run: dry_run.then_some(true),
         grantee_service_principal: grantee_service.clone(),
         retiring_service_principal: retiring_service.clone(),
-        expires_at_ms: expires_in.map(from_now),
+        expires_at_ms: expires_at.or_else(|| expires_in.map(from_now)),
         uses: *uses,
     })
 }

@@ -70,7 +70,7 @@ impl Text {
     }
 }
 
-/// A policy: `-` is standard input, what begins with `{` is the text itself, all else is a file, with or without `@`.
+/// A policy: `-` is standard input, what begins as JSON does is the text itself, all else is a file, with or without `@`.
 pub(super) fn read_policy(from: &str) -> Result<Text, CliError> {
     if from == "-" {
         let mut text = String::new();
@@ -88,7 +88,11 @@ pub(super) fn read_policy(from: &str) -> Result<Text, CliError> {
             text,
         });
     }
-    if from.trim_start().starts_with('{') {
+    if from.is_empty() {
+        return Err(CliError::new("the policy is an empty text")
+            .help("give a file, `-` for standard input, or the JSON text itself"));
+    }
+    if from.trim_start().starts_with(['{', '[', '"']) {
         return Ok(Text {
             name: "<argument>".to_owned(),
             text: from.to_owned(),
@@ -239,6 +243,9 @@ mod tests {
     #[test]
     fn policy_is_read_from_the_argument_or_a_file() {
         assert_eq!(read_policy(" {}").unwrap().name, "<argument>");
+        assert_eq!(read_policy("[]").unwrap().name, "<argument>");
+        let empty = read_policy("").unwrap_err().render();
+        assert!(empty.contains("empty"), "{empty}");
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("p.json");
         std::fs::write(&path, "{ }").unwrap();

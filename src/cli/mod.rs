@@ -6,6 +6,7 @@
 mod access;
 mod account;
 mod alias;
+mod ask;
 mod authorize;
 pub mod casefile;
 mod cluster;
@@ -35,7 +36,6 @@ mod signals;
 mod tour;
 mod what_if;
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -47,7 +47,7 @@ use error::CliError;
 pub enum Exit {
     /// Done; of `authorize`: allowed.
     Success,
-    /// Of `authorize`: denied, explicitly or not.
+    /// Of `authorize`: denied, explicitly or not, or refused by the state or the kind of the key.
     Denied,
     /// Of `policy lint`: valid, with warnings.
     Warned,
@@ -67,8 +67,9 @@ impl From<Exit> for ExitCode {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; of `authorize`: allowed; of `test`: all passed
-  1  of `authorize`: denied; of `test`: some failed; of `policy lint`: valid, with warnings
+  0  done; of `authorize`: allowed; of `test`: all passed; of `what-if`: no answer flips
+  1  of `authorize`: denied; of `explain`: likewise; of `test`: some failed; of `what-if`: some
+     answers flip; of `policy lint`: valid, with warnings
   2  error: refused, not reachable, outcome unknown, or not understood
 
 Variables: GRANTD_ENDPOINT, GRANTD_AS, GRANTD_SESSION_OF, GRANTD_REGION and GRANTD_OUTPUT stand for the options of the
@@ -143,7 +144,7 @@ pub enum Command {
     ///
     /// Writes a line each, `{"id": …, "decision": "allow|explicitDeny|implicitDeny", "decidedBy": …}`, or
     /// `{"id": …, "error": …}` for one that cannot be read; it goes on after such a line and exits with 2 at the end.
-    Decide,
+    Decide(decide::DecideArgs),
     /// Test policies by cases, without a cluster.
     Test(casefile::TestArgs),
     /// The settings of a node.
@@ -189,12 +190,7 @@ async fn run(cli: &Cli) -> Exit {
         Command::Explain(args) => explain::run(common, args).await,
         Command::WhatIf(args) => what_if::run(common, args).await,
         Command::Access(command) => access::run(common, command).await,
-        Command::Decide => {
-            let decided = decide::decide_lines(io::stdin().lock(), io::stdout().lock());
-            return ended(
-                decided.map_err(|e| CliError::new(format!("cannot go on deciding: {e}"))),
-            );
-        }
+        Command::Decide(args) => return ended(decide::run(common, args)),
         Command::Test(args) => casefile::run_command(common, args),
         Command::Config(command) => settings::run(command),
         Command::Completions(args) => completions::run(args),

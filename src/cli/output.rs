@@ -14,6 +14,9 @@ use crate::domain::time::Timestamp;
 /// The member that says where an answer comes from and how old it is.
 const META: &str = "Meta";
 
+/// Widest row of a table: what a wide terminal shows without folding it.
+const ROW_MAX: usize = 200;
+
 /// What a command shows.
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Shown {
@@ -146,6 +149,12 @@ fn member(value: &Value, path: &str) -> Result<String, CliError> {
                 _ => Vec::new(),
             };
             let error = CliError::new(format!("`--print {path}`: the answer has no `{name}`"));
+            if let Value::Array(items) = at {
+                return error.help(match items.len() {
+                    0 => "the list is empty".to_owned(),
+                    count => format!("the list has the entries 0 to {}", count - 1),
+                });
+            }
             match closest(name, names.iter().copied()) {
                 Some(near) => error.help(format!("did you mean `{near}`?")),
                 None if names.is_empty() => error,
@@ -222,11 +231,27 @@ fn rows(name: &str, items: &[Value]) -> String {
         return format!("no {name}\n");
     }
     let mut lines = vec![heads.iter().map(|head| (*head).to_owned()).collect()];
-    for object in objects {
+    for object in &objects {
         let of = |head: &&str| object.get(*head).map(cell).unwrap_or_default();
         lines.push(heads.iter().map(of).collect());
     }
-    columns(&lines)
+    let text = columns(&lines);
+    if text.lines().any(|line| line.chars().count() > ROW_MAX) {
+        return blocks(&objects);
+    }
+    text
+}
+
+/// Entries that are too wide for rows: each as its pairs, with an empty line between two.
+fn blocks(objects: &[&Map<String, Value>]) -> String {
+    let block = |object: &&Map<String, Value>| {
+        let mut pairs = Vec::new();
+        for (name, value) in *object {
+            flatten(name, value, &mut pairs);
+        }
+        columns(&pairs)
+    };
+    objects.iter().map(block).collect::<Vec<_>>().join("\n")
 }
 
 fn cell(value: &Value) -> String {
@@ -323,7 +348,22 @@ mod tests {
         assert_eq!(member(&value, "N").unwrap(), "3\n");
         let text = member(&value, "KeyMetdata.Arn").unwrap_err().render();
         assert!(text.contains("did you mean `KeyMetadata`?"), "{text}");
-        assert!(member(&value, "Grants.1").is_err());
+        let text = member(&value, "Grants.1").unwrap_err().render();
+        assert!(text.contains("entries 0 to 0"), "{text}");
+        let text = member(&json!({"Grants": []}), "Grants.0")
+            .unwrap_err()
+            .render();
+        assert!(text.contains("the list is empty"), "{text}");
+    }
+
+    #[test]
+    fn entry_that_is_too_wide_for_a_row_is_shown_as_pairs() {
+        let wide = "x".repeat(ROW_MAX);
+        let value = json!({"Grants": [{"Id": "a", "Of": {"Name": wide}}, {"Id": "b"}]});
+        assert_eq!(
+            table(&value),
+            format!("Id       a\nOf.Name  {wide}\n\nId  b\n")
+        );
     }
 
     #[test]

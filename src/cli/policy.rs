@@ -1,5 +1,7 @@
 //! `grantd policy`: policies as texts, without a cluster.
 
+use std::path::Path;
+
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
@@ -30,7 +32,7 @@ pub enum PolicyCommand {
     /// Exit code 0: nothing to tell; 1: warnings; 2: some text is no valid policy. With `--output json` one object:
     /// `{"Files": [{"File", "Kind", "Warnings": [...], "Error"?}], "Warnings": n, "Errors": n}`.
     Lint {
-        /// Files of the JSON texts, `-` for standard input, or the texts themselves.
+        /// Files of the JSON texts, folders of `.json` files, `-` for standard input, or the texts themselves.
         #[arg(required = true, value_name = "FILE")]
         policies: Vec<String>,
         /// What they are for; without it a policy whose statements name principals is a key policy, any other an
@@ -55,8 +57,10 @@ pub enum Kind {
     /// A session.
     Session,
     /// The accounts of an organization: a service control policy.
+    #[value(alias = "scp")]
     ServiceControl,
     /// The resources of an organization: a resource control policy.
+    #[value(alias = "rcp")]
     ResourceControl,
     /// A VPC endpoint.
     VpcEndpoint,
@@ -85,8 +89,8 @@ pub(super) fn run(common: &Common, command: &PolicyCommand) -> Result<Shown, Cli
             account,
         } => {
             let mut linted = Vec::with_capacity(policies.len());
-            for policy in policies {
-                let text = read_policy(policy)?;
+            for policy in files(policies)? {
+                let text = read_policy(&policy)?;
                 let kind = kind.unwrap_or_else(|| guess(&text.text));
                 let outcome = lint(&text.text, kind.of_domain().0, *account)
                     .map(|warnings| warnings.into_iter().map(Into::into).collect());
@@ -99,6 +103,31 @@ pub(super) fn run(common: &Common, command: &PolicyCommand) -> Result<Shown, Cli
             Ok(show(common.output == Some(OutputForm::Json), &linted))
         }
     }
+}
+
+/// What is given, each folder as the `.json` files right in it, by name.
+fn files(given: &[String]) -> Result<Vec<String>, CliError> {
+    let mut files = Vec::with_capacity(given.len());
+    for one in given {
+        if !Path::new(one).is_dir() {
+            files.push(one.clone());
+            continue;
+        }
+        let cannot = |e: std::io::Error| CliError::new(format!("cannot read {one}: {e}"));
+        let mut inside = Vec::new();
+        for entry in std::fs::read_dir(one).map_err(cannot)? {
+            let path = entry.map_err(cannot)?.path();
+            if path.extension().is_some_and(|end| end == "json") && path.is_file() {
+                inside.push(path.display().to_string());
+            }
+        }
+        if inside.is_empty() {
+            return Err(CliError::new(format!("{one} holds no `.json` file")));
+        }
+        inside.sort_unstable();
+        files.append(&mut inside);
+    }
+    Ok(files)
 }
 
 fn check(policy: &str, kind: Kind) -> Result<Shown, CliError> {
@@ -290,6 +319,21 @@ mod tests {
                 files.len()
             );
         }
+    }
+
+    #[test]
+    fn folder_stands_for_its_json_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let given = vec![at(""), "-".to_owned()];
+        assert!(files(&given).is_err());
+        for name in ["b.json", "a.json", "c.txt"] {
+            std::fs::write(at(name), "{}").unwrap();
+        }
+        assert_eq!(
+            files(&given).unwrap(),
+            [at("a.json"), at("b.json"), "-".to_owned()]
+        );
     }
 
     #[test]

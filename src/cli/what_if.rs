@@ -1,5 +1,7 @@
 //! `grantd what-if`: which answers changes would flip, without making them.
 
+mod change;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
@@ -8,11 +10,12 @@ use clap::Args;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::change::{ChangeLine, ControlKind, put_key_policy, revoke_grant};
 use super::Exit;
 use super::common::{Common, Fallback, OutputForm};
 use super::error::CliError;
 use super::explain::outcome;
-use super::input::{map, pair, read_policy};
+use super::input::{map, pair, read_policy, short};
 use super::output::{Shown, object};
 use crate::client::api;
 use crate::client::api::proposed_change::Change;
@@ -31,8 +34,15 @@ const FILE_MAX: u64 = 64 << 20;
     after_help = "Exit codes: 0 nothing flips, 1 some answers flip, 2 error.\n\n\
 A line of --requests: {\"principal\": ARN, \"session_of\": ROLE_ARN, \"action\": \"kms:Decrypt\", \"key\": KEY,\n\
 \"encryption_context\": {…}, \"context\": {…}}. A line of --changes: {\"PutKeyPolicy\": {\"KeyId\": KEY, \"Policy\": {…}}}, and\n\
-likewise PutPrincipalPolicy, DeletePrincipalPolicy, RevokeGrant, CreateGrant, TagResource, UntagResource, TagPrincipal,\n\
-UntagPrincipal, CreateAlias, DeleteAlias, EnableKey, DisableKey and DeletePrincipal.\n\n\
+likewise, with the members of their requests:\n\
+  keys           EnableKey, DisableKey, TagResource, UntagResource, ScheduleKeyDeletion, CancelKeyDeletion\n\
+  aliases        CreateAlias, UpdateAlias, DeleteAlias\n\
+  grants         CreateGrant, RevokeGrant\n\
+  principals     PutPrincipalPolicy, DeletePrincipalPolicy, PutPrincipalPermissionsBoundary,\n\
+                 DeletePrincipalPermissionsBoundary, TagPrincipal, UntagPrincipal, DeletePrincipal\n\
+  groups         AddUserToGroup, RemoveUserFromGroup, PutGroupPolicy, DeleteGroupPolicy\n\
+  organizations  PutControlPolicy, DeleteControlPolicy, MoveAccount, RemoveAccount\n\
+  the operator's PutVpcEndpoint, DeleteVpcEndpoint, UpdateSettings\n\n\
 Example:\n  grantd what-if --put-key-policy $KEY=new.json --requests requests.jsonl"
 )]
 pub struct WhatIfArgs {
@@ -48,6 +58,27 @@ pub struct WhatIfArgs {
     /// The user or role had this identity policy no more
     #[arg(long, value_name = "ARN#NAME")]
     delete_policy: Vec<String>,
+    /// The user or role had this permissions boundary
+    #[arg(long, value_name = "ARN=POLICY", value_parser = pair)]
+    put_boundary: Vec<(String, String)>,
+    /// The group had this policy
+    #[arg(long, value_name = "ARN#NAME=POLICY", value_parser = pair)]
+    put_group_policy: Vec<(String, String)>,
+    /// The user were in the group
+    #[arg(long, value_name = "GROUP=USER", value_parser = pair)]
+    add_to_group: Vec<(String, String)>,
+    /// The user were in the group no more
+    #[arg(long, value_name = "GROUP=USER", value_parser = pair)]
+    remove_from_group: Vec<(String, String)>,
+    /// The root, unit or account had this service control policy
+    #[arg(long, value_name = "NODE#NAME=POLICY", value_parser = pair)]
+    put_scp: Vec<(String, String)>,
+    /// The root, unit or account had this resource control policy
+    #[arg(long, value_name = "NODE#NAME=POLICY", value_parser = pair)]
+    put_rcp: Vec<(String, String)>,
+    /// The key were disabled
+    #[arg(long, value_name = "KEY")]
+    disable_key: Vec<String>,
     /// The grant were revoked
     #[arg(long, value_name = "KEY=GRANT_ID", value_parser = pair)]
     revoke_grant: Vec<(String, String)>,
@@ -77,6 +108,12 @@ pub struct WhatIfArgs {
 }
 
 pub(super) async fn run(common: &Common, args: &WhatIfArgs) -> Result<Shown, CliError> {
+    if args.changes.as_deref() == Some("-") && args.requests.as_deref() == Some("-") {
+        return Err(
+            CliError::new("`--changes` and `--requests` cannot both be standard input")
+                .help("put one of them into a file"),
+        );
+    }
     let changes = changes(args)?;
     if changes.is_empty() {
         return Err(CliError::new("no change is proposed")
@@ -195,7 +232,9 @@ fn requests(common: &Common, args: &WhatIfArgs) -> Result<Vec<(String, api::Ques
         (None, None) => Vec::new(),
     };
     if lines.is_empty() {
-        return Err(CliError::new("no request is given"));
+        return Err(CliError::new("no request is given").help(
+            "give one with `--principal`, `--action` and `--key`, or a file of them with `--requests`",
+        ));
     }
     lines
         .into_iter()
@@ -255,208 +294,13 @@ fn question(
     Ok((name, question))
 }
 
-/// A change as a line says it, named as the operation.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-enum ChangeLine {
-    #[serde(rename_all = "PascalCase")]
-    PutKeyPolicy { key_id: String, policy: Value },
-    #[serde(rename_all = "PascalCase")]
-    EnableKey { key_id: String },
-    #[serde(rename_all = "PascalCase")]
-    DisableKey { key_id: String },
-    #[serde(rename_all = "PascalCase")]
-    TagResource {
-        key_id: String,
-        tags: BTreeMap<String, String>,
-    },
-    #[serde(rename_all = "PascalCase")]
-    UntagResource {
-        key_id: String,
-        tag_keys: Vec<String>,
-    },
-    #[serde(rename_all = "PascalCase")]
-    CreateAlias {
-        alias_name: String,
-        target_key_id: String,
-    },
-    #[serde(rename_all = "PascalCase")]
-    DeleteAlias { alias_name: String },
-    #[serde(rename_all = "PascalCase")]
-    CreateGrant {
-        key_id: String,
-        grantee_principal: Option<String>,
-        retiring_principal: Option<String>,
-        operations: Vec<String>,
-        #[serde(default)]
-        encryption_context_equals: BTreeMap<String, String>,
-        #[serde(default)]
-        encryption_context_subset: BTreeMap<String, String>,
-    },
-    #[serde(rename_all = "PascalCase")]
-    RevokeGrant { key_id: String, grant_id: String },
-    #[serde(rename_all = "PascalCase")]
-    PutPrincipalPolicy {
-        principal: String,
-        policy_name: String,
-        policy: Value,
-    },
-    #[serde(rename_all = "PascalCase")]
-    DeletePrincipalPolicy {
-        principal: String,
-        policy_name: String,
-    },
-    #[serde(rename_all = "PascalCase")]
-    TagPrincipal {
-        principal: String,
-        tags: BTreeMap<String, String>,
-    },
-    #[serde(rename_all = "PascalCase")]
-    UntagPrincipal {
-        principal: String,
-        tag_keys: Vec<String>,
-    },
-    #[serde(rename_all = "PascalCase")]
-    DeletePrincipal { principal: String },
-}
-
-impl ChangeLine {
-    fn change(self) -> Change {
-        let policy_text = |policy: Value| match policy {
-            Value::String(text) => text,
-            other => other.to_string(),
-        };
-        let tags_of = |tags: BTreeMap<String, String>| -> Vec<api::Tag> {
-            let tag = |(tag_key, tag_value)| api::Tag { tag_key, tag_value };
-            tags.into_iter().map(tag).collect()
-        };
-        match self {
-            Self::PutKeyPolicy { key_id, policy } => {
-                Change::PutKeyPolicy(put_key_policy(key_id, policy_text(policy)))
-            }
-            Self::EnableKey { key_id } => Change::EnableKey(api::EnableKeyRequest {
-                header: None,
-                key_id,
-            }),
-            Self::DisableKey { key_id } => Change::DisableKey(api::DisableKeyRequest {
-                header: None,
-                key_id,
-            }),
-            Self::TagResource { key_id, tags } => Change::TagResource(api::TagResourceRequest {
-                header: None,
-                key_id,
-                tags: tags_of(tags),
-            }),
-            Self::UntagResource { key_id, tag_keys } => {
-                Change::UntagResource(api::UntagResourceRequest {
-                    header: None,
-                    key_id,
-                    tag_keys,
-                })
-            }
-            Self::CreateAlias {
-                alias_name,
-                target_key_id,
-            } => Change::CreateAlias(api::CreateAliasRequest {
-                header: None,
-                alias_name,
-                target_key_id,
-            }),
-            Self::DeleteAlias { alias_name } => Change::DeleteAlias(api::DeleteAliasRequest {
-                header: None,
-                alias_name,
-            }),
-            Self::CreateGrant {
-                key_id,
-                grantee_principal,
-                retiring_principal,
-                operations,
-                encryption_context_equals,
-                encryption_context_subset,
-            } => {
-                let constraints = api::GrantConstraints {
-                    encryption_context_equals,
-                    encryption_context_subset,
-                    source_arn: None,
-                };
-                Change::CreateGrant(api::CreateGrantRequest {
-                    key_id,
-                    grantee_principal,
-                    retiring_principal,
-                    operations,
-                    constraints: (constraints != api::GrantConstraints::default())
-                        .then_some(constraints),
-                    ..api::CreateGrantRequest::default()
-                })
-            }
-            Self::RevokeGrant { key_id, grant_id } => {
-                Change::RevokeGrant(revoke_grant(key_id, grant_id))
-            }
-            Self::PutPrincipalPolicy {
-                principal,
-                policy_name,
-                policy,
-            } => Change::PutPrincipalPolicy(api::PutPrincipalPolicyRequest {
-                header: None,
-                arn: principal,
-                policy_name,
-                policy: policy_text(policy),
-            }),
-            Self::DeletePrincipalPolicy {
-                principal,
-                policy_name,
-            } => Change::DeletePrincipalPolicy(api::DeletePrincipalPolicyRequest {
-                header: None,
-                arn: principal,
-                policy_name,
-            }),
-            Self::TagPrincipal { principal, tags } => {
-                Change::TagPrincipal(api::TagPrincipalRequest {
-                    header: None,
-                    arn: principal,
-                    tags: tags_of(tags),
-                })
-            }
-            Self::UntagPrincipal {
-                principal,
-                tag_keys,
-            } => Change::UntagPrincipal(api::UntagPrincipalRequest {
-                header: None,
-                arn: principal,
-                tag_keys,
-            }),
-            Self::DeletePrincipal { principal } => {
-                Change::DeletePrincipal(api::DeletePrincipalRequest {
-                    header: None,
-                    arn: principal,
-                })
-            }
-        }
-    }
-}
-
-fn put_key_policy(key_id: String, policy: String) -> api::PutKeyPolicyRequest {
-    api::PutKeyPolicyRequest {
-        key_id,
-        policy,
-        ..api::PutKeyPolicyRequest::default()
-    }
-}
-
-fn revoke_grant(key_id: String, grant_id: String) -> api::RevokeGrantRequest {
-    api::RevokeGrantRequest {
-        key_id,
-        grant_id,
-        ..api::RevokeGrantRequest::default()
-    }
-}
-
 /// Every change, in order.
 fn changes(args: &WhatIfArgs) -> Result<Vec<api::ProposedChange>, CliError> {
     let named = |option: &str, text: &str| match text.split_once('#') {
         Some((arn, name)) => Ok((arn.to_owned(), name.to_owned())),
         None => Err(CliError::new(format!(
-            "`{option}`: want ARN#NAME of the policy"
+            "`{option}`: `{}` says no policy name: want it after a `#`, as `ARN#NAME`",
+            short(text)
         ))),
     };
     let mut changes: Vec<Change> = Vec::new();
@@ -486,6 +330,61 @@ fn changes(args: &WhatIfArgs) -> Result<Vec<api::ProposedChange>, CliError> {
                 policy_name,
             },
         ));
+    }
+    for (arn, policy) in &args.put_boundary {
+        changes.push(Change::PutPermissionsBoundary(
+            api::PutPrincipalPermissionsBoundaryRequest {
+                header: None,
+                arn: arn.clone(),
+                policy: read_policy(policy)?.text,
+            },
+        ));
+    }
+    for (group, policy) in &args.put_group_policy {
+        let (arn, policy_name) = named("--put-group-policy", group)?;
+        changes.push(Change::PutGroupPolicy(api::PutGroupPolicyRequest {
+            header: None,
+            arn,
+            policy_name,
+            policy: read_policy(policy)?.text,
+        }));
+    }
+    for (group, user) in &args.add_to_group {
+        changes.push(Change::AddUserToGroup(api::AddUserToGroupRequest {
+            header: None,
+            group: group.clone(),
+            user: user.clone(),
+        }));
+    }
+    for (group, user) in &args.remove_from_group {
+        changes.push(Change::RemoveUserFromGroup(
+            api::RemoveUserFromGroupRequest {
+                header: None,
+                group: group.clone(),
+                user: user.clone(),
+            },
+        ));
+    }
+    for (option, kind, policies) in [
+        ("--put-scp", ControlKind::Service, &args.put_scp),
+        ("--put-rcp", ControlKind::Resource, &args.put_rcp),
+    ] {
+        for (node, policy) in policies {
+            let (node_id, policy_name) = named(option, node)?;
+            changes.push(Change::PutControlPolicy(api::PutControlPolicyRequest {
+                header: None,
+                node_id,
+                kind: kind.as_str().to_owned(),
+                policy_name,
+                policy: read_policy(policy)?.text,
+            }));
+        }
+    }
+    for key_id in &args.disable_key {
+        changes.push(Change::DisableKey(api::DisableKeyRequest {
+            header: None,
+            key_id: key_id.clone(),
+        }));
     }
     for (key, grant_id) in &args.revoke_grant {
         changes.push(Change::RevokeGrant(revoke_grant(

@@ -19,6 +19,9 @@ const PAUSE_FIRST: Duration = Duration::from_millis(20);
 /// The longest pause: an election takes about as long.
 const PAUSE_LONGEST: Duration = Duration::from_millis(320);
 
+/// How long the answer of a node that has given up may take to arrive; of short deadlines a tenth.
+const ANSWER_TRAVELS: Duration = Duration::from_millis(200);
+
 /// The world that a client lives in.
 #[derive(Clone)]
 pub struct Parts {
@@ -147,6 +150,8 @@ impl Client {
         let idempotency = (O::ACCESS == Access::Write).then(|| self.idempotency());
         let mut tried: Vec<Option<String>> = vec![None; self.shared.targets.len()];
         let mut last: Option<Refusal> = None;
+        // What a node said tells more than that a later attempt had no answer.
+        let mut has_said = false;
         // A write of which one attempt may have arrived stays unknown until a node tells its outcome.
         let mut in_doubt = false;
         let mut pause = PAUSE_FIRST;
@@ -168,7 +173,9 @@ impl Client {
                 left
             };
             let mut request = operation.clone();
-            request.set_header(self.header(O::ACCESS, span, idempotency.clone()));
+            // The node gives up a little earlier, so that its reason arrives.
+            let patience = span.saturating_sub((span / 10).min(ANSWER_TRAVELS));
+            request.set_header(self.header(O::ACCESS, patience, idempotency.clone()));
             let sent = request.send(target.channel(), ANSWER_BYTES_MAX);
             let failure = match timeout(clock, span, sent).await {
                 Some(Ok(answer)) => {
@@ -197,6 +204,7 @@ impl Client {
                     })
                 }
             };
+            let says = matches!(failure, Failure::Said(_));
             match failure {
                 Failure::NotSent(why) => {
                     target.drop_channel();
@@ -216,10 +224,13 @@ impl Client {
                             detail,
                         })));
                     }
-                    last = Some(Refusal {
-                        endpoint: target.address.clone(),
-                        detail,
-                    });
+                    if says || !has_said || !retryable {
+                        last = Some(Refusal {
+                            endpoint: target.address.clone(),
+                            detail,
+                        });
+                    }
+                    has_said |= says;
                     if !retryable {
                         return Err(give_up(in_doubt, last, self.tried(&tried), O::ACCESS));
                     }

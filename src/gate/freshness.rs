@@ -102,6 +102,9 @@ pub enum WhyNotFresh {
         /// How long the round waited.
         within: Duration,
     },
+    /// The last round has not failed: a proof takes its time, and the bound is shorter.
+    #[error("to prove it takes longer than that")]
+    Proven,
     /// CLOCK_REALTIME and CLOCK_BOOTTIME have moved against each other.
     #[error("the clocks of this machine have jumped, so it may have been paused")]
     ClockJump,

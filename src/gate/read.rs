@@ -204,6 +204,7 @@ impl Rounds {
     fn proven(&mut self) {
         self.ended += 1;
         self.is_removed = false;
+        self.last_failure = WhyNotFresh::Proven;
     }
 
     /// A leader's word that this node is no member outlives later failures: one that has been removed hears of no
@@ -472,6 +473,7 @@ mod tests {
         rounds.failed(no_leader.clone());
         assert!(rounds.is_removed);
         rounds.proven();
+        assert_eq!(rounds.last_failure, WhyNotFresh::Proven);
         rounds.failed(no_leader.clone());
         assert!(!rounds.is_removed);
         assert_eq!((rounds.ended, rounds.last_failure), (4, no_leader));

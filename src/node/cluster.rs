@@ -165,6 +165,13 @@ impl Cluster {
         }
     }
 
+    /// Whether this node is a voter as far as it knows.
+    fn votes(&self) -> bool {
+        let me = self.replica.node_id();
+        let membership = self.replica.membership();
+        membership.voter_ids().any(|voter| voter == me)
+    }
+
     /// Binds this node to an incarnation. ORDER: durable before anything is said in its name.
     async fn adopt(&self, incarnation: Incarnation) -> Result<(), ClusterError> {
         let identity = StoredIdentity {
@@ -243,6 +250,8 @@ impl Cluster {
                     "this node belongs to the cluster of incarnation {ours}, the node at {via} to {incarnation}: start with an empty folder to join it"
                 )));
             }
+            // Whoever votes already has joined: what its disk held when it started says nothing any more.
+            Some(_) if self.votes() => return Ok(self.replica.status().applied),
             Some(_) => {}
             None => {
                 // ORDER: asked before this node is bound: from then on it votes and acknowledges, and a voter that has

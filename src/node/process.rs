@@ -82,6 +82,9 @@ pub enum SealKeyFault {
         "the seal key cannot be read or written: {0}; `grantd cluster keygen FILE` makes one, the same for every node"
     )]
     Io(#[from] io::Error),
+    /// A new one would take the place of another.
+    #[error("the file exists already, and a seal key is never overwritten")]
+    Exists,
     /// Others may read it.
     #[error("others may read the seal key (mode {mode:03o}): `chmod 600` it")]
     Open {
@@ -138,7 +141,7 @@ pub async fn start_process(settings: ProcessSettings) -> Result<Node, ProcessErr
 /// Writes a new random seal key to a file that must not exist yet, readable by its owner alone.
 ///
 /// # Errors
-/// As [`SealKeyFault::Io`] says.
+/// [`SealKeyFault::Exists`] or, if the system refuses, [`SealKeyFault::Io`].
 pub fn create_seal_key(path: &Path) -> Result<(), SealKeyFault> {
     let mut bytes = [0; 32];
     OsRng.fill(&mut bytes);
@@ -147,7 +150,11 @@ pub fn create_seal_key(path: &Path) -> Result<(), SealKeyFault> {
         .write(true)
         .create_new(true)
         .mode(0o600)
-        .open(path)?;
+        .open(path)
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => SealKeyFault::Exists,
+            _ => SealKeyFault::Io(error),
+        })?;
     file.write_all(text.as_bytes())?;
     // The cluster's secrets are lost with this key: it must not be a page that was never written.
     file.sync_all()?;
@@ -176,7 +183,7 @@ mod tests {
         create_seal_key(&path).unwrap();
         assert!(read_seal_key(&path).is_ok());
         let before = std::fs::read(&path).unwrap();
-        assert!(matches!(create_seal_key(&path), Err(SealKeyFault::Io(_))));
+        assert!(matches!(create_seal_key(&path), Err(SealKeyFault::Exists)));
         assert_eq!(std::fs::read(&path).unwrap(), before);
     }
 

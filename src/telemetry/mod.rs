@@ -1,5 +1,7 @@
 //! Log lines to standard error. Imports tracing. Never: a decision, a metric that somebody acts on.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::EnvFilter;
 
 /// The form of the log lines.
@@ -28,6 +30,8 @@ pub fn start(level: &str, form: Form) -> Result<(), String> {
     let filter = EnvFilter::try_new(filter).map_err(|e| format!("log level `{level}`: {e}"))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
+        // Colours are for terminals: in a file they would be control characters.
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr);
     match form {
         Form::Text => lines.try_init(),

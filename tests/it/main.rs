@@ -3,9 +3,11 @@
 mod agreement;
 mod api;
 mod cases;
+mod cases_own;
 mod cases_state;
 mod cli;
 mod cluster;
+mod commands;
 mod cut_follower;
 mod damage;
 mod decisions;

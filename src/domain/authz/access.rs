@@ -13,7 +13,8 @@ use super::gather::{Judge, judge};
 use super::request::{Request, Target};
 use crate::domain::limits::EXPLAINED_GRANTS_MAX;
 use crate::domain::policy::{
-    Condition, ContextKey, ContextSource, ContextValue, KnownKey, Statement, Suppose, Supposed, Who,
+    Condition, ContextKey, ContextSource, ContextValue, KmsAction, KnownKey, Statement, Suppose,
+    Supposed, Who,
 };
 use crate::domain::state::State;
 use crate::domain::state::grant::{Grant, GrantConstraints};
@@ -79,7 +80,7 @@ impl Judge for Either {
             // For the caller: its grants as if the request satisfied them; against it: those that ask for nothing.
             let bare: Vec<Grant> = held
                 .iter()
-                .filter(|grant| is_for || grant.constraints == GrantConstraints::default())
+                .filter(|grant| is_for || asks_for_nothing(grant))
                 .map(|grant| Grant {
                     constraints: GrantConstraints::default(),
                     ..(*grant).clone()
@@ -102,10 +103,17 @@ impl Judge for Either {
         };
         met.extend(met_against);
         let decides = for_it.decided_by().and_then(|by| by.grant);
-        if let Some(grant) = held.iter().find(|grant| Some(grant.id) == decides)
-            && grant.constraints != GrantConstraints::default()
-        {
-            met.insert(format!("the constraints of grant {}", grant.id));
+        if let Some(grant) = held.iter().find(|grant| Some(grant.id) == decides) {
+            let id = grant.id;
+            if grant.constraints.context.is_some() || grant.constraints.source_arn.is_some() {
+                met.insert(format!("the constraints of grant {id}"));
+            }
+            if let Some(left) = grant.uses_left() {
+                let s = if left == 1 { "" } else { "s" };
+                met.insert(format!(
+                    "a use of grant {id}, which has {left} use{s} left: Consume alone spends one"
+                ));
+            }
         }
         Access::Conditional {
             by,
@@ -132,16 +140,29 @@ fn allowed_by(decision: &Decision) -> Option<String> {
     Some(text)
 }
 
+/// Whether a grant that is there allows whatever the request says.
+fn asks_for_nothing(grant: &Grant) -> bool {
+    let GrantConstraints {
+        context,
+        source_arn,
+        term,
+    } = &grant.constraints;
+    context.is_none() && source_arn.is_none() && term.uses.is_none()
+}
+
 /// The grants on the request's key that name the caller or its account.
 fn grants<'e>(state: &'e State, request: &Request<'e>, who: &Who<'_>) -> Vec<&'e Grant> {
     let Target::Key { key, .. } = request.target else {
         return Vec::new();
     };
     let is_callers = |grant: &&Grant| !matches!(grantee_match(&grant.grantee, who), Grantee::Other);
+    let retires = request.action.kms() == Some(KmsAction::RetireGrant);
     let on_key = state.grants().of_key(&key.arn, None).map(|grant| &**grant);
     on_key
         .filter(is_callers)
         .filter(|grant| !grant.is_expired(request.now))
+        // The right to retire is no use of a grant: one that is spent still gives it.
+        .filter(|grant| grant.uses_left() != Some(0) || retires)
         .take(EXPLAINED_GRANTS_MAX)
         .collect()
 }

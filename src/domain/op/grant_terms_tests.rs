@@ -6,17 +6,21 @@ use std::sync::Arc;
 use super::consume::Consume;
 use super::create_grant::CreateGrant;
 use super::expire_grants::ExpireGrants;
+use super::explain::Explain;
 use super::list_grants::ListGrants;
 use super::retire_grant::RetireGrant;
 use super::revoke_grant::{Descendants, RevokeGrant};
 use super::testing::{
-    ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, EXT, Refused, caller, check_rows, create_grant,
-    key, key_arn, scope,
+    ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, EXT, Refused, arn, caller, check_rows,
+    create_grant, key, key_arn, scope,
 };
+use super::who_can::WhoCan;
 use super::{Answer, Command, Event, GrantChange, Idempotency, Output, Page, Query};
+use crate::domain::authz::access::Access;
 use crate::domain::authz::authorize;
+use crate::domain::authz::claim;
 use crate::domain::authz::request::{About, Parameters, Request, Target};
-use crate::domain::ids::GrantId;
+use crate::domain::ids::{GrantId, KeyRef};
 use crate::domain::limits::{EXPIRE_PER_ENTRY, GRANT_ANCESTORS_MAX, REVOKE_TREE_MAX};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
@@ -610,4 +614,79 @@ fn tree_too_big_is_refused_whole() {
     assert_eq!(code, "LimitExceededException");
     assert!(why.contains("more than 10000"), "{why}");
     cluster.done(ADMIN, revoke(1, Descendants::Stay));
+}
+
+/// What is told of `who` by WhoCan about Decrypt with key 1.
+fn access_of(cluster: &Cluster, who: &str) -> Vec<Access> {
+    let query = Query::WhoCan(WhoCan {
+        key: KeyRef::KeyArn(key_arn(1)),
+        actions: vec![KmsAction::Decrypt],
+        page: Page::default(),
+    });
+    match cluster.ask("operator", query) {
+        Ok(Answer::Access { items, .. }) => items
+            .into_iter()
+            .filter(|reached| reached.principal.as_str() == who)
+            .map(|reached| reached.access)
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn explained(cluster: &Cluster, who: &str) -> String {
+    let question = claim::Question {
+        subject: Some(claim::Subject::Principal(arn(who))),
+        action: "kms:Decrypt".into(),
+        key: Some(key(1)),
+        encryption_context: Default::default(),
+        grant_tokens: Vec::new(),
+        facts: Default::default(),
+        dry_run: false,
+        random_source: None,
+    };
+    match cluster.ask(ADMIN, Query::Explain(Explain { question })) {
+        Ok(Answer::Explanation { explanation, .. }) => explanation.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// EC-13: effective access leaves out a grant that is over or spent, takes one that has not ended as one that holds, and
+/// tells of a budget as the condition that it is; an explanation names what stands in the way.
+#[test]
+fn access_and_explanation_tell_of_ends_and_budgets() {
+    let mut cluster = Cluster::new();
+    make(&mut cluster, ADMIN, budgeted(1, BOB, 1));
+    let ends = expiring(&cluster, 2, CAROL, 60_000);
+    make(&mut cluster, ADMIN, ends);
+    let budget = format!(
+        "a use of grant {}, which has 1 use left: Consume alone spends one",
+        id(1)
+    );
+    let of_bob = access_of(&cluster, BOB);
+    assert!(
+        matches!(of_bob.as_slice(), [Access::Conditional { on, .. }] if *on == [budget.as_str()]),
+        "{of_bob:?}"
+    );
+    assert!(explained(&cluster, BOB).contains("a budget with 1 use left"));
+    let of_carol = access_of(&cluster, CAROL);
+    assert!(
+        matches!(of_carol.as_slice(), [Access::Always { .. }]),
+        "{of_carol:?}"
+    );
+
+    use_of(&mut cluster, BOB, Some(1)).unwrap();
+    assert_eq!(access_of(&cluster, BOB), []);
+    let text = explained(&cluster, BOB);
+    assert!(text.contains("all of its uses are spent"), "{text}");
+    assert!(
+        text.contains("if the grant 0101") && text.contains("had no budget"),
+        "{text}"
+    );
+    cluster.now += 60_000;
+    assert_eq!(access_of(&cluster, CAROL), []);
+    let text = explained(&cluster, CAROL);
+    assert!(
+        text.contains("it ended at ") && text.contains("had not ended"),
+        "{text}"
+    );
 }

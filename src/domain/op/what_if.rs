@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::context::{Context, Question};
 use super::insight::{self, NotPosed, Posed};
+use super::key_use;
 use super::refusal::{Said, refusals, said};
 use super::{Answer, Command, Entry, ErrorCode, Rejection, Semantics, apply};
 use crate::domain::authz::Denied;
@@ -41,9 +42,12 @@ impl PartialEq for Changes {
 impl Eq for Changes {}
 
 /// How a request is decided now, and how it would be.
+///
+/// A rejection says why it cannot be decided, or that it is permitted and the state or the kind of the key stands in its
+/// way (ST-4, U-14), as Authorize tells beside its decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Flip {
-    /// Now; why it cannot be decided otherwise.
+    /// Now.
     pub before: Result<Decision, Rejection>,
     /// After the changes.
     pub after: Result<Decision, Rejection>,
@@ -106,7 +110,7 @@ impl Question for WhatIf {
                 Some(key) => insight::may_read_key(cx, key)?,
                 None => insight::may_read_identity(cx, &posed.caller.identity)?,
             }
-            before.push(authorize(cx.state, &posed.request(cx)));
+            before.push(side(cx, &posed));
         }
         let mut state = cx.state.clone();
         for (n, command) in changes.0.iter().enumerate() {
@@ -131,19 +135,27 @@ impl Question for WhatIf {
         };
         let flips = questions.iter().zip(before).map(|(question, before)| {
             let after = match Posed::read(&then, question) {
-                Ok(posed) => Ok(authorize(&state, &posed.request(&then))),
+                Ok(posed) => side(&then, &posed),
                 Err(NotPosed::Said(said)) => Err(said.into()),
                 Err(NotPosed::Key(unresolved)) => Err(unresolved.into()),
             };
-            let mut flip = Flip {
-                before: Ok(before),
-                after,
-            };
+            let mut flip = Flip { before, after };
             withhold(cx, question, &mut flip);
             flip
         });
         Ok(Answer::WhatIf(flips.collect()))
     }
+}
+
+/// What a request is answered in a state.
+fn side(cx: &Context<'_>, posed: &Posed<'_>) -> Result<Decision, Rejection> {
+    let decision = authorize(cx.state, &posed.request(cx));
+    if decision.is_allow()
+        && let (Some(action), Some(key)) = (posed.action.kms(), posed.key)
+    {
+        key_use::check(action, cx.state, key, None)?;
+    }
+    Ok(decision)
 }
 
 /// Leaves out which statement of a policy decided that the asker may not read.
@@ -244,11 +256,18 @@ mod tests {
         });
         let disabled = Command::DisableKey(disable_key::DisableKey { key: key(1) });
         let told = flips(&cluster, vec![tagged, disabled], asked);
-        assert!(told.iter().all(|flip| !flip.flips()));
+        // ST-4: what is permitted is refused by the state of the key; what is denied is denied before.
         assert_eq!(
-            told[2].after.as_ref().map(Decision::outcome),
-            Ok(Outcome::Allow)
+            told.iter().map(Flip::flips).collect::<Vec<_>>(),
+            [true, false, true]
         );
+        let after = |n: usize| {
+            let side = told[n].after.as_ref();
+            side.map(Decision::outcome).map_err(|error| error.code)
+        };
+        assert_eq!(after(0), Err(ErrorCode::Disabled));
+        assert_eq!(after(1), Ok(Outcome::ImplicitDeny));
+        assert_eq!(after(2), Err(ErrorCode::Disabled));
         assert_eq!(cluster.state.fingerprint(), before);
     }
 

@@ -23,6 +23,8 @@ mod value;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::domain::time::Timestamp;
+
 pub use action::{Action, ActionTarget, KmsAction};
 pub use condition::{Condition, Operator, Quantifier};
 pub use context::{ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values};
@@ -36,6 +38,13 @@ pub use statement::{
     Ask, Findings, Profile, Statement, Suppose, Supposed, UnknownProfile, Verdict,
 };
 pub use validate::PolicyKind;
+
+/// The instant that a text names as a date of a condition does (C-4): ISO 8601, or seconds since the Unix epoch. `None`
+/// also for what lies before the epoch.
+pub fn parse_instant(text: &str) -> Option<Timestamp> {
+    let millis = value::parse_date(text)?;
+    u64::try_from(millis).ok().map(Timestamp::from_millis)
+}
 
 /// A policy: valid for its kind, compiled once, together with the text it was put as.
 pub struct Policy {

@@ -61,8 +61,8 @@ pub(super) struct Scene<'e> {
 impl<'e> Scene<'e> {
     pub fn new<P, G>(
         evidence: &Evidence<'e, P, G>,
-        state: &'e State,
-        request: &'e Request<'e>,
+        on_key: impl Iterator<Item = &'e Grant>,
+        now: Timestamp,
     ) -> Self
     where
         P: Iterator<Item = NamedPolicy<'e>> + Clone,
@@ -117,7 +117,7 @@ impl<'e> Scene<'e> {
         for policy in evidence.session {
             put(Source::SessionPolicy, None, policy, None, 0);
         }
-        let (grants, more_grants) = grants_of(state, request, &ask.who, is_retirement);
+        let (grants, more_grants) = grants_of(on_key, &ask.who, is_retirement);
         Self {
             ask,
             object: evidence.object,
@@ -128,7 +128,7 @@ impl<'e> Scene<'e> {
             grants,
             more_grants,
             is_retirement,
-            now: request.now,
+            now,
         }
     }
 
@@ -619,8 +619,18 @@ impl<'e> Scene<'e> {
                 "EC-13",
                 "limits",
                 false,
-                "time and uses left".to_owned(),
-                "the grant is expired, or its uses can be spent by Consume alone".to_owned(),
+                "a grant that has not ended, and no budget of uses".to_owned(),
+                match (grant.constraints.term.expires_at, grant.uses_left()) {
+                    (Some(end), _) if grant.is_expired(self.now) => {
+                        format!("it ended at {end}")
+                    }
+                    (_, Some(0)) => "all of its uses are spent".to_owned(),
+                    (_, Some(left)) => {
+                        let s = if left == 1 { "" } else { "s" };
+                        format!("a budget with {left} use{s} left, which Consume alone spends")
+                    }
+                    (_, None) => "neither".to_owned(),
+                },
             );
         }
         let by_account = matches!(
@@ -786,24 +796,33 @@ fn section(
     }
 }
 
-/// Every grant on the key that names the caller or its account, and those that tokens bring; how many are left out.
-fn grants_of<'e>(
+/// Every grant on the key of a request, and those that tokens bring.
+pub(super) fn on_key<'e>(
     state: &'e State,
     request: &'e Request<'e>,
+) -> impl Iterator<Item = &'e Grant> {
+    let key = match request.target {
+        Target::Key { key, .. } => Some(key),
+        _ => None,
+    };
+    key.into_iter().flat_map(|key| {
+        let stored = state.grants().of_key(&key.arn, None).map(|grant| &**grant);
+        let brought = request.token_grants.iter().map(|grant| &**grant);
+        stored.chain(brought.filter(|grant| grant.key == key.arn))
+    })
+}
+
+/// Those of the grants on a key that name the caller or its account; how many are left out.
+fn grants_of<'e>(
+    on_key: impl Iterator<Item = &'e Grant>,
     who: &Who<'_>,
     is_retirement: bool,
 ) -> (Vec<&'e Grant>, u32) {
-    let Target::Key { key, .. } = request.target else {
-        return (Vec::new(), 0);
-    };
     let names = |named: &GrantPrincipal| !matches!(grantee_match(named, who), Grantee::Other);
     let is_callers = |grant: &&Grant| {
         names(&grant.grantee) || is_retirement && grant.retiring.as_ref().is_some_and(names)
     };
-    let stored = state.grants().of_key(&key.arn, None).map(|grant| &**grant);
-    let brought = request.token_grants.iter().map(|grant| &**grant);
-    let brought = brought.filter(|grant| grant.key == key.arn);
-    let mut found = stored.chain(brought).filter(is_callers);
+    let mut found = on_key.filter(is_callers);
     let told = found.by_ref().take(EXPLAINED_GRANTS_MAX).collect();
     (told, u32::try_from(found.count()).unwrap_or(u32::MAX))
 }

@@ -17,6 +17,7 @@ use super::gather::{Judge, judge};
 use super::request::Request;
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
+use crate::domain::time::Timestamp;
 
 /// Why a request is decided as it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -159,12 +160,25 @@ impl Judge for Explain {
         P: Iterator<Item = NamedPolicy<'e>> + Clone,
         G: Iterator<Item = &'e Grant> + Clone,
     {
-        let decision = combine(evidence);
-        let scene = consider::Scene::new(evidence, state, request);
-        Explanation {
-            sections: scene.sections(),
-            nearest: nearest::search(&scene, &decision),
-            decision,
-        }
+        explain_evidence(evidence, consider::on_key(state, request), request.now)
+    }
+}
+
+/// Explains evidence that stands for itself, as a line of `grantd decide` brings it. `on_key` are all grants on the key.
+pub fn explain_evidence<'e, P, G>(
+    evidence: &Evidence<'e, P, G>,
+    on_key: impl Iterator<Item = &'e Grant>,
+    now: Timestamp,
+) -> Explanation
+where
+    P: Iterator<Item = NamedPolicy<'e>> + Clone,
+    G: Iterator<Item = &'e Grant> + Clone,
+{
+    let decision = combine(evidence);
+    let scene = consider::Scene::new(evidence, on_key, now);
+    Explanation {
+        sections: scene.sections(),
+        nearest: nearest::search(&scene, &decision),
+        decision,
     }
 }

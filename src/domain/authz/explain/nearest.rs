@@ -16,7 +16,7 @@ use crate::domain::policy::{
     Action, Condition, ContextKey, ContextSource, ContextValue, KmsAction, Outline, Policy,
     PolicyKind, Statement, Suppose, Supposed, Who,
 };
-use crate::domain::state::grant::{Grant, GrantConstraints, GrantOperations, GrantPrincipal, Term};
+use crate::domain::state::grant::{Grant, GrantConstraints, GrantOperations, GrantPrincipal};
 use crate::domain::time::{Revision, Timestamp};
 
 /// Most steps of the search that follows what is missing, one after the other.
@@ -303,8 +303,11 @@ fn grants<'e>(scene: &Scene<'e>) -> Vec<Try<'e>> {
         if own.context.is_some() || own.source_arn.is_some() {
             wrong.push("had constraints that the request satisfies".to_owned());
         }
-        if own.term != Term::default() {
-            wrong.push("had no end and no budget".to_owned());
+        if grant.is_expired(scene.now) {
+            wrong.push("had not ended".to_owned());
+        }
+        if own.term.uses.is_some() {
+            wrong.push("had no budget".to_owned());
         }
         let cost = u32::try_from(wrong.len()).unwrap_or(u32::MAX).max(1);
         found.push(Try {
