@@ -15,7 +15,9 @@ use super::Exit;
 use super::casefile::strict_json;
 use super::common::{Common, OutputForm};
 use super::error::CliError;
-use crate::domain::authz::combine::{Evidence, Level, NamedPolicy, Object, Subject, combine};
+use crate::domain::authz::combine::{
+    Endpoint, Evidence, Level, NamedPolicy, Object, Subject, combine,
+};
 use crate::domain::authz::decision::{Decision, Outcome};
 use crate::domain::authz::explain::explain_evidence;
 use crate::domain::ids::{
@@ -542,7 +544,7 @@ fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), 
         session: &session,
         service_control: &levels(&scps),
         resource_control: &levels(&rcps),
-        endpoint: None,
+        endpoint: Endpoint::Open,
         grants: grants.iter(),
         encryption_context: &encryption_context,
         subject: new_grant

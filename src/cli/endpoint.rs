@@ -10,7 +10,7 @@ use super::output::{Shown, object, time};
 use crate::client::api;
 
 /// VPC endpoints; for the operator. A front says through which one a request came (aws:SourceVpce): one that is known
-/// here judges the request by its policy.
+/// here judges the request by its policy; through one that is not, nothing is allowed.
 #[derive(Subcommand, Debug)]
 pub enum EndpointCommand {
     /// Make an endpoint known, or replace what is known of it.
@@ -32,7 +32,7 @@ pub enum EndpointCommand {
     },
     /// List the endpoints.
     List(Paging),
-    /// Forget an endpoint.
+    /// Forget an endpoint: from then on nothing is allowed through it.
     Delete {
         /// Its id, `vpce-…`.
         id: String,
@@ -60,6 +60,9 @@ pub(super) async fn run(common: &Common, command: &EndpointCommand) -> Result<Sh
                 Some(policy) => policy.explain(e),
                 None => e.into(),
             })?;
+            if let Some(policy) = &policy {
+                policy.warn(&answer.answer.policy_warnings);
+            }
             Ok(Shown::answer(json!({}), answer.answer.header.as_ref()))
         }
         EndpointCommand::Get { id } => {

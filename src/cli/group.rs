@@ -203,6 +203,7 @@ pub(super) async fn run(common: &Common, command: &GroupCommand) -> Result<Shown
                 .await
                 .map_err(|e| policy.explain(e))?
                 .answer;
+            policy.warn(&answer.policy_warnings);
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
         GroupCommand::GetPolicy { arn, name } => {

@@ -242,6 +242,7 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
                 .await
                 .map_err(|e| policy.explain(e))?
                 .answer;
+            policy.warn(&answer.policy_warnings);
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
         IdentityCommand::DeleteBoundary { arn } => {

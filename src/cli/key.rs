@@ -368,6 +368,9 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 None => e.into(),
             });
             let answer = answer?.answer;
+            if let Some(policy) = &policy {
+                policy.warn(&answer.policy_warnings);
+            }
             let value = object([
                 (
                     "ReplicaKeyMetadata",

@@ -69,6 +69,9 @@ pub enum OrganizationCommand {
         paging: Paging,
     },
     /// Attach a control policy to a root, unit or account; one of the same name is replaced.
+    ///
+    /// Each has FullAWSAccess (RCPFullAWSAccess) from the start, which allows everything: what is put beside it limits by its
+    /// denials. For a list of what alone is allowed, put it and then delete FullAWSAccess.
     PutPolicy {
         /// Root, unit or account.
         node: String,
@@ -88,7 +91,7 @@ pub enum OrganizationCommand {
         /// The policy's name.
         name: String,
     },
-    /// Detach a control policy.
+    /// Detach a control policy; the last one of a kind, and RCPFullAWSAccess, stay.
     DeletePolicy {
         /// Root, unit or account.
         node: String,
@@ -251,6 +254,7 @@ pub(super) async fn run(common: &Common, command: &OrganizationCommand) -> Resul
                 .await
                 .map_err(|e| policy.explain(e))?
                 .answer;
+            policy.warn(&answer.policy_warnings);
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
         OrganizationCommand::GetPolicy { node, kind, name } => {

@@ -314,6 +314,7 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::XksProxyVpcEndpointServiceInvalidConfiguration
         | ErrorCode::XksKeyInvalidConfiguration
         | ErrorCode::UnmodifiableEntity
+        | ErrorCode::ConstraintViolation
         | ErrorCode::IdempotencyMismatch
         | ErrorCode::IdempotencyExpired => Code::FailedPrecondition,
         ErrorCode::LimitExceeded | ErrorCode::QuotaExceeded => Code::ResourceExhausted,

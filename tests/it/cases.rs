@@ -691,7 +691,7 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
         session: &session,
         service_control: &levels(&scps),
         resource_control: &levels(&rcps),
-        endpoint: endpoint.as_deref(),
+        endpoint: endpoint.as_deref().into(),
         grants: here,
         encryption_context: &pairs(&request["encryption_context"]),
         subject,

@@ -1,7 +1,7 @@
 //! The policy sources of a world as facts: groups, organizations, VPC endpoints.
 //!
 //! Imports ids, policy, state. A world says what limits an account, not where in an organization it is attached: here it
-//! is attached to the account itself, below a root that limits nothing.
+//! is attached to the account itself, below a root that allows everything.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,10 +12,10 @@ use super::world::{NOW, entropy};
 use crate::domain::ids::{
     AccountId, GroupArn, NodeId, OrganizationId, PrincipalArn, UniqueId, VpcEndpointId, VpcId,
 };
-use crate::domain::policy::{Policy, PolicyKind};
+use crate::domain::policy::Policy;
 use crate::domain::state::fact::Fact;
 use crate::domain::state::group::Group;
-use crate::domain::state::organization::{Controls, Node, Organization, VpcEndpoint};
+use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::Account;
 use crate::domain::time::Revision;
 
@@ -101,12 +101,13 @@ pub fn organizations(case: &Case, known: &[AccountId]) -> Result<Vec<Fact>, Prob
             }
         };
         let mut member = node(&organization, NodeId::Account(*id), Some(root));
-        let level = |policies: &Option<Vec<Arc<Policy>>>, kind| match policies {
-            None => Ok(Vec::new()),
-            Some(policies) => level(policies, kind, &path),
-        };
-        member.service_control = level(scps, PolicyKind::ServiceControl)?;
-        member.resource_control = level(rcps, PolicyKind::ResourceControl)?;
+        // A level that is there without a policy allows nothing.
+        if let Some(policies) = scps {
+            member.service_control = numbered(policies);
+        }
+        if let Some(policies) = rcps {
+            member.resource_control = numbered(policies);
+        }
         facts.push(Fact::Node(Arc::new(member)));
     }
     Ok(facts)
@@ -120,42 +121,28 @@ fn node(organization: &OrganizationId, id: NodeId, parent: Option<NodeId>) -> No
         name: "".into(),
         created_at: NOW,
         born: Revision(1),
-        service_control: Vec::new(),
-        resource_control: Vec::new(),
+        service_control: ControlKind::Service.full_access(),
+        resource_control: ControlKind::Resource.full_access(),
     }
-}
-
-/// One level. A level that is there without a policy allows nothing; in a state a policy about nothing says so.
-fn level(policies: &[Arc<Policy>], kind: PolicyKind, path: &str) -> Result<Controls, Problem> {
-    if !policies.is_empty() {
-        return Ok(numbered(policies));
-    }
-    let principal = if kind.has_principals() {
-        r#""Principal":"*","#
-    } else {
-        ""
-    };
-    let text = format!(
-        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow",{principal}"Action":"none:None","Resource":"*"}}]}}"#
-    );
-    let nothing =
-        Policy::parse(&text, kind).map_err(|error| Problem::at(path, error.to_string()))?;
-    Ok(vec![("nothing".into(), nothing)])
 }
 
 /// The endpoint that a request comes through: as its context says, or one of its policy.
 pub fn endpoint_id(request: &Request) -> Option<VpcEndpointId> {
-    let policy = request.endpoint_policy.as_ref()?;
     let stated = context(request, "aws:SourceVpce").and_then(|id| id.parse().ok());
-    let hash = blake3::hash(policy.text().as_bytes()).to_hex();
-    stated.or_else(|| format!("vpce-{hash}").get(..22)?.parse().ok())
+    let of_policy = || {
+        let policy = request.endpoint_policy.as_ref()?;
+        let hash = blake3::hash(policy.text().as_bytes()).to_hex();
+        format!("vpce-{hash}").get(..22)?.parse().ok()
+    };
+    stated.or_else(of_policy)
 }
 
-/// The endpoints of a case's requests.
+/// The endpoints of a case's requests. One that requests name without its policy has the default one, which allows
+/// everything: a file tells of its whole world.
 pub fn endpoints(case: &Case, account: AccountId) -> Result<Vec<Fact>, Problem> {
-    let mut endpoints = BTreeMap::new();
+    let mut endpoints: BTreeMap<VpcEndpointId, VpcEndpoint> = BTreeMap::new();
     for request in case.steps.iter().map(|step| &step.request) {
-        let (Some(id), Some(policy)) = (endpoint_id(request), &request.endpoint_policy) else {
+        let Some(id) = endpoint_id(request) else {
             continue;
         };
         let vpc = context(request, "aws:SourceVpc").unwrap_or("vpc-ofacase");
@@ -166,17 +153,24 @@ pub fn endpoints(case: &Case, account: AccountId) -> Result<Vec<Fact>, Problem> 
             id: id.clone(),
             vpc,
             account,
-            policy: Some(Arc::clone(policy)),
+            policy: request.endpoint_policy.clone(),
             created_at: NOW,
             born: Revision(1),
         };
-        let told = endpoints.insert(id, endpoint.clone());
-        if told.is_some_and(|told| told != endpoint) {
-            let why = "two requests come through one endpoint, with different policies or VPCs";
-            return Err(Problem::at(
-                format!("{}.vpce_policy", request.path),
-                why.to_owned(),
-            ));
+        match endpoints.get_mut(&id) {
+            None => {
+                endpoints.insert(id, endpoint);
+            }
+            // What names it without a policy says nothing of its policy.
+            Some(told) if endpoint.policy.is_none() || *told == endpoint => {}
+            Some(told) if told.policy.is_none() => *told = endpoint,
+            Some(_) => {
+                let why = "two requests come through one endpoint, with different policies or VPCs";
+                return Err(Problem::at(
+                    format!("{}.vpce_policy", request.path),
+                    why.to_owned(),
+                ));
+            }
         }
     }
     let facts = endpoints.into_values();

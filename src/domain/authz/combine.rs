@@ -81,6 +81,24 @@ pub struct Level<'a> {
 /// Policies of an organization: each level must allow (D-3). No levels: none is attached.
 pub type Levels<'a> = &'a [Level<'a>];
 
+/// What the VPC endpoint that a request came through says of it (D-3).
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Endpoint<'a> {
+    /// The request came through none, or through one with the default policy, which allows everything.
+    #[default]
+    Open,
+    /// Its policy, which must allow.
+    Policy(&'a Policy),
+    /// It came through one that nobody has told of. What its policy would say is not known: nothing is allowed.
+    Unknown,
+}
+
+impl<'a> From<Option<&'a Policy>> for Endpoint<'a> {
+    fn from(policy: Option<&'a Policy>) -> Self {
+        policy.map_or(Self::Open, Self::Policy)
+    }
+}
+
 /// Everything that a decision rests on.
 #[derive(Clone)]
 pub struct Evidence<'a, P, G> {
@@ -100,8 +118,8 @@ pub struct Evidence<'a, P, G> {
     pub service_control: Levels<'a>,
     /// Resource control policies on the owner's account.
     pub resource_control: Levels<'a>,
-    /// The policy of the VPC endpoint that the request came through.
-    pub endpoint: Option<&'a Policy>,
+    /// The VPC endpoint that the request came through.
+    pub endpoint: Endpoint<'a>,
     /// Grants that may concern the caller. Others are harmless.
     pub grants: G,
     /// The encryption context of the request, for constraints (G-25).
@@ -212,7 +230,7 @@ where
             deny(Source::ResourceControlPolicy, name, found)?;
         }
     }
-    if let Some(policy) = evidence.endpoint {
+    if let Endpoint::Policy(policy) = evidence.endpoint {
         let found = policy.denying(ask, None);
         deny(Source::VpcEndpointPolicy, Name::None, found)?;
     }
@@ -258,12 +276,13 @@ fn require_layers<P, G>(evidence: &Evidence<'_, P, G>, is_retirement: bool) -> R
     {
         return Err(No::Implicit(Missing::ResourceControlPolicy));
     }
-    if let Some(policy) = evidence.endpoint
-        && policy.allowing(ask, None).next().is_none()
-    {
-        return Err(No::Implicit(Missing::EndpointPolicy));
+    match evidence.endpoint {
+        Endpoint::Policy(policy) if policy.allowing(ask, None).next().is_none() => {
+            Err(No::Implicit(Missing::EndpointPolicy))
+        }
+        Endpoint::Unknown => Err(No::Implicit(Missing::Endpoint)),
+        Endpoint::Policy(_) | Endpoint::Open => Ok(()),
     }
-    Ok(())
 }
 
 /// D-3: not services, not service-linked roles.

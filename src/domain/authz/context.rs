@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::caller::{ContextEntry, Identity};
+use super::combine::Endpoint;
 use super::request::{Parameter, Parameters, Request, RequestTags, Target};
 use crate::domain::ids::{AccountId, AliasName, PrincipalArn, PrincipalKind};
 use crate::domain::policy::{Action, KmsAction};
@@ -36,7 +37,7 @@ pub struct RequestContext<'a> {
     root: OnceCell<PrincipalArn>,
     principal_paths: OnceCell<Vec<String>>,
     resource_paths: OnceCell<Vec<String>>,
-    endpoint: Option<&'a VpcEndpoint>,
+    through: Through<'a>,
 }
 
 /// A value that the front adds.
@@ -102,13 +103,17 @@ impl<'a> RequestContext<'a> {
             root: OnceCell::new(),
             principal_paths: OnceCell::new(),
             resource_paths: OnceCell::new(),
-            endpoint: endpoint(state, entries),
+            through: through(state, entries),
         }
     }
 
-    /// The VPC endpoint that the request came through, if it is one that the cluster knows.
-    pub const fn endpoint(&self) -> Option<&'a VpcEndpoint> {
-        self.endpoint
+    /// What the policy of the VPC endpoint says that the request came through.
+    pub fn endpoint(&self) -> Endpoint<'a> {
+        match self.through {
+            Through::None => Endpoint::Open,
+            Through::Known(endpoint) => endpoint.policy.as_deref().into(),
+            Through::Unknown => Endpoint::Unknown,
+        }
     }
 
     /// The organization of an account (CK-0). Of an account that is in none of the cluster's, the front may know more.
@@ -402,12 +407,12 @@ impl<'a> RequestContext<'a> {
                 let owner = self.request.target.account();
                 self.organization_paths(known, &self.resource_paths, Some(owner))
             }
-            K::SourceVpc => match self.endpoint {
-                Some(endpoint) => text(Some(endpoint.vpc.as_str())),
-                None => self.fact(&ContextKey::Known(known)),
+            K::SourceVpc => match self.through {
+                Through::Known(endpoint) => text(Some(endpoint.vpc.as_str())),
+                Through::None | Through::Unknown => self.fact(&ContextKey::Known(known)),
             },
             // CK-0: absent through an endpoint.
-            K::SourceIp if self.endpoint.is_some() => None,
+            K::SourceIp if !matches!(self.through, Through::None) => None,
             // What only the front can have seen.
             K::MultiFactorAuthAge
             | K::MultiFactorAuthPresent
@@ -437,18 +442,23 @@ impl<'a> RequestContext<'a> {
     }
 }
 
-/// The stored endpoint that the front says the request came through.
-fn endpoint<'a>(
-    state: &'a State,
-    facts: &BTreeMap<Arc<str>, ContextEntry>,
-) -> Option<&'a VpcEndpoint> {
-    if state.endpoint_count() == 0 {
-        return None;
-    }
-    match facts.get("aws:sourcevpce")? {
-        ContextEntry::Single(id) => Some(&**state.endpoint(&id.parse().ok()?)?),
-        ContextEntry::Multi(_) => None,
-    }
+/// The VPC endpoint that a request came through.
+#[derive(Clone, Copy)]
+enum Through<'a> {
+    None,
+    Known(&'a VpcEndpoint),
+    Unknown,
+}
+
+/// The endpoint that the front says the request came through. One that the state does not have, or that is no id of any,
+/// is not taken for none: a policy that is not known would otherwise allow everything.
+fn through<'a>(state: &'a State, facts: &BTreeMap<Arc<str>, ContextEntry>) -> Through<'a> {
+    let stored = match facts.get("aws:sourcevpce") {
+        None => return Through::None,
+        Some(ContextEntry::Single(id)) => id.parse().ok().and_then(|id| state.endpoint(&id)),
+        Some(ContextEntry::Multi(_)) => None,
+    };
+    stored.map_or(Through::Unknown, |endpoint| Through::Known(endpoint))
 }
 
 impl ContextSource for RequestContext<'_> {

@@ -128,6 +128,8 @@ pub enum Missing {
     ResourceControlPolicy,
     /// The VPC endpoint's policy does not allow the action.
     EndpointPolicy,
+    /// The VPC endpoint is not known, nor therefore what its policy allows.
+    Endpoint,
     /// The action has no effect on resources of another account (D-8).
     CrossAccount,
     /// The grant may be retired by others only (G-50).
@@ -146,7 +148,7 @@ impl Missing {
             Self::SessionPolicy => "session policy",
             Self::ServiceControlPolicy => "service control policy",
             Self::ResourceControlPolicy => "resource control policy",
-            Self::EndpointPolicy => "VPC endpoint policy",
+            Self::EndpointPolicy | Self::Endpoint => "VPC endpoint policy",
         }
     }
 
@@ -166,6 +168,9 @@ impl Missing {
                 "a level of resource control policies does not allow the action"
             }
             Self::EndpointPolicy => "the policy of the VPC endpoint does not allow the action",
+            Self::Endpoint => {
+                "the VPC endpoint of the request is not known here, nor what its policy allows: make it known with PutVpcEndpoint"
+            }
             Self::CrossAccount => "the action cannot be allowed across accounts",
             Self::RetirementRight => {
                 "the caller is neither the retiring principal, nor a grantee that may retire, nor of an account that may"

@@ -145,7 +145,6 @@ pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) ->
         Object::Key { owner, .. } => Line::of(state, owner, ControlKind::Resource),
         Object::Other { .. } => Line::default(),
     };
-    let endpoint = context.endpoint();
     let evidence = Evidence {
         ask: Ask {
             action: &request.action,
@@ -162,7 +161,7 @@ pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) ->
         session,
         service_control: service_control.levels(),
         resource_control: resource_control.levels(),
-        endpoint: endpoint.and_then(|endpoint| endpoint.policy.as_deref()),
+        endpoint: context.endpoint(),
         grants: candidates(state, request, &context, &subject),
         encryption_context: request.encryption_context,
         subject,

@@ -6,7 +6,7 @@ use super::{Change as What, ErrorCode, Event, Output, organizations};
 use crate::domain::authz::{Allowed, Denied, require_operator};
 use crate::domain::ids::{AccountId, NodeId};
 use crate::domain::state::State;
-use crate::domain::state::organization::Node;
+use crate::domain::state::organization::{ControlKind, Node};
 use std::sync::Arc;
 
 /// Makes an account a member of an organization. For the operator alone: it speaks for both sides, where AWS has an
@@ -62,8 +62,8 @@ impl Change for AddAccount {
             name: "".into(),
             created_at: cx.now,
             born: cx.at,
-            service_control: Vec::new(),
-            resource_control: Vec::new(),
+            service_control: ControlKind::Service.full_access(),
+            resource_control: ControlKind::Resource.full_access(),
         };
         Ok((allowed, node))
     }

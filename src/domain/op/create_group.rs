@@ -28,8 +28,6 @@ refusals! {
         Shape(Said),
         /// Not permitted.
         Denied(Denied),
-        /// The account is not there.
-        NoAccount(Said),
         /// A group of this name is there.
         Exists(Said),
         /// The account has no room for another.
@@ -47,11 +45,8 @@ impl Change for CreateGroup {
             return Err(Refusal::Shape(said(ErrorCode::Validation, why)));
         }
         let allowed = groups::allow(cx, Operation::CreateGroup, &self.arn)?;
+        // Who is allowed it is of this account, so the account is there.
         let (account, name) = (self.arn.account(), self.arn.name());
-        if cx.state.account(account).is_none() {
-            let why = format!("the account {account} does not exist");
-            return Err(Refusal::NoAccount(said(ErrorCode::NoSuchEntity, why)));
-        }
         if cx.state.group_named(account, name).is_some() {
             let why = format!("Group with name {name} already exists.");
             return Err(Refusal::Exists(said(ErrorCode::EntityAlreadyExists, why)));

@@ -7,7 +7,7 @@ use crate::domain::authz::{Allowed, Denied, require_operator};
 use crate::domain::ids::{AccountId, NodeId, OrganizationId};
 use crate::domain::limits::ORGANIZATIONS_MAX;
 use crate::domain::state::State;
-use crate::domain::state::organization::{Node, Organization};
+use crate::domain::state::organization::{ControlKind, Node, Organization};
 use std::sync::Arc;
 
 /// Makes an organization with its root and its management account; for the operator alone.
@@ -91,8 +91,8 @@ impl Change for CreateOrganization {
             name: name.into(),
             created_at: cx.now,
             born: cx.at,
-            service_control: Vec::new(),
-            resource_control: Vec::new(),
+            service_control: ControlKind::Service.full_access(),
+            resource_control: ControlKind::Resource.full_access(),
         };
         let plan = Plan {
             organization: Organization {

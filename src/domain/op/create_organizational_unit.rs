@@ -8,7 +8,7 @@ use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::NodeId;
 use crate::domain::limits::{UNIT_DEPTH_MAX, UNITS_PER_ORGANIZATION_MAX};
 use crate::domain::state::State;
-use crate::domain::state::organization::Node;
+use crate::domain::state::organization::{ControlKind, Node};
 use std::sync::Arc;
 
 /// Makes a unit below a root or another unit (`organizations:CreateOrganizationalUnit`).
@@ -84,8 +84,8 @@ impl Change for CreateOrganizationalUnit {
             name: Arc::clone(name),
             created_at: cx.now,
             born: cx.at,
-            service_control: Vec::new(),
-            resource_control: Vec::new(),
+            service_control: ControlKind::Service.full_access(),
+            resource_control: ControlKind::Resource.full_access(),
         };
         Ok((allowed, unit))
     }

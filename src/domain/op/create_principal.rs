@@ -33,8 +33,6 @@ refusals! {
         Shape(Said),
         /// Not permitted.
         Denied(Denied),
-        /// The account is not there.
-        NoAccount(Said),
         /// A user or role of this name is there.
         Exists(Said),
         /// The account has no room for another.
@@ -60,13 +58,8 @@ impl Change for CreatePrincipal {
         tags::read(self.tags.iter()).map_err(Refusal::Shape)?;
         let parameters = Parameters::Known(Vec::new(), RequestTags::Set(&self.tags));
         let allowed = identity::allow(cx, Operation::CreatePrincipal, kind, &self.arn, parameters)?;
+        // Who is allowed it is of this account, so the account is there.
         let account = self.arn.account();
-        if cx.state.account(account).is_none() {
-            return Err(Refusal::NoAccount(said(
-                ErrorCode::NoSuchEntity,
-                format_args!("the account {account} does not exist"),
-            )));
-        }
         let (_, name) = identity::shown(&self.arn);
         if cx.state.principal_named(account, kind, name).is_some() {
             return Err(Refusal::Exists(said(

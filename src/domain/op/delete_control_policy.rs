@@ -10,8 +10,10 @@ use crate::domain::state::State;
 use crate::domain::state::organization::{ControlKind, Node};
 use std::sync::Arc;
 
-/// Detaches a control policy from a node of an organization (`organizations:DetachPolicy`). A node without policies of a
-/// kind limits nothing by that kind.
+/// Detaches a control policy from a node of an organization (`organizations:DetachPolicy`).
+///
+/// Some policy of the kind must stay: a node without any would allow nothing. `RCPFullAWSAccess` cannot be detached at all,
+/// for resource control policies take away alone. Both are as in AWS.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeleteControlPolicy {
     /// Root, unit or account.
@@ -33,19 +35,25 @@ refusals! {
         NotThere(Said),
         /// The node has no such policy.
         NoPolicy(Said),
+        /// The policy must stay.
+        Stays(Said),
     }
 }
 
 /// The refusal for a policy that a node does not have.
 pub fn no_policy(node: &NodeId, kind: ControlKind, name: &str) -> Said {
-    let what = match kind {
-        ControlKind::Service => "service control policy",
-        ControlKind::Resource => "resource control policy",
-    };
+    let what = shown(kind);
     said(
         ErrorCode::NoSuchEntity,
         format_args!("The {what} with name {name} cannot be found at {node}."),
     )
+}
+
+const fn shown(kind: ControlKind) -> &'static str {
+    match kind {
+        ControlKind::Service => "service control policy",
+        ControlKind::Resource => "resource control policy",
+    }
 }
 
 impl Change for DeleteControlPolicy {
@@ -64,6 +72,21 @@ impl Change for DeleteControlPolicy {
         if controls.len() == before {
             let why = no_policy(&self.node, self.kind, &self.name);
             return Err(Refusal::NoPolicy(why));
+        }
+        let must_stay = |why: String| Refusal::Stays(said(ErrorCode::ConstraintViolation, why));
+        if self.kind == ControlKind::Resource && *self.name == *self.kind.full_access_name() {
+            return Err(must_stay(format!(
+                "The policy {} cannot be detached: a resource control policy takes away by its denials alone.",
+                self.name
+            )));
+        }
+        if controls.is_empty() {
+            return Err(must_stay(format!(
+                "The policy {} is the last {} of {}, which would then allow nothing: attach another one first.",
+                self.name,
+                shown(self.kind),
+                self.node
+            )));
         }
         Ok((allowed, node))
     }
@@ -95,6 +118,11 @@ mod tests {
     fn delete_control_policy_refuses_in_the_order_of_its_checks() {
         let mut cluster = Cluster::new();
         cluster.organize(OWNER);
+        let rcp = Command::DeleteControlPolicy(DeleteControlPolicy {
+            node: "r-root".parse().unwrap(),
+            kind: ControlKind::Resource,
+            name: "RCPFullAWSAccess".into(),
+        });
         check_rows(vec![
             (
                 "no name, no permission",
@@ -120,6 +148,18 @@ mod tests {
                 "NoSuchEntity",
                 "The service control policy with name p cannot be found at r-root.",
             ),
+            (
+                "the one that must stay",
+                cluster.refusal(MANAGEMENT, rcp),
+                "ConstraintViolationException",
+                "RCPFullAWSAccess cannot be detached",
+            ),
+            (
+                "the last one",
+                cluster.refusal(MANAGEMENT, delete("r-root", "FullAWSAccess")),
+                "ConstraintViolationException",
+                "the last service control policy of r-root",
+            ),
         ]);
         let deny = put_control_policy::PutControlPolicy {
             node: "r-root".parse().unwrap(),
@@ -131,5 +171,16 @@ mod tests {
         assert!(!cluster.decision(&caller(ADMIN), "kms:Decrypt").is_allow());
         cluster.done(MANAGEMENT, delete("r-root", "p"));
         assert!(cluster.decision(&caller(ADMIN), "kms:Decrypt").is_allow());
+        // With another one there, it may go, and that one is then the last.
+        let deny = put_control_policy::PutControlPolicy {
+            node: "r-root".parse().unwrap(),
+            kind: ControlKind::Service,
+            name: "p".into(),
+            policy: ALLOW_ALL.into(),
+        };
+        cluster.done(MANAGEMENT, Command::PutControlPolicy(deny));
+        cluster.done(MANAGEMENT, delete("r-root", "FullAWSAccess"));
+        let (code, _) = cluster.refusal(MANAGEMENT, delete("r-root", "p"));
+        assert_eq!(code, "ConstraintViolationException");
     }
 }

@@ -7,7 +7,8 @@ use crate::domain::authz::{Allowed, Denied, require_operator};
 use crate::domain::ids::VpcEndpointId;
 use crate::domain::state::State;
 
-/// Forgets a VPC endpoint; for the operator alone. Requests that still come through it are limited by nothing of it.
+/// Forgets a VPC endpoint; for the operator alone. Of requests that still come through it
+/// nothing is allowed: it is not known any more.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DeleteVpcEndpoint {
     /// Which.

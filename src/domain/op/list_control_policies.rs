@@ -112,6 +112,10 @@ mod tests {
             },
             1,
         );
-        assert_eq!((names, pages), (vec!["a".into(), "b".into()], 2));
+        let full_access = ControlKind::Service.full_access_name();
+        assert_eq!(
+            (names, pages),
+            (vec![full_access.into(), "a".into(), "b".into()], 3)
+        );
     }
 }

@@ -654,6 +654,7 @@ crate::domain::state::closed_set! {
         XksKeyNotFound = "XksKeyNotFoundException",
         XksKeyInvalidConfiguration = "XksKeyInvalidConfigurationException",
         UnmodifiableEntity = "UnmodifiableEntity",
+        ConstraintViolation = "ConstraintViolationException",
         NoSuchEntity = "NoSuchEntity",
         EntityAlreadyExists = "EntityAlreadyExists",
         DeleteConflict = "DeleteConflict",
@@ -771,7 +772,11 @@ pub use self::apply::{apply, query};
 pub use self::grants::ListedGrant;
 
 #[cfg(test)]
+mod authority_columns;
+#[cfg(test)]
 mod authority_tests;
+#[cfg(test)]
+mod authority_world;
 #[cfg(test)]
 mod authorize_tests;
 #[cfg(test)]
@@ -800,6 +805,8 @@ mod key_store_keys_tests;
 mod key_store_tests;
 #[cfg(test)]
 mod key_store_update_tests;
+#[cfg(test)]
+mod permission_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]

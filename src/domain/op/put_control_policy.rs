@@ -13,8 +13,9 @@ use std::sync::Arc;
 
 /// Attaches a service or resource control policy to a node of an organization (`organizations:AttachPolicy`, D-3).
 ///
-/// A node without policies of a kind limits nothing by that kind; with one, some policy there must allow. AWS attaches
-/// `FullAWSAccess` everywhere to the same effect.
+/// Of the policies of a kind at a node one must allow. Each node has `FullAWSAccess` (`RCPFullAWSAccess`) from the start,
+/// which allows everything: what is put beside it limits by its denials, and by what it does not allow only once
+/// `FullAWSAccess` is detached. That policy is AWS's own: it can be attached again, and never changed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PutControlPolicy {
     /// Root, unit or account.
@@ -38,9 +39,17 @@ refusals! {
         NotThere(Said),
         /// The text is no control policy of the kind.
         Policy(BadPolicy),
+        /// The name is that of AWS's own policy, and the text another.
+        Managed(Said),
         /// The node has as many as it can have.
         TooMany(Said),
     }
+}
+
+/// Whether two texts differ in white space alone; neither has any within its strings.
+fn same_text(one: &str, other: &str) -> bool {
+    let dense = |text: &str| -> String { text.split_ascii_whitespace().collect() };
+    dense(one) == dense(other)
 }
 
 impl Change for PutControlPolicy {
@@ -53,6 +62,16 @@ impl Change for PutControlPolicy {
         let allowed = organizations::allow(cx, Operation::PutControlPolicy, organization)?;
         let node = organizations::existing_node(cx, &self.node).map_err(Refusal::NotThere)?;
         let policy = policies::read(&self.policy, self.kind.policy_kind())?;
+        let managed = (self.kind.full_access_name(), self.kind.full_access_text());
+        if *self.name == *managed.0 && !same_text(&self.policy, managed.1) {
+            return Err(Refusal::Managed(said(
+                ErrorCode::UnmodifiableEntity,
+                format_args!(
+                    "the policy {} cannot be changed: give yours another name, or attach it as it is: {}",
+                    managed.0, managed.1
+                ),
+            )));
+        }
         let mut node = (**node).clone();
         let controls = node.controls_mut(self.kind);
         let place = controls.binary_search_by(|(name, _)| name.cmp(&self.name));
@@ -146,14 +165,30 @@ mod tests {
                 "MalformedPolicyDocumentException",
                 "rincipal",
             ),
+            (
+                "another text under AWS's name",
+                cluster.refusal(
+                    MANAGEMENT,
+                    put("r-root", scp, "FullAWSAccess", &only("kms:*")),
+                ),
+                "UnmodifiableEntity",
+                "FullAWSAccess cannot be changed",
+            ),
         ]);
+        // The other kind's name is a name like any other; AWS's own text may stand under its name.
+        cluster.done(
+            MANAGEMENT,
+            put("r-root", scp, "RCPFullAWSAccess", ALLOW_ALL),
+        );
+        let text = scp.full_access_text().replace(',', " ,\n ");
+        cluster.done(MANAGEMENT, put("r-root", scp, "FullAWSAccess", &text));
     }
 
     #[test]
     fn sixth_policy_of_a_node_is_refused_and_one_of_the_same_name_replaced() {
         let mut cluster = Cluster::new();
         cluster.organize(OWNER);
-        for n in 0..CONTROL_POLICIES_PER_NODE_MAX {
+        for n in 1..CONTROL_POLICIES_PER_NODE_MAX {
             let name = format!("p{n}");
             cluster.done(
                 MANAGEMENT,
@@ -171,8 +206,48 @@ mod tests {
             .iter()
             .map(|(name, _)| &**name)
             .collect();
-        assert_eq!(names, ["p0", "p1", "p2", "p3", "p4"]);
+        assert_eq!(names, ["FullAWSAccess", "p1", "p2", "p3", "p4"]);
         assert!(node.service_control[1].1.text().contains("s3:*"));
+    }
+
+    /// D-3: a new node allows everything, and what is attached beside limits by its denials alone, until the policy that
+    /// allows everything is detached.
+    #[test]
+    fn policy_beside_full_access_limits_by_its_denials_alone() {
+        let mut cluster = Cluster::new();
+        cluster.organize(OWNER);
+        let ask = |cluster: &Cluster| cluster.decision(&caller(ADMIN), "kms:Encrypt");
+        for (kind, allowed, missing) in [
+            (
+                ControlKind::Service,
+                only("kms:Decrypt"),
+                Missing::ServiceControlPolicy,
+            ),
+            (
+                ControlKind::Resource,
+                for_all("Allow", "kms:Decrypt"),
+                Missing::ResourceControlPolicy,
+            ),
+        ] {
+            assert!(ask(&cluster).is_allow());
+            cluster.done(MANAGEMENT, put("r-root", kind, "p", &allowed));
+            assert!(ask(&cluster).is_allow());
+            let node = cluster.state.node(&"r-root".parse().unwrap()).unwrap();
+            let mut node = (**node).clone();
+            node.controls_mut(kind).retain(|(name, _)| &**name == "p");
+            let full = cluster.copy();
+            cluster.state.put_node(Arc::new(node.clone()));
+            assert_eq!(ask(&cluster).missing(), Some(missing));
+            assert!(cluster.decision(&caller(ADMIN), "kms:Decrypt").is_allow());
+            // A node that had none at all would allow nothing.
+            node.controls_mut(kind).clear();
+            cluster.state.put_node(Arc::new(node));
+            for action in ["kms:Encrypt", "kms:Decrypt"] {
+                let denied = cluster.decision(&caller(ADMIN), action);
+                assert_eq!(denied.missing(), Some(missing));
+            }
+            cluster = full;
+        }
     }
 
     /// D-3: every level must allow; the account's root user is limited too, the management account and other accounts
@@ -197,6 +272,7 @@ mod tests {
                 MANAGEMENT,
                 put(node, ControlKind::Service, "p", &only(allowed)),
             );
+            cluster.detach_full_access(node, ControlKind::Service);
         }
         for who in [ADMIN, &root] {
             assert!(may(&cluster, who, "kms:Decrypt"));

@@ -15,7 +15,8 @@ use std::sync::Arc;
 /// network, and whoever could choose it could judge the requests of others.
 ///
 /// A front says through which endpoint a request came (`aws:SourceVpce`). One that is known here judges the request by its
-/// policy and gives it its VPC (`aws:SourceVpc`); one that is not limits nothing, as an endpoint with the default policy.
+/// policy and gives it its VPC (`aws:SourceVpc`). Through one that is not, nothing is allowed: nobody knows what its policy
+/// would say.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct PutVpcEndpoint {
     /// Its id.
@@ -194,7 +195,23 @@ mod tests {
         cluster.done("operator", put("vpce-1", OWNER, Some(&allows)));
         let decide = |cluster: &Cluster, who: &Caller| cluster.decision(who, "kms:Encrypt");
         assert!(decide(&cluster, &caller(ADMIN)).is_allow());
-        assert!(decide(&cluster, &through("vpce-2")).is_allow());
+        // Of one that nobody told of, or of what is no endpoint's id, the policy is not known, whatever it is.
+        for stranger in ["vpce-2", "vpce-", "elsewhere", ""] {
+            for action in ["kms:Encrypt", "kms:Decrypt"] {
+                let denied = cluster.decision(&through(stranger), action);
+                assert_eq!(denied.missing(), Some(Missing::Endpoint), "{stranger}");
+                assert!(denied.message().ends_with(&format!(
+                    "because no VPC endpoint policy allows the {action} action"
+                )));
+            }
+        }
+        let mut several = through("vpce-1");
+        several.facts.context.insert(
+            "aws:sourcevpce".into(),
+            ContextEntry::Multi(["vpce-1".into()].into()),
+        );
+        let denied = cluster.decision(&several, "kms:Decrypt");
+        assert_eq!(denied.missing(), Some(Missing::Endpoint));
         assert!(
             cluster
                 .decision(&through("vpce-1"), "kms:Decrypt")
@@ -211,6 +228,26 @@ mod tests {
         assert!(decide(&cluster, &through("vpce-1")).is_allow());
     }
 
+    /// D-2, D-3: an endpoint that is not known allows nothing, and changes nothing of what denies.
+    #[test]
+    fn unknown_endpoint_hides_no_denial() {
+        let mut cluster = Cluster::new();
+        cluster.put_key_policy(&format!(
+            r#"{{"Version":"2012-10-17","Statement":[
+            {{"Effect":"Allow","Principal":{{"AWS":"{OWNER}"}},"Action":"kms:*","Resource":"*"}},
+            {{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{{"StringNotEquals":{{"aws:SourceVpce":"vpce-1"}}}}}}]}}"#
+        ));
+        let denied = cluster.decision(&through("vpce-2"), "kms:Decrypt");
+        assert_eq!(denied.outcome(), Outcome::ExplicitDeny);
+        assert_eq!(denied.decided_by().unwrap().source.as_str(), "key_policy");
+        cluster.done("operator", put("vpce-1", OWNER, None));
+        assert!(
+            cluster
+                .decision(&through("vpce-1"), "kms:Decrypt")
+                .is_allow()
+        );
+    }
+
     /// CK-0: through an endpoint that is known, its id and VPC are condition keys and `aws:SourceIp` is absent; a front
     /// cannot give it another VPC.
     #[test]
@@ -219,36 +256,23 @@ mod tests {
         cluster.done("operator", put("vpce-1", OWNER, None));
         let mut lying = through("vpce-1");
         let vpc = ContextEntry::Single("vpc-other".into());
-        lying
-            .facts
-            .context
-            .insert("aws:sourcevpc".into(), vpc.clone());
-        let mut unknown = through("vpce-2");
-        unknown.facts.context.insert("aws:sourcevpc".into(), vpc);
-        for (condition, known, other) in [
-            (
-                r#"{"StringEquals":{"aws:SourceVpce":"vpce-1"}}"#,
-                true,
-                false,
-            ),
-            (r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#, true, false),
-            (
-                r#"{"StringEquals":{"aws:SourceVpc":"vpc-other"}}"#,
-                false,
-                true,
-            ),
-            (r#"{"Null":{"aws:SourceIp":"true"}}"#, true, false),
+        lying.facts.context.insert("aws:sourcevpc".into(), vpc);
+        for (condition, wanted) in [
+            (r#"{"StringEquals":{"aws:SourceVpce":"vpce-1"}}"#, true),
+            (r#"{"StringEquals":{"aws:SourceVpce":"vpce-2"}}"#, false),
+            (r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#, true),
+            (r#"{"StringEquals":{"aws:SourceVpc":"vpc-other"}}"#, false),
+            (r#"{"Null":{"aws:SourceIp":"true"}}"#, true),
         ] {
             cluster.put_key_policy(&format!(
                 r#"{{"Version":"2012-10-17","Statement":[
                 {{"Effect":"Allow","Principal":{{"AWS":"{ADMIN}"}},"Action":"kms:PutKeyPolicy","Resource":"*"}},
                 {{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{condition}}}]}}"#
             ));
-            for (who, wanted) in [(&lying, known), (&unknown, other)] {
-                let decision = cluster.decision(who, "kms:Decrypt");
-                assert_eq!(decision.is_allow(), wanted, "{condition}: {decision}");
-            }
+            let decision = cluster.decision(&lying, "kms:Decrypt");
+            assert_eq!(decision.is_allow(), wanted, "{condition}: {decision}");
         }
+        assert!(cluster.decision(&lying, "kms:Decrypt").is_allow());
         cluster.done(
             "operator",
             Command::DeleteVpcEndpoint(delete_vpc_endpoint::DeleteVpcEndpoint {

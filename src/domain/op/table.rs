@@ -18,6 +18,8 @@ pub enum Asks {
     Action(&'static str),
     /// An action of KMS that has another name than the operation, which is none of AWS's.
     OwnByKms(KmsAction),
+    /// What another operation asks for, which is AWS's; this one is not.
+    LikeIam(Operation),
     /// The action of KMS that the request names (Consume).
     Named,
     /// An action of ours that policies may allow.
@@ -222,7 +224,7 @@ operations! {
         Explain: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
         WhatIf: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
         WhoCan: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
-        WhatCan: Asks::OwnByKms(KmsAction::GetKeyPolicy), Principal, Policies;
+        WhatCan: Asks::LikeIam(Operation::GetPrincipalPolicy), Principal, Policies;
         ListGrantsByGrantee: Asks::Own("grantd:ListGrantsByGrantee"), Principal, Policies;
         ListDuplicateGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;
         DescribeGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;
@@ -244,6 +246,7 @@ impl Operation {
                 Action::parse(action)
             }
             (Asks::Named, _) => KmsAction::Decrypt.into(),
+            (Asks::LikeIam(other), kind) => other.action(kind),
             (Asks::Iam { user, .. }, PrincipalType::User) => Action::parse(user),
             (Asks::Iam { role, .. }, PrincipalType::Role) => Action::parse(role),
         }
@@ -281,6 +284,10 @@ mod tests {
                 Asks::OwnByKms(action) => {
                     assert_ne!(action.name(), row.name);
                     assert_eq!(row.access, Access::Policies);
+                }
+                Asks::LikeIam(other) => {
+                    assert!(matches!(other.row().asks, Asks::Iam { .. }));
+                    assert_eq!((row.on, row.access), (other.row().on, Access::Policies));
                 }
                 Asks::Named => assert!(row.on == On::Key && row.access == Access::Policies),
                 Asks::Own(action) => {

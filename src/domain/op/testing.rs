@@ -17,13 +17,14 @@ use crate::domain::ids::{
 };
 use crate::domain::op::{
     add_account, add_user_to_group, bootstrap, create_account, create_grant, create_group,
-    create_key, create_organization, create_organizational_unit, create_principal, move_account,
-    put_key_policy, put_principal_policy, remove_account,
+    create_key, create_organization, create_organizational_unit, create_principal,
+    delete_control_policy, move_account, put_key_policy, put_principal_policy, remove_account,
 };
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, GrantOperation};
 use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState};
+use crate::domain::state::organization::ControlKind;
 use crate::domain::state::settings::Settings;
 use crate::domain::time::{Incarnation, Revision, Timestamp};
 
@@ -291,6 +292,16 @@ impl Cluster {
             parent: parent.parse().unwrap(),
         };
         self.done("operator", Command::MoveAccount(to));
+    }
+
+    /// Takes the policy that allows everything from a node: from then on the others there must allow.
+    pub fn detach_full_access(&mut self, node: &str, kind: ControlKind) {
+        let detach = delete_control_policy::DeleteControlPolicy {
+            node: node.parse().unwrap(),
+            kind,
+            name: kind.full_access_name().into(),
+        };
+        self.done("operator", Command::DeleteControlPolicy(detach));
     }
 
     pub fn leave(&mut self, account: &str) {

@@ -62,6 +62,8 @@ lints! {
     RetireGrant = "retire-grant", "G-52";
     /// An action that cannot work across accounts.
     CrossAccount = "cross-account", "D-8";
+    /// A policy that only limits has no statement that allows.
+    AllowsNothing = "allows-nothing", "D-11";
     /// The resource of a key policy is not `*`.
     KeyPolicyResource = "key-policy-resource", "P-4";
     /// An alias as the resource of actions on keys.
@@ -158,6 +160,7 @@ pub fn lint(
     let validated = validate::validate(document, kind)?;
     let mut found = Found::default();
     duplicate_sids(&validated.document, &mut found);
+    allows_nothing(kind, &validated.document, &mut found);
     for (index, (statement, principals)) in validated
         .document
         .statements
@@ -323,6 +326,34 @@ fn no_effect(subject: &Subject<'_>, found: &mut Found) {
         format!("the statement has no {lacks}: it is accepted, but has no effect"),
         format!("write {either}, or remove the statement"),
     );
+}
+
+/// D-11, D-3: what such a policy does not allow is denied, so that one of denials alone denies everything. Of control
+/// policies a level has several, `FullAWSAccess` among them: there a list of denials is the usual form.
+fn allows_nothing(kind: PolicyKind, document: &Document, found: &mut Found) {
+    let must_allow = match kind {
+        PolicyKind::Boundary | PolicyKind::Session | PolicyKind::VpcEndpoint => true,
+        PolicyKind::Key
+        | PolicyKind::Identity
+        | PolicyKind::ServiceControl
+        | PolicyKind::ResourceControl => false,
+    };
+    let allows = |statement: &ast::Statement| statement.effect == Effect::Allow;
+    let Some(first) = document.statements.first().filter(|_| must_allow) else {
+        return;
+    };
+    if !document.statements.iter().any(allows) {
+        found.at(
+            Lint::AllowsNothing,
+            first.place,
+            "",
+            format!(
+                "{} denies what it does not allow, and no statement of this one allows: it denies everything",
+                kind.name()
+            ),
+            "add a statement that allows, such as {\"Effect\": \"Allow\", \"Action\": \"*\", \"Resource\": \"*\"}",
+        );
+    }
 }
 
 /// IAM refuses a Sid that stands twice; a key policy may have it, and a reason that names it is then ambiguous (P-3).

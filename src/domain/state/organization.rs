@@ -25,7 +25,8 @@ pub struct Organization {
     pub born: Revision,
 }
 
-/// Control policies of one kind at one node, in the order of their names; none: the node limits nothing by that kind.
+/// Control policies of one kind at one node, in the order of their names. One of them must allow (D-3): with none, the
+/// node allows nothing. Every node is made with [`ControlKind::full_access`], and keeps one at least.
 pub type Controls = Vec<(Arc<str>, Arc<Policy>)>;
 
 /// A node of an organization's tree: its root, a unit, or a member account.
@@ -65,6 +66,35 @@ impl ControlKind {
             Self::Resource => PolicyKind::ResourceControl,
         }
     }
+
+    /// The name of the policy that allows everything, which each new node has.
+    pub const fn full_access_name(self) -> &'static str {
+        match self {
+            Self::Service => "FullAWSAccess",
+            Self::Resource => "RCPFullAWSAccess",
+        }
+    }
+
+    /// Its text, as AWS has it.
+    pub const fn full_access_text(self) -> &'static str {
+        match self {
+            Self::Service => {
+                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#
+            }
+            Self::Resource => {
+                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#
+            }
+        }
+    }
+
+    /// The policies of the kind that a new node has: the one that allows everything. Were its text no policy, which a
+    /// test rules out, the node would have none and allow nothing.
+    pub fn full_access(self) -> Controls {
+        let read = Policy::parse(self.full_access_text(), self.policy_kind());
+        read.into_iter()
+            .map(|policy| (self.full_access_name().into(), policy))
+            .collect()
+    }
 }
 
 impl Node {
@@ -100,4 +130,22 @@ pub struct VpcEndpoint {
     pub created_at: Timestamp,
     /// The revision that first put it.
     pub born: Revision,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D-3: what AWS attaches to each new node, so that nothing is limited before somebody says so.
+    #[test]
+    fn full_access_is_one_policy_of_its_kind() {
+        for kind in ControlKind::ALL {
+            let controls = kind.full_access();
+            assert_eq!(controls.len(), 1);
+            let (name, policy) = &controls[0];
+            assert_eq!(&**name, kind.full_access_name());
+            assert_eq!(&**policy.text(), kind.full_access_text());
+            assert_eq!(policy.statements().len(), 1);
+        }
+    }
 }

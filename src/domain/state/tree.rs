@@ -95,8 +95,8 @@ impl State {
             .map(|node| &**node)
     }
 
-    /// What control policies of a kind say of an account, from its own node up to the root; nodes that hold none of the
-    /// kind are left out. Nothing of an account in no organization, nor of a management account (D-3).
+    /// What control policies of a kind say of an account, from its own node up to the root; a node that holds none of the
+    /// kind allows nothing. Nothing of an account in no organization, nor of a management account (D-3).
     pub fn controls(
         &self,
         account: AccountId,
@@ -108,7 +108,6 @@ impl State {
         });
         self.ancestry(node)
             .map(move |node| (&node.id, node.controls(kind)))
-            .filter(|(_, controls)| !controls.is_empty())
     }
 
     /// `o-…/r-…/ou-…/` of a node: where an account is, without the account itself (`aws:PrincipalOrgPaths`).

@@ -1,7 +1,7 @@
 //! Groups of users, and their policies.
 
 use super::header::read_principal;
-use super::reply::{answers, done, outputs, pages};
+use super::reply::{answers, done, outputs, pages, policy_done};
 use super::request::{changes, queries};
 use super::shape::{self, Violations};
 use super::{Change, Drawn, IntoChange, Invalid, arc, page};
@@ -123,11 +123,12 @@ impl From<Group> for v1::Group {
     }
 }
 
+policy_done!(PutGroupPolicyResponse);
+
 done!(
     DeleteGroupResponse,
     AddUserToGroupResponse,
     RemoveUserFromGroupResponse,
-    PutGroupPolicyResponse,
     DeleteGroupPolicyResponse,
 );
 

@@ -218,11 +218,13 @@ done!(
     TagPrincipalResponse,
     UntagPrincipalResponse,
     DeletePrincipalPolicyResponse,
-    PutPrincipalPermissionsBoundaryResponse,
     DeletePrincipalPermissionsBoundaryResponse,
 );
 
-policy_done!(PutPrincipalPolicyResponse);
+policy_done!(
+    PutPrincipalPolicyResponse,
+    PutPrincipalPermissionsBoundaryResponse,
+);
 
 outputs! {
     CreateAccountResponse from Output::Account(account) => {

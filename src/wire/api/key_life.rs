@@ -135,11 +135,29 @@ outputs! {
     CancelKeyDeletionResponse from Output::Key(KeyDescription { key, .. }) => {
         key_id: key.arn.to_string(),
     }
+}
 
-    ReplicateKeyResponse from Output::Key(described) => {
-        replica_policy: described.key.policy.text().to_string(),
-        replica_tags: tags::told(described.key.tags.clone()),
-        replica_key_metadata: Some(described.into()),
+impl FromOutput for v1::ReplicateKeyResponse {
+    fn from_output(
+        header: v1::ResponseHeader,
+        output: Output,
+        _: Option<String>,
+    ) -> Result<Self, Lacking> {
+        match output {
+            Output::Key(described) => Ok(Self {
+                header: Some(header),
+                replica_policy: described.key.policy.text().to_string(),
+                replica_tags: tags::told(described.key.tags.clone()),
+                replica_key_metadata: Some(described.into()),
+                policy_warnings: Vec::new(),
+            }),
+            _ => Err(Lacking),
+        }
+    }
+
+    fn with_warnings(mut self, warnings: Vec<v1::PolicyWarning>) -> Self {
+        self.policy_warnings = warnings;
+        self
     }
 }
 

@@ -318,22 +318,15 @@ pages! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::api::testing::{drawn, scope};
 
     fn read(backends: Vec<v1::KeyStoreBackend>) -> Result<Vec<Backend>, Invalid> {
-        let scope = Scope {
-            partition: Default::default(),
-            region: "us-west-2".parse().unwrap(),
-        };
-        let drawn = Drawn {
-            account: None,
-            entropy: [0; 32],
-        };
         let request = v1::ReportKeyStoreBackendsRequest {
             account_id: "111122223333".to_owned(),
             backends,
             ..Default::default()
         };
-        match request.into_change(&scope, &drawn)? {
+        match request.into_change(&scope(), &drawn())? {
             Change::Command {
                 command: Command::ReportKeyStoreBackends(report),
                 ..

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use super::reply::{answers, done, outputs, pages};
+use super::reply::{answers, done, outputs, pages, policy_done};
 use super::request::{changes, queries};
 use super::shape::{self, Violations};
 use super::{Change, Drawn, IntoChange, Invalid, arc, page};
@@ -292,15 +292,15 @@ impl From<Settings> for v1::Settings {
     }
 }
 
+policy_done!(PutControlPolicyResponse, PutVpcEndpointResponse,);
+
 done!(
     DeleteOrganizationResponse,
     AddAccountResponse,
     MoveAccountResponse,
     RemoveAccountResponse,
     DeleteOrganizationalUnitResponse,
-    PutControlPolicyResponse,
     DeleteControlPolicyResponse,
-    PutVpcEndpointResponse,
     DeleteVpcEndpointResponse,
     UpdateSettingsResponse,
 );

@@ -75,6 +75,7 @@ numbered! {
         8 = CrossAccount,
         9 = RetirementRight,
         10 = Caller,
+        90 = Endpoint,
     }
 }
 

@@ -255,7 +255,7 @@ impl World {
             session: &session_policies,
             service_control: &levels(&service_control),
             resource_control: &levels(&resource_control),
-            endpoint: endpoint.as_deref(),
+            endpoint: endpoint.as_deref().into(),
             grants: self.grants.iter(),
             encryption_context: &self.encryption_context,
             subject,

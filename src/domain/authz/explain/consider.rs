@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::{Finding, Line, Section};
 use crate::domain::authz::combine::{
-    Evidence, Grantee, NamedPolicy, Object, Subject, admits, constraint_findings, grantee_match,
-    is_under_resource_control, is_under_service_control, operation_of,
+    Endpoint, Evidence, Grantee, NamedPolicy, Object, Subject, admits, constraint_findings,
+    grantee_match, is_under_resource_control, is_under_service_control, operation_of,
 };
 use crate::domain::authz::decision::Source;
 use crate::domain::authz::request::{Request, Target};
@@ -21,6 +21,8 @@ use crate::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantPrincipal,
 };
 use crate::domain::time::Timestamp;
+
+const ENDPOINT_TITLE: &str = "the VPC endpoint's policy: it must allow";
 
 /// Most characters that are shown of a value of the request.
 const VALUE_SHOWN_MAX: usize = 256;
@@ -88,7 +90,7 @@ impl<'e> Scene<'e> {
                 put(Source::ResourceControlPolicy, name, policy, None, level);
             }
         }
-        if let Some(policy) = evidence.endpoint {
+        if let Endpoint::Policy(policy) = evidence.endpoint {
             put(Source::VpcEndpointPolicy, None, policy, None, 0);
         }
         if let Object::Key {
@@ -157,6 +159,15 @@ impl<'e> Scene<'e> {
             if self.policies.iter().any(|policy| policy.source == source) {
                 sections.push(self.layer(source));
             }
+        }
+        if matches!(self.evidence.endpoint, Endpoint::Unknown) {
+            sections.push(section(
+                &["D-3"],
+                ENDPOINT_TITLE,
+                "the endpoint is not known here, nor what its policy allows: the request is denied"
+                    .to_owned(),
+                (Vec::new(), 0),
+            ));
         }
         if self.is_retirement {
             sections.push(self.retirement());
@@ -398,7 +409,7 @@ impl<'e> Scene<'e> {
         let title = match source {
             Source::ServiceControlPolicy => "service control policies: every level must allow",
             Source::ResourceControlPolicy => "resource control policies: every level must allow",
-            Source::VpcEndpointPolicy => "the VPC endpoint's policy: it must allow",
+            Source::VpcEndpointPolicy => ENDPOINT_TITLE,
             Source::PermissionsBoundary => "the permissions boundary of the caller",
             _ => "the policy of the session",
         };

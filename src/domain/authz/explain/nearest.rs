@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::consider::{Attached, Scene};
 use super::{Change, Nearest};
 use crate::domain::authz::combine::{
-    Grantee, NamedPolicy, Object, Subject, combine, grantee_match, operation_of,
+    Endpoint, Grantee, NamedPolicy, Object, Subject, combine, grantee_match, operation_of,
 };
 use crate::domain::authz::decision::{Decision, Missing, Source};
 use crate::domain::ids::{KeyArn, KeyId, Partition, UniqueId};
@@ -189,7 +189,10 @@ fn allowing<'e>(scene: &Scene<'e>) -> Vec<Try<'e>> {
         Missing::SessionPolicy,
         Missing::ServiceControlPolicy,
         Missing::ResourceControlPolicy,
-        Missing::EndpointPolicy,
+        match scene.evidence.endpoint {
+            Endpoint::Unknown => Missing::Endpoint,
+            Endpoint::Open | Endpoint::Policy(_) => Missing::EndpointPolicy,
+        },
     ];
     if scene.is_on_key() {
         missing.push(Missing::KeyPolicy);
@@ -448,6 +451,13 @@ fn mending<'e>(scene: &Scene<'e>, missing: Missing) -> Option<Try<'e>> {
             PolicyKind::VpcEndpoint,
             Some(r#"{"AWS":"*"}"#.to_owned()),
             format!("the VPC endpoint's policy allowed {action}"),
+        ),
+        Missing::Endpoint => (
+            "D-3",
+            Source::VpcEndpointPolicy,
+            PolicyKind::VpcEndpoint,
+            Some(r#"{"AWS":"*"}"#.to_owned()),
+            format!("the VPC endpoint was known here and its policy allowed {action}"),
         ),
         Missing::RetirementRight => {
             return Some(Try {
@@ -712,7 +722,7 @@ fn decide(scene: &Scene<'_>, tries: &[Try<'_>]) -> Decision {
         evidence.resource_control = &[];
     }
     if is_with(Source::VpcEndpointPolicy) {
-        evidence.endpoint = None;
+        evidence.endpoint = Endpoint::Open;
     }
     if let Some(grant) = &retired {
         evidence.subject = Subject::Retired(grant);

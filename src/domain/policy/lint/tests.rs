@@ -51,7 +51,9 @@ type Row = (
 );
 
 fn rows() -> Vec<Row> {
-    use PolicyKind::{Identity, Key};
+    use PolicyKind::{
+        Boundary, Identity, Key, ResourceControl, ServiceControl, Session, VpcEndpoint,
+    };
     let everyone = |rest: &str| whose("\"*\"", rest);
     let linked = r#"{"AWS":"arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"}"#;
     let foreign = r#"{"AWS":"444455556666"}"#;
@@ -75,6 +77,90 @@ fn rows() -> Vec<Row> {
             Key,
             format!(r#"{{"Effect":"Deny",{ROOT}"Action":[],"Resource":"*"}}"#),
             &[("no-effect", "")],
+        ),
+        (
+            "D-11: a boundary of denials alone",
+            Boundary,
+            r#"{"Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}"#.to_owned(),
+            &[("allows-nothing", "")],
+        ),
+        (
+            "D-11: a session policy of denials alone",
+            Session,
+            r#"{"Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}"#.to_owned(),
+            &[("allows-nothing", "")],
+        ),
+        (
+            "D-3: an endpoint policy of denials alone",
+            VpcEndpoint,
+            r#"{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}"#.to_owned(),
+            &[("allows-nothing", "")],
+        ),
+        (
+            "D-3: denials beside FullAWSAccess",
+            ServiceControl,
+            r#"{"Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}"#.to_owned(),
+            &[],
+        ),
+        (
+            "D-3: denials beside RCPFullAWSAccess",
+            ResourceControl,
+            r#"{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}"#.to_owned(),
+            &[],
+        ),
+        (
+            "D-11: a boundary that allows everything",
+            Boundary,
+            identity(r#""Action":"*","Resource":"*""#),
+            &[],
+        ),
+        (
+            "D-3: FullAWSAccess",
+            ServiceControl,
+            identity(r#""Action":"*","Resource":"*""#),
+            &[],
+        ),
+        (
+            "D-3: RCPFullAWSAccess",
+            ResourceControl,
+            everyone(r#""Action":"*""#),
+            &[],
+        ),
+        (
+            "D-3: the endpoint's default",
+            VpcEndpoint,
+            everyone(r#""Action":"*""#),
+            &[],
+        ),
+        (
+            "P-10: in a service control policy",
+            ServiceControl,
+            r#"{"Effect":"Deny","Action":["kms:ReEncrypt","s3:GetObject"],"Resource":"*"}"#
+                .to_owned(),
+            &[("unknown-action", "kms:ReEncrypt")],
+        ),
+        (
+            "C-8: in a boundary",
+            Boundary,
+            identity(
+                r#""Action":"kms:CreateGrant","Resource":"*","Condition":{"ForAllValues:StringEquals":{"kms:GrantOperations":"Decrypt"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "G-52: in a resource control policy",
+            ResourceControl,
+            r#"{"Effect":"Deny","Principal":"*","Action":"kms:RetireGrant","Resource":"*"}"#
+                .to_owned(),
+            &[("retire-grant", "kms:RetireGrant")],
+        ),
+        (
+            "C-5: in an endpoint policy",
+            VpcEndpoint,
+            everyone(
+                r#""Action":"kms:Decrypt","Condition":{"StringNotEquals":{"aws:PrincipalTag/a":"b"}}"#,
+            ),
+            &[("negated-absent-key", "aws:PrincipalTag/a")],
         ),
         ("P-4: both", Key, key(r#""Action":"kms:*""#), &[]),
         (
