@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::ask::paged;
 use super::common::{Common, Fallback};
 use super::error::CliError;
 use super::output::{Shown, object, time};
@@ -32,20 +33,17 @@ pub(super) async fn run(common: &Common, command: &AccountCommand) -> Result<Sho
             Ok(Shown::answer(value, answer.header.as_ref()))
         }
         AccountCommand::List(paging) => {
-            let mut pages = paging.pages();
-            let mut accounts = Vec::new();
-            loop {
-                let request = api::ListAccountsRequest {
-                    header: None,
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                accounts.extend(answer.accounts.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Accounts", Value::Array(accounts)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListAccountsRequest {
+                header: None,
+                page: Some(page),
+            };
+            paged(&client, paging, "Accounts", request, |answer| {
+                (
+                    answer.accounts.iter().map(show).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
     }
 }

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::ask::{done, paged};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::output::{Shown, object, time};
@@ -49,8 +50,7 @@ pub(super) async fn run(common: &Common, command: &AliasCommand) -> Result<Shown
                 alias_name: name.clone(),
                 target_key_id: key.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         AliasCommand::Update { name, key } => {
             let request = api::UpdateAliasRequest {
@@ -58,33 +58,28 @@ pub(super) async fn run(common: &Common, command: &AliasCommand) -> Result<Shown
                 alias_name: name.clone(),
                 target_key_id: key.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         AliasCommand::Delete { name } => {
             let request = api::DeleteAliasRequest {
                 header: None,
                 alias_name: name.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         AliasCommand::List { key, paging } => {
-            let mut pages = paging.pages();
-            let mut aliases = Vec::new();
-            loop {
-                let request = api::ListAliasesRequest {
-                    header: None,
-                    key_id: key.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                aliases.extend(answer.aliases.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Aliases", Value::Array(aliases)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListAliasesRequest {
+                header: None,
+                key_id: key.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Aliases", request, |answer| {
+                (
+                    answer.aliases.iter().map(show).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
     }
 }

@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::ask::{done, paged};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::read_policy;
@@ -78,29 +79,24 @@ pub(super) async fn run(common: &Common, command: &EndpointCommand) -> Result<Sh
             ))
         }
         EndpointCommand::List(paging) => {
-            let mut pages = paging.pages();
-            let mut endpoints = Vec::new();
-            loop {
-                let request = api::ListVpcEndpointsRequest {
-                    header: None,
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                endpoints.extend(answer.vpc_endpoints.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let found = Value::Array(endpoints);
-                    let value = object([("VpcEndpoints", found), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListVpcEndpointsRequest {
+                header: None,
+                page: Some(page),
+            };
+            paged(&client, paging, "VpcEndpoints", request, |answer| {
+                (
+                    answer.vpc_endpoints.iter().map(show).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
         EndpointCommand::Delete { id } => {
             let request = api::DeleteVpcEndpointRequest {
                 header: None,
                 vpc_endpoint_id: id.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::ask::paged;
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::{map, pair, short};
@@ -217,24 +218,18 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             grantee_service,
             paging,
         } => {
-            let mut pages = paging.pages();
-            let mut grants = Vec::new();
-            loop {
-                let request = api::ListGrantsRequest {
-                    header: None,
-                    key_id: key.clone(),
-                    grant_id: grant_id.clone(),
-                    grantee_principal: grantee.clone(),
-                    grantee_service_principal: grantee_service.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                grants.extend(answer.grants.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListGrantsRequest {
+                header: None,
+                key_id: key.clone(),
+                grant_id: grant_id.clone(),
+                grantee_principal: grantee.clone(),
+                grantee_service_principal: grantee_service.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Grants", request, |answer| {
+                (answer.grants.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GrantCommand::List {
             key: None,
@@ -243,39 +238,30 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             grantee_service,
             paging,
         } => {
-            let mut pages = paging.pages();
-            let mut grants = Vec::new();
-            loop {
-                let request = api::ListGrantsByGranteeRequest {
-                    header: None,
-                    grantee_principal: grantee.clone(),
-                    grantee_service_principal: grantee_service.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                grants.extend(answer.grants.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListGrantsByGranteeRequest {
+                header: None,
+                grantee_principal: grantee.clone(),
+                grantee_service_principal: grantee_service.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Grants", request, |answer| {
+                (answer.grants.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GrantCommand::Duplicates { key, paging } => {
-            let mut pages = paging.pages();
-            let mut groups = Vec::new();
-            loop {
-                let request = api::ListDuplicateGrantsRequest {
-                    header: None,
-                    key_id: key.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                groups.extend(answer.duplicates.iter().map(show_duplicates));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Duplicates", Value::Array(groups)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListDuplicateGrantsRequest {
+                header: None,
+                key_id: key.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Duplicates", request, |answer| {
+                (
+                    answer.duplicates.iter().map(show_duplicates).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
         GrantCommand::Figures { key } => {
             let request = api::DescribeGrantsRequest {
@@ -311,22 +297,16 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             retiring_service,
             paging,
         } => {
-            let mut pages = paging.pages();
-            let mut grants = Vec::new();
-            loop {
-                let request = api::ListRetirableGrantsRequest {
-                    header: None,
-                    retiring_principal: retiring.clone(),
-                    retiring_service_principal: retiring_service.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                grants.extend(answer.grants.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Grants", Value::Array(grants)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListRetirableGrantsRequest {
+                header: None,
+                retiring_principal: retiring.clone(),
+                retiring_service_principal: retiring_service.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Grants", request, |answer| {
+                (answer.grants.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GrantCommand::Retire {
             key,

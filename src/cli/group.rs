@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::ask::{done, paged};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::read_policy;
@@ -101,58 +102,49 @@ pub(super) async fn run(common: &Common, command: &GroupCommand) -> Result<Shown
             ))
         }
         GroupCommand::Get { arn, paging } => {
-            let mut pages = paging.pages();
-            let mut users = Vec::new();
-            loop {
-                let request = api::GetGroupRequest {
-                    header: None,
-                    arn: arn.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                users.extend(answer.users);
-                if !pages.turn(answer.next_marker) {
-                    let group = answer.group.as_ref().map_or(Value::Null, show);
-                    let value = object([("Group", group), ("Users", json!(users)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::GetGroupRequest {
+                header: None,
+                arn: arn.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Group", request, |answer| {
+                (
+                    answer.users.iter().map(|name| json!(name)).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
-        GroupCommand::List { user, paging } => {
-            let mut pages = paging.pages();
-            let mut groups = Vec::new();
-            loop {
-                let page = Some(pages.page());
-                let (found, next, header) = match user {
-                    None => {
-                        let request = api::ListGroupsRequest { header: None, page };
-                        let answer = client.call(request).await?.answer;
-                        (answer.groups, answer.next_marker, answer.header)
-                    }
-                    Some(user) => {
-                        let request = api::ListGroupsForUserRequest {
-                            header: None,
-                            user: user.clone(),
-                            page,
-                        };
-                        let answer = client.call(request).await?.answer;
-                        (answer.groups, answer.next_marker, answer.header)
-                    }
-                };
-                groups.extend(found.iter().map(show));
-                if !pages.turn(next) {
-                    let value = object([("Groups", Value::Array(groups)), pages.marker()]);
-                    return Ok(Shown::answer(value, header.as_ref()));
-                }
-            }
+        GroupCommand::List { user: None, paging } => {
+            let request = |page| api::ListGroupsRequest {
+                header: None,
+                page: Some(page),
+            };
+            paged(&client, paging, "Groups", request, |answer| {
+                (answer.groups.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
+        }
+        GroupCommand::List {
+            user: Some(user),
+            paging,
+        } => {
+            let request = |page| api::ListGroupsForUserRequest {
+                header: None,
+                user: user.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Groups", request, |answer| {
+                (answer.groups.iter().map(show).collect(), answer.next_marker)
+            })
+            .await
         }
         GroupCommand::Delete { arn } => {
             let request = api::DeleteGroupRequest {
                 header: None,
                 arn: arn.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         GroupCommand::Add { arn, user } => {
             let mut header = None;
@@ -225,25 +217,21 @@ pub(super) async fn run(common: &Common, command: &GroupCommand) -> Result<Shown
                 arn: arn.clone(),
                 policy_name: name.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         GroupCommand::ListPolicies { arn, paging } => {
-            let mut pages = paging.pages();
-            let mut names = Vec::new();
-            loop {
-                let request = api::ListGroupPoliciesRequest {
-                    header: None,
-                    arn: arn.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                names.extend(answer.policy_names);
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("PolicyNames", json!(names)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListGroupPoliciesRequest {
+                header: None,
+                arn: arn.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "PolicyNames", request, |answer| {
+                (
+                    answer.policy_names.iter().map(|name| json!(name)).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
     }
 }

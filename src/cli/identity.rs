@@ -3,6 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::ask::{done, paged};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::{pair, read_policy, tags};
@@ -147,32 +148,28 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
             ))
         }
         IdentityCommand::List { kind, paging } => {
-            let mut pages = paging.pages();
-            let mut principals = Vec::new();
-            loop {
-                let request = api::ListPrincipalsRequest {
-                    header: None,
-                    kind: match kind {
-                        Kind::User => "User".to_owned(),
-                        Kind::Role => "Role".to_owned(),
-                    },
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                principals.extend(answer.principals.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Principals", Value::Array(principals)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListPrincipalsRequest {
+                header: None,
+                kind: match kind {
+                    Kind::User => "User".to_owned(),
+                    Kind::Role => "Role".to_owned(),
+                },
+                page: Some(page),
+            };
+            paged(&client, paging, "Principals", request, |answer| {
+                (
+                    answer.principals.iter().map(show).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
         IdentityCommand::Delete { arn } => {
             let request = api::DeletePrincipalRequest {
                 header: None,
                 arn: arn.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         IdentityCommand::Tag { arn, tag } => {
             let request = api::TagPrincipalRequest {
@@ -180,8 +177,7 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
                 arn: arn.clone(),
                 tags: tags(tag),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         IdentityCommand::Untag { arn, key } => {
             let request = api::UntagPrincipalRequest {
@@ -189,8 +185,7 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
                 arn: arn.clone(),
                 tag_keys: key.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         IdentityCommand::PutPolicy { arn, name, policy } => {
             let policy = read_policy(policy)?;
@@ -227,8 +222,7 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
                 arn: arn.clone(),
                 policy_name: name.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         IdentityCommand::PutBoundary { arn, policy } => {
             let policy = read_policy(policy)?;
@@ -250,25 +244,21 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
                 header: None,
                 arn: arn.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         IdentityCommand::ListPolicies { arn, paging } => {
-            let mut pages = paging.pages();
-            let mut names = Vec::new();
-            loop {
-                let request = api::ListPrincipalPoliciesRequest {
-                    header: None,
-                    arn: arn.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                names.extend(answer.policy_names);
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("PolicyNames", json!(names)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListPrincipalPoliciesRequest {
+                header: None,
+                arn: arn.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "PolicyNames", request, |answer| {
+                (
+                    answer.policy_names.iter().map(|name| json!(name)).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
     }
 }

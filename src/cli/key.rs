@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::ask::{done, paged};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::{Text, pair, read_policy, tags};
@@ -223,23 +224,24 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
             ))
         }
         KeyCommand::List(paging) => {
-            let mut pages = paging.pages();
-            let mut keys = Vec::new();
-            loop {
-                let request = api::ListKeysRequest {
-                    header: None,
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                keys.extend(answer.keys.iter().map(|key| {
-                    let api::KeyListEntry { key_id, key_arn } = key;
-                    object([("KeyId", json!(key_id)), ("KeyArn", json!(key_arn))])
-                }));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Keys", Value::Array(keys)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListKeysRequest {
+                header: None,
+                page: Some(page),
+            };
+            paged(&client, paging, "Keys", request, |answer| {
+                (
+                    answer
+                        .keys
+                        .iter()
+                        .map(|key| {
+                            let api::KeyListEntry { key_id, key_arn } = key;
+                            object([("KeyId", json!(key_id)), ("KeyArn", json!(key_arn))])
+                        })
+                        .collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
         KeyCommand::PutPolicy {
             key,
@@ -280,16 +282,14 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 header: None,
                 key_id: key.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         KeyCommand::Disable { key } => {
             let request = api::DisableKeyRequest {
                 header: None,
                 key_id: key.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         KeyCommand::SetDescription { key, description } => {
             let request = api::UpdateKeyDescriptionRequest {
@@ -297,25 +297,21 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 key_id: key.clone(),
                 description: description.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         KeyCommand::ListPolicies { key, paging } => {
-            let mut pages = paging.pages();
-            let mut names = Vec::new();
-            loop {
-                let request = api::ListKeyPoliciesRequest {
-                    header: None,
-                    key_id: key.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                names.extend(answer.policy_names.iter().map(|name| json!(name)));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("PolicyNames", Value::Array(names)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListKeyPoliciesRequest {
+                header: None,
+                key_id: key.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "PolicyNames", request, |answer| {
+                (
+                    answer.policy_names.iter().map(|name| json!(name)).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
         KeyCommand::ScheduleDeletion {
             key,
@@ -396,8 +392,7 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 key_id: key.clone(),
                 primary_region: primary_region.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         KeyCommand::Tag { key, tag } => {
             let request = api::TagResourceRequest {
@@ -405,8 +400,7 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 key_id: key.clone(),
                 tags: tags(tag),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         KeyCommand::Untag { key, tag_key } => {
             let request = api::UntagResourceRequest {
@@ -414,25 +408,21 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 key_id: key.clone(),
                 tag_keys: tag_key.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         KeyCommand::Tags { key, paging } => {
-            let mut pages = paging.pages();
-            let mut tags = Vec::new();
-            loop {
-                let request = api::ListResourceTagsRequest {
-                    header: None,
-                    key_id: key.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                tags.extend(answer.tags.iter().map(show_tag));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Tags", Value::Array(tags)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListResourceTagsRequest {
+                header: None,
+                key_id: key.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Tags", request, |answer| {
+                (
+                    answer.tags.iter().map(show_tag).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
     }
 }

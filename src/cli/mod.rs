@@ -6,6 +6,7 @@
 mod access;
 mod account;
 mod alias;
+mod ask;
 mod authorize;
 pub mod casefile;
 mod cluster;

@@ -3,6 +3,7 @@
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
+use super::ask::{done, paged};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::read_policy;
@@ -147,29 +148,24 @@ pub(super) async fn run(common: &Common, command: &OrganizationCommand) -> Resul
             ))
         }
         OrganizationCommand::List(paging) => {
-            let mut pages = paging.pages();
-            let mut organizations = Vec::new();
-            loop {
-                let request = api::ListOrganizationsRequest {
-                    header: None,
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                organizations.extend(answer.organizations.iter().map(show));
-                if !pages.turn(answer.next_marker) {
-                    let found = Value::Array(organizations);
-                    let value = object([("Organizations", found), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListOrganizationsRequest {
+                header: None,
+                page: Some(page),
+            };
+            paged(&client, paging, "Organizations", request, |answer| {
+                (
+                    answer.organizations.iter().map(show).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
         OrganizationCommand::Delete { id } => {
             let request = api::DeleteOrganizationRequest {
                 header: None,
                 organization_id: id.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         OrganizationCommand::AddAccount { account, parent } => {
             let request = api::AddAccountRequest {
@@ -177,8 +173,7 @@ pub(super) async fn run(common: &Common, command: &OrganizationCommand) -> Resul
                 account_id: account.clone(),
                 parent_id: parent.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         OrganizationCommand::MoveAccount { account, parent } => {
             let request = api::MoveAccountRequest {
@@ -186,16 +181,14 @@ pub(super) async fn run(common: &Common, command: &OrganizationCommand) -> Resul
                 account_id: account.clone(),
                 parent_id: parent.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         OrganizationCommand::RemoveAccount { account } => {
             let request = api::RemoveAccountRequest {
                 header: None,
                 account_id: account.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         OrganizationCommand::CreateUnit { parent, name } => {
             let request = api::CreateOrganizationalUnitRequest {
@@ -215,25 +208,21 @@ pub(super) async fn run(common: &Common, command: &OrganizationCommand) -> Resul
                 header: None,
                 unit_id: id.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         OrganizationCommand::ListNodes { parent, paging } => {
-            let mut pages = paging.pages();
-            let mut nodes = Vec::new();
-            loop {
-                let request = api::ListNodesRequest {
-                    header: None,
-                    parent_id: parent.clone(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                nodes.extend(answer.nodes.iter().map(show_node));
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("Nodes", Value::Array(nodes)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListNodesRequest {
+                header: None,
+                parent_id: parent.clone(),
+                page: Some(page),
+            };
+            paged(&client, paging, "Nodes", request, |answer| {
+                (
+                    answer.nodes.iter().map(show_node).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
         OrganizationCommand::PutPolicy {
             node,
@@ -278,26 +267,22 @@ pub(super) async fn run(common: &Common, command: &OrganizationCommand) -> Resul
                 kind: kind.text(),
                 policy_name: name.clone(),
             };
-            let answer = client.call(request).await?.answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            done(&client, request).await
         }
         OrganizationCommand::ListPolicies { node, kind, paging } => {
-            let mut pages = paging.pages();
-            let mut names = Vec::new();
-            loop {
-                let request = api::ListControlPoliciesRequest {
-                    header: None,
-                    node_id: node.clone(),
-                    kind: kind.text(),
-                    page: Some(pages.page()),
-                };
-                let answer = client.call(request).await?.answer;
-                names.extend(answer.policy_names);
-                if !pages.turn(answer.next_marker) {
-                    let value = object([("PolicyNames", json!(names)), pages.marker()]);
-                    return Ok(Shown::answer(value, answer.header.as_ref()));
-                }
-            }
+            let request = |page| api::ListControlPoliciesRequest {
+                header: None,
+                node_id: node.clone(),
+                kind: kind.text(),
+                page: Some(page),
+            };
+            paged(&client, paging, "PolicyNames", request, |answer| {
+                (
+                    answer.policy_names.iter().map(|name| json!(name)).collect(),
+                    answer.next_marker,
+                )
+            })
+            .await
         }
     }
 }

@@ -8,6 +8,8 @@ mod channel;
 mod error;
 mod operation;
 
+/// The limits of their members, for who checks a request before it is sent or without a server.
+pub use crate::wire::api::shape;
 /// The messages of the API.
 pub use crate::wire::v1 as api;
 pub use call::{Client, Options, Parts, Reply};

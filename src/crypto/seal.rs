@@ -47,17 +47,7 @@ impl SealKey {
         nonce: [u8; NONCE_LEN],
         secret: &EpochSecret,
     ) -> Result<Vec<u8>, SealError> {
-        let sealed = self
-            .cipher()
-            .encrypt(
-                XNonce::from_slice(&nonce),
-                Payload {
-                    msg: secret.0.as_slice(),
-                    aad: &aad(incarnation),
-                },
-            )
-            .map_err(|_| SealError)?;
-        Ok([nonce.as_slice(), &sealed].concat())
+        self.seal_bytes(nonce, secret.0.as_slice(), &aad(incarnation))
     }
 
     /// Opens what [`SealKey::seal`] sealed.
@@ -65,18 +55,7 @@ impl SealKey {
     /// # Errors
     /// [`SealError`] if another key or another incarnation sealed it, or if it was damaged.
     pub fn open(&self, incarnation: Incarnation, sealed: &[u8]) -> Result<EpochSecret, SealError> {
-        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
-        let opened = Zeroizing::new(
-            self.cipher()
-                .decrypt(
-                    XNonce::from_slice(nonce),
-                    Payload {
-                        msg: rest,
-                        aad: &aad(incarnation),
-                    },
-                )
-                .map_err(|_| SealError)?,
-        );
+        let opened = Zeroizing::new(self.open_bytes(sealed, &aad(incarnation))?);
         let secret: [u8; SECRET_LEN] = opened.as_slice().try_into().map_err(|_| SealError)?;
         Ok(EpochSecret(Zeroizing::new(secret)))
     }
@@ -91,17 +70,7 @@ impl SealKey {
         nonce: [u8; NONCE_LEN],
         secret: &str,
     ) -> Result<Vec<u8>, SealError> {
-        let sealed = self
-            .cipher()
-            .encrypt(
-                XNonce::from_slice(&nonce),
-                Payload {
-                    msg: secret.as_bytes(),
-                    aad: &credential_aad(store),
-                },
-            )
-            .map_err(|_| SealError)?;
-        Ok([nonce.as_slice(), &sealed].concat())
+        self.seal_bytes(nonce, secret.as_bytes(), &credential_aad(store))
     }
 
     /// Opens what [`SealKey::seal_credential`] sealed: for a connector that holds the seal key. It survives a restored
@@ -114,17 +83,30 @@ impl SealKey {
         store: &CustomKeyStoreId,
         sealed: &[u8],
     ) -> Result<Zeroizing<String>, SealError> {
-        let (nonce, rest) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
-        let payload = Payload {
-            msg: rest,
-            aad: &credential_aad(store),
-        };
-        let opened = self
-            .cipher()
-            .decrypt(XNonce::from_slice(nonce), payload)
-            .map_err(|_| SealError)?;
+        let opened = self.open_bytes(sealed, &credential_aad(store))?;
         String::from_utf8(opened)
             .map(Zeroizing::new)
+            .map_err(|_| SealError)
+    }
+
+    /// The nonce, then what `msg` is sealed into.
+    fn seal_bytes(
+        &self,
+        nonce: [u8; NONCE_LEN],
+        msg: &[u8],
+        aad: &[u8],
+    ) -> Result<Vec<u8>, SealError> {
+        let sealed = self
+            .cipher()
+            .encrypt(XNonce::from_slice(&nonce), Payload { msg, aad })
+            .map_err(|_| SealError)?;
+        Ok([nonce.as_slice(), &sealed].concat())
+    }
+
+    fn open_bytes(&self, sealed: &[u8], aad: &[u8]) -> Result<Vec<u8>, SealError> {
+        let (nonce, msg) = sealed.split_at_checked(NONCE_LEN).ok_or(SealError)?;
+        self.cipher()
+            .decrypt(XNonce::from_slice(nonce), Payload { msg, aad })
             .map_err(|_| SealError)
     }
 

@@ -3,6 +3,7 @@
 //! Imports app, wire, domain. Never: an order of checks of its own, a decision.
 
 mod authorization;
+mod calls;
 mod cluster;
 mod grants;
 mod identity;

@@ -248,6 +248,11 @@ impl Replica {
             .await;
     }
 
+    /// Returns once entries that a snapshot covers have left the log.
+    pub async fn purged(&self) {
+        self.when(|metrics| metrics.purged.map(drop)).await;
+    }
+
     /// Returns once this node's log says that it is a voter.
     pub async fn votes(&self) {
         let me = self.node_id;

@@ -13,6 +13,7 @@ use openraft::errors::{NetworkError, ReplicationClosed, StreamingError, Unreacha
 use openraft::network::{RPCOption, RaftNetworkFactory, RaftNetworkV2};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Channel;
 
 use super::convert::{
     BadMessage, append_out, appended_in, ask_vote_out, snapshot_meta_out, transfer_out,
@@ -28,6 +29,7 @@ use super::types::{
 use crate::domain::limits::SNAPSHOT_CHUNK_BYTES;
 use crate::env::{Offload, offload};
 use crate::wire::peer;
+use crate::wire::peer::peer_client::PeerClient;
 
 /// How long an append that carries entries may take: the follower's disk has to sync them.
 const APPEND_DEADLINE: Duration = Duration::from_secs(1);
@@ -80,6 +82,21 @@ impl PeerNetwork {
     fn route(&self) -> peer::Route {
         self.peers.route(self.to)
     }
+
+    /// Calls the peer on the lane that snapshots do not travel on.
+    async fn control<T, F>(
+        &self,
+        deadline: Duration,
+        call: impl FnOnce(PeerClient<Channel>) -> F,
+    ) -> Result<T, RpcError>
+    where
+        F: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+    {
+        self.peers
+            .call(Lane::Control, self.to, &self.address, deadline, call)
+            .await
+            .map_err(rpc_error)
+    }
 }
 
 impl RaftNetworkV2<TypeConfig> for PeerNetwork {
@@ -103,17 +120,8 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
             .map(|entry| entry.log_id)
             .or(previous);
         let message = append_out(self.route(), request);
-        let answer = self
-            .peers
-            .call(
-                Lane::Control,
-                self.to,
-                &self.address,
-                deadline,
-                |mut client| async move { client.append(message).await },
-            )
-            .await
-            .map_err(rpc_error)?;
+        let send = |mut client: PeerClient<Channel>| async move { client.append(message).await };
+        let answer = self.control(deadline, send).await?;
         appended_in(answer, previous, last).map_err(bad_answer)
     }
 
@@ -123,17 +131,8 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         option: RPCOption,
     ) -> Result<VoteResponse, RpcError> {
         let message = ask_vote_out(self.route(), request);
-        let answer = self
-            .peers
-            .call(
-                Lane::Control,
-                self.to,
-                &self.address,
-                option.soft_ttl(),
-                |mut client| async move { client.vote(message).await },
-            )
-            .await
-            .map_err(rpc_error)?;
+        let send = |mut client: PeerClient<Channel>| async move { client.vote(message).await };
+        let answer = self.control(option.soft_ttl(), send).await?;
         voted_in(answer).map_err(bad_answer)
     }
 
@@ -143,17 +142,8 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         option: RPCOption,
     ) -> Result<VoteResponse, RpcError> {
         let message = ask_vote_out(self.route(), request);
-        let answer = self
-            .peers
-            .call(
-                Lane::Control,
-                self.to,
-                &self.address,
-                option.soft_ttl(),
-                |mut client| async move { client.pre_vote(message).await },
-            )
-            .await
-            .map_err(rpc_error)?;
+        let send = |mut client: PeerClient<Channel>| async move { client.pre_vote(message).await };
+        let answer = self.control(option.soft_ttl(), send).await?;
         voted_in(answer).map_err(bad_answer)
     }
 
@@ -209,17 +199,9 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         option: RPCOption,
     ) -> Result<Result<(), TransferLeaderError>, RpcError> {
         let message = transfer_out(self.route(), &request);
-        let answer = self
-            .peers
-            .call(
-                Lane::Control,
-                self.to,
-                &self.address,
-                option.soft_ttl(),
-                |mut client| async move { client.transfer_leader(message).await },
-            )
-            .await
-            .map_err(rpc_error)?;
+        let send =
+            |mut client: PeerClient<Channel>| async move { client.transfer_leader(message).await };
+        let answer = self.control(option.soft_ttl(), send).await?;
         transferred_in(answer).map_err(bad_answer)
     }
 }

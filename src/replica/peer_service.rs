@@ -42,6 +42,23 @@ pub trait ForwardedWrites: Send + Sync + 'static {
     -> Result<Proposed, NotProposed>;
 }
 
+/// A message that says from which node to which it goes.
+trait Routed {
+    fn route(&self) -> Option<&peer::Route>;
+}
+
+macro_rules! routed {
+    ($($message:ident),+) => {$(
+        impl Routed for peer::$message {
+            fn route(&self) -> Option<&peer::Route> {
+                self.route.as_ref()
+            }
+        }
+    )+};
+}
+
+routed!(AppendRequest, VoteRequest, TransferLeaderRequest);
+
 /// The peer service of one node.
 pub struct PeerService {
     replica: Arc<Replica>,
@@ -78,6 +95,17 @@ impl PeerService {
                 "this node belongs to no cluster yet",
             )),
         }
+    }
+
+    /// A message of another node: its route first, then its content.
+    fn read<M: Routed, T>(
+        &self,
+        message: Request<M>,
+        read: impl FnOnce(M) -> Result<T, BadMessage>,
+    ) -> Result<T, Status> {
+        let message = message.into_inner();
+        self.check(message.route())?;
+        read(message).map_err(bad)
     }
 
     async fn receive(
@@ -199,9 +227,7 @@ impl Peer for PeerService {
         &self,
         request: Request<peer::AppendRequest>,
     ) -> Result<Response<peer::AppendResponse>, Status> {
-        let request = request.into_inner();
-        self.check(request.route.as_ref())?;
-        let request = append_in(request).map_err(bad)?;
+        let request = self.read(request, append_in)?;
         let answer = self.replica.raft().append_entries(request).await;
         let answer = answer.map_err(|error| stopped(&error.unwrap_fatal()))?;
         Ok(Response::new(appended_out(answer)))
@@ -211,9 +237,7 @@ impl Peer for PeerService {
         &self,
         request: Request<peer::VoteRequest>,
     ) -> Result<Response<peer::VoteResponse>, Status> {
-        let request = request.into_inner();
-        self.check(request.route.as_ref())?;
-        let request = ask_vote_in(request).map_err(bad)?;
+        let request = self.read(request, ask_vote_in)?;
         let answer = self.replica.raft().vote(request).await;
         let answer = answer.map_err(|error| stopped(&error.unwrap_fatal()))?;
         Ok(Response::new(voted_out(answer)))
@@ -223,9 +247,7 @@ impl Peer for PeerService {
         &self,
         request: Request<peer::VoteRequest>,
     ) -> Result<Response<peer::VoteResponse>, Status> {
-        let request = request.into_inner();
-        self.check(request.route.as_ref())?;
-        let request = ask_vote_in(request).map_err(bad)?;
+        let request = self.read(request, ask_vote_in)?;
         let answer = self.replica.raft().pre_vote(request).await;
         let answer = answer.map_err(|error| stopped(&error.unwrap_fatal()))?;
         Ok(Response::new(voted_out(answer)))
@@ -251,9 +273,7 @@ impl Peer for PeerService {
         &self,
         request: Request<peer::TransferLeaderRequest>,
     ) -> Result<Response<peer::TransferLeaderResponse>, Status> {
-        let request = request.into_inner();
-        self.check(request.route.as_ref())?;
-        let request = transfer_in(request).map_err(bad)?;
+        let request = self.read(request, transfer_in)?;
         let answer = self.replica.raft().handle_transfer_leader(request).await;
         let answer = answer.map_err(|error| stopped(&error))?;
         Ok(Response::new(transferred_out(answer)))

@@ -5,7 +5,8 @@
 //! prefix of what was on its way, the last write torn, all chosen by a seed. There are no threads and no clock of its
 //! own: two runs with the same calls and seeds hold the same bytes. The rule for starting is the one of every engine.
 
-use std::collections::{BTreeMap, VecDeque};
+mod platter;
+
 use std::future::Future;
 use std::io::{self, Cursor, Write};
 use std::ops::Range;
@@ -13,11 +14,10 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
+use self::platter::{Change, Image, Pending, Platter};
 use super::bounds::{MAX_READ_BYTES, MAX_SNAPSHOT_EXTRA_BYTES};
-use super::recovery::{LogFacts, NodeFacts, examine};
 use super::{
     Done, Hold, Identity, LetGo, LogId, LogState, Record, Recovered, Refusal, SnapshotMeta,
     SnapshotSink, SnapshotSource, Storage, StorageError, StoredVote, check_append,
@@ -39,186 +39,6 @@ pub enum DiskFault {
 #[derive(Clone, Default)]
 pub struct MemoryDisk {
     shared: Arc<Mutex<Platter>>,
-}
-
-#[derive(Default)]
-struct Platter {
-    durable: Image,
-    /// What the running process sees: `durable` with `pending` applied.
-    live: Image,
-    pending: VecDeque<Pending>,
-    pending_bytes: usize,
-    flusher_runs: bool,
-    /// Counts opens and crashes: a handle of an earlier life can do nothing any more.
-    life: u64,
-    in_use: bool,
-    fault: Option<DiskFault>,
-    poisoned: Option<String>,
-    delay: Option<Delay>,
-}
-
-#[derive(Clone, Default)]
-struct Image {
-    node: NodeFacts,
-    log: BTreeMap<u64, Record>,
-    snapshots: Vec<(SnapshotMeta, Bytes)>,
-}
-
-struct Pending {
-    change: Change,
-    done: Done,
-}
-
-/// One write, as it is queued.
-#[derive(Clone)]
-enum Change {
-    Append(Vec<Record>),
-    Truncate(Option<LogId>),
-    Purge(LogId),
-    Vote(StoredVote),
-    Identity(Identity),
-    Snapshot(SnapshotMeta, Bytes),
-}
-
-impl Change {
-    fn bytes(&self) -> usize {
-        match self {
-            Change::Append(records) => records.iter().map(|r| r.payload.len() + 64).sum(),
-            Change::Snapshot(meta, content) => meta.extra.len() + content.len(),
-            Change::Truncate(_) | Change::Purge(_) | Change::Vote(_) | Change::Identity(_) => 4096,
-        }
-    }
-}
-
-impl Image {
-    fn apply(&mut self, change: &Change) {
-        match change {
-            Change::Append(records) => {
-                self.node.acknowledged = records
-                    .last()
-                    .map(|last| last.id)
-                    .or(self.node.acknowledged);
-                self.keep(records);
-            }
-            Change::Truncate(last) => {
-                self.node.acknowledged = self.node.acknowledged.min(*last);
-                match last {
-                    None => self.log.clear(),
-                    Some(last) => {
-                        self.log.retain(|index, _| *index <= last.index);
-                    }
-                }
-            }
-            Change::Purge(upto) => {
-                self.node.purged = self.node.purged.max(Some(*upto));
-                self.log.retain(|index, _| *index > upto.index);
-            }
-            Change::Vote(vote) => self.node.vote = Some(*vote),
-            Change::Identity(identity) => self.node.identity = Some(*identity),
-            Change::Snapshot(meta, content) => {
-                self.snapshots.retain(|(old, _)| old.last != meta.last);
-                self.snapshots.push((meta.clone(), content.clone()));
-                self.snapshots.sort_by_key(|(meta, _)| meta.last);
-                while self.snapshots.len() > 2 {
-                    self.snapshots.remove(0);
-                }
-            }
-        }
-    }
-
-    /// Keeps records without raising the mark: an append that was torn by a crash.
-    fn keep(&mut self, records: &[Record]) {
-        for record in records {
-            self.log.insert(record.id.index, record.clone());
-        }
-    }
-
-    fn newest(&self) -> Option<&(SnapshotMeta, Bytes)> {
-        self.snapshots.last()
-    }
-
-    fn log_state(&self) -> LogState {
-        LogState {
-            purged: self.node.purged,
-            last: self
-                .log
-                .values()
-                .next_back()
-                .map(|record| record.id)
-                .or(self.node.purged),
-        }
-    }
-
-    fn recover(&self, expected_node: Option<u64>) -> Result<Recovered, StorageError> {
-        let first = self.log.values().next().map(|record| record.id);
-        let log = LogFacts {
-            // The map keeps no log id before a record: contiguity with the purge is what it can say.
-            before_first: self
-                .node
-                .purged
-                .filter(|purged| first.is_some_and(|first| first.index == purged.index + 1)),
-            first,
-            last: self.log.values().next_back().map(|record| record.id),
-            at_mark: self
-                .node
-                .acknowledged
-                .and_then(|mark| self.log.get(&mark.index))
-                .map(|record| record.id),
-        };
-        examine(
-            &self.node,
-            &log,
-            self.newest().map(|(meta, _)| meta),
-            expected_node,
-        )
-    }
-}
-
-impl Platter {
-    fn alive(&self, life: u64) -> Result<(), StorageError> {
-        if self.life != life {
-            return Err(StorageError::Closed);
-        }
-        match &self.poisoned {
-            None => Ok(()),
-            Some(cause) => Err(StorageError::Poisoned {
-                cause: cause.clone(),
-            }),
-        }
-    }
-
-    /// Makes the oldest pending write durable, or fails it and everything after it.
-    fn settle_one(&mut self) -> Vec<(Done, Result<(), StorageError>)> {
-        if let Some(fault) = self.fault {
-            let error = match fault {
-                DiskFault::Full => StorageError::io(
-                    "writing the simulated disk",
-                    &io::Error::from(io::ErrorKind::StorageFull),
-                ),
-                DiskFault::Io => StorageError::io(
-                    "writing the simulated disk",
-                    &io::Error::other("injected fault"),
-                ),
-            };
-            self.poisoned = Some(error.to_string());
-            self.pending_bytes = 0;
-            return self
-                .pending
-                .drain(..)
-                .map(|pending| (pending.done, Err(error.clone())))
-                .collect();
-        }
-        match self.pending.pop_front() {
-            None => Vec::new(),
-            Some(pending) => {
-                self.pending_bytes = self.pending_bytes.saturating_sub(pending.change.bytes());
-                self.durable.apply(&pending.change);
-                // The hint goes along with the next write, as it does on a real disk.
-                self.durable.node.committed = self.live.node.committed;
-                vec![(pending.done, Ok(()))]
-            }
-        }
-    }
 }
 
 impl MemoryDisk {
@@ -601,6 +421,8 @@ impl SplitMix {
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
     fn id(term: u64, index: u64) -> LogId {
@@ -652,23 +474,24 @@ mod tests {
                 Box::pin(tokio::time::sleep(std::time::Duration::from_millis(5)))
             }));
             let storage = bound(&disk).await;
-            let acknowledged = Arc::new(Mutex::new(None));
+            let (noted, mut acknowledged) = tokio::sync::watch::channel(None);
             for batch in 0..4u64 {
                 let range = batch * 3..batch * 3 + 3;
-                let noted = acknowledged.clone();
+                let noted = noted.clone();
                 let last = range.end - 1;
                 storage
                     .append(
                         records(1, range),
                         Box::new(move |result| {
                             result.expect("durable");
-                            *noted.lock().unwrap() = Some(last);
+                            noted.send_replace(Some(last));
                         }),
                     )
                     .await
                     .expect("queued");
                 if batch < seed % 4 {
-                    tokio::time::sleep(std::time::Duration::from_millis(6)).await;
+                    let told = acknowledged.wait_for(|last_told| *last_told == Some(last));
+                    told.await.expect("the batch is acknowledged");
                 }
             }
             disk.crash(seed);
@@ -679,7 +502,7 @@ mod tests {
             );
             let again = disk.open(Some(1)).expect("opens after a crash");
             let found = again.recovered().log.last.map(|last| last.index);
-            assert!(found >= *acknowledged.lock().unwrap(), "seed {seed}");
+            assert!(found >= *acknowledged.borrow(), "seed {seed}");
             assert!(found <= Some(11), "seed {seed}");
             let kept = again.read(0..100, MAX_READ_BYTES).await.expect("reads");
             assert_eq!(kept, records(1, 0..found.map_or(0, |last| last + 1)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use grantd::domain::time::{Incarnation, Position, Revision};
-use grantd::gate::{Consistency, Demand, TooStale, WriteError};
+use grantd::gate::{Consistency, Demand, Staleness, TooStale, WriteError};
 use grantd::replica::Condensing;
 use grantd::storage::memory::DiskFault;
 
@@ -16,7 +16,7 @@ const LONG_BOUND: Duration = Duration::from_millis(4_000);
 const LONG_WINDOW: Duration = Duration::from_millis(4_040);
 
 /// Waits until `node` refuses a bounded demand, and returns what it said and how long it went on answering: until when
-/// questions came that were answered.
+/// questions came that were answered. An answer says how old it is, and so until when there may be another one.
 async fn until_refused(cluster: &Cluster, at: usize) -> (TooStale, Duration) {
     let began = tokio::time::Instant::now();
     let mut answered_for = Duration::ZERO;
@@ -24,10 +24,15 @@ async fn until_refused(cluster: &Cluster, at: usize) -> (TooStale, Duration) {
         loop {
             let asked = began.elapsed();
             match cluster.view(at, Consistency::Bounded, Duration::ZERO).await {
-                Ok(_) => answered_for = asked,
+                Ok(view) => {
+                    if let Ok(Staleness(age)) = view.finish() {
+                        answered_for = asked;
+                        let rest = BOUND.saturating_sub(age);
+                        tokio::time::sleep(rest.max(Duration::from_millis(5))).await;
+                    }
+                }
                 Err(refusal) => return (refusal, answered_for),
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(PATIENCE, refused)
@@ -338,12 +343,7 @@ async fn new_node_gets_a_snapshot_when_the_log_is_purged() {
     for number in 1..=100 {
         cluster.write(0, number).await.unwrap().outcome.unwrap();
     }
-    let purged = async {
-        while cluster.node(0).cluster().status().replica.purged.is_none() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, purged)
+    tokio::time::timeout(PATIENCE, cluster.node(0).replica().purged())
         .await
         .expect("the log is purged");
     let new = cluster.add().await;

@@ -6,18 +6,22 @@ use grantd::client::api::{
     CancelKeyDeletionRequest, CreateAliasRequest, CreateGrantRequest, DescribeKeyRequest,
     ListGrantsRequest, ScheduleKeyDeletionRequest,
 };
+use grantd::domain::ids::KeyArn;
+use grantd::domain::state::State;
 use grantd::domain::time::Timestamp;
 
 use super::support::api::{Api, make_account, make_key};
-use super::support::cluster::{Cluster, PATIENCE, memory};
+use super::support::cluster::{Cluster, memory};
 
 const OWNER: &str = "111122223333";
 const DAY: Duration = Duration::from_secs(86_400);
 
-/// Looks at what is due every 20 ms.
+/// How often a node looks at what is due; no other task of it sleeps for this span.
+const DUE_EVERY: Duration = Duration::from_millis(23);
+
 async fn cluster() -> Cluster {
     Cluster::start_with(3, memory, |settings| {
-        settings.due_every = Duration::from_millis(20);
+        settings.due_every = DUE_EVERY;
     })
     .await
 }
@@ -45,13 +49,10 @@ async fn state_of(api: &Api, key: &str) -> String {
     }
 }
 
-async fn until_gone(api: &Api, key: &str) {
-    let gone = async {
-        while state_of(api, key).await != "NotFoundException" {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, gone).await.unwrap();
+async fn until_gone(cluster: &Cluster, at: usize, key: &str) {
+    let arn: KeyArn = key.parse().unwrap();
+    let look = |state: &State| state.key(&arn).is_none().then_some(());
+    cluster.until_state(at, "the key is gone", look).await;
 }
 
 fn clock_of(cluster: &Cluster, at: usize) -> Timestamp {
@@ -92,7 +93,7 @@ async fn key_is_deleted_when_a_majority_of_clocks_says_so() {
     // Whatever the leader would wrongly do, it has done once it has looked many times; these writes carry its stamps.
     for n in 0..20 {
         cluster.write(leader, 500_000 + n).await.unwrap();
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        cluster.members[leader].clock.rounds(DUE_EVERY, 1).await;
     }
     let real = grantd::env::Clock::wall(&grantd::env::real::RealClock).0;
     let stamped = clock_of(&cluster, leader).as_millis();
@@ -110,7 +111,7 @@ async fn key_is_deleted_when_a_majority_of_clocks_says_so() {
     .unwrap();
     let other = cluster.running().find(|at| *at != leader).unwrap();
     cluster.members[other].clock.set_ahead(8 * DAY);
-    until_gone(&api, &key).await;
+    until_gone(&cluster, leader, &key).await;
     for at in cluster.running() {
         let api = cluster.api(at);
         assert_eq!(state_of(&api, &key).await, "NotFoundException");
@@ -139,6 +140,6 @@ async fn slow_clock_of_the_leader_holds_up_nothing() {
     for at in cluster.running().filter(|at| *at != leader) {
         cluster.members[at].clock.set_ahead(7 * DAY + DAY / 24);
     }
-    until_gone(&api, &key).await;
+    until_gone(&cluster, leader, &key).await;
     cluster.shutdown().await;
 }

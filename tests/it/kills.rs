@@ -10,6 +10,7 @@ use std::time::Duration;
 use grantd::client::{Client, ClientError, Options, Parts, api};
 use grantd::env::real::RealClock;
 use grantd::env::{BootTime, Clock};
+use tokio::sync::Notify;
 
 use super::support::process::{Process, free_ports, grantd, run};
 
@@ -103,6 +104,8 @@ struct History {
     fates: Mutex<BTreeMap<usize, Fate>>,
     acknowledged: AtomicUsize,
     unknown: AtomicUsize,
+    /// Told of every acknowledged write and every answered decision.
+    moved: Notify,
 }
 
 impl History {
@@ -112,10 +115,15 @@ impl History {
 
     fn told(&self, told: Told) -> Told {
         match told {
-            Told::Done => self.acknowledged.fetch_add(1, Ordering::Relaxed),
-            Told::Unknown => self.unknown.fetch_add(1, Ordering::Relaxed),
-            Told::Nothing => 0,
-        };
+            Told::Done => {
+                self.acknowledged.fetch_add(1, Ordering::Relaxed);
+                self.moved.notify_waiters();
+            }
+            Told::Unknown => {
+                self.unknown.fetch_add(1, Ordering::Relaxed);
+            }
+            Told::Nothing => {}
+        }
         told
     }
 }
@@ -270,6 +278,7 @@ async fn ask(
             &answers.denied
         };
         count.fetch_add(1, Ordering::Relaxed);
+        history.moved.notify_waiters();
         let after = history.with(n, |fate| fate.clone());
         let fault = |what: &str| {
             faults.lock().unwrap().push(format!(
@@ -411,19 +420,6 @@ impl Cluster {
     }
 }
 
-/// Waits until `done`, looking whenever other tasks have had their turn.
-async fn until(what: &str, cluster: &Cluster, mut done: impl FnMut() -> bool) {
-    let began = now();
-    while !done() {
-        assert!(
-            now().since(began) < PATIENCE,
-            "{what}: not within {PATIENCE:?}\n{}",
-            cluster.tails()
-        );
-        RealClock.sleep(Duration::from_millis(5)).await;
-    }
-}
-
 struct Watch {
     history: Arc<History>,
     answers: Vec<Arc<Answers>>,
@@ -434,13 +430,27 @@ impl Watch {
     async fn progress(&self, what: &str, cluster: &Cluster, nodes: &[usize]) {
         let acknowledged = self.history.acknowledged.load(Ordering::Relaxed);
         let answered: Vec<_> = self.answers.iter().map(|a| a.answered()).collect();
-        until(what, cluster, || {
+        let enough = || {
             self.history.acknowledged.load(Ordering::Relaxed) >= acknowledged + PROGRESS
                 && nodes
                     .iter()
                     .all(|at| self.answers[*at].answered() >= answered[*at] + PROGRESS)
-        })
-        .await;
+        };
+        let reached = async {
+            loop {
+                // Listened for before the look, so that nothing is missed in between.
+                let moved = self.history.moved.notified();
+                if enough() {
+                    return;
+                }
+                moved.await;
+            }
+        };
+        assert!(
+            tokio::time::timeout(PATIENCE, reached).await.is_ok(),
+            "{what}: not within {PATIENCE:?}\n{}",
+            cluster.tails()
+        );
     }
 }
 

@@ -3,6 +3,7 @@
 mod agreement;
 mod api;
 mod cases;
+mod cases_own;
 mod cases_state;
 mod cli;
 mod cluster;

@@ -286,6 +286,21 @@ fn decisions_do_not_depend_on_names_and_order() {
     }
 }
 
+/// The decisions of our own, shuffled. They compare names with variables and with parts of names, and keep them.
+#[test]
+fn decisions_of_our_own_do_not_depend_on_order() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/decisions-own.jsonl");
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut dice = Dice(1);
+    let (mut shuffled_lines, mut expected) = (Vec::new(), Vec::new());
+    for line in text.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        expected.push((line["id"].to_string(), line["expect"].to_string()));
+        shuffled_lines.push(shuffled(&line, &mut dice, false));
+    }
+    assert_eq!(decisions(&shuffled_lines), expected);
+}
+
 /// Issue 3, item 1: the cases, all renamed, and shuffled where their order means nothing. A case that this version cannot
 /// run is not run here either.
 #[test]

@@ -8,9 +8,10 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::model::{ContextLine, Request, context_line, read_constraints};
+use super::model::{ContextLine, Request};
 use super::outcome::Happened;
 use super::read::{Node, Problem};
+use super::schema::{context_line, read_constraints};
 use super::sources;
 use super::world::{NOW, World, federating_user, unique_id};
 use crate::domain::authz::authorize;
@@ -176,6 +177,25 @@ fn parameter_facts(action: &str, params: &Node<'_>, caller: &mut Caller) -> Resu
                 "kms:ScheduleKeyDeletionPendingWindowInDays",
                 entry(&context_line(&value)?),
             ),
+            ("CreateKey", "KeySpec" | "CustomerMasterKeySpec") => {
+                add("kms:KeySpec", entry(&context_line(&value)?));
+            }
+            ("CreateKey", "MultiRegion") => {
+                if value.flag()? {
+                    // CK-21: what is made is the primary of its set.
+                    add(
+                        "kms:MultiRegionKeyType",
+                        ContextEntry::Single("PRIMARY".into()),
+                    );
+                }
+                add("kms:MultiRegion", entry(&context_line(&value)?));
+            }
+            ("ReEncryptFrom", "SourceEncryptionAlgorithm")
+            | ("ReEncryptTo", "DestinationEncryptionAlgorithm") => {
+                add("kms:EncryptionAlgorithm", entry(&context_line(&value)?));
+            }
+            // Of the data key that is asked for, not of the KMS key.
+            (_, "KeySpec") => {}
             ("CreateKey", "Origin") => add("kms:KeyOrigin", entry(&context_line(&value)?)),
             // Members that are no condition keys: structures of their own.
             (_, "Policy" | "PolicyText" | "XksProxyAuthenticationCredential" | "Recipient") => {}
@@ -190,6 +210,7 @@ fn parameter_facts(action: &str, params: &Node<'_>, caller: &mut Caller) -> Resu
             ("kms:keyspec", "SYMMETRIC_DEFAULT"),
             ("kms:keyusage", "ENCRYPT_DECRYPT"),
             ("kms:keyorigin", "AWS_KMS"),
+            ("kms:multiregion", "false"),
         ] {
             context
                 .entry(key.into())
@@ -232,7 +253,7 @@ fn time_of(request: &Request) -> Result<Timestamp, Problem> {
         .iter()
         .find(|(key, _)| key.eq_ignore_ascii_case("aws:CurrentTime"));
     let Some((key, line)) = given else {
-        return Ok(NOW);
+        return epoch_of(request);
     };
     let text = match line {
         ContextLine::One(text) => &**text,
@@ -244,6 +265,24 @@ fn time_of(request: &Request) -> Result<Timestamp, Problem> {
             let why = "want a time such as 2026-07-14T16:10:00Z, from 1970 on";
             Problem::at(format!("{}.context.{key}", request.path), why)
         })
+}
+
+/// The same, told as `aws:EpochTime`.
+fn epoch_of(request: &Request) -> Result<Timestamp, Problem> {
+    let mut lines = request.context.iter();
+    let given = lines.find(|(key, _)| key.eq_ignore_ascii_case("aws:EpochTime"));
+    let Some((key, line)) = given else {
+        return Ok(NOW);
+    };
+    let seconds: Option<u64> = match line {
+        ContextLine::One(text) => text.parse().ok(),
+        ContextLine::Many(_) => None,
+    };
+    let millis = seconds.and_then(|seconds| seconds.checked_mul(1000));
+    millis.map(Timestamp::from_millis).ok_or_else(|| {
+        let why = "want whole seconds since 1970";
+        Problem::at(format!("{}.context.{key}", request.path), why)
+    })
 }
 
 /// `YYYY-MM-DD`, with `Thh:mm:ss` and `Z` or without: milliseconds since 1970.
@@ -435,7 +474,7 @@ impl Question {
             encryption_context: &self.encryption_context,
             about,
             token_grants: &[],
-            parameters: Parameters::FromFront,
+            parameters: Parameters::Stated,
             now: self.now,
         }
     }

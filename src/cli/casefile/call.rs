@@ -12,11 +12,11 @@ use super::ask::{Outcome, Question, Stop, caller, key_ref, operations, tag_list}
 use super::model::Request;
 use super::outcome::{Happened, grant_entry};
 use super::read::{Node, Problem};
+use super::shape;
 use super::stores;
 use super::world::{NOW, World};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
-use crate::domain::limits::GRANT_TOKENS_MAX;
 use crate::domain::op::key_use::{self, RandomSource, Use};
 use crate::domain::op::{
     Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Semantics,
@@ -30,6 +30,7 @@ use crate::domain::op::{
     update_key_description, update_primary_region,
 };
 use crate::domain::policy::KmsAction;
+use crate::domain::state::Tags;
 use crate::domain::state::key::{Key, KeySpec, MultiRegionKeyType};
 use crate::domain::time::Revision;
 
@@ -211,6 +212,7 @@ pub fn call(world: &mut World, request: &Request) -> Result<Happened, Problem> {
 
 fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
     let members = Members::new(request.params());
+    shape::check(request)??;
     check_tokens(world, request)?;
     let key_id = match &request.key_id {
         Some(id) => Some(id.as_str()),
@@ -263,14 +265,14 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
         }),
         "ReplicateKey" => {
             m.elsewhere(&["Tags"]);
-            let tags = tag_list(&m.node)?;
+            let tags = distinct_tags(m)?;
             Command::ReplicateKey(replicate_key::ReplicateKey {
                 key: key_ref(key_id)?,
                 region: word(m, "ReplicaRegion")?.ok_or_else(|| required("ReplicaRegion"))?,
                 policy: m.policy()?,
                 lockout_check: m.lockout_check()?,
                 description: m.text("Description")?.unwrap_or_default(),
-                tags: tags.into_iter().collect(),
+                tags,
             })
         }
         "UpdatePrimaryRegion" => {
@@ -328,13 +330,10 @@ fn target<'a>(m: &Members<'a>, key_id: Option<&'a str>) -> Result<Option<&'a str
     }
 }
 
-/// ID-12: at most ten tokens, and each must be one that was given out.
+/// ID-12: each must be one that was given out; that they are few is a matter of shape.
 fn check_tokens(world: &World, request: &Request) -> Outcome<()> {
     let mut tokens = request.params().texts("GrantTokens")?;
     tokens.extend(request.grant_tokens.iter().cloned());
-    if tokens.len() > GRANT_TOKENS_MAX {
-        return Err(Happened::shape("at most 10 grant tokens").into());
-    }
     if tokens.iter().all(|token| world.token(token).is_some()) {
         return Ok(());
     }
@@ -355,6 +354,21 @@ pub fn word<T: std::str::FromStr>(m: &Members<'_>, name: &'static str) -> Outcom
     .transpose()
 }
 
+/// E-1: the tags of a key that is to be made; no two of one key.
+fn distinct_tags(m: &Members<'_>) -> Outcome<Tags> {
+    let mut tags = Tags::new();
+    for (key, value) in tag_list(&m.node)? {
+        if tags.insert(key, value).is_some() {
+            return Err(Happened::Refused {
+                code: ErrorCode::Tag.as_str().into(),
+                message: "Duplicate tag keys".into(),
+            }
+            .into());
+        }
+    }
+    Ok(tags)
+}
+
 fn create_key(world: &mut World, request: &Request, m: &Members<'_>) -> Outcome<Command> {
     m.elsewhere(&["Tags"]);
     let account = caller(request)?.identity.account().ok_or_else(|| {
@@ -363,7 +377,7 @@ fn create_key(world: &mut World, request: &Request, m: &Members<'_>) -> Outcome<
     })?;
     let is_multi_region = m.flag("MultiRegion")? == Some(true);
     let bytes = world.draw("key");
-    let tags = tag_list(&m.node)?;
+    let tags = distinct_tags(m)?;
     Ok(Command::CreateKey(create_key::CreateKey {
         account,
         partition: world.scope.partition,
@@ -386,7 +400,7 @@ fn create_key(world: &mut World, request: &Request, m: &Members<'_>) -> Outcome<
         },
         policy: m.policy()?,
         lockout_check: m.lockout_check()?,
-        tags: tags.into_iter().collect(),
+        tags,
         custom_key_store: stores::store_id(m)?,
         xks_key: word(m, "XksKeyId")?,
     }))
@@ -668,6 +682,11 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
     let algorithms = ["EncryptionAlgorithm", "SigningAlgorithm", "MacAlgorithm"];
     let algorithm = algorithms.iter().find_map(|name| m.node.get(name));
     let algorithm = algorithm.map(|node| node.text()).transpose()?;
+    // CK-6: the default, which an asymmetric key does not know.
+    let algorithm = algorithm.or_else(|| {
+        let is_default = matches!(name, "Encrypt" | "Decrypt");
+        is_default.then_some("SYMMETRIC_DEFAULT")
+    });
     let question = Question::of(world, request)?;
     let store = match name {
         "GenerateRandom" => stores::store_id(m)?,
@@ -719,7 +738,10 @@ fn re_encrypt(
         Some(_) => m.node.pairs(name),
     };
     let source = text("SourceKeyId")?.or(request.key_id.as_deref());
-    let destination = text("DestinationKeyId")?.ok_or_else(|| required("DestinationKeyId"))?;
+    // A case may say that it is the source again.
+    let is_same = m.flag("same_key")? == Some(true);
+    let destination = text("DestinationKeyId")?.or(source.filter(|_| is_same));
+    let destination = destination.ok_or_else(|| required("DestinationKeyId"))?;
     let key = |named: Option<&str>| -> Outcome<Arc<Key>> {
         let named = key_ref(named)?;
         let account = caller(request)?.identity.account().unwrap_or(

@@ -11,6 +11,8 @@ mod outcome;
 mod read;
 mod report;
 mod run;
+mod schema;
+mod shape;
 mod sources;
 mod stores;
 mod world;
@@ -29,8 +31,8 @@ pub use self::read::Problem;
 pub use self::report::{Ran, Report};
 pub use self::run::{Difference, Ended, explained, run};
 
-use self::model::Reader;
 use self::read::Node;
+use self::schema::Reader;
 use super::Exit;
 use super::common::{Common, OutputForm};
 use super::error::CliError;

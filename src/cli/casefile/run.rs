@@ -119,13 +119,14 @@ fn run_step(
     kind: Kind,
     step: &Step,
 ) -> Result<(Happened, Result<(), String>), Problem> {
+    let request = world.filled_in(&step.request);
     let mut happened = match kind {
-        Kind::Authz => match Question::of(world, &step.request) {
+        Kind::Authz => match Question::of(world, &request) {
             Ok(question) => Happened::decided(question.decide(world)),
             Err(Stop::Happened(happened)) => happened,
             Err(Stop::Problem(problem)) => return Err(problem),
         },
-        Kind::Api | Kind::Scenario => call(world, &step.request)?,
+        Kind::Api | Kind::Scenario => call(world, &request)?,
     };
     let agrees = compare(&step.expected, &Got::of(world, &happened));
     if agrees.is_err() {
@@ -133,7 +134,7 @@ fn run_step(
     }
     let mut largest = 0;
     if step.paginate {
-        (happened, largest) = all_pages(world, &step.request, happened)?;
+        (happened, largest) = all_pages(world, &request, happened)?;
     }
     let Happened::Allowed { answer, .. } = &happened else {
         return Ok((happened, Ok(())));
@@ -158,7 +159,14 @@ fn all_pages(
     request: &Request,
     first: Happened,
 ) -> Result<(Happened, usize), Problem> {
-    const LISTS: [&str; 4] = ["Grants", "Keys", "Aliases", "Tags"];
+    const LISTS: [&str; 6] = [
+        "Grants",
+        "Keys",
+        "Aliases",
+        "Tags",
+        "PolicyNames",
+        "CustomKeyStores",
+    ];
     let (mut request, mut happened) = (request.clone(), first);
     let (mut all, mut largest, mut list) = (Vec::new(), 0, "Grants");
     for _ in 0..PAGES_MAX {

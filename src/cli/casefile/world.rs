@@ -237,6 +237,27 @@ impl World {
         }
     }
 
+    /// A request with what earlier answers bound in place of the names, wherever they stand in its members.
+    pub fn filled_in(&self, request: &Request) -> Request {
+        let mut request = request.clone();
+        self.fill_in(&mut request.params);
+        for text in request.grant_tokens.iter_mut().chain(&mut request.key_id) {
+            if text.starts_with('$') {
+                *text = self.named_text(text);
+            }
+        }
+        request
+    }
+
+    fn fill_in(&self, value: &mut Value) {
+        match value {
+            Value::String(text) if text.starts_with('$') => *text = self.named_text(text),
+            Value::Array(values) => values.iter_mut().for_each(|value| self.fill_in(value)),
+            Value::Object(members) => members.values_mut().for_each(|value| self.fill_in(value)),
+            _ => {}
+        }
+    }
+
     /// The grant of a token: a symbolic grant, or a token that was minted, by its name or as it is.
     pub fn token(&self, text: &str) -> Option<&(KeyArn, GrantId)> {
         self.tokens

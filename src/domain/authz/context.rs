@@ -11,6 +11,7 @@ use super::caller::{ContextEntry, Identity};
 use super::combine::Endpoint;
 use super::request::{Parameter, Parameters, Request, RequestTags, Target};
 use crate::domain::ids::{AccountId, AliasName, PrincipalArn, PrincipalKind};
+use crate::domain::limits::ALIASES_PER_KEY_MAX;
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::policy::{
     ContextKey, ContextSource, ContextValue, Folded, KnownKey, Presence, Scalar, Values,
@@ -30,7 +31,7 @@ pub struct RequestContext<'a> {
     aliases: OnceCell<Names<'a>>,
     context_keys: OnceCell<Vec<&'a str>>,
     tag_keys: Vec<&'a str>,
-    called_via: Vec<&'a str>,
+    called_via: Vec<String>,
     /// What the front adds, by parsed key.
     facts: Vec<(ContextKey, Fact<'a>)>,
     user_id: OnceCell<String>,
@@ -73,7 +74,9 @@ impl<'a> RequestContext<'a> {
         let tag_keys = match &request.parameters {
             Parameters::Known(_, RequestTags::Set(tags)) => tags.keys().map(|k| &**k).collect(),
             Parameters::Known(_, RequestTags::Removed(keys)) => keys.iter().map(|k| &**k).collect(),
-            Parameters::Known(_, RequestTags::Absent) | Parameters::FromFront => Vec::new(),
+            Parameters::Known(_, RequestTags::Absent)
+            | Parameters::FromFront
+            | Parameters::Stated => Vec::new(),
         };
         let entries = &request.caller.facts.context;
         let facts = entries.iter().map(|(name, entry)| {
@@ -96,7 +99,7 @@ impl<'a> RequestContext<'a> {
                 .facts
                 .via_service
                 .iter()
-                .map(|s| &**s)
+                .map(|via| service_principal(via))
                 .collect(),
             facts: facts.collect(),
             user_id: OnceCell::new(),
@@ -243,7 +246,7 @@ impl<'a> RequestContext<'a> {
                         Parameter::Many(texts) => ContextValue::Many(texts),
                     })
             }
-            Parameters::FromFront => self.fact(&ContextKey::Known(key)),
+            Parameters::FromFront | Parameters::Stated => self.fact(&ContextKey::Known(key)),
         }
     }
 
@@ -312,16 +315,20 @@ impl<'a> RequestContext<'a> {
                 self.request.target.account(),
             ))),
             K::ViaAwsService => flag(via_service.is_some()),
-            K::CalledVia => {
+            // A front that knows the whole chain of services says so; else it is the one that calls.
+            K::CalledVia => self.fact(&ContextKey::Known(known)).or_else(|| {
                 (!self.called_via.is_empty()).then_some(ContextValue::Many(&self.called_via))
-            }
-            K::CalledViaFirst | K::CalledViaLast | K::ViaService => text(via_service),
+            }),
+            K::CalledViaFirst | K::CalledViaLast => self
+                .fact(&ContextKey::Known(known))
+                .or_else(|| Some(ContextValue::text(self.called_via.first()?))),
+            K::ViaService => text(via_service),
             K::TagKeys => match &self.request.parameters {
                 Parameters::Known(_, RequestTags::Absent) => None,
                 Parameters::Known(_, RequestTags::Set(_) | RequestTags::Removed(_)) => {
                     Some(ContextValue::Many(&self.tag_keys))
                 }
-                Parameters::FromFront => self.fact(&ContextKey::Known(known)),
+                Parameters::FromFront | Parameters::Stated => self.fact(&ContextKey::Known(known)),
             },
             K::CallerAccount => identity
                 .account()
@@ -353,10 +360,11 @@ impl<'a> RequestContext<'a> {
                     None
                 }
             },
-            // CK-28: a key with more aliases than the quota matches nothing; the quota is kept, so there is none.
+            // CK-28: of a key with more aliases than the quota nothing is told. Ours keep to it; a case may not.
             K::ResourceAliases => {
                 let aliases = self.aliases();
-                (!aliases.0.is_empty()).then_some(ContextValue::Many(aliases))
+                let is_told = (1..=ALIASES_PER_KEY_MAX).contains(&aliases.0.len());
+                is_told.then_some(ContextValue::Many(aliases))
             }
             // The default that is really used counts, and for a symmetric key there is only one (CK-6).
             K::EncryptionAlgorithm => self.parameter(known).or_else(|| {
@@ -442,6 +450,20 @@ impl<'a> RequestContext<'a> {
     }
 }
 
+/// A calling service as `aws:CalledVia` names it: `s3.us-west-2.amazonaws.com` is `s3.amazonaws.com` there, the
+/// service principal, which is of no Region (CK-0, CK-34).
+fn service_principal(via_service: &str) -> String {
+    let parts = via_service
+        .split_once('.')
+        .and_then(|(service, rest)| Some((service, rest.split_once('.')?)));
+    match parts {
+        Some((service, (region, suffix))) if region.contains('-') => {
+            format!("{service}.{suffix}")
+        }
+        Some(_) | None => via_service.to_owned(),
+    }
+}
+
 /// The VPC endpoint that a request came through.
 #[derive(Clone, Copy)]
 enum Through<'a> {
@@ -450,9 +472,13 @@ enum Through<'a> {
     Unknown,
 }
 
-/// The endpoint that the front says the request came through. One that the state does not have, or that is no id of any,
-/// is not taken for none: a policy that is not known would otherwise allow everything.
+/// The endpoint that the front says the request came through. Where the policies of endpoints are kept here, one that the
+/// state does not have, or that is no id of any, is not taken for none: a policy that is not known would otherwise allow
+/// everything. Where none is kept, endpoints are values of condition keys and nothing more.
 fn through<'a>(state: &'a State, facts: &BTreeMap<Arc<str>, ContextEntry>) -> Through<'a> {
+    if state.endpoint_count() == 0 {
+        return Through::None;
+    }
     let stored = match facts.get("aws:sourcevpce") {
         None => return Through::None,
         Some(ContextEntry::Single(id)) => id.parse().ok().and_then(|id| state.endpoint(&id)),
@@ -469,6 +495,13 @@ impl ContextSource for RequestContext<'_> {
         {
             return None;
         }
+        // Through an endpoint there is no address of the caller, whatever is said (CK-0).
+        if matches!(self.request.parameters, Parameters::Stated)
+            && *key != ContextKey::Known(KnownKey::SourceIp)
+            && let Some(stated) = self.fact(key)
+        {
+            return Some(stated);
+        }
         match key {
             ContextKey::Known(known) => self.known(*known),
             ContextKey::PrincipalTag(name) => self.principal_tag(name).map(ContextValue::text),
@@ -483,7 +516,7 @@ impl ContextSource for RequestContext<'_> {
                     Some(ContextValue::text(value))
                 }
                 Parameters::Known(_, RequestTags::Absent | RequestTags::Removed(_)) => None,
-                Parameters::FromFront => self.fact(key),
+                Parameters::FromFront | Parameters::Stated => self.fact(key),
             },
             ContextKey::EncryptionContext(name) => {
                 if !self.has_encryption_context() {
@@ -497,7 +530,7 @@ impl ContextSource for RequestContext<'_> {
             ContextKey::Other(name) if name.as_str().starts_with("kms:") => {
                 match &self.request.parameters {
                     Parameters::Known(..) => None,
-                    Parameters::FromFront => self.fact(key),
+                    Parameters::FromFront | Parameters::Stated => self.fact(key),
                 }
             }
             ContextKey::Other(_) => self.fact(key),

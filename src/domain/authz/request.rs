@@ -111,6 +111,9 @@ pub enum Parameters<'a> {
     Known(Vec<(KnownKey, Parameter<'a>)>, RequestTags<'a>),
     /// The operation is carried out elsewhere: what the front says of it (`RequestFacts::context`).
     FromFront,
+    /// The same, of a request that is only imagined: what is said of it counts even where a server would know better.
+    /// Nothing that comes over a network is ever asked so.
+    Stated,
 }
 
 impl Parameters<'_> {

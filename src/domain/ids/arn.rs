@@ -1,12 +1,9 @@
 //! Any ARN: six segments, the last of which may hold more colons.
 
-use std::cmp::Ordering;
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{AccountId, IdFault, IdKind, ParseIdError, check_len, fault};
+use super::{AccountId, IdFault, IdKind, ParseIdError, by_text, check_len, fault};
 use crate::domain::limits;
 
 /// The six segments of an ARN's text, borrowed.
@@ -108,43 +105,7 @@ impl FromStr for Arn {
     }
 }
 
-impl fmt::Display for Arn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for Arn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Arn({:?})", &*self.text)
-    }
-}
-
-impl PartialEq for Arn {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for Arn {}
-
-impl PartialOrd for Arn {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Arn {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
-    }
-}
-
-impl Hash for Arn {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
-    }
-}
+by_text!(Arn);
 
 #[cfg(test)]
 mod tests {

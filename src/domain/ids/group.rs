@@ -1,12 +1,11 @@
 //! IAM groups by ARN. A group is never an identity, nor a principal of a policy (ID-16, ID-20).
 
-use std::cmp::Ordering;
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{AccountId, IdFault, IdKind, ParseIdError, Partition, check_len, fault, split_arn};
+use super::{
+    AccountId, IdFault, IdKind, ParseIdError, Partition, by_text, check_len, fault, split_arn,
+};
 use crate::domain::limits;
 
 /// The ARN of a group, `arn:<partition>:iam::<account>:group/<path><name>`. Compared by its text, byte for byte.
@@ -87,43 +86,7 @@ impl FromStr for GroupArn {
     }
 }
 
-impl fmt::Display for GroupArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for GroupArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GroupArn({:?})", &*self.text)
-    }
-}
-
-impl PartialEq for GroupArn {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for GroupArn {}
-
-impl PartialOrd for GroupArn {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for GroupArn {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
-    }
-}
-
-impl Hash for GroupArn {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
-    }
-}
+by_text!(GroupArn);
 
 #[cfg(test)]
 mod tests {

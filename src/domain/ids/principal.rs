@@ -1,12 +1,11 @@
 //! Principals by ARN (ID-14 to ID-21).
 
-use std::cmp::Ordering;
-use std::fmt;
-use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::{AccountId, IdFault, IdKind, ParseIdError, Partition, check_len, fault, split_arn};
+use super::{
+    AccountId, IdFault, IdKind, ParseIdError, Partition, by_text, check_len, fault, split_arn,
+};
 use crate::domain::limits;
 
 /// What a [`PrincipalArn`] names, its texts borrowed from it.
@@ -208,43 +207,7 @@ impl FromStr for PrincipalArn {
     }
 }
 
-impl fmt::Display for PrincipalArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
-impl fmt::Debug for PrincipalArn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PrincipalArn({:?})", &*self.text)
-    }
-}
-
-impl PartialEq for PrincipalArn {
-    fn eq(&self, other: &Self) -> bool {
-        self.text == other.text
-    }
-}
-
-impl Eq for PrincipalArn {}
-
-impl PartialOrd for PrincipalArn {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for PrincipalArn {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.text.cmp(&other.text)
-    }
-}
-
-impl Hash for PrincipalArn {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.text.hash(state);
-    }
-}
+by_text!(PrincipalArn);
 
 #[cfg(test)]
 mod tests {

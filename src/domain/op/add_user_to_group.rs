@@ -3,13 +3,12 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, groups, identity};
+use super::{ErrorCode, Event, Output, groups, identity};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{GroupArn, PrincipalArn};
 use crate::domain::limits::GROUPS_PER_USER_MAX;
 use crate::domain::state::State;
 use crate::domain::state::principal::Principal;
-use std::sync::Arc;
 
 /// Makes a user a member of a group (`iam:AddUserToGroup`): the group's policies are the user's from then on.
 /// A member stays one.
@@ -56,12 +55,7 @@ impl Change for AddUserToGroup {
     }
 
     fn enact((group, user): Self::Plan, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![
-            Event::GroupChanged(group, What::Updated),
-            Event::PrincipalChanged(user.arn.clone(), What::Updated),
-        ];
-        state.put_principal(Arc::new(user));
-        (Output::Done, events)
+        groups::store_member(group, user, state)
     }
 }
 

@@ -347,7 +347,7 @@ fn put_grants(cluster: &mut Cluster) {
     let grantable: Vec<GrantOperation> = cluster
         .state
         .key(&key_arn(GRANTED))
-        .map(|key| super::key_rules::grantable(key).iter().collect())
+        .map(|key| super::key_kinds::grantable(key).iter().collect())
         .unwrap();
     let other_root = format!("arn:aws:iam::{OTHER}:root");
     let session = format!("arn:aws:sts::{OWNER}:assumed-role/app/granted");

@@ -81,7 +81,6 @@ fn facts_of_a_front_add_to_the_context_and_replace_nothing() {
         "kms:ViaService",
         "kms:EncryptionContext:x",
         "kms:EncryptionContextKeys",
-        "aws:CalledVia",
     ] {
         let mut cluster = Cluster::new();
         cluster.put_policy(BOB, &format!(r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Allow","Action":"*","Resource":"*","Condition":{{"Null":{{"{absent}":"false"}}}}}}}}"#));

@@ -1,9 +1,9 @@
 //! `CancelKeyDeletion`: keeps a key whose deletion was scheduled (W-5).
 
 use super::context::{Change, Context};
-use super::key_rules::{self, BadState, StateRule};
+use super::key_rules::BadState;
 use super::refusal::{Said, refusals};
-use super::{Event, KeyChange, KeyDescription, Output};
+use super::{Event, Output, key_edit};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
@@ -39,10 +39,9 @@ impl Change for CancelKeyDeletion {
     type Plan = Arc<Key>;
 
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
-        let key = cx.key_without_alias(&self.key)?;
-        let allowed = cx.allow_key(KmsAction::CancelKeyDeletion, key, Parameters::NONE)?;
-        key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Cancel, cx.state, key)?;
+        let action = KmsAction::CancelKeyDeletion;
+        let (allowed, key) =
+            key_edit::editable(cx, &self.key, action, Parameters::NONE, Refusal::Managed)?;
         let state = match key.deletion.map(|deletion| deletion.was) {
             // Without material it cannot be enabled.
             Some(KeyState::PendingImport) => KeyState::PendingImport,
@@ -57,11 +56,7 @@ impl Change for CancelKeyDeletion {
     }
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
-        let change = KeyChange::State(key.state);
-        let events = vec![Event::KeyChanged(key.arn.clone(), change)];
-        state.put_key(Arc::clone(&key));
-        let described = KeyDescription::of(state, (*key).clone());
-        (Output::Key(described), events)
+        key_edit::store_and_tell(key, state)
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
-use super::{ErrorCode, Event, Output, Rejection, grants, key_rules};
+use super::{ErrorCode, Event, Output, Rejection, grants, key_kinds};
 use crate::domain::authz::request::{About, Parameters, Target, Use};
 use crate::domain::authz::resolve::{AliasUse, Unresolved};
 use crate::domain::authz::{Allowed, Denied};
@@ -125,7 +125,7 @@ impl Change for Consume {
                 });
             }
         };
-        key_rules::check_usable(action, cx.state, key)?;
+        key_kinds::check_usable(action, cx.state, key)?;
         let grant = allowed.grant().and_then(|id| cx.state.grants().get(&id));
         let paying = grant.and_then(|grant| {
             grant.uses_left()?;

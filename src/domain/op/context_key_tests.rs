@@ -379,8 +379,20 @@ fn service_on_behalf_is_known_where_the_table_says() {
     let decrypt = by_service(KmsAction::Decrypt);
     assert!(decrypt.holds(&absent("kms:GrantIsForAWSResource")));
     assert!(decrypt.is("kms:ViaService", service));
-    assert!(decrypt.holds(&any("aws:CalledVia", service)));
+    let principal = "ec2.amazonaws.com";
+    assert!(decrypt.holds(&any("aws:CalledVia", principal)));
+    assert!(decrypt.is("aws:CalledViaFirst", principal));
+    assert!(decrypt.is("aws:CalledViaLast", principal));
     assert!(decrypt.is("aws:ViaAWSService", "true"));
+    // A longer chain of services is known to the front alone.
+    let mut chain = by_service(KmsAction::Decrypt);
+    let services = ["athena.amazonaws.com".into(), principal.into()];
+    chain
+        .caller
+        .facts
+        .context
+        .insert("aws:calledvia".into(), ContextEntry::Multi(services.into()));
+    assert!(chain.holds(&any("aws:CalledVia", "athena.amazonaws.com")));
     let direct = Probe::new(&cluster, KmsAction::Decrypt);
     assert!(direct.holds(&absent("kms:ViaService")));
     assert!(direct.holds(&absent("aws:CalledVia")));

@@ -2,7 +2,7 @@
 
 use super::LockoutCheck;
 use super::context::{Change, Context};
-use super::key_rules::usage_for;
+use super::key_kinds::usage_for;
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::update_key_description::check_description;
 use super::{ErrorCode, Event, KeyChange, KeyDescription, Output, key_stores, policies, tags};
@@ -174,7 +174,10 @@ impl Change for CreateKey {
             deletion: None,
             custom_key_store,
         });
-        policies::check_lockout(cx, &key, self.lockout_check).map_err(Refusal::Lockout)?;
+        // P-7 is about a policy that is given: the default one lets the account decide, and `kms:CreateKey` is enough.
+        if self.policy.is_some() {
+            policies::check_lockout(cx, &key, self.lockout_check).map_err(Refusal::Lockout)?;
+        }
         let count = cx
             .state
             .key_count(self.partition, &self.region, self.account);
@@ -323,20 +326,31 @@ mod tests {
                 "The new key policy will not allow you to update the key policy in the future.",
             ),
             (
-                "default policy, but no right to put another",
+                "taken; the default policy asks for no right to put another (P-7)",
                 refusal(&cluster, BOB, |_| ()),
-                "MalformedPolicyDocumentException",
-                "The new key policy",
-            ),
-            (
-                "taken",
-                refusal(&cluster, BOB, |c| {
-                    c.lockout_check = crate::domain::op::LockoutCheck::Bypass
-                }),
                 "AlreadyExistsException",
                 "already exists",
             ),
         ]);
+    }
+
+    /// P-7, P-8: who may only make keys gets the default policy; a policy of their own must let them put the next.
+    #[test]
+    fn default_policy_locks_nobody_out() {
+        let mut cluster = Cluster::new();
+        cluster.put_policy(BOB, r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:CreateKey","Resource":"*"}}"#);
+        cluster.done(BOB, Command::CreateKey(create_key(2)));
+        let mut same = create_key(3);
+        same.policy = cluster
+            .state
+            .key(&key_arn(2))
+            .map(|key| Arc::clone(key.policy.text()));
+        let (code, message) = cluster.refusal(BOB, Command::CreateKey(same));
+        assert_eq!(code, "MalformedPolicyDocumentException");
+        assert_eq!(
+            message,
+            "The new key policy will not allow you to update the key policy in the future."
+        );
     }
 
     /// P-8, ST-1: what is not said takes its default.

@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, organizations};
+use super::{ErrorCode, Event, Output, organizations};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::NodeId;
 use crate::domain::state::State;
@@ -92,9 +92,7 @@ impl Change for DeleteControlPolicy {
     }
 
     fn enact(node: Node, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::NodeChanged(node.id.clone(), What::Updated)];
-        state.put_node(Arc::new(node));
-        (Output::Done, events)
+        organizations::store_node(node, state)
     }
 }
 

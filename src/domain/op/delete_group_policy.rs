@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals};
 use super::table::Operation;
-use super::{Change as What, Event, Output, groups, identity};
+use super::{Event, Output, groups, identity};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::GroupArn;
 use crate::domain::state::State;
@@ -49,9 +49,7 @@ impl Change for DeleteGroupPolicy {
     }
 
     fn enact(group: Group, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::GroupChanged(group.arn.clone(), What::Updated)];
-        state.put_group(Arc::new(group));
-        (Output::Done, events)
+        groups::store(group, state)
     }
 }
 

@@ -4,13 +4,12 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, identity};
+use super::{ErrorCode, Event, Output, identity};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
 use crate::domain::state::State;
 use crate::domain::state::principal::Principal;
-use std::sync::Arc;
 
 /// Takes the permissions boundary of a user or a role away: what its identity policies allow counts in full again.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -54,12 +53,7 @@ impl Change for DeletePrincipalPermissionsBoundary {
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let arn = principal.arn.clone();
-        state.put_principal(Arc::new(principal));
-        (
-            Output::Done,
-            vec![Event::PrincipalChanged(arn, What::Updated)],
-        )
+        identity::store(principal, state)
     }
 }
 

@@ -1,9 +1,9 @@
 //! `DeletePrincipalPolicy`: removes an identity policy (`iam:DeleteUserPolicy`, `iam:DeleteRolePolicy`).
 
 use super::context::{Change, Context};
-use super::refusal::{Said, refusals, said};
+use super::refusal::{Said, refusals};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, identity, service_linked};
+use super::{Event, Output, identity, service_linked};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
@@ -49,22 +49,14 @@ impl Change for DeletePrincipalPolicy {
         service_linked::check_editable(&self.arn).map_err(Refusal::Protected)?;
         let mut principal = (**principal).clone();
         if principal.policies.remove(&self.name).is_none() {
-            let (kind, _) = identity::shown(&self.arn);
-            return Err(Refusal::NoPolicy(said(
-                ErrorCode::NoSuchEntity,
-                format_args!("The {kind} policy with name {} cannot be found.", self.name),
-            )));
+            let why = identity::no_policy(&self.arn, &self.name);
+            return Err(Refusal::NoPolicy(why));
         }
         Ok((allowed, principal))
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::PrincipalChanged(
-            principal.arn.clone(),
-            What::Updated,
-        )];
-        state.put_principal(Arc::new(principal));
-        (Output::Done, events)
+        identity::store(principal, state)
     }
 }
 

@@ -1,10 +1,9 @@
 //! `EnableKey`: puts a key into the state Enabled.
 
 use super::context::{Change, Context};
-use super::key_rules::{self, BadState, StateRule};
+use super::key_rules::BadState;
 use super::refusal::{Said, refusals};
-use super::{Event, KeyChange, Output};
-use crate::domain::authz::request::Parameters;
+use super::{Event, KeyChange, Output, key_edit};
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::KeyRef;
@@ -39,27 +38,13 @@ impl Change for EnableKey {
     type Plan = Arc<Key>;
 
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
-        let key = cx.key_without_alias(&self.key)?;
-        let allowed = cx.allow_key(KmsAction::EnableKey, key, Parameters::NONE)?;
-        key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Toggle, cx.state, key)?;
-        let state = key_rules::toggled(key.state, KeyState::Enabled);
-        Ok((
-            allowed,
-            Arc::new(Key {
-                state,
-                ..(**key).clone()
-            }),
-        ))
+        let action = KmsAction::EnableKey;
+        key_edit::toggled(cx, &self.key, action, KeyState::Enabled, Refusal::Managed)
     }
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::KeyChanged(
-            key.arn.clone(),
-            KeyChange::State(key.state),
-        )];
-        state.put_key(key);
-        (Output::Done, events)
+        let change = KeyChange::State(key.state);
+        key_edit::store(key, change, state)
     }
 }
 
@@ -67,8 +52,7 @@ impl Change for EnableKey {
 mod tests {
     use super::*;
     use crate::domain::op::Command;
-    use crate::domain::op::testing::{ADMIN, BOB, Cluster, check_rows, key, key_arn};
-    use crate::domain::state::key::KeyManager;
+    use crate::domain::op::key_edit::testing::{check_refusals_of_toggling, check_toggling};
 
     fn command(key: KeyRef) -> Command {
         Command::EnableKey(EnableKey { key })
@@ -77,77 +61,12 @@ mod tests {
     /// ST-2: codes 3, 5, 14 and 15 with their texts.
     #[test]
     fn refusals_come_in_the_order_of_the_checks() {
-        let cluster = Cluster::new();
-        let in_state = |state| {
-            let mut cluster = cluster.copy();
-            cluster.set_key_state(state);
-            cluster
-        };
-        let mut managed = in_state(KeyState::Creating);
-        managed.set_key(|key| key.manager = KeyManager::Aws);
-        let invalid = "KMSInvalidStateException";
-        check_rows(vec![
-            (
-                "an alias",
-                managed.refusal(BOB, command("alias/a".parse().unwrap())),
-                "NotFoundException",
-                "Invalid keyId",
-            ),
-            (
-                "no permission",
-                managed.refusal(BOB, command(key(1))),
-                "AccessDeniedException",
-                "kms:EnableKey",
-            ),
-            (
-                "AWS's own key",
-                managed.refusal(ADMIN, command(key(1))),
-                "NotAuthorizedException",
-                "AWS managed",
-            ),
-            (
-                "3",
-                in_state(KeyState::PendingDeletion).refusal(ADMIN, command(key(1))),
-                invalid,
-                &format!("{} is pending deletion.", key_arn(1)),
-            ),
-            (
-                "3",
-                in_state(KeyState::PendingReplicaDeletion).refusal(ADMIN, command(key(1))),
-                invalid,
-                "is pending deletion.",
-            ),
-            (
-                "5",
-                in_state(KeyState::PendingImport).refusal(ADMIN, command(key(1))),
-                invalid,
-                "is pending import.",
-            ),
-            (
-                "14",
-                in_state(KeyState::Creating).refusal(ADMIN, command(key(1))),
-                invalid,
-                "is creating.",
-            ),
-            (
-                "15",
-                in_state(KeyState::Updating).refusal(ADMIN, command(key(1))),
-                invalid,
-                "is updating.",
-            ),
-        ]);
+        check_refusals_of_toggling("kms:EnableKey", command);
     }
 
+    /// ST-2: from Enabled and from Disabled alike.
     #[test]
     fn key_changes_state_from_either() {
-        for from in [KeyState::Enabled, KeyState::Disabled] {
-            let mut cluster = Cluster::new();
-            cluster.set_key_state(from);
-            cluster.done(ADMIN, command(key(1)));
-            assert_eq!(
-                cluster.state.key(&key_arn(1)).unwrap().state,
-                KeyState::Enabled
-            );
-        }
+        check_toggling(KeyState::Enabled, command);
     }
 }

@@ -1,9 +1,9 @@
 //! `GetPrincipalPolicy`: tells an identity policy as it was put (`iam:GetUserPolicy`, `iam:GetRolePolicy`).
 
 use super::context::{Context, Question};
-use super::refusal::{Said, refusals, said};
+use super::refusal::{Said, refusals};
 use super::table::Operation;
-use super::{Answer, ErrorCode, identity};
+use super::{Answer, identity};
 use crate::domain::authz::Denied;
 use crate::domain::authz::request::Parameters;
 use crate::domain::ids::PrincipalArn;
@@ -47,11 +47,8 @@ impl Question for GetPrincipalPolicy {
         )?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
         let Some(policy) = principal.policies.get(&self.name) else {
-            let (kind, _) = identity::shown(&self.arn);
-            return Err(Refusal::NoPolicy(said(
-                ErrorCode::NoSuchEntity,
-                format_args!("The {kind} policy with name {} cannot be found.", self.name),
-            )));
+            let why = identity::no_policy(&self.arn, &self.name);
+            return Err(Refusal::NoPolicy(why));
         };
         Ok(Answer::Policy {
             name: Arc::clone(&self.name),

@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use super::ErrorCode;
 use super::context::Context;
 use super::refusal::{Said, said};
 use super::table::Operation;
+use super::{Change, ErrorCode, Event, Output};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{GroupArn, PrincipalArn, PrincipalKind};
 use crate::domain::limits::GROUP_POLICIES_MAX;
+use crate::domain::state::State;
 use crate::domain::state::group::Group;
-use crate::domain::state::principal::PrincipalType;
+use crate::domain::state::principal::{Principal, PrincipalType};
 
 /// Asks for the operation's action on a group, by the caller's identity policies.
 pub fn allow(cx: &Context<'_>, operation: Operation, group: &GroupArn) -> Result<Allowed, Denied> {
@@ -33,6 +34,23 @@ pub fn no_policy(name: &str) -> Said {
         ErrorCode::NoSuchEntity,
         format_args!("The group policy with name {name} cannot be found."),
     )
+}
+
+/// Stores a group as it has become.
+pub fn store(group: Group, state: &mut State) -> (Output, Vec<Event>) {
+    let events = vec![Event::GroupChanged(group.arn.clone(), Change::Updated)];
+    state.put_group(Arc::new(group));
+    (Output::Done, events)
+}
+
+/// Stores a user whose membership of a group has begun or ended.
+pub fn store_member(group: GroupArn, user: Principal, state: &mut State) -> (Output, Vec<Event>) {
+    let events = vec![
+        Event::GroupChanged(group, Change::Updated),
+        Event::PrincipalChanged(user.arn.clone(), Change::Updated),
+    ];
+    state.put_principal(Arc::new(user));
+    (Output::Done, events)
 }
 
 /// Refuses what is no user: roles and sessions are in no group (IAM).

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use super::ErrorCode;
 use super::context::Context;
 use super::refusal::{Said, said};
 use super::table::Operation;
+use super::{Change, ErrorCode, Event, Output};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{PrincipalArn, PrincipalKind};
 use crate::domain::limits::POLICY_NAME_MAX;
+use crate::domain::state::State;
 use crate::domain::state::principal::{Principal, PrincipalType};
 
 /// Whether an ARN is a user's or a role's; any other is refused.
@@ -46,6 +47,25 @@ pub fn existing<'a>(cx: &Context<'a>, arn: &PrincipalArn) -> Result<&'a Arc<Prin
             format_args!("The {kind} with name {name} cannot be found."),
         )
     })
+}
+
+/// The refusal for a policy that a user or role does not have.
+pub fn no_policy(arn: &PrincipalArn, name: &str) -> Said {
+    let (kind, _) = shown(arn);
+    said(
+        ErrorCode::NoSuchEntity,
+        format_args!("The {kind} policy with name {name} cannot be found."),
+    )
+}
+
+/// Stores a user or role as it has become.
+pub fn store(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
+    let events = vec![Event::PrincipalChanged(
+        principal.arn.clone(),
+        Change::Updated,
+    )];
+    state.put_principal(Arc::new(principal));
+    (Output::Done, events)
 }
 
 /// `user` or `role` and the name, for a message.

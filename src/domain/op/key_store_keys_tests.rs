@@ -144,7 +144,7 @@ fn keys_of_a_disconnected_store_are_unavailable_and_manageable() {
         );
     }
     let key_5 = cluster.state.key(&key_arn(5)).unwrap();
-    let refused = key_rules::check_usable(KmsAction::Decrypt, &cluster.state, key_5).unwrap_err();
+    let refused = key_kinds::check_usable(KmsAction::Decrypt, &cluster.state, key_5).unwrap_err();
     assert_eq!(refused.code, ErrorCode::KmsInvalidState);
     assert_eq!(&*refused.message, format!("{} is unavailable.", key_arn(5)));
     let mut grant = create_grant(1, BOB);
@@ -173,7 +173,7 @@ fn keys_of_a_disconnected_store_are_unavailable_and_manageable() {
     assert_eq!(seen(&cluster, 6), KeyState::Enabled);
     let key_5 = cluster.state.key(&key_arn(5)).unwrap();
     assert_eq!(
-        key_rules::check_usable(KmsAction::Decrypt, &cluster.state, key_5),
+        key_kinds::check_usable(KmsAction::Decrypt, &cluster.state, key_5),
         Ok(())
     );
 }

@@ -12,7 +12,7 @@ pub(super) use super::{
     connect_custom_key_store, create_custom_key_store, create_key as create_key_op,
     create_principal, delete_custom_key_store, delete_principal, delete_principal_policy,
     describe_custom_key_stores, describe_key, disable_key, disconnect_custom_key_store, enable_key,
-    key_rules, key_stores, key_use, list_key_store_work, put_principal_policy,
+    key_kinds, key_stores, key_use, list_key_store_work, put_principal_policy,
     report_custom_key_store, update_custom_key_store,
 };
 pub(super) use crate::domain::ids::{CustomKeyStoreId, UniqueId};

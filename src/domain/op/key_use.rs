@@ -3,7 +3,8 @@
 //! Whoever holds the key material asks here and carries out what is not refused. Imports authz's decision and the tables
 //! of `key_rules`. The order is that of ST-4 and U-14: permission first, then state, then usage.
 
-use super::key_rules::{StateRule, check_state, check_usable};
+use super::key_kinds::check_usable;
+use super::key_rules::{StateRule, check_state};
 use super::refusal::{Said, said};
 use super::{DryRun, ErrorCode, Rejection, Scope, key_stores};
 use crate::domain::authz::decision::Decision;

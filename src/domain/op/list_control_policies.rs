@@ -8,7 +8,6 @@ use super::{Answer, Page, organizations};
 use crate::domain::authz::Denied;
 use crate::domain::ids::NodeId;
 use crate::domain::state::organization::ControlKind;
-use std::sync::Arc;
 
 /// Lists the names of the control policies of one kind at a node (`organizations:ListPoliciesForTarget`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,20 +37,12 @@ impl Question for ListControlPolicies {
 
     fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
         let listing = format!("{} of {}", self.kind, self.node);
-        let cursor: Cursor<String> =
-            Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Page)?;
+        let cursor = Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Page)?;
         let organization = organizations::of_node(cx, &self.node);
         organizations::allow(cx, Operation::ListControlPolicies, organization)?;
         let node = organizations::existing_node(cx, &self.node).map_err(Refusal::NotThere)?;
-        let after = cursor.after.clone();
         let names = node.controls(self.kind).iter().map(|(name, _)| name);
-        let names = names.filter(|name| after.as_deref().is_none_or(|after| &***name > after));
-        let paged = cursor.page(
-            names,
-            |name| name.to_string(),
-            |name| Some(Arc::clone(name)),
-        );
-        Ok(Answer::PolicyNames(paged))
+        Ok(Answer::PolicyNames(cursor.names(names)))
     }
 }
 

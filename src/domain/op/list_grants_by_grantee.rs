@@ -4,15 +4,14 @@ use super::Page;
 use super::context::{Context, Question};
 use super::grants::{ByKey, ListedGrant};
 use super::page::{Cursor, Sizes};
-use super::principals::immutable_id;
+use super::principals::Named;
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
 use super::{Answer, ErrorCode};
 use crate::domain::authz::Denied;
 use crate::domain::authz::caller::Identity;
 use crate::domain::authz::request::{Parameters, Scope};
-use crate::domain::ids::{PrincipalArn, ServicePrincipal};
-use crate::domain::state::grant::{Grant, GrantPrincipal};
+use crate::domain::state::grant::Grant;
 use crate::domain::state::grant_index::Holder;
 use crate::domain::state::principal::PrincipalType;
 use std::sync::Arc;
@@ -45,65 +44,37 @@ refusals! {
     }
 }
 
-enum Grantee {
-    Arn(PrincipalArn),
-    Service(ServicePrincipal),
-}
-
-impl ListGrantsByGrantee {
-    fn grantee(&self) -> Result<Grantee, Said> {
-        match (&self.grantee, &self.grantee_service) {
-            (Some(arn), None) => match arn.parse() {
-                Ok(arn) => Ok(Grantee::Arn(arn)),
-                Err(error) => Err(said(ErrorCode::InvalidArn, error)),
-            },
-            (None, Some(service)) => match service.parse() {
-                Ok(service) => Ok(Grantee::Service(service)),
-                Err(error) => Err(said(ErrorCode::Validation, error)),
-            },
-            (None, None) | (Some(_), Some(_)) => Err(said(
-                ErrorCode::Validation,
-                "give exactly one of GranteePrincipal and GranteeServicePrincipal",
-            )),
-        }
-    }
-}
-
 impl Question for ListGrantsByGrantee {
     type Refusal = Refusal;
 
     fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
-        let grantee = self.grantee().map_err(Refusal::Shape)?;
-        let shown = match &grantee {
-            Grantee::Arn(arn) => arn.to_string(),
-            Grantee::Service(service) => service.to_string(),
-        };
-        let listing = format!("grants held by {shown} in {}", cx.scope.region);
+        let grantee = Named::one_of(
+            self.grantee.as_deref(),
+            self.grantee_service.as_deref(),
+            "GranteePrincipal and GranteeServicePrincipal",
+        )
+        .map_err(Refusal::Shape)?;
+        let listing = format!("grants held by {grantee} in {}", cx.scope.region);
         let cursor: Cursor<ByKey> =
             Cursor::read(&self.page, Sizes::GRANTS, &listing).map_err(Refusal::Page)?;
         let is_operator = matches!(cx.caller.identity, Identity::Operator);
-        let holder = match grantee {
-            Grantee::Service(service) => {
+        match &grantee {
+            Named::Service(service) => {
                 let is_itself =
-                    matches!(&cx.caller.identity, Identity::Service(own) if *own == service);
+                    matches!(&cx.caller.identity, Identity::Service(own) if own == service);
                 if !is_itself && !is_operator {
                     let why = "GranteeServicePrincipal can only be used by that service";
                     return Err(Refusal::Shape(said(ErrorCode::Validation, why)));
                 }
-                Holder::Service(service)
             }
-            Grantee::Arn(arn) => {
+            Named::Arn(arn) => {
                 if !is_operator {
                     let action = Operation::ListGrantsByGrantee.action(PrincipalType::User);
-                    cx.allow_principal(action, &arn, Parameters::NONE)?;
+                    cx.allow_principal(action, arn, Parameters::NONE)?;
                 }
-                let unique_id = immutable_id(cx.state, &arn).ok_or_else(|| {
-                    let why = format!("the principal `{arn}` does not exist in this cluster");
-                    Refusal::NotThere(said(ErrorCode::InvalidArn, why))
-                })?;
-                Holder::from(&GrantPrincipal::Arn { arn, unique_id })
             }
-        };
+        }
+        let holder = Holder::from(&grantee.bind(cx.state).map_err(Refusal::NotThere)?);
         let after = cursor.after.clone().map(|ByKey(key, id)| (key, id));
         let Scope { partition, region } = cx.scope;
         let grants = cx.state.grants();

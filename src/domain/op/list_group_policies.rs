@@ -7,7 +7,6 @@ use super::table::Operation;
 use super::{Answer, Page, groups};
 use crate::domain::authz::Denied;
 use crate::domain::ids::GroupArn;
-use std::sync::Arc;
 
 /// Lists the names of a group's policies (`iam:ListGroupPolicies`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,19 +34,10 @@ impl Question for ListGroupPolicies {
 
     fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
         let listing = format!("policies of {}", self.arn);
-        let cursor: Cursor<String> =
-            Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Page)?;
+        let cursor = Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Page)?;
         groups::allow(cx, Operation::ListGroupPolicies, &self.arn)?;
         let group = groups::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
-        let after = cursor.after.clone();
-        let names = group.policies.keys();
-        let names = names.filter(|name| after.as_deref().is_none_or(|after| &***name > after));
-        let paged = cursor.page(
-            names,
-            |name| name.to_string(),
-            |name| Some(Arc::clone(name)),
-        );
-        Ok(Answer::PolicyNames(paged))
+        Ok(Answer::PolicyNames(cursor.names(group.policies.keys())))
     }
 }
 

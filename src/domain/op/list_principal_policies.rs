@@ -9,7 +9,6 @@ use super::{Answer, identity};
 use crate::domain::authz::Denied;
 use crate::domain::authz::request::Parameters;
 use crate::domain::ids::PrincipalArn;
-use std::sync::Arc;
 
 /// Lists the names of the identity policies of a user or a role (`iam:ListUserPolicies`, `iam:ListRolePolicies`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -38,8 +37,7 @@ impl Question for ListPrincipalPolicies {
     fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
         let kind = identity::kind_of(&self.arn).map_err(Refusal::Shape)?;
         let listing = format!("policies of {}", self.arn);
-        let cursor: Cursor<String> =
-            Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Shape)?;
+        let cursor = Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Shape)?;
         identity::allow(
             cx,
             Operation::ListPrincipalPolicies,
@@ -48,15 +46,7 @@ impl Question for ListPrincipalPolicies {
             Parameters::NONE,
         )?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
-        let after = cursor.after.clone();
-        let names = principal.policies.keys();
-        let names = names.filter(|name| after.as_deref().is_none_or(|after| &***name > after));
-        let paged = cursor.page(
-            names,
-            |name| name.to_string(),
-            |name| Some(Arc::clone(name)),
-        );
-        Ok(Answer::PolicyNames(paged))
+        Ok(Answer::PolicyNames(cursor.names(principal.policies.keys())))
     }
 }
 

@@ -4,15 +4,14 @@ use super::Page;
 use super::context::{Context, Question};
 use super::grants::{ByKey, ListedGrant};
 use super::page::{Cursor, Sizes};
-use super::principals::immutable_id;
+use super::principals::Named;
 use super::refusal::{Said, refusals, said};
 use super::{Answer, ErrorCode};
 use crate::domain::authz::Denied;
 use crate::domain::authz::caller::Identity;
 use crate::domain::authz::request::{Parameters, Scope};
-use crate::domain::ids::{PrincipalArn, ServicePrincipal};
 use crate::domain::policy::KmsAction;
-use crate::domain::state::grant::{Grant, GrantPrincipal};
+use crate::domain::state::grant::Grant;
 use crate::domain::state::grant_index::Holder;
 use std::sync::Arc;
 
@@ -41,61 +40,32 @@ refusals! {
     }
 }
 
-/// The retiring principal that is asked about.
-enum Retiring {
-    Arn(PrincipalArn),
-    Service(ServicePrincipal),
-}
-
-impl ListRetirableGrants {
-    fn retiring(&self) -> Result<Retiring, Said> {
-        match (&self.retiring, &self.retiring_service) {
-            (Some(arn), None) => match arn.parse() {
-                Ok(arn) => Ok(Retiring::Arn(arn)),
-                Err(error) => Err(said(ErrorCode::InvalidArn, error)),
-            },
-            (None, Some(service)) => match service.parse() {
-                Ok(service) => Ok(Retiring::Service(service)),
-                Err(error) => Err(said(ErrorCode::Validation, error)),
-            },
-            (None, None) | (Some(_), Some(_)) => Err(said(
-                ErrorCode::Validation,
-                "give exactly one of RetiringPrincipal and RetiringServicePrincipal",
-            )),
-        }
-    }
-}
-
 impl Question for ListRetirableGrants {
     type Refusal = Refusal;
 
     fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
-        let retiring = self.retiring().map_err(Refusal::Shape)?;
-        let shown = match &retiring {
-            Retiring::Arn(arn) => arn.to_string(),
-            Retiring::Service(service) => service.to_string(),
-        };
-        let listing = format!("grants retirable by {shown} in {}", cx.scope.region);
+        let retiring = Named::one_of(
+            self.retiring.as_deref(),
+            self.retiring_service.as_deref(),
+            "RetiringPrincipal and RetiringServicePrincipal",
+        )
+        .map_err(Refusal::Shape)?;
+        let listing = format!("grants retirable by {retiring} in {}", cx.scope.region);
         let cursor: Cursor<ByKey> =
             Cursor::read(&self.page, Sizes::GRANTS, &listing).map_err(Refusal::Page)?;
-        let holder = match retiring {
-            Retiring::Service(service) => {
-                // A service may ask about itself alone; it has no identity policies.
-                if !matches!(&cx.caller.identity, Identity::Service(own) if *own == service) {
+        match &retiring {
+            // A service may ask about itself alone; it has no identity policies.
+            Named::Service(service) => {
+                if !matches!(&cx.caller.identity, Identity::Service(own) if own == service) {
                     let why = "RetiringServicePrincipal can only be used by that service";
                     return Err(Refusal::Shape(said(ErrorCode::Validation, why)));
                 }
-                Holder::Service(service)
             }
-            Retiring::Arn(arn) => {
-                cx.allow_principal(KmsAction::ListRetirableGrants, &arn, Parameters::NONE)?;
-                let unique_id = immutable_id(cx.state, &arn).ok_or_else(|| {
-                    let why = format!("the principal `{arn}` does not exist in this cluster");
-                    Refusal::NotThere(said(ErrorCode::InvalidArn, why))
-                })?;
-                Holder::from(&GrantPrincipal::Arn { arn, unique_id })
+            Named::Arn(arn) => {
+                cx.allow_principal(KmsAction::ListRetirableGrants, arn, Parameters::NONE)?;
             }
-        };
+        }
+        let holder = Holder::from(&retiring.bind(cx.state).map_err(Refusal::NotThere)?);
         let grants = cx.state.grants();
         let after = cursor.after.clone().map(|ByKey(key, id)| (key, id));
         let Scope { partition, region } = cx.scope;

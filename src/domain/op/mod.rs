@@ -11,6 +11,8 @@ mod grants;
 mod groups;
 mod identity;
 mod insight;
+mod key_edit;
+mod key_kinds;
 pub mod key_rules;
 mod key_store_backends;
 pub mod key_stores;
@@ -783,6 +785,8 @@ mod authorize_tests;
 mod context_key_tests;
 #[cfg(test)]
 mod explain_tests;
+#[cfg(test)]
+mod grant_making_tests;
 #[cfg(test)]
 mod grant_quota_tests;
 #[cfg(test)]

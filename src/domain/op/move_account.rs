@@ -3,12 +3,11 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, organizations};
+use super::{ErrorCode, Event, Output, organizations};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{AccountId, NodeId};
 use crate::domain::state::State;
 use crate::domain::state::organization::Node;
-use std::sync::Arc;
 
 /// Puts a member account below another root or unit of its organization (`organizations:MoveAccount`). Its own control
 /// policies go with it.
@@ -60,9 +59,7 @@ impl Change for MoveAccount {
     }
 
     fn enact(node: Node, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::NodeChanged(node.id.clone(), What::Updated)];
-        state.put_node(Arc::new(node));
-        (Output::Done, events)
+        organizations::store_node(node, state)
     }
 }
 

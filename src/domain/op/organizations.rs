@@ -5,15 +5,16 @@
 
 use std::sync::Arc;
 
-use super::ErrorCode;
 use super::context::Context;
 use super::refusal::{Said, bad_member, said};
 use super::table::Operation;
+use super::{Change, ErrorCode, Event, Output};
 use crate::domain::authz::caller::Identity;
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied, require_operator};
 use crate::domain::ids::{NodeId, OrganizationId};
 use crate::domain::limits::ORGANIZATION_NAME_CHARS_MAX;
+use crate::domain::state::State;
 use crate::domain::state::organization::{Node, Organization};
 use crate::domain::state::principal::PrincipalType;
 
@@ -49,6 +50,13 @@ pub fn existing<'a>(cx: &Context<'a>, id: &OrganizationId) -> Result<&'a Arc<Org
         let why = format!("The organization {id} cannot be found.");
         said(ErrorCode::NoSuchEntity, why)
     })
+}
+
+/// Stores a node as it has become.
+pub fn store_node(node: Node, state: &mut State) -> (Output, Vec<Event>) {
+    let events = vec![Event::NodeChanged(node.id.clone(), Change::Updated)];
+    state.put_node(Arc::new(node));
+    (Output::Done, events)
 }
 
 /// The node, which must be there.

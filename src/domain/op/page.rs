@@ -138,6 +138,19 @@ impl<K: FromStr + fmt::Display> Cursor<K> {
     }
 }
 
+impl Cursor<String> {
+    /// The page of a listing of names, which come in order.
+    pub fn names<'a>(self, names: impl Iterator<Item = &'a Arc<str>>) -> Paged<Arc<str>> {
+        let after = self.after.clone();
+        let names = names.filter(|name| after.as_deref().is_none_or(|after| &***name > after));
+        self.page(
+            names,
+            |name| name.to_string(),
+            |name| Some(Arc::clone(name)),
+        )
+    }
+}
+
 fn read_marker<K: FromStr>(marker: &str, listing: [u8; TAG_LEN]) -> Option<K> {
     if marker.len() > limits::MARKER_MAX {
         return None;

@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, organizations, policies};
+use super::{ErrorCode, Event, Output, organizations, policies};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::NodeId;
 use crate::domain::limits::CONTROL_POLICIES_PER_NODE_MAX;
@@ -95,9 +95,7 @@ impl Change for PutControlPolicy {
     }
 
     fn enact(node: Node, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::NodeChanged(node.id.clone(), What::Updated)];
-        state.put_node(Arc::new(node));
-        (Output::Done, events)
+        organizations::store_node(node, state)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{BadPolicy, Said, refusals};
 use super::table::Operation;
-use super::{Change as What, Event, Output, groups, identity, policies};
+use super::{Event, Output, groups, identity, policies};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::GroupArn;
 use crate::domain::policy::PolicyKind;
@@ -54,9 +54,7 @@ impl Change for PutGroupPolicy {
     }
 
     fn enact(group: Group, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::GroupChanged(group.arn.clone(), What::Updated)];
-        state.put_group(Arc::new(group));
-        (Output::Done, events)
+        groups::store(group, state)
     }
 }
 

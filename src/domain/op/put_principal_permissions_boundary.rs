@@ -4,7 +4,7 @@
 use super::context::{Change, Context};
 use super::refusal::{BadPolicy, Said, refusals};
 use super::table::Operation;
-use super::{Change as What, Event, Output, identity, policies};
+use super::{Event, Output, identity, policies};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
@@ -56,12 +56,7 @@ impl Change for PutPrincipalPermissionsBoundary {
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let arn = principal.arn.clone();
-        state.put_principal(Arc::new(principal));
-        (
-            Output::Done,
-            vec![Event::PrincipalChanged(arn, What::Updated)],
-        )
+        identity::store(principal, state)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, identity, policies, service_linked};
+use super::{ErrorCode, Event, Output, identity, policies, service_linked};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
@@ -69,12 +69,7 @@ impl Change for PutPrincipalPolicy {
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::PrincipalChanged(
-            principal.arn.clone(),
-            What::Updated,
-        )];
-        state.put_principal(Arc::new(principal));
-        (Output::Done, events)
+        identity::store(principal, state)
     }
 }
 

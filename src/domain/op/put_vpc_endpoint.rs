@@ -192,6 +192,9 @@ mod tests {
     fn endpoint_policy_judges_the_requests_that_come_through_it() {
         let mut cluster = Cluster::new();
         let allows = policy("Allow", "kms:Decrypt");
+        // Nobody keeps endpoints here: whichever a front names is the value of a condition key.
+        let named = cluster.decision(&through("vpce-1"), "kms:Encrypt");
+        assert!(named.is_allow());
         cluster.done("operator", put("vpce-1", OWNER, Some(&allows)));
         let decide = |cluster: &Cluster, who: &Caller| cluster.decision(who, "kms:Encrypt");
         assert!(decide(&cluster, &caller(ADMIN)).is_allow());

@@ -3,12 +3,11 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::table::Operation;
-use super::{Change as What, ErrorCode, Event, Output, groups, identity};
+use super::{ErrorCode, Event, Output, groups, identity};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{GroupArn, PrincipalArn};
 use crate::domain::state::State;
 use crate::domain::state::principal::Principal;
-use std::sync::Arc;
 
 /// Ends a user's membership of a group (`iam:RemoveUserFromGroup`), and with it what the group's policies gave.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -55,12 +54,7 @@ impl Change for RemoveUserFromGroup {
     }
 
     fn enact((group, user): Self::Plan, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![
-            Event::GroupChanged(group, What::Updated),
-            Event::PrincipalChanged(user.arn.clone(), What::Updated),
-        ];
-        state.put_principal(Arc::new(user));
-        (Output::Done, events)
+        groups::store_member(group, user, state)
     }
 }
 

@@ -163,7 +163,11 @@ impl Change for ReplicateKey {
             // Keys of custom key stores have no replicas (K-5).
             custom_key_store: None,
         });
-        policies::check_lockout(&there, &replica, self.lockout_check).map_err(Refusal::Lockout)?;
+        // P-7: as of CreateKey, of a policy that is given.
+        if self.policy.is_some() {
+            let check = self.lockout_check;
+            policies::check_lockout(&there, &replica, check).map_err(Refusal::Lockout)?;
+        }
         let count = cx
             .state
             .key_count(replica.arn.partition, &self.region, account);

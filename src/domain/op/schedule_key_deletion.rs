@@ -1,9 +1,9 @@
 //! `ScheduleKeyDeletion`: begins the waiting period after which a key is deleted (W-5).
 
 use super::context::{Change, Context};
-use super::key_rules::{self, BadState, StateRule};
+use super::key_rules::BadState;
 use super::refusal::{Said, bad_member, refusals};
-use super::{Event, KeyChange, KeyDescription, Output};
+use super::{Event, Output, key_edit};
 use crate::domain::authz::request::{Parameter, Parameters, RequestTags};
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
@@ -59,16 +59,15 @@ impl Change for ScheduleKeyDeletion {
 
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
         let window_days = self.window().map_err(Refusal::Window)?;
-        let key = cx.key_without_alias(&self.key)?;
         // CK-31, CK-6: of a parameter with a default, what is really used counts.
         let window = (
             KnownKey::ScheduleKeyDeletionPendingWindowInDays,
             Parameter::Integer(window_days.into()),
         );
         let parameters = Parameters::Known(vec![window], RequestTags::Absent);
-        let allowed = cx.allow_key(KmsAction::ScheduleKeyDeletion, key, parameters)?;
-        key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Schedule, cx.state, key)?;
+        let action = KmsAction::ScheduleKeyDeletion;
+        let (allowed, key) =
+            key_edit::editable(cx, &self.key, action, parameters, Refusal::Managed)?;
         let is_primary = key.multi_region == Some(MultiRegionKeyType::Primary);
         let deletion = Deletion {
             window_days,
@@ -89,11 +88,7 @@ impl Change for ScheduleKeyDeletion {
     }
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
-        let change = KeyChange::State(key.state);
-        let events = vec![Event::KeyChanged(key.arn.clone(), change)];
-        state.put_key(Arc::clone(&key));
-        let described = KeyDescription::of(state, (*key).clone());
-        (Output::Key(described), events)
+        key_edit::store_and_tell(key, state)
     }
 }
 
@@ -101,7 +96,7 @@ impl Change for ScheduleKeyDeletion {
 mod tests {
     use super::*;
     use crate::domain::op::testing::{ADMIN, BOB, Cluster, check_rows, key, key_arn};
-    use crate::domain::op::{Command, create_grant, testing};
+    use crate::domain::op::{Command, KeyChange, create_grant, testing};
     use crate::domain::state::key::KeyManager;
 
     fn schedule(window_days: Option<u32>) -> Command {

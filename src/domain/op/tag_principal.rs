@@ -3,14 +3,13 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals};
 use super::table::Operation;
-use super::{Change as What, Event, Output, identity, tags};
+use super::{Event, Output, identity, tags};
 use crate::domain::authz::request::{Parameters, RequestTags};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
 use crate::domain::state::State;
 use crate::domain::state::Tags;
 use crate::domain::state::principal::Principal;
-use std::sync::Arc;
 
 /// Sets tags of a user or a role (`iam:TagUser`, `iam:TagRole`).
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -56,12 +55,7 @@ impl Change for TagPrincipal {
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::PrincipalChanged(
-            principal.arn.clone(),
-            What::Updated,
-        )];
-        state.put_principal(Arc::new(principal));
-        (Output::Done, events)
+        identity::store(principal, state)
     }
 }
 

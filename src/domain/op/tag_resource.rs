@@ -1,9 +1,9 @@
 //! `TagResource`: sets tags of a key (E-1).
 
 use super::context::{Change, Context};
-use super::key_rules::{self, BadState, StateRule};
+use super::key_rules::BadState;
 use super::refusal::{Said, refusals};
-use super::{Event, KeyChange, Output, tags};
+use super::{Event, KeyChange, Output, key_edit, tags};
 use crate::domain::authz::request::{Parameters, RequestTags};
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
@@ -46,11 +46,10 @@ impl Change for TagResource {
 
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
         let new = tags::read(self.tags.iter().map(|(k, v)| (k, v))).map_err(Refusal::Shape)?;
-        let key = cx.key_without_alias(&self.key)?;
         let parameters = Parameters::Known(Vec::new(), RequestTags::Set(&new));
-        let allowed = cx.allow_key(KmsAction::TagResource, key, parameters)?;
-        key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Edit, cx.state, key)?;
+        let action = KmsAction::TagResource;
+        let (allowed, key) =
+            key_edit::editable(cx, &self.key, action, parameters, Refusal::Managed)?;
         let tags = tags::merged(&key.tags, &new).map_err(Refusal::TooMany)?;
         Ok((
             allowed,
@@ -62,9 +61,7 @@ impl Change for TagResource {
     }
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::KeyChanged(key.arn.clone(), KeyChange::Tagged)];
-        state.put_key(key);
-        (Output::Done, events)
+        key_edit::store(key, KeyChange::Tagged, state)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals};
 use super::table::Operation;
-use super::{Change as What, Event, Output, identity, tags};
+use super::{Event, Output, identity, tags};
 use crate::domain::authz::request::{Parameters, RequestTags};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::PrincipalArn;
@@ -55,12 +55,7 @@ impl Change for UntagPrincipal {
     }
 
     fn enact(principal: Principal, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::PrincipalChanged(
-            principal.arn.clone(),
-            What::Updated,
-        )];
-        state.put_principal(Arc::new(principal));
-        (Output::Done, events)
+        identity::store(principal, state)
     }
 }
 

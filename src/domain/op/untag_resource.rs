@@ -1,9 +1,9 @@
 //! `UntagResource`: removes tags of a key (E-1).
 
 use super::context::{Change, Context};
-use super::key_rules::{self, BadState, StateRule};
+use super::key_rules::BadState;
 use super::refusal::{Said, refusals};
-use super::{Event, KeyChange, Output, tags};
+use super::{Event, KeyChange, Output, key_edit, tags};
 use crate::domain::authz::request::{Parameters, RequestTags};
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
@@ -44,11 +44,10 @@ impl Change for UntagResource {
 
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
         tags::check_removed(self.tag_keys.iter()).map_err(Refusal::Shape)?;
-        let key = cx.key_without_alias(&self.key)?;
         let parameters = Parameters::Known(Vec::new(), RequestTags::Removed(&self.tag_keys));
-        let allowed = cx.allow_key(KmsAction::UntagResource, key, parameters)?;
-        key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Edit, cx.state, key)?;
+        let action = KmsAction::UntagResource;
+        let (allowed, key) =
+            key_edit::editable(cx, &self.key, action, parameters, Refusal::Managed)?;
         let tags = tags::without(&key.tags, self.tag_keys.iter());
         Ok((
             allowed,
@@ -60,9 +59,7 @@ impl Change for UntagResource {
     }
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::KeyChanged(key.arn.clone(), KeyChange::Tagged)];
-        state.put_key(key);
-        (Output::Done, events)
+        key_edit::store(key, KeyChange::Tagged, state)
     }
 }
 

@@ -1,9 +1,9 @@
 //! `UpdateKeyDescription`: replaces the description of a key.
 
 use super::context::{Change, Context};
-use super::key_rules::{self, BadState, StateRule};
+use super::key_rules::BadState;
 use super::refusal::{Said, bad_member, refusals};
-use super::{Event, KeyChange, Output};
+use super::{Event, KeyChange, Output, key_edit};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
@@ -54,10 +54,9 @@ impl Change for UpdateKeyDescription {
 
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
         check_description(&self.description).map_err(Refusal::Shape)?;
-        let key = cx.key_without_alias(&self.key)?;
-        let allowed = cx.allow_key(KmsAction::UpdateKeyDescription, key, Parameters::NONE)?;
-        key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
-        key_rules::check_state(StateRule::Edit, cx.state, key)?;
+        let action = KmsAction::UpdateKeyDescription;
+        let (allowed, key) =
+            key_edit::editable(cx, &self.key, action, Parameters::NONE, Refusal::Managed)?;
         let key = Arc::new(Key {
             description: Arc::clone(&self.description),
             ..(**key).clone()
@@ -66,9 +65,7 @@ impl Change for UpdateKeyDescription {
     }
 
     fn enact(key: Arc<Key>, state: &mut State) -> (Output, Vec<Event>) {
-        let events = vec![Event::KeyChanged(key.arn.clone(), KeyChange::Described)];
-        state.put_key(key);
-        (Output::Done, events)
+        key_edit::store(key, KeyChange::Described, state)
     }
 }
 

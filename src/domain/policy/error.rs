@@ -100,7 +100,13 @@ impl PolicyError {
 impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { line, column } = self.place;
-        write!(f, "line {line}, column {column}: {}", self.message)?;
+        match self.kind {
+            // AWS's own words come first, for clients that know them (P-5, P-6).
+            PolicyErrorKind::InvalidPrincipal | PolicyErrorKind::OverlyPermissiveCondition => {
+                write!(f, "{} (line {line}, column {column})", self.message)?;
+            }
+            _ => write!(f, "line {line}, column {column}: {}", self.message)?,
+        }
         if !self.help.is_empty() {
             write!(f, "; {}", self.help)?;
         }

@@ -281,6 +281,7 @@ fn invalid_principal_is_refused_in_the_words_of_aws() {
             error.message(),
             "Policy contains a statement with one or more invalid principals."
         );
+        assert!(error.to_string().starts_with(error.message()), "{error}");
     }
     let alone = key_policy(&format!(
         r#"{{"Effect":"Allow","Principal":"{BOB}","Action":"kms:*","Resource":"*"}}"#
@@ -306,6 +307,10 @@ fn for_all_values_on_a_single_valued_key_is_refused() {
         let error = refused(&text, PolicyKind::Key);
         assert_eq!(error.kind(), PolicyErrorKind::OverlyPermissiveCondition);
         assert!(error.message().starts_with("OverlyPermissiveCondition: "));
+        // AWS's words first, then the place, for clients that know the beginning.
+        let told = error.to_string();
+        assert!(told.starts_with("OverlyPermissiveCondition: "), "{told}");
+        assert!(told.contains("(line 1, column "), "{told}");
         assert!(
             Policy::parse(
                 &text.replace("ForAllValues:", "ForAnyValue:"),

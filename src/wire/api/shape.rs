@@ -466,6 +466,18 @@ impl Violations {
         found
     }
 
+    /// Checks that a text is one of a closed set of words.
+    pub fn word(&mut self, path: &str, value: &str, words: &[&str]) {
+        if !words.contains(&value) {
+            let words = words.join(", ");
+            self.add(
+                Some(value),
+                path,
+                &format!("satisfy enum value set: [{words}]"),
+            );
+        }
+    }
+
     /// The text of the exception, or `None` if nothing was violated (W-3).
     pub fn message(&self) -> Option<String> {
         if self.found.is_empty() {

@@ -88,6 +88,16 @@ impl Api {
         })
     }
 
+    /// The same caller, answered once the node has something that is at most so old (or the cluster's bound).
+    pub fn fresh(&self, max_staleness_ms: Option<u64>) -> Self {
+        self.demanding(Demand {
+            consistency: Some(demand::Consistency::Bounded(api::Bounded {
+                max_staleness_ms,
+            })),
+            wait_ms: None,
+        })
+    }
+
     /// The same caller, answered at this position or later.
     pub fn at_least(&self, position: &str) -> Self {
         self.demanding(Demand {
@@ -291,7 +301,9 @@ pub async fn make_grant(
     (made, token)
 }
 
-/// Asks again and again until `done` says that the answer is the one that is waited for, at most for `patience`.
+/// Asks one question after the other until `done` says that the answer is the one that is waited for, at most for
+/// `patience`. Each is answered by a node before the next, so nothing spins. For what a node publishes or can be told to
+/// wait for there are `Cluster::until_state` and `Api::fresh`.
 pub async fn until<T>(
     patience: Duration,
     what: &str,
@@ -302,7 +314,6 @@ pub async fn until<T>(
             if let Some(found) = done().await {
                 return found;
             }
-            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     match tokio::time::timeout(patience, found).await {

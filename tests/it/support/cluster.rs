@@ -9,12 +9,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use grantd::audit::{DecisionRecord, DecisionSink, Discard};
 use grantd::crypto::seal::SealKey;
 use grantd::domain::authz::caller::{Caller, Identity, RequestFacts};
 use grantd::domain::ids::{AccountId, RequestId};
 use grantd::domain::op::create_account::CreateAccount;
 use grantd::domain::op::{Command, Scope, Semantics};
+use grantd::domain::state::State;
 use grantd::domain::state::settings::Settings;
 use grantd::env::real::{OsRng, RealClock, Tcp, Threads};
 use grantd::env::{BootTime, BoxedIo, Clock, Listener, Net, Rng, WallTime};
@@ -22,6 +24,8 @@ use grantd::gate::{Committed, Consistency, Demand, Draft, TooStale, View, WriteE
 use grantd::node::{NewCluster, Node, NodeParts, NodeSettings, StartError};
 use grantd::replica::Timings;
 use grantd::storage::{MemoryDisk, SledOptions, SledStorage, Storage, StorageError};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::api::Api;
 use super::proxy::Proxy;
@@ -141,6 +145,8 @@ pub struct Member {
 #[derive(Default)]
 pub struct TestClock {
     ahead_ms: AtomicU64,
+    /// How often somebody went to sleep for a span.
+    sleeps: watch::Sender<BTreeMap<Duration, u64>>,
 }
 
 impl TestClock {
@@ -148,6 +154,19 @@ impl TestClock {
     pub fn set_ahead(&self, span: Duration) {
         let ms = u64::try_from(span.as_millis()).unwrap();
         self.ahead_ms.store(ms, Ordering::SeqCst);
+    }
+
+    /// Returns once a task that does something every `span` has done it `times` from its beginning to its end.
+    pub async fn rounds(&self, span: Duration, times: u64) {
+        let count = |sleeps: &BTreeMap<Duration, u64>| sleeps.get(&span).copied().unwrap_or(0);
+        let mut sleeps = self.sleeps.subscribe();
+        // The round that goes on now may have begun before the call.
+        let enough = count(&sleeps.borrow()) + times + 1;
+        let done = sleeps.wait_for(|sleeps| count(sleeps) >= enough);
+        timeout(PATIENCE, done)
+            .await
+            .expect("the task goes on")
+            .unwrap();
     }
 }
 
@@ -163,18 +182,30 @@ impl Clock for TestClock {
     }
 
     async fn sleep(&self, span: Duration) {
+        self.sleeps
+            .send_modify(|sleeps| *sleeps.entry(span).or_default() += 1);
         RealClock.sleep(span).await;
     }
 }
 
 /// Remembers how often a node has told that a token was forged.
 #[derive(Default)]
-pub struct Alarms(Mutex<Vec<(u32, u64)>>);
+pub struct Alarms(watch::Sender<Vec<(u32, u64)>>);
 
 impl Alarms {
     /// The epoch and the revision that each forged token claimed.
     pub fn told(&self) -> Vec<(u32, u64)> {
-        self.0.lock().unwrap().clone()
+        self.0.borrow().clone()
+    }
+
+    /// Returns once a token was forged.
+    pub async fn raised(&self) {
+        let mut told = self.0.subscribe();
+        let first = told.wait_for(|told| !told.is_empty());
+        timeout(PATIENCE, first)
+            .await
+            .expect("an alarm is raised")
+            .unwrap();
     }
 }
 
@@ -182,7 +213,8 @@ impl DecisionSink for Alarms {
     fn decided(&self, _: &DecisionRecord<'_>) {}
 
     fn token_forged(&self, _: RequestId, epoch: u32, claimed_revision: u64, _: u64) {
-        self.0.lock().unwrap().push((epoch, claimed_revision));
+        self.0
+            .send_modify(|told| told.push((epoch, claimed_revision)));
     }
 }
 
@@ -335,43 +367,68 @@ impl Cluster {
 
     /// The place of the node that the majority of running nodes takes for the leader.
     pub async fn leader(&self) -> usize {
-        let found = async {
-            loop {
-                let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
-                for at in self.running() {
-                    if let Some((leader, _)) = self.node(at).replica().leader() {
-                        *votes.entry(leader).or_default() += 1;
-                    }
-                }
-                let leader = votes
-                    .into_iter()
-                    .find(|(_, count)| *count * 2 > self.members.len())
-                    .map(|(leader, _)| leader as usize - 1);
-                if let Some(leader) = leader.filter(|leader| self.members[*leader].node.is_some()) {
-                    return leader;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, found)
+        timeout(PATIENCE, self.leader_that(|_| true))
             .await
             .expect("a leader is elected")
     }
 
+    /// The same of the leaders that `fits` takes.
+    async fn leader_that(&self, fits: impl Fn(usize) -> bool) -> usize {
+        loop {
+            let seen: Vec<(usize, Option<u64>)> = self
+                .running()
+                .map(|at| (at, self.node(at).replica().status().leader))
+                .collect();
+            let mut votes: BTreeMap<u64, usize> = BTreeMap::new();
+            for leader in seen.iter().filter_map(|(_, leader)| *leader) {
+                *votes.entry(leader).or_default() += 1;
+            }
+            let leader = votes
+                .into_iter()
+                .find(|(_, count)| *count * 2 > self.members.len())
+                .map(|(leader, _)| leader as usize - 1);
+            if let Some(leader) =
+                leader.filter(|leader| self.members[*leader].node.is_some() && fits(*leader))
+            {
+                return leader;
+            }
+            // Any of them changes its mind.
+            let changes = seen
+                .iter()
+                .map(|(at, leader)| self.node(*at).replica().leader_other_than(*leader).boxed());
+            futures::future::select_all(changes).await;
+        }
+    }
+
     /// Returns the leader once the others have elected one in the place of `old`.
     pub async fn leader_other_than(&self, old: usize) -> usize {
-        let found = async {
-            loop {
-                let leader = self.leader().await;
-                if leader != old {
-                    return leader;
-                }
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, found)
+        timeout(PATIENCE, self.leader_that(|leader| leader != old))
             .await
             .expect("another leader is elected")
+    }
+
+    /// What `look` finds in the state of the node at `at`, as soon as that has it.
+    pub async fn until_state<T>(
+        &self,
+        at: usize,
+        what: &str,
+        look: impl Fn(&State) -> Option<T>,
+    ) -> T {
+        let board = self.node(at).replica().board();
+        let mut revisions = board.revisions();
+        let found = async {
+            loop {
+                revisions.borrow_and_update();
+                if let Some(found) = look(&board.load().state) {
+                    return found;
+                }
+                revisions.changed().await.unwrap();
+            }
+        };
+        match timeout(PATIENCE, found).await {
+            Ok(found) => found,
+            Err(_) => panic!("waited {} s in vain: {what}", PATIENCE.as_secs()),
+        }
     }
 
     /// The place of a running node that does not lead.
