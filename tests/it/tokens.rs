@@ -15,10 +15,10 @@ use grantd::domain::time::{Incarnation, Revision};
 
 use crate::storage_common::SplitMix;
 use crate::support::api::{
-    Api, grant_of_decrypt, make_account, make_grant, make_key, make_principal, question, user,
-    with_tokens,
+    Api, grant_of_decrypt, make_account, make_grant, make_key, make_principal, question, until,
+    user, with_tokens,
 };
-use crate::support::cluster::{Cluster, SEAL_KEY, WIDE_BOUND, folder};
+use crate::support::cluster::{Cluster, PATIENCE, SEAL_KEY, WIDE_BOUND, folder};
 
 const ACCOUNT: &str = "111122223333";
 const ALICE: &str = "arn:aws:iam::111122223333:user/Alice";
@@ -495,7 +495,11 @@ async fn forged_token_ahead_of_everything_raises_the_alarm_and_ends_its_epoch_on
         believed.is_ok(),
         "a node within its bound asks nobody about an authentic token: {believed:?}"
     );
-    world.cluster.members[follower].alarms.raised().await;
+    until(PATIENCE, "the forged token is unmasked", async || {
+        let asked = bob.at_once().authorize(ask.clone()).await;
+        asked.err().filter(|error| error.code == INVALID)
+    })
+    .await;
     assert_eq!(alarms(), [(keys.epoch().0, grant.born.0)]);
     // From now on it is refused for what it is, whoever asks and however.
     let refused = bob.authorize(ask.clone()).await.unwrap_err();

@@ -190,22 +190,12 @@ impl Clock for TestClock {
 
 /// Remembers how often a node has told that a token was forged.
 #[derive(Default)]
-pub struct Alarms(watch::Sender<Vec<(u32, u64)>>);
+pub struct Alarms(Mutex<Vec<(u32, u64)>>);
 
 impl Alarms {
     /// The epoch and the revision that each forged token claimed.
     pub fn told(&self) -> Vec<(u32, u64)> {
-        self.0.borrow().clone()
-    }
-
-    /// Returns once a token was forged.
-    pub async fn raised(&self) {
-        let mut told = self.0.subscribe();
-        let first = told.wait_for(|told| !told.is_empty());
-        timeout(PATIENCE, first)
-            .await
-            .expect("an alarm is raised")
-            .unwrap();
+        self.0.lock().unwrap().clone()
     }
 }
 
@@ -213,8 +203,7 @@ impl DecisionSink for Alarms {
     fn decided(&self, _: &DecisionRecord<'_>) {}
 
     fn token_forged(&self, _: RequestId, epoch: u32, claimed_revision: u64, _: u64) {
-        self.0
-            .send_modify(|told| told.push((epoch, claimed_revision)));
+        self.0.lock().unwrap().push((epoch, claimed_revision));
     }
 }
 
