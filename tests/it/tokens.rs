@@ -495,9 +495,10 @@ async fn forged_token_ahead_of_everything_raises_the_alarm_and_ends_its_epoch_on
         believed.is_ok(),
         "a node within its bound asks nobody about an authentic token: {believed:?}"
     );
+    // Believed or, once no body of its epoch is any more, not: the question makes the node ask about the token's revision.
     until(PATIENCE, "the forged token is unmasked", async || {
-        let asked = bob.at_once().authorize(ask.clone()).await;
-        asked.err().filter(|error| error.code == INVALID)
+        let _ = bob.at_once().authorize(ask.clone()).await;
+        (!alarms().is_empty()).then_some(())
     })
     .await;
     assert_eq!(alarms(), [(keys.epoch().0, grant.born.0)]);
