@@ -3,10 +3,9 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::ask::{done, paged};
+use super::ask::{done, paged, policy_members, put_policy};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
-use super::input::read_policy;
 use super::output::{Shown, object, time};
 use crate::client::api;
 
@@ -183,20 +182,13 @@ pub(super) async fn run(common: &Common, command: &GroupCommand) -> Result<Shown
             Ok(Shown::answer(json!({}), header.as_ref()))
         }
         GroupCommand::PutPolicy { arn, name, policy } => {
-            let policy = read_policy(policy)?;
-            let request = api::PutGroupPolicyRequest {
+            let request = |policy| api::PutGroupPolicyRequest {
                 header: None,
                 arn: arn.clone(),
                 policy_name: name.clone(),
-                policy: policy.text.clone(),
+                policy,
             };
-            let answer = client
-                .call(request)
-                .await
-                .map_err(|e| policy.explain(e))?
-                .answer;
-            policy.warn(&answer.policy_warnings);
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            put_policy(&client, policy, request, |answer| &answer.policy_warnings).await
         }
         GroupCommand::GetPolicy { arn, name } => {
             let request = api::GetGroupPolicyRequest {
@@ -205,10 +197,7 @@ pub(super) async fn run(common: &Common, command: &GroupCommand) -> Result<Shown
                 policy_name: name.clone(),
             };
             let answer = client.call(request).await?.answer;
-            let value = object([
-                ("PolicyName", json!(answer.policy_name)),
-                ("Policy", json!(answer.policy)),
-            ]);
+            let value = policy_members(&answer.policy_name, &answer.policy);
             Ok(Shown::answer(value, answer.header.as_ref()))
         }
         GroupCommand::DeletePolicy { arn, name } => {

@@ -3,10 +3,10 @@
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::ask::{done, paged};
+use super::ask::{done, paged, policy_members, put_policy};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
-use super::input::{pair, read_policy, tags};
+use super::input::{pair, tags};
 use super::key::show_tag;
 use super::output::{Shown, object, time};
 use crate::client::api;
@@ -188,20 +188,13 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
             done(&client, request).await
         }
         IdentityCommand::PutPolicy { arn, name, policy } => {
-            let policy = read_policy(policy)?;
-            let request = api::PutPrincipalPolicyRequest {
+            let request = |policy| api::PutPrincipalPolicyRequest {
                 header: None,
                 arn: arn.clone(),
                 policy_name: name.clone(),
-                policy: policy.text.clone(),
+                policy,
             };
-            let answer = client
-                .call(request)
-                .await
-                .map_err(|e| policy.explain(e))?
-                .answer;
-            policy.warn(&answer.policy_warnings);
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            put_policy(&client, policy, request, |answer| &answer.policy_warnings).await
         }
         IdentityCommand::GetPolicy { arn, name } => {
             let request = api::GetPrincipalPolicyRequest {
@@ -210,10 +203,7 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
                 policy_name: name.clone(),
             };
             let answer = client.call(request).await?.answer;
-            let value = object([
-                ("PolicyName", json!(answer.policy_name)),
-                ("Policy", json!(answer.policy)),
-            ]);
+            let value = policy_members(&answer.policy_name, &answer.policy);
             Ok(Shown::answer(value, answer.header.as_ref()))
         }
         IdentityCommand::DeletePolicy { arn, name } => {
@@ -225,19 +215,12 @@ pub(super) async fn run(common: &Common, command: &IdentityCommand) -> Result<Sh
             done(&client, request).await
         }
         IdentityCommand::PutBoundary { arn, policy } => {
-            let policy = read_policy(policy)?;
-            let request = api::PutPrincipalPermissionsBoundaryRequest {
+            let request = |policy| api::PutPrincipalPermissionsBoundaryRequest {
                 header: None,
                 arn: arn.clone(),
-                policy: policy.text.clone(),
+                policy,
             };
-            let answer = client
-                .call(request)
-                .await
-                .map_err(|e| policy.explain(e))?
-                .answer;
-            policy.warn(&answer.policy_warnings);
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            put_policy(&client, policy, request, |answer| &answer.policy_warnings).await
         }
         IdentityCommand::DeleteBoundary { arn } => {
             let request = api::DeletePrincipalPermissionsBoundaryRequest {

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::ask::{done, paged};
+use super::ask::{done, paged, policy_members, put_policy};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
 use super::input::{Text, pair, read_policy, tags};
@@ -248,21 +248,14 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
             policy,
             bypass_policy_lockout_safety_check,
         } => {
-            let policy = read_policy(policy)?;
-            let request = api::PutKeyPolicyRequest {
+            let request = |policy| api::PutKeyPolicyRequest {
                 header: None,
                 key_id: key.clone(),
                 policy_name: None,
-                policy: policy.text.clone(),
+                policy,
                 bypass_policy_lockout_safety_check: flag(*bypass_policy_lockout_safety_check),
             };
-            let answer = client
-                .call(request)
-                .await
-                .map_err(|e| policy.explain(e))?
-                .answer;
-            policy.warn(&answer.policy_warnings);
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            put_policy(&client, policy, request, |answer| &answer.policy_warnings).await
         }
         KeyCommand::GetPolicy { key } => {
             let request = api::GetKeyPolicyRequest {
@@ -271,10 +264,7 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 policy_name: None,
             };
             let answer = client.call(request).await?.answer;
-            let value = object([
-                ("PolicyName", json!(answer.policy_name)),
-                ("Policy", json!(answer.policy)),
-            ]);
+            let value = policy_members(&answer.policy_name, &answer.policy);
             Ok(Shown::answer(value, answer.header.as_ref()))
         }
         KeyCommand::Enable { key } => {

@@ -3,10 +3,9 @@
 use clap::{Subcommand, ValueEnum};
 use serde_json::{Value, json};
 
-use super::ask::{done, paged};
+use super::ask::{done, paged, policy_members, put_policy};
 use super::common::{Common, Fallback, Paging};
 use super::error::CliError;
-use super::input::read_policy;
 use super::output::{Shown, object, time};
 use crate::client::api;
 
@@ -230,21 +229,14 @@ pub(super) async fn run(common: &Common, command: &OrganizationCommand) -> Resul
             name,
             policy,
         } => {
-            let policy = read_policy(policy)?;
-            let request = api::PutControlPolicyRequest {
+            let request = |policy| api::PutControlPolicyRequest {
                 header: None,
                 node_id: node.clone(),
                 kind: kind.text(),
                 policy_name: name.clone(),
-                policy: policy.text.clone(),
+                policy,
             };
-            let answer = client
-                .call(request)
-                .await
-                .map_err(|e| policy.explain(e))?
-                .answer;
-            policy.warn(&answer.policy_warnings);
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            put_policy(&client, policy, request, |answer| &answer.policy_warnings).await
         }
         OrganizationCommand::GetPolicy { node, kind, name } => {
             let request = api::GetControlPolicyRequest {
@@ -254,10 +246,7 @@ pub(super) async fn run(common: &Common, command: &OrganizationCommand) -> Resul
                 policy_name: name.clone(),
             };
             let answer = client.call(request).await?.answer;
-            let value = object([
-                ("PolicyName", json!(answer.policy_name)),
-                ("Policy", json!(answer.policy)),
-            ]);
+            let value = policy_members(&answer.policy_name, &answer.policy);
             Ok(Shown::answer(value, answer.header.as_ref()))
         }
         OrganizationCommand::DeletePolicy { node, kind, name } => {

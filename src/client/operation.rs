@@ -49,7 +49,14 @@ pub trait Operation: Clone + Send + Sync {
 }
 
 macro_rules! operations {
-    ($($client:ident { $($access:ident $request:ident => $answer:ident, $method:ident, $header:expr;)+ })+) => { $($(
+    (@header $answer:ident) => { $answer.header.as_ref() };
+    (@header $answer:ident without $header:ident) => {{
+        let _ = $answer;
+        None
+    }};
+    ($($client:ident {
+        $($access:ident $request:ident => $answer:ident, $method:ident $(, without $header:ident)?;)+
+    })+) => { $($(
         impl Operation for api::$request {
             const NAME: &'static str = stringify!($method);
             const ACCESS: Access = Access::$access;
@@ -71,8 +78,7 @@ macro_rules! operations {
             }
 
             fn header_of(answer: &Self::Answer) -> Option<&api::ResponseHeader> {
-                let header: fn(&api::$answer) -> Option<&api::ResponseHeader> = $header;
-                header(answer)
+                operations!(@header answer $(without $header)?)
             }
         }
     )+)+ };
@@ -80,111 +86,111 @@ macro_rules! operations {
 
 operations! {
     KmsClient {
-        Write CreateKeyRequest => CreateKeyResponse, create_key, |a| a.header.as_ref();
-        Read DescribeKeyRequest => DescribeKeyResponse, describe_key, |a| a.header.as_ref();
-        Write PutKeyPolicyRequest => PutKeyPolicyResponse, put_key_policy, |a| a.header.as_ref();
-        Read GetKeyPolicyRequest => GetKeyPolicyResponse, get_key_policy, |a| a.header.as_ref();
-        Write EnableKeyRequest => EnableKeyResponse, enable_key, |a| a.header.as_ref();
-        Write DisableKeyRequest => DisableKeyResponse, disable_key, |a| a.header.as_ref();
-        Read ListKeysRequest => ListKeysResponse, list_keys, |a| a.header.as_ref();
-        Write UpdateKeyDescriptionRequest => UpdateKeyDescriptionResponse, update_key_description, |a| a.header.as_ref();
-        Read ListKeyPoliciesRequest => ListKeyPoliciesResponse, list_key_policies, |a| a.header.as_ref();
-        Write ScheduleKeyDeletionRequest => ScheduleKeyDeletionResponse, schedule_key_deletion, |a| a.header.as_ref();
-        Write CancelKeyDeletionRequest => CancelKeyDeletionResponse, cancel_key_deletion, |a| a.header.as_ref();
-        Write ReplicateKeyRequest => ReplicateKeyResponse, replicate_key, |a| a.header.as_ref();
-        Write UpdatePrimaryRegionRequest => UpdatePrimaryRegionResponse, update_primary_region, |a| a.header.as_ref();
-        Write CreateAliasRequest => CreateAliasResponse, create_alias, |a| a.header.as_ref();
-        Write UpdateAliasRequest => UpdateAliasResponse, update_alias, |a| a.header.as_ref();
-        Write DeleteAliasRequest => DeleteAliasResponse, delete_alias, |a| a.header.as_ref();
-        Read ListAliasesRequest => ListAliasesResponse, list_aliases, |a| a.header.as_ref();
-        Write TagResourceRequest => TagResourceResponse, tag_resource, |a| a.header.as_ref();
-        Write UntagResourceRequest => UntagResourceResponse, untag_resource, |a| a.header.as_ref();
-        Read ListResourceTagsRequest => ListResourceTagsResponse, list_resource_tags, |a| a.header.as_ref();
-        Write CreateGrantRequest => CreateGrantResponse, create_grant, |a| a.header.as_ref();
-        Read ListGrantsRequest => ListGrantsResponse, list_grants, |a| a.header.as_ref();
-        Read ListRetirableGrantsRequest => ListRetirableGrantsResponse, list_retirable_grants, |a| a.header.as_ref();
-        Write RetireGrantRequest => RetireGrantResponse, retire_grant, |a| a.header.as_ref();
-        Write RevokeGrantRequest => RevokeGrantResponse, revoke_grant, |a| a.header.as_ref();
+        Write CreateKeyRequest => CreateKeyResponse, create_key;
+        Read DescribeKeyRequest => DescribeKeyResponse, describe_key;
+        Write PutKeyPolicyRequest => PutKeyPolicyResponse, put_key_policy;
+        Read GetKeyPolicyRequest => GetKeyPolicyResponse, get_key_policy;
+        Write EnableKeyRequest => EnableKeyResponse, enable_key;
+        Write DisableKeyRequest => DisableKeyResponse, disable_key;
+        Read ListKeysRequest => ListKeysResponse, list_keys;
+        Write UpdateKeyDescriptionRequest => UpdateKeyDescriptionResponse, update_key_description;
+        Read ListKeyPoliciesRequest => ListKeyPoliciesResponse, list_key_policies;
+        Write ScheduleKeyDeletionRequest => ScheduleKeyDeletionResponse, schedule_key_deletion;
+        Write CancelKeyDeletionRequest => CancelKeyDeletionResponse, cancel_key_deletion;
+        Write ReplicateKeyRequest => ReplicateKeyResponse, replicate_key;
+        Write UpdatePrimaryRegionRequest => UpdatePrimaryRegionResponse, update_primary_region;
+        Write CreateAliasRequest => CreateAliasResponse, create_alias;
+        Write UpdateAliasRequest => UpdateAliasResponse, update_alias;
+        Write DeleteAliasRequest => DeleteAliasResponse, delete_alias;
+        Read ListAliasesRequest => ListAliasesResponse, list_aliases;
+        Write TagResourceRequest => TagResourceResponse, tag_resource;
+        Write UntagResourceRequest => UntagResourceResponse, untag_resource;
+        Read ListResourceTagsRequest => ListResourceTagsResponse, list_resource_tags;
+        Write CreateGrantRequest => CreateGrantResponse, create_grant;
+        Read ListGrantsRequest => ListGrantsResponse, list_grants;
+        Read ListRetirableGrantsRequest => ListRetirableGrantsResponse, list_retirable_grants;
+        Write RetireGrantRequest => RetireGrantResponse, retire_grant;
+        Write RevokeGrantRequest => RevokeGrantResponse, revoke_grant;
     }
     KeyStoresClient {
-        Write CreateCustomKeyStoreRequest => CreateCustomKeyStoreResponse, create_custom_key_store, |a| a.header.as_ref();
-        Write ConnectCustomKeyStoreRequest => ConnectCustomKeyStoreResponse, connect_custom_key_store, |a| a.header.as_ref();
-        Write DisconnectCustomKeyStoreRequest => DisconnectCustomKeyStoreResponse, disconnect_custom_key_store, |a| a.header.as_ref();
-        Write UpdateCustomKeyStoreRequest => UpdateCustomKeyStoreResponse, update_custom_key_store, |a| a.header.as_ref();
-        Write DeleteCustomKeyStoreRequest => DeleteCustomKeyStoreResponse, delete_custom_key_store, |a| a.header.as_ref();
-        Write ReportCustomKeyStoreRequest => ReportCustomKeyStoreResponse, report_custom_key_store, |a| a.header.as_ref();
-        Read DescribeCustomKeyStoresRequest => DescribeCustomKeyStoresResponse, describe_custom_key_stores, |a| a.header.as_ref();
-        Read ListKeyStoreWorkRequest => ListKeyStoreWorkResponse, list_key_store_work, |a| a.header.as_ref();
-        Write ReportKeyStoreBackendsRequest => ReportKeyStoreBackendsResponse, report_key_store_backends, |a| a.header.as_ref();
-        Read ListKeyStoreBackendsRequest => ListKeyStoreBackendsResponse, list_key_store_backends, |a| a.header.as_ref();
+        Write CreateCustomKeyStoreRequest => CreateCustomKeyStoreResponse, create_custom_key_store;
+        Write ConnectCustomKeyStoreRequest => ConnectCustomKeyStoreResponse, connect_custom_key_store;
+        Write DisconnectCustomKeyStoreRequest => DisconnectCustomKeyStoreResponse, disconnect_custom_key_store;
+        Write UpdateCustomKeyStoreRequest => UpdateCustomKeyStoreResponse, update_custom_key_store;
+        Write DeleteCustomKeyStoreRequest => DeleteCustomKeyStoreResponse, delete_custom_key_store;
+        Write ReportCustomKeyStoreRequest => ReportCustomKeyStoreResponse, report_custom_key_store;
+        Read DescribeCustomKeyStoresRequest => DescribeCustomKeyStoresResponse, describe_custom_key_stores;
+        Read ListKeyStoreWorkRequest => ListKeyStoreWorkResponse, list_key_store_work;
+        Write ReportKeyStoreBackendsRequest => ReportKeyStoreBackendsResponse, report_key_store_backends;
+        Read ListKeyStoreBackendsRequest => ListKeyStoreBackendsResponse, list_key_store_backends;
     }
     GrantsClient {
-        Write ConsumeRequest => ConsumeResponse, consume, |a| a.header.as_ref();
-        Read ListGrantsByGranteeRequest => ListGrantsByGranteeResponse, list_grants_by_grantee, |a| a.header.as_ref();
-        Read ListDuplicateGrantsRequest => ListDuplicateGrantsResponse, list_duplicate_grants, |a| a.header.as_ref();
-        Read DescribeGrantsRequest => DescribeGrantsResponse, describe_grants, |a| a.header.as_ref();
+        Write ConsumeRequest => ConsumeResponse, consume;
+        Read ListGrantsByGranteeRequest => ListGrantsByGranteeResponse, list_grants_by_grantee;
+        Read ListDuplicateGrantsRequest => ListDuplicateGrantsResponse, list_duplicate_grants;
+        Read DescribeGrantsRequest => DescribeGrantsResponse, describe_grants;
     }
     IdentityClient {
-        Write CreateAccountRequest => CreateAccountResponse, create_account, |a| a.header.as_ref();
-        Read ListAccountsRequest => ListAccountsResponse, list_accounts, |a| a.header.as_ref();
-        Write CreatePrincipalRequest => CreatePrincipalResponse, create_principal, |a| a.header.as_ref();
-        Read GetPrincipalRequest => GetPrincipalResponse, get_principal, |a| a.header.as_ref();
-        Write DeletePrincipalRequest => DeletePrincipalResponse, delete_principal, |a| a.header.as_ref();
-        Read ListPrincipalsRequest => ListPrincipalsResponse, list_principals, |a| a.header.as_ref();
-        Write TagPrincipalRequest => TagPrincipalResponse, tag_principal, |a| a.header.as_ref();
-        Write UntagPrincipalRequest => UntagPrincipalResponse, untag_principal, |a| a.header.as_ref();
-        Write PutPrincipalPolicyRequest => PutPrincipalPolicyResponse, put_principal_policy, |a| a.header.as_ref();
-        Read GetPrincipalPolicyRequest => GetPrincipalPolicyResponse, get_principal_policy, |a| a.header.as_ref();
-        Write DeletePrincipalPolicyRequest => DeletePrincipalPolicyResponse, delete_principal_policy, |a| a.header.as_ref();
-        Read ListPrincipalPoliciesRequest => ListPrincipalPoliciesResponse, list_principal_policies, |a| a.header.as_ref();
-        Write CreateGroupRequest => CreateGroupResponse, create_group, |a| a.header.as_ref();
-        Read GetGroupRequest => GetGroupResponse, get_group, |a| a.header.as_ref();
-        Write DeleteGroupRequest => DeleteGroupResponse, delete_group, |a| a.header.as_ref();
-        Read ListGroupsRequest => ListGroupsResponse, list_groups, |a| a.header.as_ref();
-        Read ListGroupsForUserRequest => ListGroupsForUserResponse, list_groups_for_user, |a| a.header.as_ref();
-        Write AddUserToGroupRequest => AddUserToGroupResponse, add_user_to_group, |a| a.header.as_ref();
-        Write RemoveUserFromGroupRequest => RemoveUserFromGroupResponse, remove_user_from_group, |a| a.header.as_ref();
-        Write PutGroupPolicyRequest => PutGroupPolicyResponse, put_group_policy, |a| a.header.as_ref();
-        Read GetGroupPolicyRequest => GetGroupPolicyResponse, get_group_policy, |a| a.header.as_ref();
-        Write DeleteGroupPolicyRequest => DeleteGroupPolicyResponse, delete_group_policy, |a| a.header.as_ref();
-        Read ListGroupPoliciesRequest => ListGroupPoliciesResponse, list_group_policies, |a| a.header.as_ref();
-        Write PutPrincipalPermissionsBoundaryRequest => PutPrincipalPermissionsBoundaryResponse, put_principal_permissions_boundary, |a| a.header.as_ref();
-        Write DeletePrincipalPermissionsBoundaryRequest => DeletePrincipalPermissionsBoundaryResponse, delete_principal_permissions_boundary, |a| a.header.as_ref();
+        Write CreateAccountRequest => CreateAccountResponse, create_account;
+        Read ListAccountsRequest => ListAccountsResponse, list_accounts;
+        Write CreatePrincipalRequest => CreatePrincipalResponse, create_principal;
+        Read GetPrincipalRequest => GetPrincipalResponse, get_principal;
+        Write DeletePrincipalRequest => DeletePrincipalResponse, delete_principal;
+        Read ListPrincipalsRequest => ListPrincipalsResponse, list_principals;
+        Write TagPrincipalRequest => TagPrincipalResponse, tag_principal;
+        Write UntagPrincipalRequest => UntagPrincipalResponse, untag_principal;
+        Write PutPrincipalPolicyRequest => PutPrincipalPolicyResponse, put_principal_policy;
+        Read GetPrincipalPolicyRequest => GetPrincipalPolicyResponse, get_principal_policy;
+        Write DeletePrincipalPolicyRequest => DeletePrincipalPolicyResponse, delete_principal_policy;
+        Read ListPrincipalPoliciesRequest => ListPrincipalPoliciesResponse, list_principal_policies;
+        Write CreateGroupRequest => CreateGroupResponse, create_group;
+        Read GetGroupRequest => GetGroupResponse, get_group;
+        Write DeleteGroupRequest => DeleteGroupResponse, delete_group;
+        Read ListGroupsRequest => ListGroupsResponse, list_groups;
+        Read ListGroupsForUserRequest => ListGroupsForUserResponse, list_groups_for_user;
+        Write AddUserToGroupRequest => AddUserToGroupResponse, add_user_to_group;
+        Write RemoveUserFromGroupRequest => RemoveUserFromGroupResponse, remove_user_from_group;
+        Write PutGroupPolicyRequest => PutGroupPolicyResponse, put_group_policy;
+        Read GetGroupPolicyRequest => GetGroupPolicyResponse, get_group_policy;
+        Write DeleteGroupPolicyRequest => DeleteGroupPolicyResponse, delete_group_policy;
+        Read ListGroupPoliciesRequest => ListGroupPoliciesResponse, list_group_policies;
+        Write PutPrincipalPermissionsBoundaryRequest => PutPrincipalPermissionsBoundaryResponse, put_principal_permissions_boundary;
+        Write DeletePrincipalPermissionsBoundaryRequest => DeletePrincipalPermissionsBoundaryResponse, delete_principal_permissions_boundary;
     }
     OrganizationsClient {
-        Write CreateOrganizationRequest => CreateOrganizationResponse, create_organization, |a| a.header.as_ref();
-        Write DeleteOrganizationRequest => DeleteOrganizationResponse, delete_organization, |a| a.header.as_ref();
-        Read ListOrganizationsRequest => ListOrganizationsResponse, list_organizations, |a| a.header.as_ref();
-        Write AddAccountRequest => AddAccountResponse, add_account, |a| a.header.as_ref();
-        Write MoveAccountRequest => MoveAccountResponse, move_account, |a| a.header.as_ref();
-        Write RemoveAccountRequest => RemoveAccountResponse, remove_account, |a| a.header.as_ref();
-        Write CreateOrganizationalUnitRequest => CreateOrganizationalUnitResponse, create_organizational_unit, |a| a.header.as_ref();
-        Write DeleteOrganizationalUnitRequest => DeleteOrganizationalUnitResponse, delete_organizational_unit, |a| a.header.as_ref();
-        Read ListNodesRequest => ListNodesResponse, list_nodes, |a| a.header.as_ref();
-        Write PutControlPolicyRequest => PutControlPolicyResponse, put_control_policy, |a| a.header.as_ref();
-        Read GetControlPolicyRequest => GetControlPolicyResponse, get_control_policy, |a| a.header.as_ref();
-        Write DeleteControlPolicyRequest => DeleteControlPolicyResponse, delete_control_policy, |a| a.header.as_ref();
-        Read ListControlPoliciesRequest => ListControlPoliciesResponse, list_control_policies, |a| a.header.as_ref();
-        Write PutVpcEndpointRequest => PutVpcEndpointResponse, put_vpc_endpoint, |a| a.header.as_ref();
-        Read GetVpcEndpointRequest => GetVpcEndpointResponse, get_vpc_endpoint, |a| a.header.as_ref();
-        Write DeleteVpcEndpointRequest => DeleteVpcEndpointResponse, delete_vpc_endpoint, |a| a.header.as_ref();
-        Read ListVpcEndpointsRequest => ListVpcEndpointsResponse, list_vpc_endpoints, |a| a.header.as_ref();
+        Write CreateOrganizationRequest => CreateOrganizationResponse, create_organization;
+        Write DeleteOrganizationRequest => DeleteOrganizationResponse, delete_organization;
+        Read ListOrganizationsRequest => ListOrganizationsResponse, list_organizations;
+        Write AddAccountRequest => AddAccountResponse, add_account;
+        Write MoveAccountRequest => MoveAccountResponse, move_account;
+        Write RemoveAccountRequest => RemoveAccountResponse, remove_account;
+        Write CreateOrganizationalUnitRequest => CreateOrganizationalUnitResponse, create_organizational_unit;
+        Write DeleteOrganizationalUnitRequest => DeleteOrganizationalUnitResponse, delete_organizational_unit;
+        Read ListNodesRequest => ListNodesResponse, list_nodes;
+        Write PutControlPolicyRequest => PutControlPolicyResponse, put_control_policy;
+        Read GetControlPolicyRequest => GetControlPolicyResponse, get_control_policy;
+        Write DeleteControlPolicyRequest => DeleteControlPolicyResponse, delete_control_policy;
+        Read ListControlPoliciesRequest => ListControlPoliciesResponse, list_control_policies;
+        Write PutVpcEndpointRequest => PutVpcEndpointResponse, put_vpc_endpoint;
+        Read GetVpcEndpointRequest => GetVpcEndpointResponse, get_vpc_endpoint;
+        Write DeleteVpcEndpointRequest => DeleteVpcEndpointResponse, delete_vpc_endpoint;
+        Read ListVpcEndpointsRequest => ListVpcEndpointsResponse, list_vpc_endpoints;
     }
     AuthorizationClient {
-        Read AuthorizeRequest => AuthorizeResponse, authorize, |a| a.header.as_ref();
-        Read BatchAuthorizeRequest => BatchAuthorizeResponse, batch_authorize, |a| a.header.as_ref();
-        Read ExplainRequest => ExplainResponse, explain, |a| a.header.as_ref();
-        Read WhatIfRequest => WhatIfResponse, what_if, |a| a.header.as_ref();
-        Read WhoCanRequest => AccessResponse, who_can, |a| a.header.as_ref();
-        Read WhatCanRequest => AccessResponse, what_can, |a| a.header.as_ref();
+        Read AuthorizeRequest => AuthorizeResponse, authorize;
+        Read BatchAuthorizeRequest => BatchAuthorizeResponse, batch_authorize;
+        Read ExplainRequest => ExplainResponse, explain;
+        Read WhatIfRequest => WhatIfResponse, what_if;
+        Read WhoCanRequest => AccessResponse, who_can;
+        Read WhatCanRequest => AccessResponse, what_can;
     }
     ClusterClient {
-        Node StatusRequest => StatusResponse, status, |_| None;
-        Node InitializeRequest => InitializeResponse, initialize, |a| a.header.as_ref();
-        Node JoinRequest => JoinResponse, join, |a| a.header.as_ref();
-        Node RemoveRequest => RemoveResponse, remove, |a| a.header.as_ref();
-        Write RotateTokenEpochRequest => RotateTokenEpochResponse, rotate_token_epoch, |a| a.header.as_ref();
-        Write UpdateSettingsRequest => UpdateSettingsResponse, update_settings, |a| a.header.as_ref();
-        Read GetSettingsRequest => GetSettingsResponse, get_settings, |a| a.header.as_ref();
+        Node StatusRequest => StatusResponse, status, without header;
+        Node InitializeRequest => InitializeResponse, initialize;
+        Node JoinRequest => JoinResponse, join;
+        Node RemoveRequest => RemoveResponse, remove;
+        Write RotateTokenEpochRequest => RotateTokenEpochResponse, rotate_token_epoch;
+        Write UpdateSettingsRequest => UpdateSettingsResponse, update_settings;
+        Read GetSettingsRequest => GetSettingsResponse, get_settings;
     }
 }

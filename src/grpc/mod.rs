@@ -24,7 +24,8 @@ use crate::app::{Answered, App, AppError, Arrival, Consistency, Terms};
 use crate::domain::ids::AccountId;
 use crate::domain::limits;
 use crate::domain::policy::{Policy, PolicyError, PolicyKind, lint};
-use crate::wire::api::header::{Headed, request_hash};
+use crate::wire::api::headed::Headed;
+use crate::wire::api::header::request_hash;
 use crate::wire::api::{
     self, Asked, Drawn, FromAnswer, FromOutput, Header, IdempotencyKey, IntoChange, IntoQuery,
     Invalid,

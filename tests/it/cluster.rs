@@ -27,8 +27,9 @@ async fn until_refused(cluster: &Cluster, at: usize) -> (TooStale, Duration) {
                 Ok(view) => {
                     if let Ok(Staleness(age)) = view.finish() {
                         answered_for = asked;
-                        let rest = BOUND.saturating_sub(age);
-                        tokio::time::sleep(rest.max(Duration::from_millis(5))).await;
+                        let bound = view.state().settings().max_staleness_ms;
+                        let rest = Duration::from_millis(bound).saturating_sub(age);
+                        tokio::time::sleep(rest).await;
                     }
                 }
                 Err(refusal) => return (refusal, answered_for),

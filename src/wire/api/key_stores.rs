@@ -3,13 +3,11 @@
 
 use std::fmt;
 
-use super::header::Headed;
-use super::reply::done;
+use super::headed::Headed;
+use super::reply::{done, outputs, pages};
+use super::request::{changes, queries};
 use super::shape::{self, Violations};
-use super::{
-    Asked, Change, Drawn, FromAnswer, FromOutput, IntoChange, IntoQuery, Invalid, Lacking, arc,
-    page,
-};
+use super::{Change, Drawn, IntoChange, Invalid, arc, page};
 use crate::domain::ids::{AccountId, CustomKeyStoreId, ParseIdError, UniqueId};
 use crate::domain::op::connect_custom_key_store::ConnectCustomKeyStore;
 use crate::domain::op::create_custom_key_store::CreateCustomKeyStore;
@@ -20,7 +18,7 @@ use crate::domain::op::key_stores::ProxyMembers;
 use crate::domain::op::list_key_store_work::ListKeyStoreWork;
 use crate::domain::op::report_custom_key_store::{Report, ReportCustomKeyStore};
 use crate::domain::op::update_custom_key_store::UpdateCustomKeyStore;
-use crate::domain::op::{Answer, Command, ErrorCode, Output, Paged, Query, Scope};
+use crate::domain::op::{Command, ErrorCode, Output, Scope};
 use crate::domain::state::key_store::{
     Backing, Connection, ConnectionErrorCode, ConnectionState, Credential, CustomKeyStore,
     KeyStoreType, Secret, XksConnectivity, XksProxy, XksRoute,
@@ -293,42 +291,6 @@ impl IntoChange for v1::UpdateCustomKeyStoreRequest {
     }
 }
 
-impl IntoChange for v1::ConnectCustomKeyStoreRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            custom_key_store_id,
-        } = self;
-        let id = store_id(&custom_key_store_id)?;
-        let command = ConnectCustomKeyStore { id };
-        Ok(Change::of(Command::ConnectCustomKeyStore(command)))
-    }
-}
-
-impl IntoChange for v1::DisconnectCustomKeyStoreRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            custom_key_store_id,
-        } = self;
-        let id = store_id(&custom_key_store_id)?;
-        let command = DisconnectCustomKeyStore { id };
-        Ok(Change::of(Command::DisconnectCustomKeyStore(command)))
-    }
-}
-
-impl IntoChange for v1::DeleteCustomKeyStoreRequest {
-    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
-        let Self {
-            header: _,
-            custom_key_store_id,
-        } = self;
-        let id = store_id(&custom_key_store_id)?;
-        let command = DeleteCustomKeyStore { id };
-        Ok(Change::of(Command::DeleteCustomKeyStore(command)))
-    }
-}
-
 impl IntoChange for v1::ReportCustomKeyStoreRequest {
     fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
@@ -379,45 +341,39 @@ impl IntoChange for v1::ReportCustomKeyStoreRequest {
     }
 }
 
-impl IntoQuery for v1::DescribeCustomKeyStoresRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            custom_key_store_id,
-            custom_key_store_name,
-            page: sent,
-        } = self;
-        let mut violations = Violations::new();
-        violations.optional(
-            "customKeyStoreName",
-            custom_key_store_name.as_deref(),
-            shape::CUSTOM_KEY_STORE_NAME,
-        );
-        violations.page(sent.as_ref());
-        violations.finish()?;
-        Ok(Asked::of(Query::DescribeCustomKeyStores(
-            DescribeCustomKeyStores {
-                id: custom_key_store_id.as_deref().map(store_id).transpose()?,
-                name: custom_key_store_name.map(arc),
-                page: page(sent),
-            },
-        )))
+changes! {
+    ConnectCustomKeyStoreRequest { custom_key_store_id } => ConnectCustomKeyStore {
+        id: store_id(&custom_key_store_id)?,
+    }
+
+    DisconnectCustomKeyStoreRequest { custom_key_store_id } => DisconnectCustomKeyStore {
+        id: store_id(&custom_key_store_id)?,
+    }
+
+    DeleteCustomKeyStoreRequest { custom_key_store_id } => DeleteCustomKeyStore {
+        id: store_id(&custom_key_store_id)?,
     }
 }
 
-impl IntoQuery for v1::ListKeyStoreWorkRequest {
-    fn into_query(self) -> Result<Asked, Invalid> {
-        let Self {
-            header: _,
-            page: sent,
-        } = self;
-        let mut violations = Violations::new();
-        violations.page(sent.as_ref());
-        violations.finish()?;
-        Ok(Asked::of(Query::ListKeyStoreWork(ListKeyStoreWork {
+queries! {
+    DescribeCustomKeyStoresRequest { custom_key_store_id, custom_key_store_name, page: sent }
+        check |violations| {
+            violations.optional(
+                "customKeyStoreName",
+                custom_key_store_name.as_deref(),
+                shape::CUSTOM_KEY_STORE_NAME,
+            );
+            violations.page(sent.as_ref());
+        }
+        => DescribeCustomKeyStores {
+            id: custom_key_store_id.as_deref().map(store_id).transpose()?,
+            name: custom_key_store_name.map(arc),
             page: page(sent),
-        })))
-    }
+        }
+
+    ListKeyStoreWorkRequest { page: sent }
+        check |violations| { violations.page(sent.as_ref()); }
+        => ListKeyStoreWork { page: page(sent) }
 }
 
 impl From<CustomKeyStore> for v1::CustomKeyStoresListEntry {
@@ -516,46 +472,15 @@ done!(
     ReportCustomKeyStoreResponse,
 );
 
-impl FromOutput for v1::CreateCustomKeyStoreResponse {
-    fn from_output(
-        header: v1::ResponseHeader,
-        output: Output,
-        _: Option<String>,
-    ) -> Result<Self, Lacking> {
-        match output {
-            Output::KeyStore(id) => Ok(Self {
-                header: Some(header),
-                custom_key_store_id: id.to_string(),
-            }),
-            _ => Err(Lacking),
-        }
+outputs! {
+    CreateCustomKeyStoreResponse from Output::KeyStore(id) => {
+        custom_key_store_id: id.to_string(),
     }
 }
 
-impl FromAnswer for v1::DescribeCustomKeyStoresResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::KeyStores(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                custom_key_stores: items.into_iter().map(Into::into).collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
-}
-
-impl FromAnswer for v1::ListKeyStoreWorkResponse {
-    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        match answer {
-            Answer::KeyStores(Paged { items, next }) => Ok(Self {
-                header: Some(header),
-                work: items.into_iter().map(Into::into).collect(),
-                next_marker: next.map(|next| next.to_string()),
-            }),
-            _ => Err(Lacking),
-        }
-    }
+pages! {
+    DescribeCustomKeyStoresResponse { custom_key_stores } of KeyStores by Into::into;
+    ListKeyStoreWorkResponse { work } of KeyStores by Into::into;
 }
 
 /// What an idempotency key is bound to is kept, and a short password could be guessed from a hash of it: so it is bound
@@ -593,23 +518,10 @@ headed_with_secret! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::api::testing::{drawn, scope};
 
     const PASSWORD: &str = "kmsPswd1";
     const SECRET: &str = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJ+/";
-
-    fn scope() -> Scope {
-        Scope {
-            partition: Default::default(),
-            region: "us-west-2".parse().unwrap(),
-        }
-    }
-
-    fn drawn() -> Drawn {
-        Drawn {
-            account: Some("111122223333".parse().unwrap()),
-            entropy: [0xab; 32],
-        }
-    }
 
     fn secret(text: &str) -> Option<v1::SecretText> {
         Some(v1::SecretText {

@@ -10,6 +10,7 @@ pub mod error;
 pub mod grant_figures;
 pub mod grants;
 pub mod groups;
+pub mod headed;
 pub mod header;
 pub mod identity;
 pub mod insight;

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::grant::is_as_strict;
 use super::*;
 use crate::domain::authz::decision::Outcome::{self, Allow, ExplicitDeny, ImplicitDeny};
-use crate::domain::ids::{GrantId, UniqueId};
-use crate::domain::policy::{PolicyKind, Profile, ResourceName};
+use crate::domain::ids::{GrantId, PrincipalArn, UniqueId};
+use crate::domain::policy::{ContextKey, ContextValue, PolicyKind, Profile, ResourceName};
+use crate::domain::state::grant::ContextConstraint;
 use crate::domain::time::{Revision, Timestamp};
 
 const OWN: &str = "111122223333";
