@@ -101,18 +101,22 @@ pub(super) async fn run(common: &Common, command: &GroupCommand) -> Result<Shown
             ))
         }
         GroupCommand::Get { arn, paging } => {
-            let request = |page| api::GetGroupRequest {
-                header: None,
-                arn: arn.clone(),
-                page: Some(page),
-            };
-            paged(&client, paging, "Group", request, |answer| {
-                (
-                    answer.users.iter().map(|name| json!(name)).collect(),
-                    answer.next_marker,
-                )
-            })
-            .await
+            let mut pages = paging.pages();
+            let mut users = Vec::new();
+            loop {
+                let request = api::GetGroupRequest {
+                    header: None,
+                    arn: arn.clone(),
+                    page: Some(pages.page()),
+                };
+                let answer = client.call(request).await?.answer;
+                users.extend(answer.users);
+                if !pages.turn(answer.next_marker) {
+                    let group = answer.group.as_ref().map_or(Value::Null, show);
+                    let value = object([("Group", group), ("Users", json!(users)), pages.marker()]);
+                    return Ok(Shown::answer(value, answer.header.as_ref()));
+                }
+            }
         }
         GroupCommand::List { user: None, paging } => {
             let request = |page| api::ListGroupsRequest {

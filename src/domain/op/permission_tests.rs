@@ -31,6 +31,7 @@ const NEW_USER: &str = "arn:aws:iam::111122223333:user/new";
 const NEW_ROLE: &str = "arn:aws:iam::111122223333:role/new";
 const AWAY: &str = "us-east-1";
 
+#[allow(clippy::large_enum_variant)]
 enum Sample {
     Do(Command),
     Ask(Query),
