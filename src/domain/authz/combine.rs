@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::decision::{DecidedBy, Decision, Denial, Missing, Source, StatementRef};
 use super::request::Use;
-use crate::domain::ids::{AccountId, NodeId, PrincipalKind};
+use crate::domain::ids::{AccountId, NodeId, PrincipalKind, text_of};
 use crate::domain::policy::{Action, Ask, Bindings, KmsAction, Policy, Statement, Ways, Who};
 use crate::domain::state::grant::{
     EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
@@ -157,9 +157,9 @@ where
         Ok(by) => Decision::allow(by),
         Err(no) => {
             let denial = Denial {
-                caller: evidence.ask.who.to_string().into(),
+                caller: text_of(evidence.ask.who),
                 action: evidence.ask.action.clone(),
-                resource: evidence.resource.map(|named| named.to_string().into()),
+                resource: evidence.resource.map(text_of),
             };
             match no {
                 No::Explicit(by) => Decision::explicit_deny(*by, denial),

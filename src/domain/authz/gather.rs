@@ -12,9 +12,9 @@ use super::combine::{self, Evidence, Level, NamedPolicy, Object, Subject, combin
 use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
 use super::request::{About, Request, Target, Use};
-use crate::domain::ids::{AccountId, Short, UniqueId};
+use crate::domain::ids::{AccountId, Short, UniqueId, text_of};
 use crate::domain::limits::LEVELS_MAX;
-use crate::domain::policy::{Action, Ask, Bindings, Policy, ResourceName, Who};
+use crate::domain::policy::{Action, Ask, Bindings, KeyName, Policy, ResourceName, Who};
 use crate::domain::state::State;
 use crate::domain::state::grant::{Grant, GrantOperation};
 use crate::domain::state::grant_index::{Holder, Offer, Purse};
@@ -79,7 +79,7 @@ pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) ->
         let denial = Denial {
             caller: identity.shown(request.scope.partition),
             action: request.action.clone(),
-            resource: resource.map(|named| named.to_string().into()),
+            resource: resource.map(text_of),
         };
         Decision::implicit_deny(Missing::Caller, denial)
     };
@@ -239,44 +239,32 @@ fn resource<'a>(target: &Target<'a>) -> Option<&'a dyn fmt::Display> {
     }
 }
 
-/// The parts of a resource's name that the state does not hold as texts, spelled out on the stack: an allow on a key
-/// allocates nothing for it.
-struct Spelled {
+/// The parts of a resource's name that the state does not hold as texts, kept for the time of a decision.
+struct Spelled<'a> {
+    /// Of what is no key.
     account: Option<Short<12>>,
-    key: Option<Short<KEY_TAIL_MAX>>,
+    key: Option<KeyName<'a>>,
     alias: Option<String>,
 }
 
-/// `key/` and a UUID, or `mrk-` and 32 digits.
-const KEY_TAIL_MAX: usize = 4 + 36;
-
-impl Spelled {
-    fn of(target: &Target<'_>) -> Self {
+impl<'a> Spelled<'a> {
+    fn of(target: &Target<'a>) -> Self {
         let (key, alias) = match target {
-            Target::Key { key, .. } => (Short::of(format_args!("key/{}", key.arn.key_id)), None),
+            Target::Key { key, .. } => (Some(KeyName::of(&key.arn)), None),
             Target::Alias(arn) => (None, Some(arn.to_string())),
             Target::Principal(_) | Target::Group(_) | Target::Account(_) => (None, None),
         };
         Self {
-            account: Short::of(target.account()),
+            account: key.is_none().then(|| target.account().text()),
             key,
             alias,
         }
     }
 
     /// The resource as policies see it.
-    fn name<'a>(&'a self, request: &'a Request<'a>) -> ResourceName<'a> {
-        let account = self.account.as_ref().map_or("", Short::as_str);
+    fn name(&'a self, request: &'a Request<'a>) -> ResourceName<'a> {
         let named = match request.target {
-            Target::Key { key, .. } => self.key.as_ref().map(|tail| {
-                ResourceName::of(
-                    key.arn.partition.as_str(),
-                    "kms",
-                    key.arn.region.as_str(),
-                    account,
-                    tail.as_str(),
-                )
-            }),
+            Target::Key { .. } => self.key.as_ref().map(ResourceName::key),
             Target::Alias(_) => self.alias.as_deref().and_then(ResourceName::arn),
             Target::Principal(arn) => ResourceName::arn(arn.as_str()),
             Target::Group(arn) => ResourceName::arn(arn.as_str()),
@@ -287,7 +275,7 @@ impl Spelled {
                 request.scope.partition.as_str(),
                 service(&request.action),
                 request.scope.region.as_str(),
-                account,
+                self.account.as_ref().map_or("", Short::as_str),
             )
         })
     }
@@ -301,31 +289,30 @@ fn service(action: &Action) -> &str {
 }
 
 /// Every name under which a grant can hold for the caller (G-4), each with the immutable id behind it (ID-18).
-fn holders(identity: &Identity) -> Vec<Holder> {
-    let mut holders = Vec::with_capacity(3);
-    match identity {
-        Identity::Operator | Identity::System | Identity::Root { .. } => {}
+fn holders(identity: &Identity) -> impl Iterator<Item = Holder> + Clone {
+    let (first, second) = match identity {
+        Identity::Operator | Identity::System | Identity::Root { .. } => (None, None),
         Identity::User { arn, unique_id } => {
-            holders.push(Holder::Arn(arn.clone(), unique_id.clone()));
+            (Some(Holder::Arn(arn.clone(), unique_id.clone())), None)
         }
         Identity::RoleSession {
             arn,
             role,
             unique_id,
             ..
-        } => {
-            holders.push(Holder::Arn(role.clone(), unique_id.clone()));
-            holders.push(Holder::Arn(arn.clone(), unique_id.clone()));
-        }
+        } => (
+            Some(Holder::Arn(role.clone(), unique_id.clone())),
+            Some(Holder::Arn(arn.clone(), unique_id.clone())),
+        ),
         // Of a federated user nothing but the name is kept: it is bound to its account.
         Identity::FederatedUser { arn, .. } => {
             let unique_id = UniqueId::of_account(arn.account());
-            holders.push(Holder::Arn(arn.clone(), unique_id));
+            (Some(Holder::Arn(arn.clone(), unique_id)), None)
         }
-        Identity::Service(service) => holders.push(Holder::Service(service.clone())),
-    }
-    holders.extend(identity.account().map(Holder::Account));
-    holders
+        Identity::Service(service) => (Some(Holder::Service(service.clone())), None),
+    };
+    let account = identity.account().map(Holder::Account);
+    [first, second, account].into_iter().flatten()
 }
 
 /// Grants with which purses may allow, those that cost nothing first (EC-13).
@@ -390,21 +377,19 @@ fn candidates<'a>(
                     subject,
                 )
             };
-            let stored = holders(&request.caller.identity)
-                .into_iter()
-                .flat_map(move |holder| {
-                    // A question whether the caller could retire any grant is about those that it retires, too (G-50).
-                    let retired = matches!(
-                        (operation, request.about),
-                        (GrantOperation::RetireGrant, About::Nothing)
-                    )
-                    .then(|| state.grants().retirable_on(&holder, key, request.now))
-                    .flatten();
-                    let held = purses(operation, &request.about).filter_map(move |purse| {
-                        state.grants().find(key, &holder, &offer(purse), &accept)
-                    });
-                    held.chain(retired)
+            let stored = holders(&request.caller.identity).flat_map(move |holder| {
+                // A question whether the caller could retire any grant is about those that it retires, too (G-50).
+                let retired = matches!(
+                    (operation, request.about),
+                    (GrantOperation::RetireGrant, About::Nothing)
+                )
+                .then(|| state.grants().retirable_on(&holder, key, request.now))
+                .flatten();
+                let held = purses(operation, &request.about).filter_map(move |purse| {
+                    state.grants().find(key, &holder, &offer(purse), &accept)
                 });
+                held.chain(retired)
+            });
             let brought = request
                 .token_grants
                 .iter()

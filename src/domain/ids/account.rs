@@ -26,6 +26,18 @@ impl AccountId {
         self.0
     }
 
+    /// The twelve digits, on the stack.
+    pub fn text(self) -> Short<12> {
+        // Digit by digit: a decision spells an account out, and the formatter's padding costs as much as the decision.
+        let mut digits = [b'0'; 12];
+        let mut rest = self.0;
+        for digit in digits.iter_mut().rev() {
+            *digit += (rest % 10) as u8;
+            rest /= 10;
+        }
+        Short::ascii(digits)
+    }
+
     /// Reads exactly twelve digits, without building an error.
     pub(crate) fn read(text: &str) -> Option<Self> {
         if text.len() != 12 {
@@ -55,14 +67,7 @@ impl FromStr for AccountId {
 
 impl fmt::Display for AccountId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Digit by digit: a decision spells an account out, and the formatter's padding costs as much as the decision.
-        let mut digits = [b'0'; 12];
-        let mut rest = self.0;
-        for digit in digits.iter_mut().rev() {
-            *digit += (rest % 10) as u8;
-            rest /= 10;
-        }
-        f.write_str(Short::ascii(digits).as_str())
+        f.write_str(self.text().as_str())
     }
 }
 

@@ -1,12 +1,13 @@
 //! Keys: their ids, their ARNs, and everything a caller may send as `KeyId` (ID-1 to ID-4).
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use super::arn::Segments;
 use super::{
     ALIAS_PREFIX, AccountId, AliasArn, AliasName, IdFault, IdKind, ParseIdError, Partition, Region,
-    check_len, fault, read_hex, read_uuid, split_arn, write_hex, write_uuid,
+    Short, check_len, fault, hex_of, read_hex, read_uuid, split_arn, uuid_of,
 };
 use crate::domain::limits;
 
@@ -25,6 +26,29 @@ impl KeyId {
         match self {
             Self::Uuid(bytes) | Self::MultiRegion(bytes) => bytes,
         }
+    }
+
+    /// The text of either kind: both have thirty-six characters.
+    fn text(&self) -> [u8; 36] {
+        match self {
+            Self::Uuid(bytes) => uuid_of(bytes),
+            Self::MultiRegion(bytes) => {
+                let mut text = [0; 36];
+                let (prefix, digits) = text.split_at_mut(4);
+                prefix.copy_from_slice(b"mrk-");
+                digits.copy_from_slice(&hex_of(bytes));
+                text
+            }
+        }
+    }
+
+    /// `key/` and the id: the last part of the key's ARN, on the stack.
+    pub fn resource(&self) -> Short<40> {
+        let mut text = [0; 40];
+        let (prefix, id) = text.split_at_mut(4);
+        prefix.copy_from_slice(b"key/");
+        id.copy_from_slice(&self.text());
+        Short::ascii(text)
     }
 }
 
@@ -49,18 +73,12 @@ impl FromStr for KeyId {
 
 impl fmt::Display for KeyId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Uuid(bytes) => write_uuid(f, bytes),
-            Self::MultiRegion(bytes) => {
-                f.write_str("mrk-")?;
-                write_hex(f, bytes)
-            }
-        }
+        f.write_str(Short::ascii(self.text()).as_str())
     }
 }
 
 /// The ARN of a key (ID-3).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyArn {
     /// The partition.
     pub partition: Partition,
@@ -70,6 +88,13 @@ pub struct KeyArn {
     pub account: AccountId,
     /// The key.
     pub key_id: KeyId,
+}
+
+/// Hashed by the bytes of its id alone: they are random, and but for the Regions of one multi-Region key its own.
+impl Hash for KeyArn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.key_id.bytes());
+    }
 }
 
 impl FromStr for KeyArn {
@@ -102,7 +127,13 @@ impl fmt::Display for KeyArn {
             account,
             key_id,
         } = self;
-        write!(f, "arn:{partition}:kms:{region}:{account}:key/{key_id}")
+        // Piece by piece: a denial spells it out, and the formatter's arguments cost more than the text.
+        for piece in ["arn:", partition.as_str(), ":kms:", region.as_str(), ":"] {
+            f.write_str(piece)?;
+        }
+        account.fmt(f)?;
+        f.write_str(":")?;
+        f.write_str(key_id.resource().as_str())
     }
 }
 

@@ -32,7 +32,7 @@ pub use organization::{NodeId, OrganizationId, VpcEndpointId, VpcId};
 pub use principal::{PrincipalArn, PrincipalKind};
 pub use request::RequestId;
 pub use service::ServicePrincipal;
-pub use short::Short;
+pub use short::{Short, text_of};
 pub use store::{
     CloudHsmClusterId, CustomKeyStoreId, XksAccessKeyId, XksKeyId, XksProxyEndpoint, XksProxyPath,
     XksVpcService,
@@ -101,13 +101,17 @@ fn write_hex(f: &mut std::fmt::Formatter<'_>, bytes: &[u8]) -> std::fmt::Result 
 
 /// The lower-case hexadecimal digits of bytes.
 fn digits(bytes: &[u8]) -> impl Iterator<Item = u8> {
-    let digit = |nibble: u8| match nibble {
-        0..=9 => b'0' + nibble,
-        _ => b'a' + nibble - 10,
-    };
     bytes
         .iter()
-        .flat_map(move |byte| [digit(byte >> 4), digit(byte & 15)])
+        .flat_map(|byte| [nibble(byte >> 4), nibble(byte & 15)])
+}
+
+/// The lower-case hexadecimal digit of a number below sixteen.
+const fn nibble(number: u8) -> u8 {
+    match number {
+        0..=9 => b'0' + number,
+        _ => b'a' + number - 10,
+    }
 }
 
 /// Reads exactly `N` bytes of lower-case hexadecimal digits; `None` for anything else.
@@ -131,18 +135,26 @@ fn digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Writes sixteen bytes as a lower-case UUID (8-4-4-4-12).
-fn write_uuid(f: &mut std::fmt::Formatter<'_>, bytes: &[u8; 16]) -> std::fmt::Result {
-    // In one piece: a decision spells a key's id out, and a call of the formatter for each byte costs as much as it.
-    let mut text = [b'-'; 36];
-    let places = text
-        .iter_mut()
-        .enumerate()
-        .filter(|(at, _)| !matches!(at, 8 | 13 | 18 | 23));
-    for ((_, slot), digit) in places.zip(digits(bytes)) {
-        *slot = digit;
+/// Thirty-two lower-case hexadecimal digits.
+fn hex_of(bytes: &[u8; 16]) -> [u8; 32] {
+    let mut text = [0; 32];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair.copy_from_slice(&[nibble(byte >> 4), nibble(byte & 15)]);
     }
-    f.write_str(Short::ascii(text).as_str())
+    text
+}
+
+/// Sixteen bytes as a lower-case UUID (8-4-4-4-12).
+fn uuid_of(bytes: &[u8; 16]) -> [u8; 36] {
+    let hex = hex_of(bytes);
+    let mut text = [b'-'; 36];
+    for (from, to, len) in [(0, 0, 8), (8, 9, 4), (12, 14, 4), (16, 19, 4), (20, 24, 12)] {
+        if let (Some(digits), Some(slots)) = (hex.get(from..from + len), text.get_mut(to..to + len))
+        {
+            slots.copy_from_slice(digits);
+        }
+    }
+    text
 }
 
 /// Reads a lower-case UUID (8-4-4-4-12); `None` for anything else.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{IdFault, IdKind, ParseIdError, fault, read_uuid, write_uuid};
+use super::{IdFault, IdKind, ParseIdError, Short, fault, read_uuid, uuid_of};
 
 /// The id of one request, printed as a UUID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +22,7 @@ impl FromStr for RequestId {
 
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_uuid(f, &self.0)
+        f.write_str(Short::ascii(uuid_of(&self.0)).as_str())
     }
 }
 

@@ -1,6 +1,18 @@
 //! A short text on the stack: for a decision, which must not allocate to spell out a name.
 
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+/// Room for nearly every ARN.
+const TEXT_ROOM: usize = 160;
+
+/// What `shown` prints, with one allocation for nearly every name.
+pub fn text_of(shown: impl fmt::Display) -> Arc<str> {
+    match Short::<TEXT_ROOM>::of(&shown) {
+        Some(text) => text.as_str().into(),
+        None => shown.to_string().into(),
+    }
+}
 
 /// A text of at most `N` bytes.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +57,14 @@ impl<const N: usize> fmt::Write for Short<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_of_any_length_is_what_is_printed() {
+        for len in [0, 1, TEXT_ROOM, TEXT_ROOM + 1, 2_048] {
+            let text = "é".repeat(len / 2) + &"x".repeat(len % 2);
+            assert_eq!(&*text_of(&text), text);
+        }
+    }
 
     #[test]
     fn text_that_fits_is_kept_whole_and_a_longer_one_is_none() {

@@ -33,7 +33,7 @@ pub use lint::{Lint, Warning, lint};
 pub use outline::Outline;
 pub use presence::Presence;
 pub use principal::{Bindings, PolicyPrincipal, Ways, Who};
-pub use resource::ResourceName;
+pub use resource::{KeyName, ResourceName};
 pub use statement::{
     Ask, Findings, Profile, Statement, Suppose, Supposed, UnknownProfile, Verdict,
 };

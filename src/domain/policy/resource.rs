@@ -1,14 +1,59 @@
 //! Resources: what a request names, and the patterns of `Resource` and `NotResource` (P-11, P-12).
 
+use std::cell::OnceCell;
+
 use super::context::ContextSource;
 use super::text::{Case, Fault, Syntax, Template};
+use crate::domain::ids::{KeyArn, Short};
 
 /// The resource of a request, its segments borrowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ResourceName<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct ResourceName<'a>(Form<'a>);
+
+#[derive(Clone, Copy, Debug)]
+enum Form<'a> {
+    Text(Parts<'a>),
+    Key(&'a KeyName<'a>),
+}
+
+/// The parts of an ARN behind `arn:`.
+#[derive(Clone, Copy, Debug)]
+struct Parts<'a> {
     segments: [&'a str; 4],
     /// `None` when the request has no resource.
     tail: Option<&'a str>,
+}
+
+/// A key as a resource. Its account and its id are spelled out when a pattern first looks at them: most patterns are `*`.
+#[derive(Debug)]
+pub struct KeyName<'a> {
+    arn: &'a KeyArn,
+    spelled: OnceCell<(Short<12>, Short<40>)>,
+}
+
+impl<'a> KeyName<'a> {
+    /// The key's.
+    pub const fn of(arn: &'a KeyArn) -> Self {
+        Self {
+            arn,
+            spelled: OnceCell::new(),
+        }
+    }
+
+    fn parts(&self) -> Parts<'_> {
+        let (account, tail) = self
+            .spelled
+            .get_or_init(|| (self.arn.account.text(), self.arn.key_id.resource()));
+        Parts {
+            segments: [
+                self.arn.partition.as_str(),
+                "kms",
+                self.arn.region.as_str(),
+                account.as_str(),
+            ],
+            tail: Some(tail.as_str()),
+        }
+    }
 }
 
 impl<'a> ResourceName<'a> {
@@ -19,24 +64,13 @@ impl<'a> ResourceName<'a> {
             return None;
         }
         let segments = [parts.next()?, parts.next()?, parts.next()?, parts.next()?];
-        Some(Self {
-            segments,
-            tail: Some(parts.next()?),
-        })
+        let tail = Some(parts.next()?);
+        Some(Self(Form::Text(Parts { segments, tail })))
     }
 
-    /// A resource by the parts of its ARN.
-    pub const fn of(
-        partition: &'a str,
-        service: &'a str,
-        region: &'a str,
-        account: &'a str,
-        tail: &'a str,
-    ) -> Self {
-        Self {
-            segments: [partition, service, region, account],
-            tail: Some(tail),
-        }
+    /// A key.
+    pub const fn key(name: &'a KeyName<'a>) -> Self {
+        Self(Form::Key(name))
     }
 
     /// No resource: the request is about the account itself (P-12). Patterns `*` and
@@ -47,24 +81,34 @@ impl<'a> ResourceName<'a> {
         region: &'a str,
         account: &'a str,
     ) -> Self {
-        Self {
+        Self(Form::Text(Parts {
             segments: [partition, service, region, account],
             tail: None,
+        }))
+    }
+
+    fn parts(&self) -> Parts<'a> {
+        match self.0 {
+            Form::Text(parts) => parts,
+            Form::Key(name) => name.parts(),
         }
     }
 
+    /// The partition segment's text.
+    pub fn partition(&self) -> &'a str {
+        let [partition, ..] = self.parts().segments;
+        partition
+    }
+
     /// The account segment's text.
-    pub const fn account(&self) -> &'a str {
-        let [_, _, _, account] = self.segments;
+    pub fn account(&self) -> &'a str {
+        let [_, _, _, account] = self.parts().segments;
         account
     }
 
     /// Everything after the fifth colon; `*` when the request has no resource.
-    pub const fn tail(&self) -> &'a str {
-        match self.tail {
-            Some(tail) => tail,
-            None => "*",
-        }
+    pub fn tail(&self) -> &'a str {
+        self.parts().tail.unwrap_or("*")
     }
 }
 
@@ -117,6 +161,7 @@ impl ResourceSet {
         let hit = self.patterns.iter().any(|pattern| match pattern {
             Pattern::Any => true,
             Pattern::Arn { segments, tail } => {
+                let name = name.parts();
                 segments
                     .iter()
                     .zip(name.segments)
@@ -204,7 +249,9 @@ mod tests {
     /// P-11: wildcards stay within a segment, but the last one may hold anything.
     #[test]
     fn wildcards_stay_within_their_segment() {
-        let key = ResourceName::arn(KEY).unwrap();
+        let arn = KEY.parse().unwrap();
+        let (written, spelled) = (ResourceName::arn(KEY).unwrap(), KeyName::of(&arn));
+        let both = [written, ResourceName::key(&spelled)];
         for yes in [
             "*",
             KEY,
@@ -213,7 +260,7 @@ mod tests {
             "arn:aws:kms:eu-west-?:111122223333:*",
             "arn:aws:kms:*:*:*-1234567890ab",
         ] {
-            assert!(matches(yes, &key), "{yes}");
+            assert!(both.iter().all(|key| matches(yes, key)), "{yes}");
         }
         for no in [
             "arn:aws:kms:*:111122223333:alias/*",
@@ -223,7 +270,7 @@ mod tests {
             "arn:aws:kms:EU-west-1:111122223333:key/*",
             "arn:aws:s3:::*",
         ] {
-            assert!(!matches(no, &key), "{no}");
+            assert!(!both.iter().any(|key| matches(no, key)), "{no}");
         }
         let nested =
             ResourceName::arn("arn:aws:logs:eu-west-1:111122223333:log-group:a:b").unwrap();

@@ -5,6 +5,7 @@
 //! descend from one. Imports ids and the facts.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use imbl::OrdSet;
@@ -13,14 +14,15 @@ use super::cow_map::{CowMap, fixed_hash};
 use super::grant::{Grant, GrantPrincipal};
 use super::grant_lot::{ID_MIN, Lot};
 use crate::domain::ids::{
-    AccountId, GrantId, KeyArn, KeyId, Partition, PrincipalArn, Region, ServicePrincipal, UniqueId,
+    AccountId, GrantId, KeyArn, KeyId, Partition, PrincipalArn, PrincipalKind, Region,
+    ServicePrincipal, UniqueId,
 };
 use crate::domain::time::Timestamp;
 
 pub use super::grant_lot::{Offer, Purse, constraint_pairs, heeds_context};
 
 /// Who holds a grant or may retire it, as an index key: an ARN counts only with its immutable id (ID-18).
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Holder {
     /// Every principal of an account to whom it delegates (U-3).
     Account(AccountId),
@@ -28,6 +30,26 @@ pub enum Holder {
     Arn(PrincipalArn, UniqueId),
     /// A service.
     Service(ServicePrincipal),
+}
+
+/// Hashed by as little as tells holders apart: a user or a role by its immutable id, which sessions share with their role
+/// and federated users with their account.
+impl Hash for Holder {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::Account(account) => account.hash(state),
+            Self::Arn(arn, unique_id) => {
+                unique_id.hash(state);
+                if matches!(
+                    arn.kind(),
+                    PrincipalKind::AssumedRole { .. } | PrincipalKind::FederatedUser { .. }
+                ) {
+                    arn.hash(state);
+                }
+            }
+            Self::Service(service) => service.hash(state),
+        }
+    }
 }
 
 impl From<&GrantPrincipal> for Holder {
