@@ -359,7 +359,7 @@ impl ContextSource for LineContext {
 
 /// The caller of a line, owned.
 enum Principal {
-    Root(AccountId),
+    Root(PrincipalArn),
     User(PrincipalArn),
     Session {
         session: PrincipalArn,
@@ -392,7 +392,7 @@ impl Principal {
             None => None,
         };
         Ok(match arn.kind() {
-            PrincipalKind::Root => Self::Root(arn.account()),
+            PrincipalKind::Root => Self::Root(arn),
             PrincipalKind::User { .. } => Self::User(arn),
             // A role by itself: any session of it.
             PrincipalKind::Role { .. } => Self::Session {
@@ -417,7 +417,10 @@ impl Principal {
 
     fn who(&self) -> Who<'_> {
         match self {
-            Self::Root(account) => Who::Root { account: *account },
+            Self::Root(root) => Who::Root {
+                partition: root.partition(),
+                account: root.account(),
+            },
             Self::User(arn) => Who::User {
                 arn,
                 unique_id: None,

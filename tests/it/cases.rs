@@ -234,7 +234,7 @@ fn pairs(value: &Value) -> EncryptionContext {
 
 /// The caller, owned.
 enum Caller {
-    Root(AccountId),
+    Root(PrincipalArn),
     User(PrincipalArn),
     Session {
         session: PrincipalArn,
@@ -255,7 +255,7 @@ impl Caller {
         }
         let arn: PrincipalArn = text.parse().unwrap();
         if text.ends_with(":root") {
-            Self::Root(arn.account())
+            Self::Root(arn)
         } else if let Some(role) = request["session_of"].as_str() {
             Self::Session {
                 session: arn,
@@ -273,7 +273,10 @@ impl Caller {
 
     fn who(&self) -> Who<'_> {
         match self {
-            Self::Root(account) => Who::Root { account: *account },
+            Self::Root(root) => Who::Root {
+                partition: root.partition(),
+                account: root.account(),
+            },
             Self::User(arn) => Who::User {
                 arn,
                 unique_id: None,
@@ -356,7 +359,7 @@ fn build_context(case: &Value, caller: &Caller, key: Option<(&Value, Option<&str
     context.one("aws:SecureTransport", "true");
     context.one("aws:RequestedRegion", world["region"].as_str().unwrap());
     let (arn, kind) = match caller {
-        Caller::Root(account) => (format!("arn:aws:iam::{account}:root"), "Account"),
+        Caller::Root(arn) => (arn.to_string(), "Account"),
         Caller::User(arn) => (arn.to_string(), "User"),
         Caller::Session { role, .. } => (role.to_string(), "AssumedRole"),
         Caller::Federated { arn, .. } => (arn.to_string(), "FederatedUser"),

@@ -12,7 +12,7 @@ use super::combine::{self, Evidence, Level, NamedPolicy, Object, Subject, combin
 use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
 use super::request::{About, Request, Target, Use};
-use crate::domain::ids::{AccountId, Short, UniqueId, text_of};
+use crate::domain::ids::{AccountId, Partition, Short, UniqueId, text_of};
 use crate::domain::limits::LEVELS_MAX;
 use crate::domain::policy::{Action, Ask, Bindings, KeyName, Policy, ResourceName, Who};
 use crate::domain::state::State;
@@ -86,7 +86,7 @@ pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) ->
     let Ok(principal) = identity.check(state) else {
         return judge.nobody(deny_caller());
     };
-    let Some(who) = who(identity) else {
+    let Some(who) = who(identity, request.scope.partition) else {
         return judge.nobody(deny_caller());
     };
     let context = RequestContext::new(state, request, principal.map(|principal| &**principal));
@@ -196,10 +196,13 @@ impl<'a> Line<'a> {
 }
 
 /// The caller as policies see it.
-fn who(identity: &Identity) -> Option<Who<'_>> {
+fn who(identity: &Identity, partition: Partition) -> Option<Who<'_>> {
     match identity {
         Identity::Operator | Identity::System => None,
-        Identity::Root { account } => Some(Who::Root { account: *account }),
+        Identity::Root { account } => Some(Who::Root {
+            partition,
+            account: *account,
+        }),
         Identity::User { arn, unique_id } => Some(Who::User {
             arn,
             unique_id: Some(unique_id),

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
-use crate::domain::ids::{AccountId, PrincipalArn, ServicePrincipal, UniqueId};
+use crate::domain::ids::{AccountId, Partition, PrincipalArn, ServicePrincipal, UniqueId};
 
 /// Who calls, as a policy sees it: every identity of ID-20, borrowed.
 #[derive(Clone, Copy, Debug)]
 pub enum Who<'a> {
     /// The root user of an account.
     Root {
+        /// The partition it is in, which its ARN names.
+        partition: Partition,
         /// The account.
         account: AccountId,
     },
@@ -48,7 +50,7 @@ impl<'a> Who<'a> {
     /// The caller's account; an AWS service has none.
     pub const fn account(&self) -> Option<AccountId> {
         match self {
-            Self::Root { account } => Some(*account),
+            Self::Root { account, .. } => Some(*account),
             Self::User { arn, .. } | Self::FederatedUser { arn, .. } => Some(arn.account()),
             Self::RoleSession { session, .. } => Some(session.account()),
             Self::Service { .. } => None,
@@ -70,7 +72,9 @@ impl<'a> Who<'a> {
 impl fmt::Display for Who<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Root { account } => write!(f, "arn:aws:iam::{account}:root"),
+            Self::Root { partition, account } => {
+                write!(f, "arn:{partition}:iam::{account}:root")
+            }
             Self::User { arn, .. } | Self::FederatedUser { arn, .. } => arn.fmt(f),
             Self::RoleSession { session, .. } => session.fmt(f),
             Self::Service { name } => name.fmt(f),
@@ -308,6 +312,17 @@ mod tests {
         set.ways(who, false, false, None)
     }
 
+    /// M-1: the root user is named in its own partition.
+    #[test]
+    fn root_user_is_named_in_its_partition() {
+        let named = |partition| {
+            let account = arn(ROOT).account();
+            Who::Root { partition, account }.to_string()
+        };
+        assert_eq!(named(Partition::Aws), ROOT);
+        assert_eq!(named(Partition::AwsCn), "arn:aws-cn:iam::111122223333:root");
+    }
+
     /// P-20, P-21, P-22: each way of matching is told apart.
     #[test]
     fn caller_matches_by_each_of_its_identities() {
@@ -327,6 +342,7 @@ mod tests {
             unique_id: None,
         };
         let root = Who::Root {
+            partition: Partition::Aws,
             account: bob.account(),
         };
         assert_eq!(
@@ -403,6 +419,7 @@ mod tests {
         assert!(!denies(
             &[ROOT],
             &Who::Root {
+                partition: Partition::Aws,
                 account: bob.account()
             },
             false

@@ -167,6 +167,7 @@ impl World {
             },
             SERVICE => Who::Service { name: &service },
             text if text.ends_with(":root") => Who::Root {
+                partition: user.partition(),
                 account: user.account(),
             },
             _ => Who::User {

@@ -381,9 +381,8 @@ fn caller(who: &Who<'_>) -> Option<GrantPrincipal> {
         }
     };
     Some(match who {
-        Who::Root { account } => of(&crate::domain::ids::PrincipalArn::root_of(
-            Partition::Aws,
-            *account,
+        Who::Root { partition, account } => of(&crate::domain::ids::PrincipalArn::root_of(
+            *partition, *account,
         )),
         Who::User { arn, .. } => of(arn),
         Who::RoleSession { role, .. } => of(role),
@@ -511,7 +510,7 @@ fn statement(action: &Action, kind: PolicyKind, principal: Option<&str>) -> Opti
 /// The caller as a key policy names it.
 fn named_principal(who: &Who<'_>) -> String {
     match who {
-        Who::Root { account } => format!(r#"{{"AWS":"{account}"}}"#),
+        Who::Root { account, .. } => format!(r#"{{"AWS":"{account}"}}"#),
         Who::User { arn, .. } | Who::FederatedUser { arn, .. } => format!(r#"{{"AWS":"{arn}"}}"#),
         Who::RoleSession { role, .. } => format!(r#"{{"AWS":"{role}"}}"#),
         Who::Service { name } => format!(r#"{{"Service":"{name}"}}"#),
