@@ -20,7 +20,7 @@ use crate::domain::authz::decision::Decision;
 use crate::domain::authz::explain::{Explanation, explain};
 use crate::domain::authz::request::{self, About, Parameters, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
-use crate::domain::ids::{AccountId, AliasArn, KeyRef, PrincipalArn, PrincipalKind};
+use crate::domain::ids::{AccountId, AliasArn, KeyArn, KeyRef, PrincipalArn, PrincipalKind};
 use crate::domain::policy::{Action, ActionTarget, KmsAction};
 use crate::domain::state::grant::{
     ContextConstraint, GrantConstraints, GrantOperation, GrantOperations,
@@ -331,6 +331,27 @@ pub fn key_ref(text: Option<&str>) -> Outcome<KeyRef> {
         .map_err(|error| Happened::unresolved(&Unresolved::from(&error)).into())
 }
 
+/// The resource that a case asks about, whatever key the request names.
+enum Resource {
+    Alias(AliasArn),
+    Key(KeyArn),
+    /// The retiring principal of ListRetirableGrants (G-34).
+    Principal(PrincipalArn),
+}
+
+impl Resource {
+    fn read(text: &str, path: &str) -> Result<Self, Problem> {
+        let alias = text.parse().map(Self::Alias);
+        alias
+            .or_else(|_| text.parse().map(Self::Key))
+            .or_else(|_| text.parse().map(Self::Principal))
+            .map_err(|_| {
+                let why = format!("`{text}` is the ARN of no alias, no key and no principal");
+                Problem::at(format!("{path}.resource"), why)
+            })
+    }
+}
+
 /// A question to the engine, whole and owned.
 pub struct Question {
     /// Who asks.
@@ -369,17 +390,21 @@ impl Question {
             None => text("GrantId")?,
         };
         let by_id = grant_id.and_then(|id| state.grants().get(&world.named_text(id).parse().ok()?));
-        let by_token = request
-            .grant_tokens
-            .iter()
+        let tokens = text("GrantToken")?.into_iter();
+        let by_token = tokens
+            .chain(request.grant_tokens.iter().map(String::as_str))
             .find_map(|token| state.grants().get(&world.token(token)?.1));
         let retired = match kms {
             KmsAction::RetireGrant => by_id.or(by_token),
             _ => by_id,
         };
-        let named = match &request.key_id {
-            Some(id) => Some(key_ref(Some(id))?),
-            None => retired.map(|grant| KeyRef::KeyArn(grant.key.clone())),
+        let resource = request.resource.as_deref();
+        let resource = resource.map(|text| Resource::read(text, &request.path));
+        let resource = resource.transpose()?;
+        let named = match (&resource, &request.key_id) {
+            (Some(Resource::Key(arn)), _) => Some(KeyRef::KeyArn(arn.clone())),
+            (_, Some(id)) => Some(key_ref(Some(id))?),
+            (_, None) => retired.map(|grant| KeyRef::KeyArn(grant.key.clone())),
         };
         let account = match (caller.identity.account(), &named) {
             (Some(account), _) => account,
@@ -395,17 +420,19 @@ impl Question {
             }
             _ => None,
         };
-        let alias = match &request.resource {
-            None => None,
-            Some(arn) => Some(arn.parse().map_err(|error| {
-                let why = format!("only an alias can be the resource of a case: {error}");
-                Problem::at(format!("{}.resource", request.path), why)
-            })?),
+        let (alias, retiring) = match resource {
+            Some(Resource::Alias(arn)) => (Some(arn), None),
+            Some(Resource::Principal(arn)) => (None, Some(arn)),
+            Some(Resource::Key(_)) | None => {
+                let retiring = text("RetiringPrincipal")?;
+                (None, retiring.and_then(|arn| arn.parse().ok()))
+            }
         };
-        let operations: GrantOperations = operations(&params)?
-            .unwrap_or_default()
-            .into_iter()
-            .collect();
+        // What no grant can hold no parent covers (G-12): asked for as if it were everything.
+        let operations: GrantOperations = match operations(&params)? {
+            Some(operations) => operations.into_iter().collect(),
+            None => GrantOperation::ALL.iter().copied().collect(),
+        };
         let constraints = constraints(&params)?;
         let mut encryption_context = match request.encryption_context.is_empty() {
             true => params.pairs("EncryptionContext")?,
@@ -419,7 +446,7 @@ impl Question {
             encryption_context = (**pairs).clone();
         }
         Ok(Self {
-            retiring: text("RetiringPrincipal")?.and_then(|arn| arn.parse().ok()),
+            retiring,
             now: time_of(request)?,
             retired: retired.map(Arc::clone),
             caller,

@@ -297,7 +297,7 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
             })
         }
         "CreateGrant" => create_grant(world, m, key_id)?,
-        "RetireGrant" => retire_grant(world, m, key_id)?,
+        "RetireGrant" => retire_grant(world, m, request)?,
         "RevokeGrant" => Command::RevokeGrant(revoke_grant::RevokeGrant {
             key: key_ref(key_id)?,
             grant_id: m
@@ -446,9 +446,14 @@ fn create_grant(world: &mut World, m: &Members<'_>, key_id: Option<&str>) -> Out
 }
 
 /// G-41: by token, or by key and id.
-fn retire_grant(world: &World, m: &Members<'_>, key_id: Option<&str>) -> Outcome<Command> {
-    let token = m.text("GrantToken")?;
-    let id = m.named(world, "GrantId")?;
+fn retire_grant(world: &World, m: &Members<'_>, request: &Request) -> Outcome<Command> {
+    let (mut token, id) = (m.text("GrantToken")?, m.named(world, "GrantId")?);
+    if token.is_none() && id.is_none() {
+        // A case may name the grant outside the members, by its symbolic id, which is its token too.
+        let named = request.grant.as_ref().or(request.grant_tokens.first());
+        token = named.map(|text| text.as_str().into());
+    }
+    let key_id = request.key_id.as_deref();
     let (key, grant_id): (KeyRef, Arc<str>) = match (token, id) {
         (Some(token), None) => {
             let Some((key, id)) = world.token(&token) else {

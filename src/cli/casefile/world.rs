@@ -17,7 +17,6 @@ use crate::domain::ids::{
     AccountId, GrantId, KeyArn, Partition, PrincipalArn, PrincipalKind, UniqueId,
 };
 use crate::domain::limits::DELETION_WINDOW_DAYS_MAX;
-use crate::domain::state::State;
 use crate::domain::state::alias::Alias;
 use crate::domain::state::fact::{Fact, Header};
 use crate::domain::state::grant::{
@@ -27,6 +26,7 @@ use crate::domain::state::group::Group;
 use crate::domain::state::key::{Deletion, Key, KeyState};
 use crate::domain::state::principal::{Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
+use crate::domain::state::{State, Tags};
 use crate::domain::time::{Incarnation, Revision, Timestamp};
 
 /// The time of every request that does not say another: 2026-11-22T00:00:00Z.
@@ -44,6 +44,8 @@ pub struct World {
     pub grants: BTreeMap<GrantId, String>,
     /// The grants that tokens stand for: symbolic ids, and tokens as they were minted.
     pub tokens: BTreeMap<String, (KeyArn, GrantId)>,
+    /// The tags that the world gives federated users: those of their sessions, for such a user has no others (CK-0).
+    federated_tags: BTreeMap<String, Tags>,
     /// Ids drawn and tokens minted so far.
     drawn: u32,
 }
@@ -111,9 +113,13 @@ impl World {
                 accounts.push(arn.account());
             }
         }
-        if case.kind == Kind::Scenario {
-            accounts.extend(named_in_steps(case).iter().map(PrincipalArn::account));
-        }
+        // In an `api` case whom nobody lists does not exist, but for the accounts themselves.
+        let named = named(case).into_iter();
+        accounts.extend(
+            named
+                .filter(|arn| case.kind == Kind::Scenario || arn.is_root())
+                .map(|arn| arn.account()),
+        );
         accounts.sort_unstable();
         accounts.dedup();
 
@@ -180,6 +186,10 @@ impl World {
                 (0..line.grant_count).map(|n| Fact::Grant(Arc::new(unrelated_grant(n, &line.arn)))),
             );
         }
+        let federated_tags = (lines.principals.iter())
+            .filter(|(_, line)| line.kind == "federated_user")
+            .map(|(arn, line)| (arn.clone(), line.tags.clone()))
+            .collect();
         let header = Header {
             incarnation: Incarnation([7; 16]),
             revision: Revision(10),
@@ -197,6 +207,7 @@ impl World {
             names,
             grants,
             tokens,
+            federated_tags,
             drawn: 0,
         })
     }
@@ -240,6 +251,10 @@ impl World {
     /// A request with what earlier answers bound in place of the names, wherever they stand in its members.
     pub fn filled_in(&self, request: &Request) -> Request {
         let mut request = request.clone();
+        if let Some(tags) = self.federated_tags.get(&request.principal) {
+            let own = std::mem::replace(&mut request.session_tags, tags.clone());
+            request.session_tags.extend(own);
+        }
         self.fill_in(&mut request.params);
         for text in request.grant_tokens.iter_mut().chain(&mut request.key_id) {
             if text.starts_with('$') {
@@ -310,22 +325,36 @@ fn principals_of(case: &Case) -> Result<BTreeMap<PrincipalArn, PrincipalLine>, P
     }
     // In an `api` case those that are not listed do not exist; elsewhere whoever is named does.
     if case.kind == Kind::Scenario {
-        for arn in named_in_steps(case) {
-            match arn.kind() {
-                PrincipalKind::User { .. } | PrincipalKind::Role { .. } => {
-                    principals.entry(arn).or_default();
-                }
-                PrincipalKind::Root
-                | PrincipalKind::AssumedRole { .. }
-                | PrincipalKind::FederatedUser { .. } => {}
+        let (sessions, others): (Vec<_>, Vec<_>) = named(case)
+            .into_iter()
+            .partition(|arn| matches!(arn.kind(), PrincipalKind::AssumedRole { .. }));
+        for arn in others {
+            if matches!(
+                arn.kind(),
+                PrincipalKind::User { .. } | PrincipalKind::Role { .. }
+            ) {
+                principals.entry(arn).or_default();
+            }
+        }
+        for session in sessions {
+            if role_of(&session, principals.keys()).is_none()
+                && let PrincipalKind::AssumedRole { role, .. } = session.kind()
+            {
+                let (partition, account) = (session.partition(), session.account());
+                let text = format!("arn:{partition}:iam::{account}:role/{role}");
+                let role = text
+                    .parse()
+                    .map_err(|error| Problem::at(&case.world.path, format!("{error}")))?;
+                principals.insert(role, PrincipalLine::default());
             }
         }
     }
     Ok(principals)
 }
 
-/// Every principal that a member of a request names, in a policy's text too.
-fn named_in_steps(case: &Case) -> Vec<PrincipalArn> {
+/// Every principal that a grant of the world or a member of a request names, in a policy's text too. Twelve digits name
+/// an account (ID-19).
+fn named(case: &Case) -> Vec<PrincipalArn> {
     fn walk(value: &Value, found: &mut Vec<PrincipalArn>) {
         match value {
             Value::String(text) => match text.parse() {
@@ -335,7 +364,10 @@ fn named_in_steps(case: &Case) -> Vec<PrincipalArn> {
                         walk(&document, found);
                     }
                 }
-                Err(_) => {}
+                Err(_) => {
+                    let account = text.parse::<AccountId>();
+                    found.extend(account.map(|id| PrincipalArn::root_of(Partition::Aws, id)));
+                }
             },
             Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
             Value::Object(members) => members.values().for_each(|member| walk(member, found)),
@@ -346,7 +378,30 @@ fn named_in_steps(case: &Case) -> Vec<PrincipalArn> {
     for step in &case.steps {
         walk(&step.request.params, &mut found);
     }
+    for (_, line) in &case.world.grants {
+        let texts = [Some(&line.grantee), line.retiring.as_ref()];
+        found.extend(
+            texts
+                .into_iter()
+                .flatten()
+                .filter_map(|text| text.parse().ok()),
+        );
+    }
     found
+}
+
+/// The role behind a session. The session's ARN has lost the role's path: the role of that name is meant (ID-19).
+fn role_of<'a>(
+    session: &PrincipalArn,
+    mut principals: impl Iterator<Item = &'a PrincipalArn>,
+) -> Option<&'a PrincipalArn> {
+    let PrincipalKind::AssumedRole { role, .. } = session.kind() else {
+        return None;
+    };
+    principals.find(|other| {
+        other.account() == session.account()
+            && matches!(other.kind(), PrincipalKind::Role { name, .. } if name == role)
+    })
 }
 
 fn principal(arn: &PrincipalArn, line: &PrincipalLine, group: Option<&Group>) -> Principal {
@@ -417,11 +472,9 @@ fn grant_principal<'a>(
         .parse()
         .map_err(|error| Problem::at(path, format!("{error}")))?;
     let unique_id = match arn.kind() {
-        // ID-19: the session's ARN has lost the role's path; the role of that name is meant.
-        PrincipalKind::AssumedRole { role, .. } => principals
-            .filter(|other| other.account() == arn.account())
-            .find(|other| matches!(other.kind(), PrincipalKind::Role { name, .. } if name == role))
-            .map_or_else(|| UniqueId::of_account(arn.account()), unique_id),
+        PrincipalKind::AssumedRole { .. } => {
+            role_of(&arn, principals).map_or_else(|| UniqueId::of_account(arn.account()), unique_id)
+        }
         _ => unique_id(&arn),
     };
     Ok(GrantPrincipal::Arn { arn, unique_id })

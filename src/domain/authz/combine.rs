@@ -352,12 +352,17 @@ where
 
     // D-4, P-23: naming the caller is enough in its own account, and for a service, which has none.
     if is_own || account.is_none() {
-        if let Some(found) = unlimited {
-            return Ok(by_key(found));
-        }
         // D-7.
         if let (Who::Root { .. }, Some(found)) = (&ask.who, by_account) {
             return Ok(by_key(found));
+        }
+        if let Some(found) = unlimited {
+            // The first that allows is told, and one that is limited allows where the limits do (D-12).
+            let earlier = limited.filter(|(index, _)| *index < found.0);
+            return Ok(by_key(match earlier {
+                Some(earlier) if is_own && within_limits(evidence).is_ok() => earlier,
+                Some(_) | None => found,
+            }));
         }
     }
     let direct = unlimited.or(limited);

@@ -322,6 +322,10 @@ impl<'a> RequestContext<'a> {
             K::CalledViaFirst | K::CalledViaLast => self
                 .fact(&ContextKey::Known(known))
                 .or_else(|| Some(ContextValue::text(self.called_via.first()?))),
+            // D-14: permission for an alias itself depends on nothing that is said of calls on keys.
+            K::ViaService | K::CallerAccount if matches!(self.request.target, Target::Alias(_)) => {
+                None
+            }
             K::ViaService => text(via_service),
             K::TagKeys => match &self.request.parameters {
                 Parameters::Known(_, RequestTags::Absent) => None,
