@@ -109,10 +109,18 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
     };
     let one = |text: &str| ContextEntry::Single(text.into());
     let mut context: BTreeMap<Arc<str>, ContextEntry> = BTreeMap::new();
-    context.insert("aws:sourceip".into(), one("203.0.113.10"));
     context.insert("aws:securetransport".into(), one("true"));
     for (key, line) in &request.context {
         context.insert(key.to_lowercase().into(), entry(line));
+    }
+    // CK-0: through a VPC endpoint there is no address, whichever key tells of the endpoint.
+    let is_through_endpoint = request.endpoint_policy.is_some()
+        || ["aws:sourcevpc", "aws:sourcevpce", "aws:vpcsourceip"]
+            .iter()
+            .any(|key| context.contains_key(*key));
+    if !is_through_endpoint {
+        let address = context.entry("aws:sourceip".into());
+        address.or_insert_with(|| one("203.0.113.10"));
     }
     if let Some(endpoint) = sources::endpoint_id(request) {
         let endpoint = ContextEntry::Single(endpoint.as_str().into());
@@ -247,7 +255,7 @@ pub fn constraints(params: &Node<'_>) -> Result<GrantConstraints, Problem> {
 }
 
 /// The time of a request: as its context says, for the server computes `aws:CurrentTime` itself.
-fn time_of(request: &Request) -> Result<Timestamp, Problem> {
+pub fn time_of(request: &Request) -> Result<Timestamp, Problem> {
     let given = request
         .context
         .iter()

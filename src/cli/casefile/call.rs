@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::ask::{Outcome, Question, Stop, caller, key_ref, operations, tag_list};
+use super::ask::{Outcome, Question, Stop, caller, key_ref, operations, tag_list, time_of};
 use super::model::Request;
 use super::outcome::{Happened, grant_entry};
 use super::read::{Node, Problem};
 use super::shape;
 use super::stores;
-use super::world::{NOW, World};
+use super::world::World;
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::op::key_use::{self, RandomSource, Use};
@@ -481,7 +481,7 @@ fn retire_grant(world: &World, m: &Members<'_>, request: &Request) -> Outcome<Co
 /// Applies a command to the state of the world.
 fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Happened> {
     let entry = Entry {
-        proposed_at: NOW,
+        proposed_at: time_of(request)?,
         semantics: Semantics::CURRENT,
         caller: caller(request)?,
         scope: world.scope.clone(),
@@ -595,7 +595,8 @@ fn ask(
     };
     m.finish()?;
     let caller = caller(request)?;
-    let answer = query(&world.state, &caller, &world.scope, NOW, &[], &question);
+    let now = time_of(request)?.max(world.state.clock());
+    let answer = query(&world.state, &caller, &world.scope, now, &[], &question);
     Ok(match answer {
         Err(rejection) => Happened::rejected(rejection),
         Ok(answer) => Happened::answered(told(answer)),

@@ -375,7 +375,7 @@ impl Reader<'_> {
     fn policy(self, node: &Node<'_>, kind: PolicyKind) -> Result<Arc<Policy>, Problem> {
         if let Value::Object(_) = node.value() {
             let text = node.value().to_string();
-            return Policy::parse(&text, kind).map_err(|error| {
+            return Policy::parse_unstored(&text, kind).map_err(|error| {
                 let (at, what, help) = (error.offending(), error.message(), error.help());
                 let mut message = format!("this is no policy: {what}");
                 if !at.is_empty() {
@@ -395,7 +395,7 @@ impl Reader<'_> {
             .ok_or_else(|| node.problem("policies in files of their own are not read here"))?;
         let path = folder.join(file);
         let text = super::read_bounded(&path, POLICY_FILE_MAX).map_err(|why| node.problem(why))?;
-        Policy::parse(&text, kind)
+        Policy::parse_unstored(&text, kind)
             .map_err(|error| node.problem(format!("{}: {error}", path.display())))
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::ask::time_of;
 use super::model::{Case, GrantLine, KeyLine, Kind, PrincipalLine, Request};
 use super::read::Problem;
 use super::sources;
@@ -193,7 +194,7 @@ impl World {
         let header = Header {
             incarnation: Incarnation([7; 16]),
             revision: Revision(10),
-            clock: NOW,
+            clock: steps_begin(case)?,
             settings: Settings {
                 profile: case.profile,
                 ..Settings::default()
@@ -279,6 +280,13 @@ impl World {
             .get(text)
             .or_else(|| self.tokens.get(&self.named_text(text)))
     }
+}
+
+/// The earliest time of a step, [`NOW`] at the latest: the state's clock never goes back.
+fn steps_begin(case: &Case) -> Result<Timestamp, Problem> {
+    case.steps
+        .iter()
+        .try_fold(NOW, |first, step| Ok(first.min(time_of(&step.request)?)))
 }
 
 /// Every user and role: those that are listed, and the callers, which may be assumed to exist.

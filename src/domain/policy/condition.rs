@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use super::Reading;
 use super::context::{ContextKey, ContextSource, ContextValue, Scalar};
 use super::text::{Case, Syntax, Template};
 use super::value::{Cidr, parse_binary, parse_bool, parse_date, parse_number};
@@ -299,21 +300,24 @@ impl Condition {
         key: ContextKey,
         values: impl Iterator<Item = &'a str>,
         variables: bool,
+        reading: Reading,
     ) -> Result<Self, BadValue> {
         fn read<'a, T>(
-            values: impl Iterator<Item = &'a str>,
+            (values, reading): (impl Iterator<Item = &'a str>, Reading),
             parse: impl Fn(&'a str) -> Option<T>,
             message: &'static str,
             help: &'static str,
         ) -> Result<Box<[T]>, BadValue> {
-            let read = |(index, text)| {
-                parse(text).ok_or(BadValue {
+            let read = |(index, text)| match (parse(text), reading) {
+                (Some(value), _) => Some(Ok(value)),
+                (None, Reading::Lenient) => None,
+                (None, Reading::Strict) => Some(Err(BadValue {
                     index,
                     message,
                     help,
-                })
+                })),
             };
-            values.enumerate().map(read).collect()
+            values.enumerate().filter_map(read).collect()
         }
         let template = |text, wildcards| {
             Template::parse(
@@ -341,7 +345,7 @@ impl Condition {
             }
             Family::Numeric(order) => Bounds::Numeric {
                 values: read(
-                    values,
+                    (values, reading),
                     parse_number,
                     "the operator compares numbers",
                     "write a number, such as 7 or \"7\"",
@@ -350,7 +354,7 @@ impl Condition {
             },
             Family::Date(order) => Bounds::Date {
                 values: read(
-                    values,
+                    (values, reading),
                     parse_date,
                     "the operator compares dates",
                     "write a date such as 2026-07-14T16:10:00Z, or seconds since 1970",
@@ -358,7 +362,7 @@ impl Condition {
                 order,
             },
             Family::Bool => Bounds::Bool(read(
-                values,
+                (values, reading),
                 parse_bool,
                 "the operator compares booleans",
                 "write true or false",
@@ -366,14 +370,14 @@ impl Condition {
             Family::Binary => {
                 let parse = |text| parse_binary(text).map(Vec::into_boxed_slice);
                 Bounds::Binary(read(
-                    values,
+                    (values, reading),
                     parse,
                     "the operator compares bytes",
                     "write them in base 64",
                 )?)
             }
             Family::Ip => Bounds::Ip(read(
-                values,
+                (values, reading),
                 Cidr::parse,
                 "the operator compares addresses",
                 "write an address or a range such as 203.0.113.0/24 or 2001:db8::/32",
@@ -389,7 +393,7 @@ impl Condition {
                 Bounds::Arn(values.enumerate().map(parse).collect::<Result<_, _>>()?)
             }
             Family::Null => Bounds::Null(read(
-                values,
+                (values, reading),
                 parse_bool,
                 "`Null` takes true (the key is absent) or false (it is present)",
                 "write true or false",

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use super::Policy;
+use super::Reading;
 use super::action::{ActionSet, KmsAction};
 use super::ast::{self, Document, Effect, Item};
 use super::error::{Place, PolicyError};
@@ -157,7 +158,7 @@ pub fn lint(
 ) -> Result<Vec<Warning>, PolicyError> {
     Policy::parse(text, kind)?;
     let document = ast::document(json::parse(text)?)?;
-    let validated = validate::validate(document, kind)?;
+    let validated = validate::validate(document, kind, Reading::Strict)?;
     let mut found = Found::default();
     duplicate_sids(&validated.document, &mut found);
     allows_nothing(kind, &validated.document, &mut found);

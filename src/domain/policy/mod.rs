@@ -46,6 +46,16 @@ pub fn parse_instant(text: &str) -> Option<Timestamp> {
     u64::try_from(millis).ok().map(Timestamp::from_millis)
 }
 
+/// How strictly a document is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Reading {
+    /// As what is to be stored: what cannot be meant is refused, with its place.
+    Strict,
+    /// As what is only asked about: a value that the operator cannot compare with equals nothing, a variable where none is
+    /// replaced is plain text (C-11, P-11), and `ForAllValues` holds as it does (C-8, P-6).
+    Lenient,
+}
+
 /// A policy: valid for its kind, compiled once, together with the text it was put as.
 pub struct Policy {
     kind: PolicyKind,
@@ -61,19 +71,20 @@ impl Policy {
     /// Errors name line, column, the text at fault and how to mend it (P-1 to P-6).
     pub fn parse(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
         validate::check_text(text, kind)?;
-        Self::read(text, kind)
+        Self::read(text, kind, Reading::Strict)
     }
 
     /// [`Self::parse`] for a document that is part of a question and is not stored. The quotas of its kind and the
-    /// characters of P-1 bind whoever stores a policy; here the length alone is bounded.
+    /// characters of P-1 bind whoever stores a policy; here the length alone is bounded. What whoever stores it is told to
+    /// mend, because it can never match or matches too much, is evaluated as it stands ([`Reading::Lenient`]).
     pub fn parse_unstored(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
         validate::check_length(text, kind)?;
-        Self::read(text, kind)
+        Self::read(text, kind, Reading::Lenient)
     }
 
-    fn read(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
+    fn read(text: &str, kind: PolicyKind, reading: Reading) -> Result<Arc<Self>, PolicyError> {
         let document = ast::document(json::parse(text)?)?;
-        let validated = validate::validate(document, kind)?;
+        let validated = validate::validate(document, kind, reading)?;
         let places = validated
             .principals
             .iter()
@@ -84,7 +95,7 @@ impl Policy {
                     .collect()
             })
             .collect();
-        let statements = statement::compile(validated)?;
+        let statements = statement::compile(validated, kind, reading)?;
         Ok(Arc::new(Self {
             kind,
             text: text.into(),

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use super::Reading;
 use super::context::ContextSource;
 use super::text::{Case, Fault, Syntax, Template};
 use crate::domain::ids::{KeyArn, Short};
@@ -140,11 +141,12 @@ impl ResourceSet {
         patterns: impl Iterator<Item = &'a str>,
         negated: bool,
         variables: bool,
+        reading: Reading,
     ) -> Result<Self, BadPattern> {
         let mut compiled = Vec::new();
         for (index, text) in patterns.enumerate() {
             compiled.push(
-                compile(text, variables).map_err(|(message, help)| BadPattern {
+                compile(text, variables, reading).map_err(|(message, help)| BadPattern {
                     index,
                     message,
                     help,
@@ -184,7 +186,11 @@ impl ResourceSet {
     }
 }
 
-fn compile(text: &str, variables: bool) -> Result<Pattern, (&'static str, &'static str)> {
+fn compile(
+    text: &str,
+    variables: bool,
+    reading: Reading,
+) -> Result<Pattern, (&'static str, &'static str)> {
     if text == "*" {
         return Ok(Pattern::Any);
     }
@@ -197,7 +203,7 @@ fn compile(text: &str, variables: bool) -> Result<Pattern, (&'static str, &'stat
     }
     let mut segment = || -> Result<Template, (&'static str, &'static str)> {
         let text = parts.next().ok_or(wrong)?;
-        if variables && text.contains("${") {
+        if reading == Reading::Strict && variables && text.contains("${") {
             // P-11. Replaced nowhere else by AWS either: refused here, so that no Deny is silently void.
             let message = "a policy variable stands before the resource part of an ARN";
             return Err((
@@ -240,7 +246,7 @@ mod tests {
     const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
     fn matches(pattern: &str, name: &ResourceName<'_>) -> bool {
-        let set = ResourceSet::compile([pattern].into_iter(), false, true)
+        let set = ResourceSet::compile([pattern].into_iter(), false, true, Reading::Strict)
             .unwrap_or_else(|_| panic!("{pattern}"));
         let context = Context::default().one("aws:PrincipalTag/team", "a*");
         set.contains(name, &context)
@@ -325,6 +331,7 @@ mod tests {
             ["arn:aws:kms:*:*:alias/${aws:username}"].into_iter(),
             true,
             true,
+            Reading::Strict,
         );
         assert!(
             set.is_ok_and(|set| set.contains(&other, &Context::default())
@@ -343,7 +350,7 @@ mod tests {
             "arn:aws:kms:*:*:key/${x",
         ] {
             assert!(
-                ResourceSet::compile([text].into_iter(), false, true).is_err(),
+                ResourceSet::compile([text].into_iter(), false, true, Reading::Strict).is_err(),
                 "{text}"
             );
         }

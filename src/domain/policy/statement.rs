@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use super::Reading;
 use super::action::{Action, ActionSet};
 use super::ast::{self, Effect, Item, Version, malformed, nearest};
 use super::condition::{Condition, Operator, Quantifier};
@@ -11,7 +12,7 @@ use super::context::{ContextKey, ContextSource};
 use super::error::{PolicyError, PolicyErrorKind};
 use super::principal::{Bindings, PolicyPrincipal, PrincipalSet, Ways, Who};
 use super::resource::{ResourceName, ResourceSet};
-use super::validate::{ReadPrincipals, Validated};
+use super::validate::{PolicyKind, ReadPrincipals, Validated};
 
 /// How a policy variable without a value is taken (C-12).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -241,24 +242,41 @@ impl Statement {
 }
 
 /// Compiles every statement. What cannot be compared or matched is refused here, with its place.
-pub(super) fn compile(validated: Validated) -> Result<Box<[Statement]>, PolicyError> {
+pub(super) fn compile(
+    validated: Validated,
+    kind: PolicyKind,
+    reading: Reading,
+) -> Result<Box<[Statement]>, PolicyError> {
     let Validated {
         document,
         principals,
     } = validated;
-    let variables = document.version == Version::V2012;
+    let how = How {
+        variables: document.version == Version::V2012,
+        kind,
+        reading,
+    };
     document
         .statements
         .into_iter()
         .zip(principals)
-        .map(|(statement, principals)| compile_one(statement, principals, variables))
+        .map(|(statement, principals)| compile_one(statement, principals, how))
         .collect()
+}
+
+/// How a document's statements are compiled.
+#[derive(Clone, Copy)]
+struct How {
+    /// Whether `${…}` is a variable (P-2).
+    variables: bool,
+    kind: PolicyKind,
+    reading: Reading,
 }
 
 fn compile_one(
     statement: ast::Statement,
     principals: Option<ReadPrincipals>,
-    variables: bool,
+    how: How,
 ) -> Result<Statement, PolicyError> {
     let ast::Statement {
         place: _,
@@ -294,7 +312,8 @@ fn compile_one(
             ResourceSet::compile(
                 texts.items.iter().map(|item| &*item.text),
                 texts.negated,
-                variables,
+                how.variables,
+                how.reading,
             )
             .map_err(|bad| {
                 at(&texts.items, bad.index, |item| {
@@ -305,7 +324,7 @@ fn compile_one(
         .transpose()?;
     let conditions = conditions
         .into_iter()
-        .map(|condition| compile_condition(condition, variables))
+        .map(|condition| compile_condition(condition, how))
         .collect::<Result<_, _>>()?;
     Ok(Statement {
         sid: sid.map(|sid| sid.text.into()),
@@ -317,7 +336,7 @@ fn compile_one(
     })
 }
 
-fn compile_condition(condition: ast::Condition, variables: bool) -> Result<Condition, PolicyError> {
+fn compile_condition(condition: ast::Condition, how: How) -> Result<Condition, PolicyError> {
     let ast::Condition {
         operator: name,
         key: key_item,
@@ -336,7 +355,8 @@ fn compile_condition(condition: ast::Condition, variables: bool) -> Result<Condi
         };
         return Err(malformed(name.place, &name.text, message, help));
     };
-    if key_item.text.is_empty() || variables && key_item.text.contains("${") {
+    let is_strict = how.reading == Reading::Strict;
+    if key_item.text.is_empty() || is_strict && how.variables && key_item.text.contains("${") {
         let message = format!("`{}` is no condition key", key_item.text.escape_debug());
         return Err(malformed(
             key_item.place,
@@ -346,8 +366,11 @@ fn compile_condition(condition: ast::Condition, variables: bool) -> Result<Condi
         ));
     }
     let key = ContextKey::parse(&key_item.text);
-    // P-6: over a single-valued key, ForAllValues holds whenever the key is absent, which nobody means.
-    if operator.quantifier() == Some(Quantifier::All)
+    // P-6: over a single-valued key, ForAllValues holds whenever the key is absent, which nobody means. KMS refuses it in the
+    // policies that it keeps itself; in others the lint warns.
+    if is_strict
+        && how.kind == PolicyKind::Key
+        && operator.quantifier() == Some(Quantifier::All)
         && matches!(
             key,
             ContextKey::EncryptionContext(_) | ContextKey::RequestTag(_)
@@ -370,7 +393,8 @@ fn compile_condition(condition: ast::Condition, variables: bool) -> Result<Condi
         operator,
         key,
         values.iter().map(|item| &*item.text),
-        variables,
+        how.variables,
+        how.reading,
     )
     .map_err(|bad| {
         at(&values, bad.index, |item| {

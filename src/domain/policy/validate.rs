@@ -1,5 +1,6 @@
 //! The shape of a policy → a policy that its kind allows (P-1 to P-6).
 
+use super::Reading;
 use super::ast::{self, Document, PrincipalType, malformed};
 use super::error::{Place, PolicyError, PolicyErrorKind};
 use super::principal::PolicyPrincipal;
@@ -134,11 +135,15 @@ pub(super) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError
     Ok(())
 }
 
-pub(super) fn validate(document: Document, kind: PolicyKind) -> Result<Validated, PolicyError> {
+pub(super) fn validate(
+    document: Document,
+    kind: PolicyKind,
+    reading: Reading,
+) -> Result<Validated, PolicyError> {
     let principals = document
         .statements
         .iter()
-        .map(|statement| check(statement, kind))
+        .map(|statement| check(statement, kind, reading))
         .collect::<Result<_, _>>()?;
     Ok(Validated {
         document,
@@ -149,10 +154,12 @@ pub(super) fn validate(document: Document, kind: PolicyKind) -> Result<Validated
 fn check(
     statement: &ast::Statement,
     kind: PolicyKind,
+    reading: Reading,
 ) -> Result<Option<ReadPrincipals>, PolicyError> {
     if let Some(sid) = &statement.sid {
         // P-3: spaces and more in key policies, letters and digits in IAM's.
-        let plain = sid.text.bytes().all(|b| b.is_ascii_alphanumeric());
+        let plain =
+            reading == Reading::Lenient || sid.text.bytes().all(|b| b.is_ascii_alphanumeric());
         if !plain && !kind.has_principals() && kind != PolicyKind::ServiceControl {
             let message = format!(
                 "the Sid `{}` has other characters than letters and digits",

@@ -4,6 +4,7 @@
 //! the other conditions, compiled as for a decision. Only what is sure is warned of: patterns are not compared with
 //! patterns.
 
+use super::super::Reading;
 use super::super::condition::Condition;
 use super::super::context::{ContextKey, ContextSource, ContextValue};
 use super::super::value::{format_time, parse_date, parse_number};
@@ -65,7 +66,14 @@ fn has_no_value(same: &[&Read<'_>], variables: bool) -> bool {
         .iter()
         .filter_map(|read| {
             let values = read.ast.values.iter().map(|value| &*value.text);
-            Condition::compile(read.operator, read.key.clone(), values, false).ok()
+            Condition::compile(
+                read.operator,
+                read.key.clone(),
+                values,
+                false,
+                Reading::Strict,
+            )
+            .ok()
         })
         .collect();
     let Some(candidates) = candidates(&usable) else {
