@@ -54,6 +54,9 @@ pub enum ClusterCommand {
         /// Quota of grants of one grantee on one key; 0: none.
         #[arg(long, value_name = "N")]
         grants_per_principal: Option<u32>,
+        /// How the keys of grants' constraints on the encryption context compare: `sensitive` or `insensitive`.
+        #[arg(long, value_name = "CASE")]
+        constraint_key_case: Option<String>,
     },
 }
 
@@ -98,6 +101,7 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
             profile,
             grants_per_key,
             grants_per_principal,
+            constraint_key_case,
         } => {
             let client = common.client(Fallback::Operator)?;
             let change = api::UpdateSettingsRequest {
@@ -105,6 +109,7 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
                 profile: profile.clone(),
                 grants_per_key_max: *grants_per_key,
                 grants_per_principal_max: *grants_per_principal,
+                constraint_key_case: constraint_key_case.clone(),
             };
             if change != api::UpdateSettingsRequest::default() {
                 client.call(change).await?;
@@ -137,6 +142,7 @@ fn show_settings(settings: &api::Settings) -> Value {
         profile,
         grants_per_key_max,
         grants_per_principal_max,
+        constraint_key_case,
     } = settings;
     object([
         ("MaxStalenessMs", json!(max_staleness_ms)),
@@ -144,6 +150,7 @@ fn show_settings(settings: &api::Settings) -> Value {
         ("Profile", json!(profile)),
         ("GrantsPerKeyMax", json!(grants_per_key_max)),
         ("GrantsPerPrincipalMax", json!(grants_per_principal_max)),
+        ("ConstraintKeyCase", json!(constraint_key_case)),
     ])
 }
 

@@ -29,8 +29,8 @@ use crate::domain::policy::{
     PolicyKind, Profile, ResourceName, Who,
 };
 use crate::domain::state::grant::{
-    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations,
-    GrantPrincipal,
+    ConstraintKeyCase, ContextConstraint, EncryptionContext, Grant, GrantConstraints,
+    GrantOperation, GrantOperations, GrantPrincipal,
 };
 use crate::domain::time::{Revision, Timestamp};
 
@@ -550,6 +550,7 @@ fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), 
         endpoint: Endpoint::Open,
         grants: grants.iter(),
         encryption_context: &encryption_context,
+        constraint_key_case: ConstraintKeyCase::Sensitive,
         subject: new_grant
             .as_ref()
             .map_or(Subject::Nothing, |(operations, constraints)| {

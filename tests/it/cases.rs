@@ -16,7 +16,8 @@ use grantd::domain::policy::{
     ResourceName, Who,
 };
 use grantd::domain::state::grant::{
-    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperations, GrantPrincipal,
+    ConstraintKeyCase, ContextConstraint, EncryptionContext, Grant, GrantConstraints,
+    GrantOperations, GrantPrincipal,
 };
 use grantd::domain::time::{Revision, Timestamp};
 use serde_json::Value;
@@ -697,6 +698,7 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
         endpoint: endpoint.as_deref().into(),
         grants: here,
         encryption_context: &pairs(&request["encryption_context"]),
+        constraint_key_case: ConstraintKeyCase::Sensitive,
         subject,
     });
     Ok((decision, names))

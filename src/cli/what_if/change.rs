@@ -135,6 +135,7 @@ pub(super) enum ChangeLine {
         profile: Option<String>,
         grants_per_key_max: Option<u32>,
         grants_per_principal_max: Option<u32>,
+        constraint_key_case: Option<String>,
     },
 }
 
@@ -395,11 +396,13 @@ impl ChangeLine {
                 profile,
                 grants_per_key_max,
                 grants_per_principal_max,
+                constraint_key_case,
             } => Change::UpdateSettings(api::UpdateSettingsRequest {
                 header: None,
                 profile,
                 grants_per_key_max,
                 grants_per_principal_max,
+                constraint_key_case,
             }),
         }
     }

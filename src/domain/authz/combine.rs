@@ -13,10 +13,13 @@ use super::request::Use;
 use crate::domain::ids::{AccountId, NodeId, PrincipalKind, text_of};
 use crate::domain::policy::{Action, Ask, Bindings, KmsAction, Policy, Statement, Ways, Who};
 use crate::domain::state::grant::{
-    EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations, GrantPrincipal,
+    ConstraintKeyCase, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations,
+    GrantPrincipal,
 };
 
-pub(super) use grant::{Grantee, admits, constraint_findings, grantee_match, operation_of};
+pub(super) use grant::{
+    Grantee, Offered, admits, constraint_findings, grantee_match, operation_of,
+};
 
 /// What the action is done to.
 #[derive(Clone, Copy)]
@@ -123,11 +126,22 @@ pub struct Evidence<'a, P, G> {
     pub grants: G,
     /// The encryption context of the request, for constraints (G-25).
     pub encryption_context: &'a EncryptionContext,
+    /// How its keys compare with those of constraints (G-26).
+    pub constraint_key_case: ConstraintKeyCase,
     /// The grant that the action is about.
     pub subject: Subject<'a>,
 }
 
 impl<'a, P, G> Evidence<'a, P, G> {
+    /// What the request offers to the constraints of grants.
+    pub(super) const fn offered(&self) -> Offered<'a> {
+        Offered {
+            encryption_context: self.encryption_context,
+            keys: self.ask.context,
+            key_case: self.constraint_key_case,
+        }
+    }
+
     /// The same evidence with other identity policies and other grants.
     pub(super) fn with<Q, H>(&self, identity: Q, grants: H) -> Evidence<'a, Q, H> {
         Evidence {
@@ -142,6 +156,7 @@ impl<'a, P, G> Evidence<'a, P, G> {
             endpoint: self.endpoint,
             grants,
             encryption_context: self.encryption_context,
+            constraint_key_case: self.constraint_key_case,
             subject: self.subject,
         }
     }
@@ -418,9 +433,8 @@ where
         return Err(no);
     };
     for grant in evidence.grants.clone() {
-        let offer = (evidence.encryption_context, evidence.ask.context);
         if !grant.operations.contains(operation)
-            || !admits(grant, *action, offer, &evidence.subject)
+            || !admits(grant, *action, evidence.offered(), &evidence.subject)
         {
             continue;
         }

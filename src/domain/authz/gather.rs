@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::caller::Identity;
-use super::combine::{self, Evidence, Level, NamedPolicy, Object, Subject, combine};
+use super::combine::{self, Evidence, Level, NamedPolicy, Object, Offered, Subject, combine};
 use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
 use super::request::{About, Request, Target, Use};
@@ -164,6 +164,7 @@ pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) ->
         endpoint: context.endpoint(),
         grants: candidates(state, request, &context, &subject),
         encryption_context: request.encryption_context,
+        constraint_key_case: state.settings().constraint_key_case,
         subject,
     };
     judge.somebody(&evidence, state, request)
@@ -372,14 +373,12 @@ fn candidates<'a>(
                 purse,
                 now: request.now,
             };
-            let accept = move |grant: &Grant| {
-                combine::admits(
-                    grant,
-                    action,
-                    (request.encryption_context, context),
-                    subject,
-                )
+            let offered = Offered {
+                encryption_context: request.encryption_context,
+                keys: context,
+                key_case: state.settings().constraint_key_case,
             };
+            let accept = move |grant: &Grant| combine::admits(grant, action, offered, subject);
             let stored = holders(&request.caller.identity).flat_map(move |holder| {
                 // A question whether the caller could retire any grant is about those that it retires, too (G-50).
                 let retired = matches!(

@@ -1,6 +1,8 @@
 //! What `explain` says of states that operations made: it stands here and not beside `explain`, which must not know the
 //! operations.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 
 use crate::domain::authz::authorize;
@@ -15,16 +17,14 @@ use crate::domain::op::Command;
 use crate::domain::op::testing::{
     ADMIN, APP, BOB, Cluster, EXT, OWNER, caller, create_grant, key_arn, scope, session,
 };
+use crate::domain::op::update_settings::UpdateSettings;
 use crate::domain::policy::KmsAction;
-use crate::domain::state::grant::{EncryptionContext, GrantOperation};
+use crate::domain::state::grant::{ConstraintKeyCase, EncryptionContext, GrantOperation};
 
 /// The explanation, once it is certain that it agrees with the decision.
 fn why(cluster: &Cluster, who: &Caller, action: KmsAction, pairs: &[(&str, &str)]) -> Explanation {
     let key = cluster.state.key(&key_arn(1)).unwrap();
-    let pairs: EncryptionContext = pairs
-        .iter()
-        .map(|(k, v)| ((*k).into(), (*v).into()))
-        .collect();
+    let pairs = context(pairs);
     let request = Request {
         caller: who,
         scope: &scope(),
@@ -40,6 +40,13 @@ fn why(cluster: &Cluster, who: &Caller, action: KmsAction, pairs: &[(&str, &str)
     assert_eq!(explanation.decision, authorize(&cluster.state, &request));
     agrees_with_its_lines(&explanation);
     explanation
+}
+
+fn context(pairs: &[(&str, &str)]) -> EncryptionContext {
+    pairs
+        .iter()
+        .map(|(k, v)| ((*k).into(), (*v).into()))
+        .collect()
 }
 
 fn lines(explanation: &Explanation) -> impl Iterator<Item = &Line> {
@@ -362,18 +369,65 @@ fn a_policy(is_key: bool) -> impl Strategy<Value = String> {
     })
 }
 
+/// A constraint on the context, or none: its kind and its pairs.
+fn a_constraint() -> impl Strategy<Value = (&'static str, Vec<(&'static str, &'static str)>)> {
+    prop::sample::select(vec![
+        ("", vec![]),
+        ("Equals", vec![("a", "1")]),
+        ("Equals", vec![("A", "1"), ("a", "1")]),
+        ("Subset", vec![("A", "1")]),
+        ("Subset", vec![("a", "1"), ("B", "2")]),
+    ])
+}
+
+/// G-26, U-12: an explanation says that letter case does not count, where it does not.
+#[test]
+fn explanation_of_a_constraint_tells_how_its_keys_compare() {
+    let mut cluster = Cluster::new();
+    let mut grant = create_grant(1, BOB);
+    grant.context_subset = Arc::new(context(&[("Tenant", "Blue")]));
+    cluster.done(ADMIN, Command::CreateGrant(grant));
+    let told = |cluster: &Cluster, pairs: &[(&str, &str)]| {
+        let explanation = why(cluster, &caller(BOB), KmsAction::Decrypt, pairs);
+        let finding = lines(&explanation)
+            .filter(|line| line.grant.is_some())
+            .flat_map(|line| &line.findings)
+            .find(|finding| finding.rule == "G-25");
+        let finding = finding.unwrap();
+        (finding.holds, finding.wanted.clone())
+    };
+    let sensitive = told(&cluster, &[("tenant", "Blue")]);
+    assert_eq!(sensitive, (false, "`Tenant`=`Blue`".to_owned()));
+    let change = UpdateSettings {
+        constraint_key_case: Some(ConstraintKeyCase::Insensitive),
+        ..UpdateSettings::default()
+    };
+    cluster.done("operator", Command::UpdateSettings(change));
+    let wanted = "`Tenant`=`Blue`, keys in any letter case, each once".to_owned();
+    assert_eq!(
+        told(&cluster, &[("tenant", "Blue")]),
+        (true, wanted.clone())
+    );
+    let twice = [("tenant", "Blue"), ("TENANT", "Blue")];
+    assert_eq!(told(&cluster, &twice), (false, wanted));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(
         std::env::var("PROPTEST_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(96)
     ))]
 
-    /// Explain and authorize always agree, and every nearest miss is one (each was tried when it was found; here the
+    /// Explain and authorize always agree, whether or not the keys of constraints are case sensitive (U-12), and every nearest miss is one (each was tried when it was found; here the
     /// changes that can be made through the front are made again).
     #[test]
     fn explanation_always_agrees_with_the_decision(
         key_policy in a_policy(true),
         own_policy in a_policy(false),
-        grants in prop::collection::vec((prop::sample::select(vec![BOB, APP, EXT]), any::<bool>()), 0..3),
+        grants in prop::collection::vec(
+            (prop::sample::select(vec![BOB, APP, EXT]), any::<bool>(), a_constraint()),
+            0..3,
+        ),
+        key_case in prop::sample::select(ConstraintKeyCase::ALL),
         who in 0..4_usize,
         action in prop::sample::select(vec![
             KmsAction::Decrypt, KmsAction::Encrypt, KmsAction::DescribeKey, KmsAction::CreateGrant,
@@ -381,11 +435,22 @@ proptest! {
         ]),
         via in any::<bool>(),
         custom in any::<bool>(),
-        pair in any::<bool>(),
+        pairs in prop::sample::select(vec![
+            vec![], vec![("a", "1")], vec![("A", "1")], vec![("a", "1"), ("A", "1")], vec![("A", "1"), ("b", "2")],
+        ]),
     ) {
         let mut cluster = Cluster::new();
-        for (n, (grantee, is_wide)) in grants.iter().enumerate() {
+        cluster.done("operator", Command::UpdateSettings(UpdateSettings {
+            constraint_key_case: Some(key_case),
+            ..UpdateSettings::default()
+        }));
+        for (n, (grantee, is_wide, (kind, constraint))) in grants.iter().enumerate() {
             let mut grant = create_grant(u8::try_from(n).unwrap() + 1, grantee);
+            match *kind {
+                "" => {}
+                "Equals" => grant.context_equals = Arc::new(context(constraint)),
+                _ => grant.context_subset = Arc::new(context(constraint)),
+            }
             if *is_wide {
                 grant.operations.extend([GrantOperation::DescribeKey, GrantOperation::RetireGrant]);
             }
@@ -403,8 +468,7 @@ proptest! {
         if custom {
             caller.facts.context.insert("custom:x".into(), ContextEntry::Single("abc".into()));
         }
-        let pairs: &[(&str, &str)] = if pair { &[("a", "1")] } else { &[] };
-        let explanation = why(&cluster, &caller, action, pairs);
+        let explanation = why(&cluster, &caller, action, &pairs);
         // In its own account a caller can always be allowed, and of what allows it something can always go, unless it is
         // the account itself.
         let by = explanation.decision.decided_by().map(|by| by.source);

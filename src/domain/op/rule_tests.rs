@@ -13,10 +13,12 @@ use crate::domain::op::testing::{
 use crate::domain::op::{
     Answer, Command, DryRun, Output, Query, create_alias, create_principal, delete_principal,
     describe_key, disable_key, enable_key, expire_grants, list_grants, list_retirable_grants,
-    put_key_policy, replicate_key, retire_grant, revoke_grant, tag_resource,
+    put_key_policy, replicate_key, retire_grant, revoke_grant, tag_resource, update_settings,
 };
 use crate::domain::policy::{KmsAction, Policy, PolicyKind};
-use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation, GrantPrincipal};
+use crate::domain::state::grant::{
+    ConstraintKeyCase, EncryptionContext, Grant, GrantOperation, GrantPrincipal,
+};
 use crate::domain::state::key::{Key, KeyManager, KeySpec, KeyState, KeyUsage};
 
 fn allowed(cluster: &Cluster, who: &Caller, action: KmsAction, pairs: &EncryptionContext) -> bool {
@@ -468,7 +470,7 @@ fn one_of_several_grants_is_enough() {
     assert!(may(&cluster, "a"), "its duplicate goes on");
 }
 
-/// G-26, U-12: the keys of a constraint's pairs are case sensitive, as their values are.
+/// G-26, U-12: by default the keys of a constraint's pairs are case sensitive, as their values are.
 #[test]
 fn constraint_is_case_sensitive() {
     let mut cluster = closed();
@@ -487,6 +489,85 @@ fn constraint_is_case_sensitive() {
     };
     assert!(may("Tenant", "Blue"));
     assert!(!may("tenant", "Blue") && !may("Tenant", "blue"));
+}
+
+fn set_key_case(cluster: &mut Cluster, case: ConstraintKeyCase) {
+    let change = update_settings::UpdateSettings {
+        constraint_key_case: Some(case),
+        ..Default::default()
+    };
+    cluster.done("operator", Command::UpdateSettings(change));
+}
+
+/// G-25, G-26, U-12: the letter case of keys is a setting that counts from its command on, for grants that were there
+/// before, too; that of values always counts. It is switched back in the same way.
+#[test]
+fn constraint_keys_are_case_insensitive_while_the_setting_says_so() {
+    use ConstraintKeyCase::{Insensitive, Sensitive};
+    let may = |cluster: &Cluster, request: &[(&str, &str)]| {
+        allowed(cluster, &caller(BOB), KmsAction::Decrypt, &pairs(request))
+    };
+    let narrow: [fn(&mut CreateGrant); 2] = [
+        |g| g.context_equals = Arc::new(pairs(&[("Tenant", "Blue"), ("app", "x")])),
+        |g| g.context_subset = Arc::new(pairs(&[("Tenant", "Blue"), ("app", "x")])),
+    ];
+    for change in narrow {
+        let mut cluster = closed();
+        cluster.done(ADMIN, grant(1, BOB, change));
+        for (case, wanted) in [(Sensitive, false), (Insensitive, true), (Sensitive, false)] {
+            set_key_case(&mut cluster, case);
+            assert!(may(&cluster, &[("Tenant", "Blue"), ("app", "x")]), "{case}");
+            assert_eq!(may(&cluster, &[("tenant", "Blue"), ("APP", "x")]), wanted);
+            assert!(!may(&cluster, &[("tenant", "blue"), ("APP", "x")]));
+            assert!(!may(
+                &cluster,
+                &[("tenant", "Blue"), ("Tenant", "Red"), ("APP", "x")]
+            ));
+        }
+    }
+}
+
+/// G-13, G-26, U-12: while keys are not case sensitive, a child may write its parent's in another letter case.
+#[test]
+fn child_writes_its_parents_keys_in_any_letter_case_while_the_setting_says_so() {
+    let mut cluster = closed();
+    cluster.done(
+        ADMIN,
+        grant(1, BOB, |g| {
+            g.operations = vec![GrantOperation::Decrypt, GrantOperation::CreateGrant];
+            g.context_subset = Arc::new(pairs(&[("Tenant", "Blue")]));
+        }),
+    );
+    let child = |n, key: &str, value: &str| {
+        let context = pairs(&[(key, value), ("b", "2")]);
+        grant(n, CAROL, |g| g.context_equals = Arc::new(context))
+    };
+    cluster.done(BOB, child(2, "Tenant", "Blue"));
+    let refused = cluster.refusal(BOB, child(3, "tenant", "Blue"));
+    assert_eq!(refused.0, "AccessDeniedException");
+    set_key_case(&mut cluster, ConstraintKeyCase::Insensitive);
+    cluster.done(BOB, child(3, "tenant", "Blue"));
+    let refused = cluster.refusal(BOB, child(4, "tenant", "blue"));
+    assert_eq!(refused.0, "AccessDeniedException");
+}
+
+/// G-17, G-26, U-12: whether a CreateGrant is a retry does not depend on the setting: it repeats the constraint to the
+/// letter, or makes another grant.
+#[test]
+fn retry_by_name_repeats_the_letter_case_of_keys_whatever_the_setting() {
+    let named = |n, key: &str| {
+        let context = pairs(&[(key, "Blue")]);
+        grant(n, BOB, |g| {
+            g.name = Some("n".into());
+            g.context_subset = Arc::new(context);
+        })
+    };
+    let mut cluster = closed();
+    let first = made(cluster.done(ADMIN, named(1, "Tenant")));
+    set_key_case(&mut cluster, ConstraintKeyCase::Insensitive);
+    assert_eq!(made(cluster.done(ADMIN, named(2, "Tenant"))).id, first.id);
+    let other = made(cluster.done(ADMIN, named(3, "tenant")));
+    assert_ne!(other.id, first.id);
 }
 
 /// G-54, U-13: for a grant made from another account, that account's root and the key's owner's may both retire it.

@@ -7,6 +7,7 @@ use crate::domain::authz::{Allowed, Denied, require_operator};
 use crate::domain::limits::GRANTS_PER_KEY_MAX;
 use crate::domain::policy::Profile;
 use crate::domain::state::State;
+use crate::domain::state::grant::ConstraintKeyCase;
 use crate::domain::state::settings::Settings;
 
 /// Changes replicated settings: what is absent stays. The staleness bound and the clock rate are not among them.
@@ -18,6 +19,8 @@ pub struct UpdateSettings {
     pub grants_per_key_max: Option<u32>,
     /// The quota of grants of one grantee on one key (G-19); 0: none.
     pub grants_per_principal_max: Option<u32>,
+    /// How the keys of constraints on the encryption context compare (G-26, U-12); of the grants that are there, too.
+    pub constraint_key_case: Option<ConstraintKeyCase>,
 }
 
 refusals! {
@@ -54,6 +57,7 @@ impl Change for UpdateSettings {
                 Some(0) => None,
                 some => some,
             },
+            constraint_key_case: self.constraint_key_case.unwrap_or(now.constraint_key_case),
             ..now
         };
         Ok((allowed, settings))
@@ -116,6 +120,35 @@ mod tests {
         assert_eq!(*cluster.state.settings(), expected);
         cluster.done("operator", update(|c| c.grants_per_principal_max = Some(0)));
         assert_eq!(cluster.state.settings().grants_per_principal_max, None);
+        let insensitive = ConstraintKeyCase::Insensitive;
+        cluster.done(
+            "operator",
+            update(|c| c.constraint_key_case = Some(insensitive)),
+        );
+        let expected = Settings {
+            grants_per_key_max: 7,
+            constraint_key_case: insensitive,
+            ..before
+        };
+        assert_eq!(*cluster.state.settings(), expected);
+        cluster.done("operator", update(|c| c.grants_per_key_max = Some(8)));
+        assert_eq!(cluster.state.settings().constraint_key_case, insensitive);
+    }
+
+    /// U-12: nodes compare fingerprints, so the setting is part of them once it is switched on.
+    #[test]
+    fn fingerprint_tells_the_letter_case_of_constraint_keys() {
+        let state = |case| {
+            let mut state = Cluster::new().state;
+            state.put_settings(Settings {
+                constraint_key_case: case,
+                ..*state.settings()
+            });
+            state.fingerprint()
+        };
+        let sensitive = state(ConstraintKeyCase::Sensitive);
+        assert_eq!(sensitive, Cluster::new().state.fingerprint());
+        assert_ne!(sensitive, state(ConstraintKeyCase::Insensitive));
     }
 
     /// C-12: with the rules of 2020 a Deny that holds a variable without a value does not act; with today's it does.

@@ -354,5 +354,10 @@ mod tests {
                 "{text}"
             );
         }
+        // P-11: of a policy that is only asked about, a variable before the resource part is text.
+        let early = "arn:aws:kms:*:${aws:PrincipalAccount}:key/*";
+        let set = ResourceSet::compile([early].into_iter(), false, true, Reading::Lenient);
+        let key = ResourceName::arn(KEY).unwrap();
+        assert!(set.is_ok_and(|set| !set.contains(&key, &Context::default())));
     }
 }

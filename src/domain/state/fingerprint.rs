@@ -8,7 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::fact::{Fact, Header};
-use super::grant::{ContextConstraint, Grant, GrantConstraints, GrantPrincipal, Term};
+use super::grant::{
+    ConstraintKeyCase, ContextConstraint, Grant, GrantConstraints, GrantPrincipal, Term,
+};
 use super::group::Group;
 use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
 use super::key::{Deletion, Key};
@@ -73,6 +75,7 @@ impl Sum {
             grants_per_key_max,
             profile,
             grants_per_principal_max,
+            constraint_key_case,
         } = settings;
         let mut form = Form::default();
         form.fixed(&incarnation.0);
@@ -86,6 +89,11 @@ impl Sum {
             form.number(u64::from(max));
         });
         self.0.iter().for_each(|lane| form.number(*lane));
+        // Only once it is switched on: until then a node that does not know the setting has the same fingerprint.
+        match constraint_key_case {
+            ConstraintKeyCase::Sensitive => {}
+            ConstraintKeyCase::Insensitive => form.text(constraint_key_case.as_str()),
+        }
         Fingerprint(*form.0.finalize().as_bytes())
     }
 }

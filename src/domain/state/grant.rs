@@ -119,6 +119,14 @@ pub enum ContextConstraint {
     Subset(Arc<EncryptionContext>),
 }
 
+closed_set! {
+    /// How the keys of a constraint's pairs compare with those of a request (G-26, U-12). Values are always case sensitive.
+    pub enum ConstraintKeyCase {
+        Sensitive = "sensitive",
+        Insensitive = "insensitive",
+    }
+}
+
 /// How long and how often a grant holds. AWS has neither bound (G-1): absent means without end, and both are opt-in
 /// (EC-13, DESIGN "Grants beyond AWS's").
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

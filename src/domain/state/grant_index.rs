@@ -19,7 +19,7 @@ use crate::domain::ids::{
 };
 use crate::domain::time::Timestamp;
 
-pub use super::grant_lot::{Offer, Purse, constraint_pairs, heeds_context};
+pub use super::grant_lot::{Offer, Purse, constraint_pairs, folded_key, heeds_context};
 
 /// Who holds a grant or may retire it, as an index key: an ARN counts only with its immutable id (ID-18).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -372,8 +372,8 @@ mod tests {
 
     use super::*;
     use crate::domain::state::grant::{
-        ContextConstraint, EncryptionContext, GrantConstraints, GrantOperation, GrantOperations,
-        Term,
+        ConstraintKeyCase, ContextConstraint, EncryptionContext, GrantConstraints, GrantOperation,
+        GrantOperations, Term,
     };
     use crate::domain::time::{Revision, Timestamp};
 
@@ -394,11 +394,42 @@ mod tests {
         }
     }
 
+    /// Keys of contexts: some differ in letter case only (G-26), some of those sort apart, and one is longer than what is
+    /// hashed at once.
+    const KEYS: [&str; 8] = [
+        "a",
+        "A",
+        "b",
+        "B",
+        "ä",
+        "Ä",
+        "\u{212a}",
+        "A-Key-That-Is-Longer-Than-What-Is-Hashed-At-Once",
+    ];
+
     fn context() -> impl Strategy<Value = EncryptionContext> {
-        proptest::collection::btree_map(0..3u8, 0..3u8, 0..3).prop_map(|pairs| {
-            let text = |n: u8| Arc::<str>::from(n.to_string());
-            pairs.into_iter().map(|(k, v)| (text(k), text(v))).collect()
+        let key = prop_oneof![2 => 0..3_usize, 1 => 0..KEYS.len()];
+        proptest::collection::btree_map(key, 0..2u8, 0..4).prop_map(|pairs| {
+            pairs
+                .into_iter()
+                .map(|(k, v)| (KEYS[k].into(), v.to_string().into()))
+                .collect()
         })
+    }
+
+    /// As a constraint whose keys may be in any letter case sees a context: by hand, and `None` if it cannot say which of
+    /// two keys is meant.
+    fn in_any_case(context: &EncryptionContext) -> Option<Vec<(String, &str)>> {
+        let mut seen: Vec<(String, &str)> = Vec::new();
+        for (key, value) in context {
+            let key: String = key.chars().flat_map(char::to_lowercase).collect();
+            if seen.iter().any(|(other, _)| *other == key) {
+                return None;
+            }
+            seen.push((key, value));
+        }
+        seen.sort();
+        Some(seen)
     }
 
     fn source_arn() -> impl Strategy<Value = Option<String>> {
@@ -470,13 +501,24 @@ mod tests {
     }
 
     /// Whether a grant admits an offer, written from G-25 to G-28 and G-13's first steps alone.
-    fn admits(grant: &Grant, offer: &Offer<'_>) -> bool {
-        let context = match &grant.constraints.context {
-            Some(_) if !heeds_context(offer.operation) => true,
-            None => true,
-            Some(ContextConstraint::Equals(pairs)) => **pairs == *offer.context,
-            Some(ContextConstraint::Subset(pairs)) => {
+    fn admits(case: ConstraintKeyCase, grant: &Grant, offer: &Offer<'_>) -> bool {
+        use ConstraintKeyCase::{Insensitive, Sensitive};
+        let context = match (&grant.constraints.context, case) {
+            (Some(_), _) if !heeds_context(offer.operation) => true,
+            (None, _) => true,
+            (Some(ContextConstraint::Equals(pairs)), Sensitive) => **pairs == *offer.context,
+            (Some(ContextConstraint::Subset(pairs)), Sensitive) => {
                 pairs.iter().all(|(k, v)| offer.context.get(k) == Some(v))
+            }
+            (Some(constraint), Insensitive) => {
+                let pairs = in_any_case(constraint_pairs(Some(constraint)));
+                match (pairs, in_any_case(offer.context), constraint) {
+                    (Some(pairs), Some(offered), ContextConstraint::Equals(_)) => pairs == offered,
+                    (Some(pairs), Some(offered), ContextConstraint::Subset(_)) => {
+                        pairs.iter().all(|pair| offered.contains(pair))
+                    }
+                    (None, _, _) | (_, None, _) => false,
+                }
             }
         };
         // G-28: it does not limit RetireGrant.
@@ -537,10 +579,12 @@ mod tests {
                 let holder = Holder::from(&named);
                 for (context, source_arn) in offers {
                     let purses = [Purse::Unbudgeted, Purse::Budgeted, Purse::Spent];
+                    let cases = ConstraintKeyCase::ALL;
                     let asked = GrantOperation::ALL
                         .iter()
-                        .flat_map(|operation| purses.map(|purse| (operation, purse)));
-                    for (operation, purse) in asked {
+                        .flat_map(|operation| purses.map(|purse| (operation, purse)))
+                        .flat_map(|asked| cases.iter().map(move |case| (asked, *case)));
+                    for ((operation, purse), case) in asked {
                         let source_arn = source_arn.as_deref();
                         let offer = Offer {
                             operation: *operation,
@@ -550,13 +594,13 @@ mod tests {
                             now: NOW,
                         };
                         let found =
-                            index.find(&on, &holder, &offer, &|grant| admits(grant, &offer));
+                            index.find(&on, &holder, &offer, &|grant| admits(case, grant, &offer));
                         let wanted = ordered
                             .iter()
                             .filter(|grant| {
                                 grant.key == on
                                     && Holder::from(&grant.grantee) == holder
-                                    && admits(grant, &offer)
+                                    && admits(case, grant, &offer)
                             })
                             .min_by_key(|grant| {
                                 let end = grant.constraints.term.expires_at;
@@ -639,8 +683,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
-        /// The index finds what a scan of all grants finds, however large a lot, whatever was taken out again, and in
-        /// whatever order grants came; a clone never changes.
+        /// The index finds what a scan of all grants finds, however large a lot, whatever was taken out again, in
+        /// whatever order grants came, and whether or not the keys of constraints are case sensitive (G-26, U-12); a
+        /// clone never changes.
         #[test]
         fn index_finds_what_a_full_scan_finds(
             grants in proptest::collection::vec(grant(), 0..200),

@@ -6,11 +6,15 @@
 //! different contexts are never looked through. Within a selector, grants are grouped by their operations; within a
 //! group those that never expire come first, then those that expire last: when the first of a group has expired, all have.
 //!
-//! A selector is a hash: whoever uses a grant that was found checks its constraints. What is found does not depend on the
+//! A selector is a hash, in which the keys of pairs count in lower case, whatever the cluster's `constraint_key_case` is
+//! (G-26): a switch of it moves no grant. Where keys are case sensitive, only grants whose constraints differ in nothing
+//! but the letter case of keys stand together for it. Whoever uses a grant that was found checks its constraints. What is found does not depend on the
 //! order in which grants came: the one that lives longest wins, and among equals the smallest id. Imports ids and facts.
 
+use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
@@ -88,16 +92,71 @@ pub fn heeds_context(operation: GrantOperation) -> bool {
 }
 
 /// What a constraint asks of a request, as the hash that requests are able to compute too.
-#[derive(Hash)]
-enum Selector<'a> {
+#[derive(Clone, Copy, Hash)]
+enum Selector {
     Anything,
-    Exactly(&'a EncryptionContext),
-    Pair(&'a str, &'a str),
+    /// The sum of the hashes of all pairs, which does not depend on their order, and how many there are.
+    Exactly(u64, usize),
+    /// The hash of a pair.
+    Pair(u64),
 }
 
-impl Selector<'_> {
-    fn hash(&self, source_arn: Option<&str>, purse: Purse) -> u64 {
+impl Selector {
+    /// That of a whole context.
+    fn exactly(context: &EncryptionContext) -> Self {
+        let sum = pair_hashes(context).fold(0, u64::wrapping_add);
+        Self::Exactly(sum, context.len())
+    }
+
+    /// Those of the pairs of a context.
+    fn pairs(context: &EncryptionContext) -> impl Iterator<Item = Self> {
+        pair_hashes(context).map(Self::Pair)
+    }
+
+    /// The number under which a grant stands.
+    fn under(self, source_arn: Option<&str>, purse: Purse) -> u64 {
         fixed_hash(&(self, source_arn, purse))
+    }
+}
+
+fn pair_hashes(context: &EncryptionContext) -> impl Iterator<Item = u64> {
+    context
+        .iter()
+        .map(|(key, value)| fixed_hash(&(FoldedKey(key), &**value)))
+}
+
+/// The key of a pair in lower case, for constraints whose keys are not case sensitive (G-26): letter by letter, as
+/// condition keys compare (C-2).
+pub fn folded_key(key: &str) -> Cow<'_, str> {
+    if key.is_ascii() && !key.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Borrowed(key);
+    }
+    Cow::Owned(key.chars().flat_map(char::to_lowercase).collect())
+}
+
+/// Hashes as [`folded_key`] does, without an allocation for keys in ASCII.
+struct FoldedKey<'a>(&'a str);
+
+impl Hash for FoldedKey<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        if self.0.is_ascii() {
+            hash_ascii_folded(self.0, state);
+        } else {
+            hash_ascii_folded(&folded_key(self.0), state);
+        }
+        // As `str` does it: what follows does not run into it.
+        state.write_u8(0xff);
+    }
+}
+
+/// In pieces of one length, so that one text is one sequence of writes.
+fn hash_ascii_folded<H: Hasher>(text: &str, state: &mut H) {
+    for piece in text.as_bytes().chunks(32) {
+        let mut lower = [0; 32];
+        for (to, byte) in lower.iter_mut().zip(piece) {
+            *to = byte.to_ascii_lowercase();
+        }
+        state.write(lower.get(..piece.len()).unwrap_or_default());
     }
 }
 
@@ -236,21 +295,24 @@ impl Lot {
         accept: &dyn Fn(&Grant) -> bool,
     ) -> Option<&Arc<Grant>> {
         let mut best = None;
-        let mut consider = |selector: &Selector<'_>| {
+        let mut consider = |selector: Selector| {
             for source_arn in [None, offer.source_arn] {
-                let hash = selector.hash(source_arn, offer.purse);
+                let hash = selector.under(source_arn, offer.purse);
                 best = better(best, self.first(hash, offer, accept));
                 if offer.source_arn.is_none() {
                     break;
                 }
             }
         };
-        consider(&Selector::Anything);
+        consider(Selector::Anything);
         if heeds_context(offer.operation) {
-            consider(&Selector::Exactly(offer.context));
-            for (name, value) in offer.context {
-                consider(&Selector::Pair(name, value));
+            // One walk for both: most of the cost is in hashing the texts.
+            let mut sum = 0_u64;
+            for hash in pair_hashes(offer.context) {
+                sum = sum.wrapping_add(hash);
+                consider(Selector::Pair(hash));
             }
+            consider(Selector::Exactly(sum, offer.context.len()));
         }
         best
     }
@@ -307,12 +369,12 @@ impl Lot {
 
 /// The places of a grant whose context constraint, if any, is looked up under `selectors`: what it gives under the
 /// context and the source, what under the source alone, and what no constraint limits (G-27, G-28).
-fn places(grant: &Grant, selectors: &[Selector<'_>]) -> Vec<Place> {
+fn places(grant: &Grant, selectors: &[Selector]) -> Vec<Place> {
     let source_arn = grant.constraints.source_arn.as_ref();
     let source_arn = source_arn.map(|arn| arn.as_str());
     let (purse, end) = (Purse::of(grant), end_of(grant));
-    let at = |selector: &Selector<'_>, source_arn, bits| {
-        (selector.hash(source_arn, purse), bits, end, grant.id)
+    let at = |selector: Selector, source_arn, bits| {
+        (selector.under(source_arn, purse), bits, end, grant.id)
     };
     let mut rest = grant.operations.bits();
     let mut places = Vec::with_capacity(selectors.len() + 2);
@@ -324,17 +386,17 @@ fn places(grant: &Grant, selectors: &[Selector<'_>]) -> Vec<Place> {
     if source_arn.is_some() {
         let unlimited = take(bits_of(&SOURCE_FREE_OPERATIONS));
         if unlimited != 0 {
-            places.push(at(&Selector::Anything, None, unlimited));
+            places.push(at(Selector::Anything, None, unlimited));
         }
     }
     if !selectors.is_empty() {
         let narrowed = take(bits_of(&CONTEXT_OPERATIONS));
         if narrowed != 0 {
-            places.extend(selectors.iter().map(|s| at(s, source_arn, narrowed)));
+            places.extend(selectors.iter().map(|s| at(*s, source_arn, narrowed)));
         }
     }
     if rest != 0 {
-        places.push(at(&Selector::Anything, source_arn, rest));
+        places.push(at(Selector::Anything, source_arn, rest));
     }
     places
 }
@@ -351,10 +413,8 @@ fn bits_of(operations: &[GrantOperation]) -> u32 {
 fn places_possible(grant: &Grant) -> Vec<Place> {
     let selectors = match &grant.constraints.context {
         None => Vec::new(),
-        Some(ContextConstraint::Equals(pairs)) => vec![Selector::Exactly(pairs)],
-        Some(ContextConstraint::Subset(pairs)) => {
-            pairs.iter().map(|(k, v)| Selector::Pair(k, v)).collect()
-        }
+        Some(ContextConstraint::Equals(pairs)) => vec![Selector::exactly(pairs)],
+        Some(ContextConstraint::Subset(pairs)) => Selector::pairs(pairs).collect(),
     };
     places(grant, &selectors)
 }
@@ -368,13 +428,10 @@ fn places_of_new(grant: &Grant, lot: &Lot) -> Vec<Place> {
     let source_arn = grant.constraints.source_arn.as_ref();
     let source_arn = source_arn.map(|arn| arn.as_str());
     let purse = Purse::of(grant);
-    let rarest = pairs
-        .iter()
-        .map(|(k, v)| Selector::Pair(k, v))
-        .min_by_key(|selector| {
-            let hash = selector.hash(source_arn, purse);
-            (lot.count(hash), hash)
-        });
+    let rarest = Selector::pairs(pairs).min_by_key(|selector| {
+        let hash = selector.under(source_arn, purse);
+        (lot.count(hash), hash)
+    });
     places(grant, rarest.as_slice())
 }
 
@@ -384,5 +441,41 @@ pub fn constraint_pairs(constraint: Option<&ContextConstraint>) -> &EncryptionCo
     match constraint {
         None => &NONE,
         Some(ContextConstraint::Equals(pairs) | ContextConstraint::Subset(pairs)) => pairs,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn folded_key_is_in_lower_case_letter_by_letter() {
+        for (key, folded) in [
+            ("tenant", "tenant"),
+            ("Tenant-ID", "tenant-id"),
+            ("STRAßEÄ", "straßeä"),
+            ("\u{212a}", "k"),
+            ("ΣΑΣ", "σασ"),
+            ("", ""),
+        ] {
+            assert_eq!(folded_key(key), folded);
+        }
+        assert!(matches!(folded_key("aws:s3:arn"), Cow::Borrowed(_)));
+    }
+
+    proptest! {
+        /// G-26, U-12: keys that are one in lower case have one hash, others have not, and no pair runs into another.
+        #[test]
+        fn hash_of_a_key_is_that_of_its_lower_case(
+            one in "[aAkK\u{212a}äÄ]{0,3}[bB]{0,70}",
+            other in "[aAkK\u{212a}äÄ]{0,3}[bB]{0,70}",
+        ) {
+            let hash = |key: &str| fixed_hash(&(FoldedKey(key), "v"));
+            prop_assert_eq!(hash(&one), hash(&folded_key(&one)));
+            prop_assert_eq!(hash(&one), hash(&one.to_uppercase()));
+            prop_assert_eq!(hash(&one) == hash(&other), folded_key(&one) == folded_key(&other));
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! The replicated settings of a cluster.
 //!
-//! Imports limits, policy. Holds facts; the gate, the engine and the operations act on them.
+//! Imports limits, policy, facts of grants. Holds facts; the gate, the engine and the operations act on them.
 
 use crate::domain::limits;
 use crate::domain::policy::Profile;
+use crate::domain::state::grant::ConstraintKeyCase;
 
 /// Settings that every node must agree on, so they live in the state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,6 +19,8 @@ pub struct Settings {
     pub profile: Profile,
     /// How many grants one grantee may have on one key (G-19); absent: no such quota.
     pub grants_per_principal_max: Option<u32>,
+    /// How the keys of constraints on the encryption context compare (G-26, U-12).
+    pub constraint_key_case: ConstraintKeyCase,
 }
 
 impl Default for Settings {
@@ -28,6 +31,7 @@ impl Default for Settings {
             grants_per_key_max: limits::GRANTS_PER_KEY_MAX,
             profile: Profile::Current,
             grants_per_principal_max: None,
+            constraint_key_case: ConstraintKeyCase::Sensitive,
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::domain::op::remove_account::RemoveAccount;
 use crate::domain::op::update_settings::UpdateSettings;
 use crate::domain::op::{Answer, Command, Output, Scope};
 use crate::domain::policy::Profile;
+use crate::domain::state::grant::ConstraintKeyCase;
 use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
 use crate::domain::state::settings::Settings;
 use crate::wire::v1;
@@ -112,16 +113,22 @@ impl IntoChange for v1::UpdateSettingsRequest {
             profile,
             grants_per_key_max,
             grants_per_principal_max,
+            constraint_key_case,
         } = self;
         let mut violations = Violations::new();
         let profile = profile.and_then(|profile| {
             violations.member("profile", &profile, Profile::ALL, Profile::as_str)
+        });
+        let constraint_key_case = constraint_key_case.and_then(|case| {
+            let (all, name) = (ConstraintKeyCase::ALL, ConstraintKeyCase::as_str);
+            violations.member("constraintKeyCase", &case, all, name)
         });
         violations.finish()?;
         Ok(Change::of(Command::UpdateSettings(UpdateSettings {
             profile,
             grants_per_key_max,
             grants_per_principal_max,
+            constraint_key_case,
         })))
     }
 }
@@ -281,6 +288,7 @@ impl From<Settings> for v1::Settings {
             grants_per_key_max,
             profile,
             grants_per_principal_max,
+            constraint_key_case,
         } = settings;
         Self {
             max_staleness_ms,
@@ -288,6 +296,7 @@ impl From<Settings> for v1::Settings {
             profile: profile.as_str().to_owned(),
             grants_per_key_max,
             grants_per_principal_max,
+            constraint_key_case: constraint_key_case.as_str().to_owned(),
         }
     }
 }

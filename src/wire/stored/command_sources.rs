@@ -8,6 +8,7 @@ use crate::domain::ids::{
 };
 use crate::domain::op;
 use crate::domain::policy::Profile;
+use crate::domain::state::grant::ConstraintKeyCase;
 use crate::domain::state::organization::ControlKind;
 
 row! {
@@ -70,6 +71,17 @@ row! {
         profile: Option<Text<Profile>>,
         grants_per_key_max: Option<u32>,
         grants_per_principal_max: Option<u32>,
+    } before {
+        constraint_key_case = None,
+    }
+}
+
+row! {
+    UpdateSettingsRowV2: op::update_settings::UpdateSettings {
+        profile: Option<Text<Profile>>,
+        grants_per_key_max: Option<u32>,
+        grants_per_principal_max: Option<u32>,
+        constraint_key_case: Option<Text<ConstraintKeyCase>>,
     }
 }
 

@@ -24,8 +24,8 @@ pub(super) const HEADER_LEN: usize = 16;
 
 const MAGIC: [u8; 4] = *b"GRTD";
 
-/// The schema version that this binary writes, and the only one there has been.
-const VERSION: u16 = 1;
+/// The first schema version of every kind.
+pub(super) const FIRST_VERSION: u16 = 1;
 
 /// What a record holds. The numbers are persisted: they are never changed and never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,6 +49,18 @@ impl Kind {
     const fn number(self) -> u16 {
         self as u16
     }
+
+    /// The newest schema version that this binary knows; it knows all before it, too. A record is written in the oldest
+    /// that can say it.
+    const fn newest_version(self) -> u16 {
+        match self {
+            // 2: with the letter case of constraint keys.
+            Self::SnapshotHead => 2,
+            Self::Entry | Self::Draft | Self::Outcome | Self::SnapshotFact | Self::SnapshotEnd => {
+                FIRST_VERSION
+            }
+        }
+    }
 }
 
 impl fmt::Display for Kind {
@@ -68,6 +80,7 @@ impl fmt::Display for Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Header {
     kind: Kind,
+    version: u16,
     length: usize,
     checksum: u32,
 }
@@ -102,14 +115,15 @@ impl Header {
             return Err(DecodeError::WrongKind { expected, found });
         };
         let found = u16::from_le_bytes([v0, v1]);
-        if found != VERSION {
-            let newest = VERSION;
+        let newest = kind.newest_version();
+        if !(FIRST_VERSION..=newest).contains(&found) {
             return Err(DecodeError::UnknownVersion {
                 kind,
                 found,
                 newest,
             });
         }
+        let version = found;
         let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
         if length > STORED_RECORD_MAX {
             return Err(DecodeError::TooLarge {
@@ -120,6 +134,7 @@ impl Header {
         }
         Ok(Self {
             kind,
+            version,
             length,
             checksum: u32::from_le_bytes([c0, c1, c2, c3]),
         })
@@ -128,6 +143,11 @@ impl Header {
     /// What the record holds.
     pub(super) const fn kind(&self) -> Kind {
         self.kind
+    }
+
+    /// The schema version of its payload.
+    pub(super) const fn version(&self) -> u16 {
+        self.version
     }
 
     /// Bytes of the payload, at most [`STORED_RECORD_MAX`].
@@ -139,6 +159,7 @@ impl Header {
     pub(super) fn prove(&self, payload: &[u8]) -> Result<(), DecodeError> {
         let Self {
             kind,
+            version,
             length,
             checksum,
         } = *self;
@@ -157,17 +178,17 @@ impl Header {
         }
         // The length was bounded when it was read, so it fits.
         let announced = u32::try_from(length).unwrap_or(u32::MAX);
-        if checksum != checksum_of(&head(kind, announced), payload) {
+        if checksum != checksum_of(&head(kind, version, announced), payload) {
             return Err(DecodeError::Checksum { kind });
         }
         Ok(())
     }
 }
 
-fn head(kind: Kind, length: u32) -> [u8; 12] {
+fn head(kind: Kind, version: u16, length: u32) -> [u8; 12] {
     let [m0, m1, m2, m3] = MAGIC;
     let [k0, k1] = kind.number().to_le_bytes();
-    let [v0, v1] = VERSION.to_le_bytes();
+    let [v0, v1] = version.to_le_bytes();
     let [l0, l1, l2, l3] = length.to_le_bytes();
     [m0, m1, m2, m3, k0, k1, v0, v1, l0, l1, l2, l3]
 }
@@ -180,7 +201,7 @@ fn checksum_of(head: &[u8; 12], payload: &[u8]) -> u32 {
 }
 
 /// Sets the header of `record`, whose first [`HEADER_LEN`] bytes were left free for it.
-pub(super) fn seal(kind: Kind, record: &mut [u8]) -> Result<(), EncodeError> {
+pub(super) fn seal(kind: Kind, version: u16, record: &mut [u8]) -> Result<(), EncodeError> {
     let too_large = |bytes| EncodeError::TooLarge {
         kind,
         bytes,
@@ -194,7 +215,7 @@ pub(super) fn seal(kind: Kind, record: &mut [u8]) -> Result<(), EncodeError> {
         return Err(too_large(payload.len()));
     }
     let length = u32::try_from(payload.len()).map_err(|_| too_large(payload.len()))?;
-    let head = head(kind, length);
+    let head = head(kind, version, length);
     let checksum = checksum_of(&head, payload).to_le_bytes();
     for (slot, byte) in header.iter_mut().zip(head.into_iter().chain(checksum)) {
         *slot = byte;
@@ -222,7 +243,7 @@ mod tests {
     fn record(kind: Kind, payload: &[u8]) -> Vec<u8> {
         let mut record = vec![0; HEADER_LEN];
         record.extend_from_slice(payload);
-        seal(kind, &mut record).unwrap();
+        seal(kind, FIRST_VERSION, &mut record).unwrap();
         record
     }
 
@@ -255,7 +276,7 @@ mod tests {
         assert!(matches!(error, DecodeError::TooLarge { .. }), "{error}");
         let mut large = vec![0; HEADER_LEN + STORED_RECORD_MAX + 1];
         assert!(matches!(
-            seal(Kind::Entry, &mut large),
+            seal(Kind::Entry, FIRST_VERSION, &mut large),
             Err(EncodeError::TooLarge { .. })
         ));
     }

@@ -93,6 +93,14 @@ fn cluster_is_made(story: &mut Story) {
     );
     assert_eq!(settings["Settings"]["GrantsPerKeyMax"], 1000);
     assert_eq!(settings["Settings"]["MaxStalenessMs"], 5000);
+    assert_eq!(settings["Settings"]["ConstraintKeyCase"], "sensitive");
+    let switch = ["cluster", "settings", "--constraint-key-case"];
+    for case in ["insensitive", "sensitive"] {
+        let settings = story.ok(OPERATOR, &[&switch[..], &[case]].concat());
+        assert_eq!(settings["Settings"]["ConstraintKeyCase"], case);
+    }
+    let refused = story.fails(OPERATOR, &[&switch[..], &["any"]].concat());
+    assert!(refused.contains("[sensitive, insensitive]"), "{refused}");
     for (line, part) in [
         (&["cluster", "status"][..], "--as operator"),
         (&["account", "list"], "--as operator"),

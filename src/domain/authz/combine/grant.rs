@@ -1,15 +1,18 @@
 //! What a grant allows: whom it names, what it is asked to admit, and what a child of it may be (G-4, G-12, G-13, G-25 to
 //! G-28, EC-13).
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
 use super::Subject;
 use crate::domain::authz::request::Use;
 use crate::domain::ids::PrincipalArn;
 use crate::domain::policy::{ContextKey, ContextSource, ContextValue, KmsAction, KnownKey, Who};
 use crate::domain::state::grant::{
-    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
-    Term,
+    ConstraintKeyCase, ContextConstraint, EncryptionContext, Grant, GrantConstraints,
+    GrantOperation, GrantPrincipal, Term,
 };
-use crate::domain::state::grant_index::Purse;
+use crate::domain::state::grant_index::{Purse, folded_key};
 
 /// Whom a grant names.
 pub(in crate::domain::authz) enum Grantee {
@@ -55,17 +58,28 @@ pub(in crate::domain::authz) fn grantee_match(named: &GrantPrincipal, who: &Who<
     }
 }
 
-/// Whether a grant admits an action with this encryption context and these condition keys: its constraints are
-/// satisfied, and for CreateGrant it covers the grant to be made.
+/// What a request offers to the constraints of grants.
+#[derive(Clone, Copy)]
+pub(in crate::domain::authz) struct Offered<'a> {
+    /// Its encryption context.
+    pub encryption_context: &'a EncryptionContext,
+    /// Its condition keys.
+    pub keys: &'a dyn ContextSource,
+    /// How the keys of pairs compare.
+    pub key_case: ConstraintKeyCase,
+}
+
+/// Whether a grant admits an action with what the request offers: its constraints are satisfied, and for CreateGrant it
+/// covers the grant to be made.
 pub(in crate::domain::authz) fn admits(
     grant: &Grant,
     action: KmsAction,
-    offer: (&EncryptionContext, &dyn ContextSource),
+    offered: Offered<'_>,
     subject: &Subject<'_>,
 ) -> bool {
-    is_satisfied(&grant.constraints, action, offer)
+    is_satisfied(&grant.constraints, action, offered)
         && is_in_budget(grant, action, subject)
-        && (action != KmsAction::CreateGrant || covers(grant, subject))
+        && (action != KmsAction::CreateGrant || covers(grant, subject, offered.key_case))
 }
 
 /// EC-13: a grant with a budget allows only where what it allows is spent at the same position of the log: Consume spends
@@ -87,25 +101,22 @@ fn is_in_budget(grant: &Grant, action: KmsAction, subject: &Subject<'_>) -> bool
 }
 
 /// G-25 to G-28: whether the request satisfies a grant's constraints.
-fn is_satisfied(
-    constraints: &GrantConstraints,
-    action: KmsAction,
-    (encryption_context, keys): (&EncryptionContext, &dyn ContextSource),
-) -> bool {
-    is_context_satisfied(constraints, action, encryption_context)
-        && is_source_satisfied(constraints, action, keys)
+fn is_satisfied(constraints: &GrantConstraints, action: KmsAction, offered: Offered<'_>) -> bool {
+    is_context_satisfied(constraints, action, offered)
+        && is_source_satisfied(constraints, action, offered.keys)
 }
 
-/// G-25, G-27.
+/// G-25 to G-27.
 fn is_context_satisfied(
     constraints: &GrantConstraints,
     action: KmsAction,
-    encryption_context: &EncryptionContext,
+    offered: Offered<'_>,
 ) -> bool {
+    let (context, case) = (offered.encryption_context, offered.key_case);
     match &constraints.context {
         Some(constraint) if action.has_encryption_context() => match constraint {
-            ContextConstraint::Equals(pairs) => **pairs == *encryption_context,
-            ContextConstraint::Subset(pairs) => contains(encryption_context, pairs),
+            ContextConstraint::Equals(pairs) => is_same(case, pairs, context),
+            ContextConstraint::Subset(pairs) => contains(case, context, pairs),
         },
         _ => true,
     }
@@ -148,31 +159,66 @@ impl ConstraintFindings {
 pub(in crate::domain::authz) fn constraint_findings(
     grant: &Grant,
     action: KmsAction,
-    (encryption_context, keys): (&EncryptionContext, &dyn ContextSource),
+    offered: Offered<'_>,
     subject: &Subject<'_>,
 ) -> ConstraintFindings {
     ConstraintFindings {
-        context: is_context_satisfied(&grant.constraints, action, encryption_context),
-        source_arn: is_source_satisfied(&grant.constraints, action, keys),
-        covers: action != KmsAction::CreateGrant || covers(grant, subject),
+        context: is_context_satisfied(&grant.constraints, action, offered),
+        source_arn: is_source_satisfied(&grant.constraints, action, offered.keys),
+        covers: action != KmsAction::CreateGrant || covers(grant, subject, offered.key_case),
     }
 }
 
-fn contains(context: &EncryptionContext, pairs: &EncryptionContext) -> bool {
-    pairs
+/// Whether two contexts have the same pairs.
+fn is_same(case: ConstraintKeyCase, one: &EncryptionContext, other: &EncryptionContext) -> bool {
+    match case {
+        ConstraintKeyCase::Sensitive => one == other,
+        ConstraintKeyCase::Insensitive => match (folded(one), folded(other)) {
+            (Some(one), Some(other)) => one == other,
+            (None, _) | (_, None) => false,
+        },
+    }
+}
+
+/// Whether all of `pairs` are in `context`.
+fn contains(
+    case: ConstraintKeyCase,
+    context: &EncryptionContext,
+    pairs: &EncryptionContext,
+) -> bool {
+    match case {
+        ConstraintKeyCase::Sensitive => pairs
+            .iter()
+            .all(|(key, value)| context.get(key) == Some(value)),
+        ConstraintKeyCase::Insensitive => match (folded(context), folded(pairs)) {
+            (Some(context), Some(pairs)) => pairs
+                .iter()
+                .all(|(folded, own)| context.get(folded) == Some(own)),
+            (None, _) | (_, None) => false,
+        },
+    }
+}
+
+/// The pairs with their keys in lower case (G-26). `None` if two keys differ in letter case only, whatever their values:
+/// nobody can say which of them is meant, so such a context satisfies no constraint, and such a constraint is satisfied
+/// by none.
+fn folded(pairs: &EncryptionContext) -> Option<BTreeMap<Cow<'_, str>, &str>> {
+    let folded: BTreeMap<_, _> = pairs
         .iter()
-        .all(|(key, value)| context.get(key) == Some(value))
+        .map(|(key, value)| (folded_key(key), &**value))
+        .collect();
+    (folded.len() == pairs.len()).then_some(folded)
 }
 
 /// G-12: whether a parent grant lets its grantee make this grant. One parent must cover all of it (U-5).
-fn covers(parent: &Grant, subject: &Subject<'_>) -> bool {
+fn covers(parent: &Grant, subject: &Subject<'_>, case: ConstraintKeyCase) -> bool {
     match subject {
         Subject::NewGrant {
             operations,
             constraints,
         } => {
             operations.is_subset(parent.operations)
-                && is_as_strict(constraints, &parent.constraints)
+                && is_as_strict(constraints, &parent.constraints, case)
                 && is_within_term(constraints.term, parent)
         }
         // The question does not say which grant is to be made: it asks about CreateGrant as such.
@@ -194,13 +240,19 @@ fn is_within_term(child: Term, parent: &Grant) -> bool {
 }
 
 /// G-13: whether a child's constraints are at least as strict as its parent's.
-pub(super) fn is_as_strict(child: &GrantConstraints, parent: &GrantConstraints) -> bool {
+pub(super) fn is_as_strict(
+    child: &GrantConstraints,
+    parent: &GrantConstraints,
+    case: ConstraintKeyCase,
+) -> bool {
     use ContextConstraint::{Equals, Subset};
     let context = match (&parent.context, &child.context) {
         (None, _) => true,
         (Some(_), None) => false,
-        (Some(Subset(parent)), Some(Subset(child) | Equals(child))) => contains(child, parent),
-        (Some(Equals(parent)), Some(Equals(child))) => parent == child,
+        (Some(Subset(parent)), Some(Subset(child) | Equals(child))) => {
+            contains(case, child, parent)
+        }
+        (Some(Equals(parent)), Some(Equals(child))) => is_same(case, parent, child),
         (Some(Equals(_)), Some(Subset(_))) => false,
     };
     context && (parent.source_arn.is_none() || parent.source_arn == child.source_arn)

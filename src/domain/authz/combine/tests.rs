@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
+
 use super::grant::is_as_strict;
 use super::*;
 use crate::domain::authz::decision::Outcome::{self, Allow, ExplicitDeny, ImplicitDeny};
 use crate::domain::ids::{GrantId, PrincipalArn, UniqueId};
 use crate::domain::policy::{ContextKey, ContextValue, PolicyKind, Profile, ResourceName};
-use crate::domain::state::grant::ContextConstraint;
+use crate::domain::state::grant::{ConstraintKeyCase, ContextConstraint};
 use crate::domain::time::{Revision, Timestamp};
 
 const OWN: &str = "111122223333";
@@ -36,6 +38,7 @@ struct World {
     grants: Vec<Grant>,
     context: BTreeMap<ContextKey, String>,
     encryption_context: EncryptionContext,
+    constraint_key_case: ConstraintKeyCase,
     new_grant: Option<(GrantOperations, GrantConstraints)>,
     retired: Option<Grant>,
     is_aws_managed: bool,
@@ -56,6 +59,7 @@ fn world(who: &'static str, action: &'static str) -> World {
         grants: Vec::new(),
         context: BTreeMap::new(),
         encryption_context: EncryptionContext::new(),
+        constraint_key_case: ConstraintKeyCase::Sensitive,
         new_grant: None,
         retired: None,
         is_aws_managed: false,
@@ -261,6 +265,7 @@ impl World {
             endpoint: endpoint.as_deref().into(),
             grants: self.grants.iter(),
             encryption_context: &self.encryption_context,
+            constraint_key_case: self.constraint_key_case,
             subject,
         })
     }
@@ -843,7 +848,7 @@ fn child_constraints_must_be_as_strict_as_the_parents() {
         (none(), source("arn:aws:s3:::b"), true),
     ] {
         assert_eq!(
-            is_as_strict(&child, &parent),
+            is_as_strict(&child, &parent, ConstraintKeyCase::Sensitive),
             covered,
             "{parent:?} {child:?}"
         );
@@ -852,6 +857,194 @@ fn child_constraints_must_be_as_strict_as_the_parents() {
         let mut world = world(BOB, "kms:CreateGrant").grant(asked);
         world.new_grant = Some((ops(&["Decrypt"]), child));
         assert_eq!(world.outcome() == Allow, covered);
+    }
+}
+
+/// Whether a grant with these constraints admits Decrypt with a context.
+fn satisfied(
+    case: ConstraintKeyCase,
+    constraints: &GrantConstraints,
+    request: &EncryptionContext,
+) -> bool {
+    let mut granted = grant(BOB, &["Decrypt"]);
+    granted.constraints = constraints.clone();
+    let mut world = world(BOB, DECRYPT).grant(granted);
+    world.constraint_key_case = case;
+    world.encryption_context = request.clone();
+    world.outcome() == Allow
+}
+
+/// G-25, G-26, U-12: the letter case of a constraint's keys counts only while they are case sensitive; that of values
+/// always does. Of two keys that differ in nothing else nobody can say which is meant, so where keys are not case
+/// sensitive a request that has both satisfies no constraint, and no request satisfies a constraint that has both.
+#[test]
+fn keys_of_a_constraint_compare_as_the_setting_says() {
+    let one = [("Tenant", "Blue")];
+    let two = [("Tenant", "Blue"), ("b", "2")];
+    let both = [("Tenant", "Blue"), ("tenant", "Blue")];
+    let torn = [("Tenant", "Blue"), ("tenant", "Red")];
+    // The constraint, the pairs of the request, whether they satisfy it if keys are case sensitive, and if not.
+    for (constraint, request, sensitive, insensitive) in [
+        (equals(&one), &[("Tenant", "Blue")][..], true, true),
+        (equals(&one), &[("tENANT", "Blue")], false, true),
+        (equals(&one), &[("tenant", "blue")], false, false),
+        (
+            equals(&one),
+            &[("tenant", "Blue"), ("b", "2")],
+            false,
+            false,
+        ),
+        (equals(&one), &[], false, false),
+        // In another letter case the pairs stand in another order.
+        (equals(&two), &[("B", "2"), ("tenant", "Blue")], false, true),
+        (equals(&two), &[("B", "2")], false, false),
+        (subset(&one), &[("tenant", "Blue"), ("B", "2")], false, true),
+        (
+            subset(&one),
+            &[("tenant", "blue"), ("B", "2")],
+            false,
+            false,
+        ),
+        (subset(&two), &[("tenant", "Blue")], false, false),
+        (equals(&[("Ä", "1")]), &[("ä", "1")], false, true),
+        // The request has both: the same value, or two.
+        (equals(&one), &both, false, false),
+        (subset(&one), &both, true, false),
+        (subset(&one), &torn, true, false),
+        (
+            subset(&[("b", "2")]),
+            &[("a", "1"), ("A", "1"), ("b", "2")],
+            true,
+            false,
+        ),
+        (GrantConstraints::default(), &torn, true, true),
+        // The constraint has both.
+        (equals(&both), &both, true, false),
+        (subset(&both), &both, true, false),
+        (equals(&both), &one, false, false),
+        (subset(&both), &one, false, false),
+        (subset(&torn), &one, false, false),
+    ] {
+        for (case, wanted) in [
+            (ConstraintKeyCase::Sensitive, sensitive),
+            (ConstraintKeyCase::Insensitive, insensitive),
+        ] {
+            assert_eq!(
+                satisfied(case, &constraint, &context(request)),
+                wanted,
+                "{case} {constraint:?} {request:?}"
+            );
+        }
+    }
+}
+
+/// G-13, G-26, U-12: a child's constraints are as strict as its parent's but for the letter case of keys, where that does
+/// not count. Constraints with two keys that differ in it alone are as strict as none and lax as none.
+#[test]
+fn strictness_of_a_child_follows_the_letter_case_of_keys() {
+    let both = [("Tenant", "Blue"), ("tenant", "Blue")];
+    for (parent, child, covered) in [
+        (
+            subset(&[("Tenant", "Blue")]),
+            subset(&[("tenant", "Blue"), ("b", "2")]),
+            true,
+        ),
+        (
+            subset(&[("Tenant", "Blue")]),
+            equals(&[("TENANT", "Blue")]),
+            true,
+        ),
+        (
+            equals(&[("Tenant", "Blue")]),
+            equals(&[("tenant", "Blue")]),
+            true,
+        ),
+        (
+            equals(&[("Tenant", "Blue")]),
+            subset(&[("tenant", "Blue")]),
+            false,
+        ),
+        (
+            subset(&[("Tenant", "Blue")]),
+            subset(&[("tenant", "blue")]),
+            false,
+        ),
+        (
+            subset(&[("Tenant", "Blue")]),
+            GrantConstraints::default(),
+            false,
+        ),
+        (subset(&[("Tenant", "Blue")]), subset(&both), false),
+        (subset(&both), subset(&both), false),
+        (equals(&both), equals(&both), false),
+        (GrantConstraints::default(), subset(&both), true),
+    ] {
+        assert_eq!(
+            is_as_strict(&child, &parent, ConstraintKeyCase::Insensitive),
+            covered,
+            "{parent:?} {child:?}"
+        );
+        let mut asked = grant(BOB, &["CreateGrant", "Decrypt"]);
+        asked.constraints = parent;
+        let mut world = world(BOB, "kms:CreateGrant").grant(asked);
+        world.constraint_key_case = ConstraintKeyCase::Insensitive;
+        world.new_grant = Some((ops(&["Decrypt"]), child));
+        assert_eq!(world.outcome() == Allow, covered);
+    }
+}
+
+fn some_context() -> impl Strategy<Value = EncryptionContext> {
+    let key = prop::sample::select(vec!["a", "A", "b", "B", "ä", "Ä"]);
+    let value = prop::sample::select(vec!["1", "2"]);
+    prop::collection::btree_map(key, value, 0..4).prop_map(|pairs| {
+        let pairs: Vec<(&str, &str)> = pairs.into_iter().collect();
+        context(&pairs)
+    })
+}
+
+fn some_constraints() -> impl Strategy<Value = GrantConstraints> {
+    (some_context(), any::<bool>()).prop_map(|(pairs, is_equals)| GrantConstraints {
+        context: match (pairs.is_empty(), is_equals) {
+            (true, _) => None,
+            (false, true) => Some(ContextConstraint::Equals(pairs.into())),
+            (false, false) => Some(ContextConstraint::Subset(pairs.into())),
+        },
+        source_arn: None,
+        term: Default::default(),
+    })
+}
+
+proptest! {
+    /// G-12, G-13, G-26: whatever the setting, what satisfies a child that is as strict satisfies its parent.
+    #[test]
+    fn stricter_child_is_satisfied_by_no_more(
+        parent in some_constraints(),
+        child in some_constraints(),
+        request in some_context(),
+        case in prop::sample::select(ConstraintKeyCase::ALL),
+    ) {
+        if is_as_strict(&child, &parent, case) && satisfied(case, &child, &request) {
+            prop_assert!(satisfied(case, &parent, &request));
+        }
+    }
+
+    /// G-26, U-12: where letter case does not count, a request may be written in any.
+    #[test]
+    fn request_in_another_letter_case_is_the_same(
+        constraints in some_constraints(),
+        request in some_context(),
+    ) {
+        let other: EncryptionContext = request
+            .iter()
+            .map(|(key, value)| (key.to_uppercase().into(), value.clone()))
+            .collect();
+        if other.len() == request.len() {
+            let case = ConstraintKeyCase::Insensitive;
+            prop_assert_eq!(
+                satisfied(case, &constraints, &request),
+                satisfied(case, &constraints, &other)
+            );
+        }
     }
 }
 

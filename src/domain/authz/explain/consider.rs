@@ -18,7 +18,7 @@ use crate::domain::policy::{
 };
 use crate::domain::state::State;
 use crate::domain::state::grant::{
-    ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantPrincipal,
+    ConstraintKeyCase, ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantPrincipal,
 };
 use crate::domain::time::Timestamp;
 
@@ -569,13 +569,20 @@ impl<'e> Scene<'e> {
             operation.to_owned(),
         );
         let subject = &self.evidence.subject;
-        let offer = (self.evidence.encryption_context, self.ask.context);
-        let parts = constraint_findings(grant, action, offer, subject);
+        let offered = self.evidence.offered();
+        let parts = constraint_findings(grant, action, offered, subject);
         if let Some(context) = &grant.constraints.context {
-            let (kind, wanted) = match context {
+            let (kind, mut wanted) = match context {
                 ContextConstraint::Equals(all) => ("EncryptionContextEquals", pairs(all)),
                 ContextConstraint::Subset(all) => ("EncryptionContextSubset", pairs(all)),
             };
+            match offered.key_case {
+                ConstraintKeyCase::Sensitive => {}
+                // G-26.
+                ConstraintKeyCase::Insensitive => {
+                    wanted.push_str(", keys in any letter case, each once");
+                }
+            }
             let found = if action.has_encryption_context() {
                 pairs(self.evidence.encryption_context)
             } else {
@@ -613,7 +620,7 @@ impl<'e> Scene<'e> {
                 },
             );
         }
-        let admits = admits(grant, action, offer, subject) && !grant.is_expired(self.now);
+        let admits = admits(grant, action, offered, subject) && !grant.is_expired(self.now);
         if !admits && parts.all() {
             tell(
                 "EC-13",

@@ -10,6 +10,7 @@ fn holds(operator: &str, key: &str, values: &[&str], context: &Context) -> bool 
         ContextKey::parse(key),
         values.iter().copied(),
         true,
+        Reading::Strict,
     );
     condition
         .unwrap_or_else(|bad| panic!("{}", bad.message))
@@ -331,9 +332,41 @@ fn variables_are_replaced_in_strings_and_arns_alone() {
         ("Null", "${x}"),
     ] {
         let operator = Operator::parse(operator).unwrap();
-        let compiled =
-            Condition::compile(operator, ContextKey::parse("k"), [value].into_iter(), true);
+        let compiled = Condition::compile(
+            operator,
+            ContextKey::parse("k"),
+            [value].into_iter(),
+            true,
+            Reading::Strict,
+        );
         assert!(compiled.is_err(), "{operator}");
+    }
+}
+
+/// C-4, C-11: of a policy that is only asked about, a value that the operator cannot compare equals nothing.
+#[test]
+fn value_that_cannot_be_compared_equals_nothing_in_a_question() {
+    for (operator, holds) in [
+        ("NumericEquals", false),
+        ("NumericLessThan", false),
+        ("NumericNotEquals", true),
+        ("DateGreaterThan", false),
+        ("Bool", false),
+        ("BinaryEquals", false),
+        ("IpAddress", false),
+        ("NotIpAddress", true),
+        ("Null", false),
+    ] {
+        let condition = Condition::compile(
+            Operator::parse(operator).unwrap(),
+            ContextKey::parse("k"),
+            ["${aws:username}"].into_iter(),
+            true,
+            Reading::Lenient,
+        );
+        let condition = condition.unwrap_or_else(|bad| panic!("{}", bad.message));
+        let context = one("7").one("aws:username", "7");
+        assert_eq!(condition.holds(&context), holds, "{operator}");
     }
 }
 
@@ -368,6 +401,7 @@ fn old_version_takes_variables_literally() {
         ContextKey::parse("k"),
         ["${aws:username}"].into_iter(),
         false,
+        Reading::Strict,
     );
     let condition = condition.unwrap_or_else(|bad| panic!("{}", bad.message));
     assert!(condition.holds(&one("${aws:username}").one("aws:username", "bob")));
@@ -407,6 +441,7 @@ fn value_of_the_wrong_type_is_refused() {
             ContextKey::parse("k"),
             ["x", value].into_iter().skip(1),
             true,
+            Reading::Strict,
         );
         assert!(compiled.is_err_and(|bad| bad.index == 0), "{operator}");
     }
@@ -434,6 +469,7 @@ fn typed_values_compare_like_their_texts() {
             ContextKey::parse(key),
             [value].into_iter(),
             true,
+            Reading::Strict,
         );
         condition
             .unwrap_or_else(|bad| panic!("{}", bad.message))

@@ -17,8 +17,8 @@ use crate::domain::policy::{Policy, PolicyKind, Profile};
 use crate::domain::state::alias::Alias;
 use crate::domain::state::fact::{Fact, Header};
 use crate::domain::state::grant::{
-    ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
-    Term,
+    ConstraintKeyCase, ContextConstraint, EncryptionContext, Grant, GrantConstraints,
+    GrantOperation, GrantPrincipal, Term,
 };
 use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
@@ -94,6 +94,15 @@ fn settings() -> Settings {
         grants_per_key_max: 50_000,
         profile: Profile::Legacy2020,
         grants_per_principal_max: Some(500),
+        constraint_key_case: ConstraintKeyCase::Sensitive,
+    }
+}
+
+/// Settings that the first row of settings cannot say.
+fn settings_in_any_key_case() -> Settings {
+    Settings {
+        constraint_key_case: ConstraintKeyCase::Insensitive,
+        ..settings()
     }
 }
 
@@ -447,6 +456,24 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 profile: Some(Profile::Legacy2020),
                 grants_per_key_max: Some(1_000),
                 grants_per_principal_max: Some(0),
+                constraint_key_case: None,
+            }),
+        ),
+        (
+            "bootstrap-key-case",
+            Command::Bootstrap(op::bootstrap::Bootstrap {
+                incarnation: Incarnation([0xab; 16]),
+                settings: settings_in_any_key_case(),
+                sealed_epoch_secret: [1, 2, 3, 4].into(),
+            }),
+        ),
+        (
+            "update-settings-key-case",
+            Command::UpdateSettings(op::update_settings::UpdateSettings {
+                profile: None,
+                grants_per_key_max: Some(1_000),
+                grants_per_principal_max: None,
+                constraint_key_case: Some(ConstraintKeyCase::Insensitive),
             }),
         ),
         (
@@ -1013,11 +1040,20 @@ pub(super) fn facts() -> Vec<Fact> {
 
 /// The state of [`facts`].
 pub(super) fn state() -> State {
+    state_with(settings())
+}
+
+/// The same, with settings that need the second version of a snapshot's head.
+pub(super) fn state_in_any_key_case() -> State {
+    state_with(settings_in_any_key_case())
+}
+
+fn state_with(settings: Settings) -> State {
     let header = Header {
         incarnation: Incarnation([0xab; 16]),
         revision: Revision(99),
         clock: Timestamp::from_millis(1_795_313_425_123),
-        settings: settings(),
+        settings,
     };
     State::import(header, facts()).unwrap()
 }

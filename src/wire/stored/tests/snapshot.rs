@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
-use super::golden::golden;
+use super::golden::{golden, golden_of};
 use super::samples;
 use crate::domain::limits::STORED_RECORD_MAX;
 use crate::domain::state::State;
+use crate::domain::state::grant::ConstraintKeyCase;
 use crate::wire::stored::facts::{EffectRow, FactRow};
-use crate::wire::stored::header::{self, HEADER_LEN};
+use crate::wire::stored::header::{self, FIRST_VERSION, HEADER_LEN};
 use crate::wire::stored::{DecodeError, Kind, read_snapshot, write_snapshot};
 
 fn bytes(state: &State) -> Vec<u8> {
@@ -47,6 +48,35 @@ fn snapshot_keeps_its_bytes_and_gives_the_state_back() {
     let facts = |state: &State| format!("{:#?}", state.export().collect::<Vec<_>>());
     assert_eq!(facts(&again), facts(&state));
     assert_eq!(bytes(&again), stored);
+}
+
+/// U-12: the settings of the first version are those whose constraint keys are case sensitive; the second version is
+/// written only once it is needed, and comes back.
+#[test]
+fn snapshot_head_keeps_the_bytes_of_both_versions() {
+    let version = |bytes: &[u8]| u16::from_le_bytes(bytes[6..8].try_into().unwrap());
+    let case = |state: &State| state.settings().constraint_key_case;
+    let first = golden("snapshot", &bytes(&samples::state()));
+    assert_eq!(version(&first), 1);
+    assert_eq!(case(&read(&first).unwrap()), ConstraintKeyCase::Sensitive);
+    let state = samples::state_in_any_key_case();
+    let second = golden_of("v2", "snapshot", &bytes(&state));
+    assert_eq!(version(&second), 2);
+    let again = read(&second).unwrap();
+    assert_eq!(case(&again), ConstraintKeyCase::Insensitive);
+    assert_eq!(again.header(), state.header());
+    assert_eq!(again.fingerprint(), state.fingerprint());
+    assert_ne!(again.fingerprint(), samples::state().fingerprint());
+    assert_eq!(bytes(&again), second);
+    // The other records have one version alone, the head no third.
+    for (at, newer) in [(0, 3), (0, 0), (1, 2)] {
+        let bounds = bounds(&second);
+        let mut whole = second.clone();
+        let record = &mut whole[bounds[at]..bounds[at + 1]];
+        record[6..8].copy_from_slice(&u16::to_le_bytes(newer));
+        let text = read(&whole).unwrap_err().to_string();
+        assert!(text.contains("version"), "{text}");
+    }
 }
 
 #[test]
@@ -129,7 +159,7 @@ fn fact_that_belongs_to_none_names_its_record() {
 #[test]
 fn record_that_announces_more_than_there_is_takes_no_more_memory_than_there_is() {
     let mut record = vec![0; HEADER_LEN + 8];
-    header::seal(Kind::SnapshotHead, &mut record).unwrap();
+    header::seal(Kind::SnapshotHead, FIRST_VERSION, &mut record).unwrap();
     record[8..12].copy_from_slice(&u32::try_from(STORED_RECORD_MAX).unwrap().to_le_bytes());
     let error = read(&record).unwrap_err();
     assert!(error.to_string().contains("ends early"), "{error}");
