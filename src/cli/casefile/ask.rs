@@ -14,6 +14,7 @@ use super::read::{Node, Problem};
 use super::schema::{context_line, read_constraints};
 use super::sources;
 use super::world::{NOW, World, federating_user, unique_id};
+use crate::client::shape::Violations;
 use crate::domain::authz::authorize;
 use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
 use crate::domain::authz::decision::Decision;
@@ -21,7 +22,7 @@ use crate::domain::authz::explain::{Explanation, explain};
 use crate::domain::authz::request::{self, About, Parameters, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
 use crate::domain::ids::{AccountId, AliasArn, KeyArn, KeyRef, PrincipalArn, PrincipalKind};
-use crate::domain::policy::{Action, ActionTarget, KmsAction};
+use crate::domain::policy::{Action, KmsAction};
 use crate::domain::state::grant::{
     ContextConstraint, GrantConstraints, GrantOperation, GrantOperations,
 };
@@ -333,7 +334,9 @@ fn civil_millis(text: &str) -> Option<u64> {
 /// A key as a caller names it.
 pub fn key_ref(text: Option<&str>) -> Outcome<KeyRef> {
     let Some(text) = text else {
-        return Err(Happened::shape("KeyId is required").into());
+        let mut violations = Violations::new();
+        violations.missing("keyId");
+        return Err(Happened::shape(&violations.message().unwrap_or_default()).into());
     };
     text.parse()
         .map_err(|error| Happened::unresolved(&Unresolved::from(&error)).into())
@@ -421,9 +424,16 @@ impl Question {
                 .ok_or_else(|| Problem::at(&request.path, "the world has no account"))?,
         };
         let key = match (kms.target(), &named) {
-            (ActionTarget::Key | ActionTarget::KeyAndAlias, Some(named)) => {
-                let key = resolve(state, &world.scope, account, named, alias_use(kms))
-                    .map_err(|why| Happened::unresolved(&why))?;
+            (target, Some(named)) if target.is_key() => {
+                let key = resolve(state, &world.scope, account, named, alias_use(kms));
+                let key = match (key, kms, named) {
+                    // ID-4: the ciphertext names the key, whosever it is.
+                    (Err(why), KmsAction::Decrypt, KeyRef::Id(_)) => key_of_world(world, named)
+                        .filter(|key| key.spec.is_symmetric())
+                        .ok_or(why),
+                    (key, ..) => key,
+                };
+                let key = key.map_err(|why| Happened::unresolved(&why))?;
                 Some(Arc::clone(key))
             }
             _ => None,
@@ -523,6 +533,13 @@ impl Question {
     pub fn decide(&self, world: &World) -> Decision {
         authorize(&world.state, &self.request(world))
     }
+}
+
+/// The key of the world that a bare id means to somebody in none of its accounts, or to a ciphertext.
+pub fn key_of_world<'a>(world: &'a World, named: &KeyRef) -> Option<&'a Arc<Key>> {
+    let account = account_of_bare(world, Some(named))?;
+    let (state, scope) = (&world.state, &world.scope);
+    resolve(state, scope, account, named, AliasUse::Refused).ok()
 }
 
 /// The account of the key that a bare id or alias name means when the caller is in none; the first, if there is no such.

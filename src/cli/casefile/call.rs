@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::ask::{Outcome, Question, Stop, caller, key_ref, operations, tag_list, time_of};
+use super::ask::{
+    Outcome, Question, Stop, caller, key_of_world, key_ref, operations, tag_list, time_of,
+};
 use super::model::Request;
 use super::outcome::{Happened, grant_entry};
 use super::read::{Node, Problem};
@@ -199,6 +201,24 @@ impl<'a> Members<'a> {
     }
 }
 
+/// The request with the key that its member `KeyId` names. A bare id that a service sends, which is in no account, means
+/// the key of the world that has it.
+fn with_key_id(world: &World, request: &Request) -> Result<Request, Problem> {
+    let mut request = request.clone();
+    if request.key_id.is_none() {
+        let member = request.params().get("KeyId").map(|node| node.text());
+        request.key_id = member.transpose()?.map(str::to_owned);
+    }
+    let is_service = !request.principal.starts_with("arn:");
+    let named = request.key_id.as_deref().and_then(|id| id.parse().ok());
+    if let (true, Some(named @ KeyRef::Id(_))) = (is_service, named)
+        && let Some(key) = key_of_world(world, &named)
+    {
+        request.key_id = Some(key.arn.to_string());
+    }
+    Ok(request)
+}
+
 /// Carries out a request.
 ///
 /// # Errors
@@ -211,16 +231,11 @@ pub fn call(world: &mut World, request: &Request) -> Result<Happened, Problem> {
 }
 
 fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
-    let members = Members::new(request.params());
     shape::check(request)??;
     check_tokens(world, request)?;
-    let key_id = match &request.key_id {
-        Some(id) => Some(id.as_str()),
-        None => match members.get("KeyId") {
-            None => None,
-            Some(node) => Some(node.text()?),
-        },
-    };
+    let request = &with_key_id(world, request)?;
+    let members = Members::new(request.params());
+    let key_id = request.key_id.as_deref();
     let m = &members;
     let command = match request.operation() {
         "CreateKey" => create_key(world, request, m)?,
@@ -693,6 +708,11 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
         let is_default = matches!(name, "Encrypt" | "Decrypt");
         is_default.then_some("SYMMETRIC_DEFAULT")
     });
+    let on_key = KmsAction::by_name(name).is_some_and(|action| action.target().is_key());
+    // Decrypt may leave it to the ciphertext (D-17).
+    if on_key && name != "Decrypt" && request.key_id.is_none() {
+        key_ref(None)?;
+    }
     let question = Question::of(world, request)?;
     let store = match name {
         "GenerateRandom" => stores::store_id(m)?,
@@ -743,7 +763,8 @@ fn re_encrypt(
         None => Ok(request.encryption_context.clone()),
         Some(_) => m.node.pairs(name),
     };
-    let source = text("SourceKeyId")?.or(request.key_id.as_deref());
+    let made_by = request.key_id.as_deref();
+    let source = text("SourceKeyId")?.or(made_by);
     // A case may say that it is the source again.
     let is_same = m.flag("same_key")? == Some(true);
     let destination = text("DestinationKeyId")?.or(source.filter(|_| is_same));
@@ -768,6 +789,11 @@ fn re_encrypt(
         Ok(Arc::clone(key.map_err(|why| Happened::unresolved(&why))?))
     };
     let (from, to) = (key(source)?, key(Some(destination))?);
+    if let Some(made_by) = made_by
+        && key(Some(made_by))?.arn != from.arn
+    {
+        return Err(Happened::rejected(key_use::incorrect_key()).into());
+    }
     let half = |action: KmsAction, named: Option<&str>, key: &Arc<Key>, pairs| {
         let mut of = request.clone();
         of.action = action.full_name().to_owned();
@@ -790,8 +816,15 @@ fn re_encrypt(
         &to,
         pairs("DestinationEncryptionContext")?,
     )?;
-    used(world, &reading, Use::default())?;
+    // CK-6: the default is the symmetric algorithm, for either key.
+    let algorithm = |name: &str| Ok::<_, Problem>(text(name)?.or(Some("SYMMETRIC_DEFAULT")));
     let asked = Use {
+        algorithm: algorithm("SourceEncryptionAlgorithm")?,
+        ..Use::default()
+    };
+    used(world, &reading, asked)?;
+    let asked = Use {
+        algorithm: algorithm("DestinationEncryptionAlgorithm")?,
         dry_run,
         ..Use::default()
     };

@@ -3,12 +3,15 @@
 //! A server checks its requests before anything else is looked at (ST-4), by the same limits. Imports client for
 //! them. Never: what a value means.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use super::model::Request;
 use super::outcome::Happened;
 use super::read::Problem;
 use crate::client::shape::{self, Number, Text, Violations};
+use crate::domain::state::grant::GrantOperation;
 
 /// `NumberOfBytesType`
 const NUMBER_OF_BYTES: Number = Number { min: 1, max: 1024 };
@@ -39,6 +42,28 @@ fn text_of(member: &str) -> Option<Text> {
         "XksProxyVpcEndpointServiceName" => shape::XKS_VPC_SERVICE,
         _ => return None,
     })
+}
+
+/// The most bytes that a member of bytes holds; each has at least one (W-7).
+fn bytes_of(member: &str) -> Option<usize> {
+    Some(match member {
+        "Plaintext" | "Message" => 4096,
+        "CiphertextBlob"
+        | "Mac"
+        | "Signature"
+        | "SharedSecretCiphertextBlob"
+        | "EncryptedKeyMaterial"
+        | "ImportToken" => 6144,
+        "PublicKey" => 8192,
+        _ => return None,
+    })
+}
+
+/// How many bytes a text stands for: those of its base 64, or its own where a case gives them plainly.
+fn byte_count(text: &str) -> usize {
+    STANDARD
+        .decode(text)
+        .map_or(text.len(), |bytes| bytes.len())
 }
 
 /// The limits of a member that is a whole number.
@@ -161,6 +186,8 @@ fn needed_by(operation: &str) -> &'static [&'static str] {
         "Encapsulate" | "Decapsulate" => &["EncapsulationAlgorithm"],
         "GenerateDataKeyPair" | "GenerateDataKeyPairWithoutPlaintext" => &["KeyPairSpec"],
         "GetParametersForImport" => &["WrappingAlgorithm", "WrappingKeySpec"],
+        "TagResource" => &["Tags"],
+        "UntagResource" => &["TagKeys"],
         _ => &[],
     }
 }
@@ -180,7 +207,7 @@ pub fn check(request: &Request) -> Result<Result<(), Happened>, Problem> {
         violations.text(member, key_id, shape::KEY_ID);
     }
     for member in needed_by(operation) {
-        if params.get(member).is_none() {
+        if params.get(member).is_none_or(|node| node.value().is_null()) {
             violations.missing(&lower(member));
         }
     }
@@ -193,6 +220,15 @@ pub fn check(request: &Request) -> Result<Result<(), Happened>, Problem> {
             Value::String(text) => {
                 if let Some(limits) = text_of(name) {
                     violations.text(&path, text, limits);
+                }
+                if let Some(max) = bytes_of(name) {
+                    let count = byte_count(text);
+                    if count > max {
+                        let must = format!("have length less than or equal to {max}");
+                        violations.excess(&path, &must);
+                    } else if count == 0 {
+                        violations.excess(&path, "have length greater than or equal to 1");
+                    }
                 }
                 if let Some(words) = words_of(operation, name) {
                     violations.word(&path, text, words);
@@ -223,6 +259,12 @@ pub fn check(request: &Request) -> Result<Result<(), Happened>, Problem> {
     for (at, key) in params.texts("TagKeys")?.iter().enumerate() {
         violations.text(&format!("tagKeys.{}.member", at + 1), key, shape::TAG_KEY);
     }
+    if operation == "CreateGrant" {
+        let words: Vec<&str> = GrantOperation::ALL.iter().map(|op| op.as_str()).collect();
+        for (at, word) in params.texts("Operations")?.iter().enumerate() {
+            violations.word(&format!("operations.{}.member", at + 1), word, &words);
+        }
+    }
     let tokens = params.texts("GrantTokens")?;
     let tokens: Vec<String> = tokens
         .into_iter()
@@ -243,6 +285,15 @@ fn together(operation: &str, request: &Request) -> Result<(), &'static str> {
             if has("KeySpec") && has("NumberOfBytes") =>
         {
             Err("Please specify either number of bytes or key spec.")
+        }
+        "ImportKeyMaterial"
+            if !has("ValidTo")
+                && request
+                    .params()
+                    .get("ExpirationModel")
+                    .is_some_and(|node| node.value() == "KEY_MATERIAL_EXPIRES") =>
+        {
+            Err("A validTo date must be set if the ExpirationModel is KEY_MATERIAL_EXPIRES")
         }
         // Of a key store, the store is looked at first.
         "GenerateRandom" if !has("NumberOfBytes") && !has("CustomKeyStoreId") => {

@@ -14,9 +14,10 @@ use super::model::{StoreLine, World as Lines};
 use super::outcome::Happened;
 use super::read::{Node, Problem};
 use super::world::{NOW, World, entropy};
+use crate::client::shape::{self, Violations};
 use crate::domain::authz::request::Scope;
 use crate::domain::ids::{AccountId, CustomKeyStoreId, KeyArn, UniqueId};
-use crate::domain::limits::{KEY_STORE_PASSWORD, XKS_SECRET_ACCESS_KEY};
+use crate::domain::limits::KEY_STORE_PASSWORD;
 use crate::domain::op::connect_custom_key_store::ConnectCustomKeyStore;
 use crate::domain::op::create_custom_key_store::CreateCustomKeyStore;
 use crate::domain::op::delete_custom_key_store::DeleteCustomKeyStore;
@@ -246,7 +247,12 @@ fn credential(m: &Members<'_>) -> Outcome<Option<Credential>> {
             node.only(&["AccessKeyId", "RawSecretAccessKey"])?;
             let member = |name: &str| node.get(name).map(|node: Node<'_>| node.text()).transpose();
             let secret = member("RawSecretAccessKey")?.unwrap_or_default();
-            checked(secret, XKS_SECRET_ACCESS_KEY, "RawSecretAccessKey")?;
+            let mut violations = Violations::new();
+            let path = "xksProxyAuthenticationCredential.rawSecretAccessKey";
+            violations.secret(path, secret, shape::XKS_SECRET_ACCESS_KEY);
+            if let Some(message) = violations.message() {
+                return Err(Happened::shape(&message).into());
+            }
             match member("AccessKeyId")?.unwrap_or_default().parse() {
                 Ok(id) => Ok(Some(Credential::AccessKey { id, sealed })),
                 Err(_) => Err(Happened::shape("AccessKeyId").into()),

@@ -4,7 +4,7 @@
 //! of `key_rules`. The order is that of ST-4 and U-14: permission first, then state, then usage.
 
 use super::key_kinds::check_usable;
-use super::key_rules::{StateRule, check_state};
+use super::key_rules::{StateRule, check_customer_managed, check_state};
 use super::refusal::{Said, said};
 use super::{DryRun, ErrorCode, Rejection, Scope, key_stores};
 use crate::domain::authz::decision::Decision;
@@ -79,6 +79,15 @@ pub fn refusal(
     }
 }
 
+/// The key that is named is not the one that made the ciphertext (ST-3).
+pub fn incorrect_key() -> Rejection {
+    said(
+        ErrorCode::IncorrectKey,
+        "The key ID in the request does not identify a CMK that can perform this operation.",
+    )
+    .into()
+}
+
 /// Whether a key can be used for a permitted action: ST-2, then ST-3, then the algorithm.
 ///
 /// # Errors
@@ -89,15 +98,23 @@ pub fn check(
     key: &Key,
     algorithm: Option<&str>,
 ) -> Result<(), Rejection> {
+    // ST-5: of the key material of an AWS managed key, too.
+    if matches!(
+        action,
+        KmsAction::EnableKeyRotation
+            | KmsAction::DisableKeyRotation
+            | KmsAction::RotateKeyOnDemand
+            | KmsAction::GetParametersForImport
+            | KmsAction::ImportKeyMaterial
+            | KmsAction::DeleteImportedKeyMaterial
+    ) {
+        check_customer_managed(key)?;
+    }
     check_state(StateRule::of(action), state, key)?;
     let usable = check_usable(action, state, key);
     // ST-3: the ciphertext is not of this key, for such a key makes none.
     if usable.is_err() && action == KmsAction::Decrypt {
-        return Err(said(
-            ErrorCode::IncorrectKey,
-            "The key ID in the request does not identify a CMK that can perform this operation.",
-        )
-        .into());
+        return Err(incorrect_key());
     }
     usable?;
     check_spec(action, key)?;

@@ -17,6 +17,13 @@ pub enum ActionTarget {
     KeyAndAlias,
 }
 
+impl ActionTarget {
+    /// Whether a key is named.
+    pub const fn is_key(self) -> bool {
+        matches!(self, Self::Key | Self::KeyAndAlias)
+    }
+}
+
 macro_rules! kms_actions {
     ($($name:ident: $target:ident, $reach:ident, $grant:ident, $kind:ident;)*) => {
         /// An action of KMS.

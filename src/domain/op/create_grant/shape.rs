@@ -66,7 +66,7 @@ impl CreateGrant {
         let operations: GrantOperations = self.operations.iter().copied().collect();
         if operations.is_empty() {
             return Err(invalid(
-                "1 validation error detected: Value at 'operations' failed to satisfy constraint: Member must not be null",
+                "1 validation error detected: Value null at 'operations' failed to satisfy constraint: Member must not be null",
             ));
         }
         if operations == GrantOperations::from_iter([GrantOperation::CreateGrant]) {
