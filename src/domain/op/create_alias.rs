@@ -175,6 +175,24 @@ mod tests {
         ]);
     }
 
+    /// D-14, CK-2: permission for the alias itself looks at no key of calls on keys; permission on the key does.
+    #[test]
+    fn permission_for_the_alias_knows_no_account_of_the_caller() {
+        let mut cluster = Cluster::new();
+        let put = |cluster: &mut Cluster, on_alias: &str| {
+            cluster.put_policy(BOB, &format!(r#"{{"Version":"2012-10-17","Statement":[
+                {{"Effect":"Allow","Action":"kms:CreateAlias","Resource":"arn:aws:kms:*:*:alias/*"{on_alias}}},
+                {{"Effect":"Allow","Action":"kms:CreateAlias","Resource":"arn:aws:kms:*:*:key/*","Condition":{{"StringEquals":{{"kms:CallerAccount":"111122223333"}}}}}}]}}"#));
+        };
+        let condition = r#","Condition":{"StringEquals":{"kms:CallerAccount":"111122223333"}}"#;
+        put(&mut cluster, condition);
+        let (code, message) = cluster.refusal(BOB, create("alias/mine"));
+        assert_eq!(code, "AccessDeniedException");
+        assert!(message.contains("alias/mine"), "{message}");
+        put(&mut cluster, "");
+        cluster.done(BOB, create("alias/mine"));
+    }
+
     /// ID-7: 50 aliases a key.
     #[test]
     fn alias_past_the_last_is_refused() {

@@ -541,6 +541,30 @@ fn boundary_and_session_policy_limit_identity_policies() {
         .lacks(Missing::IdentityPolicy);
 }
 
+/// D-4, D-12: of the statements that allow, the first is told; one that is limited allows where the limits do. D-7: for the
+/// root user it is the account's own.
+#[test]
+fn first_statement_that_allows_is_told() {
+    let told = |world: World| {
+        let decision = world.decide();
+        let by = decision.decided_by().and_then(|by| by.statement.clone());
+        by.map(|statement| statement.index)
+    };
+    let both = || {
+        world(SESSION, DECRYPT)
+            .key("Allow", ROLE)
+            .key("Allow", SESSION)
+    };
+    assert_eq!(told(both()), Some(0));
+    assert_eq!(told(both().session(allow("kms:Encrypt"))), Some(1));
+    let turned = world(SESSION, DECRYPT)
+        .key("Allow", SESSION)
+        .key("Allow", ROLE);
+    assert_eq!(told(turned), Some(0));
+    let root = || world(ROOT, DECRYPT).key("Allow", "*").key("Allow", ROOT);
+    assert_eq!(told(root()), Some(1));
+}
+
 /// D-12: which direct allows a boundary or a session policy limits by not allowing.
 #[test]
 fn direct_allow_is_limited_for_role_and_federating_user_alone() {
