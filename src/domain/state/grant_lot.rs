@@ -8,8 +8,9 @@
 //!
 //! A selector is a hash, in which the keys of pairs count in lower case, whatever the cluster's `constraint_key_case` is
 //! (G-26): a switch of it moves no grant. Where keys are case sensitive, only grants whose constraints differ in nothing
-//! but the letter case of keys stand together for it. Whoever uses a grant that was found checks its constraints. What is found does not depend on the
-//! order in which grants came: the one that lives longest wins, and among equals the smallest id. Imports ids and facts.
+//! but the letter case of keys stand together for it. Whoever uses a grant that was found checks its constraints. What is
+//! found does not depend on the order in which grants came: the one that lives longest wins, and among equals the smallest
+//! id. Imports ids and facts.
 
 use std::borrow::Cow;
 use std::cmp::Reverse;
