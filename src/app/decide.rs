@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
+use super::error::WriteError;
 use super::tokens::Opened;
+use super::usage::Noted;
 use super::{Answered, App, AppError, Arrival, Consistency, Terms};
 use crate::audit::DecisionRecord;
 use crate::authn::{self, Trusted};
@@ -16,8 +18,9 @@ use crate::domain::authz::{self};
 use crate::domain::ids::{AccountId, GrantId, KeyArn};
 use crate::domain::op::key_use::{self, RandomSource, Use};
 use crate::domain::op::{DryRun, Rejection};
-use crate::domain::policy::{Action, ActionTarget};
-use crate::domain::time::{Position, Revision};
+use crate::domain::policy::{Action, ActionTarget, KmsAction};
+use crate::domain::state::key::Key;
+use crate::domain::time::{Position, Revision, Timestamp};
 use crate::gate::read::{Staleness, TooStale, View, millis_up};
 
 /// A question's answer.
@@ -69,11 +72,19 @@ impl App {
         let trusted = self.admit(arrival)?;
         let view = self.view(arrival, terms, terms.consistency).await?;
         let (view, opened) = self.reach(arrival, terms, view, questions).await?;
-        let decided: DecidedAll = questions
+        let first: Vec<_> = questions
             .iter()
             .zip(opened)
             .map(|(question, opened)| self.decide_on(trusted, terms, &view, question, &opened?))
             .collect();
+        let noted = self.note_uses(arrival, &first);
+        let first = first.into_iter().map(told).collect();
+        let (view, decided) = if noted.is_empty() {
+            (view, first)
+        } else {
+            self.decide_recorded(arrival, terms, trusted, questions, view, noted)
+                .await?
+        };
         let position = view.position();
         let Staleness(age) = view.finish().map_err(AppError::Stale)?;
         let answered = Answered {
@@ -82,6 +93,93 @@ impl App {
         };
         self.record(arrival, terms, questions, &decided, answered);
         Ok((decided, answered))
+    }
+
+    /// Takes note of the uses among the answers. What must be known to the cluster before its answer, by its place.
+    fn note_uses(
+        &self,
+        arrival: &Arrival,
+        first: &[Result<First, AppError>],
+    ) -> Vec<(usize, Noted)> {
+        let mut noted = Vec::new();
+        for (at, first) in first.iter().enumerate() {
+            let Ok(First {
+                decided,
+                used: Some((key, action, now)),
+            }) = first
+            else {
+                continue;
+            };
+            // Only what is carried out is a use: not what is refused, and no dry run.
+            if decided.refusal.is_none() {
+                match self.usage.note(key, *action, *now, arrival.request_id) {
+                    Noted::Enough => {}
+                    wait => noted.push((at, wait)),
+                }
+            }
+        }
+        noted
+    }
+
+    /// Decides once the cluster knows of the uses in `noted`. Anew, on a view that knows of them too: the first has grown
+    /// old meanwhile. A use that the cluster does not know of is not allowed.
+    async fn decide_recorded(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        trusted: Trusted,
+        questions: &[Question],
+        view: View,
+        noted: Vec<(usize, Noted)>,
+    ) -> Result<(View, DecidedAll), AppError> {
+        let incarnation = view.position().incarnation;
+        drop(view);
+        let (mut revision, mut refused) = (Revision(0), Vec::new());
+        for (at, noted) in noted {
+            let why = match noted {
+                Noted::Enough => continue,
+                Noted::Refused(why) => why,
+                Noted::Wait(waiting) => {
+                    let left = self.remaining(arrival, terms);
+                    match waiting.recorded(&*self.clock, left).await {
+                        Some(recorded) => {
+                            revision = revision.max(recorded);
+                            continue;
+                        }
+                        None => "the cluster did not take it in time",
+                    }
+                }
+            };
+            refused.push((at, why));
+        }
+        let mut view = self.view(arrival, terms, terms.consistency).await?;
+        if view.position().revision < revision {
+            let position = Position {
+                incarnation,
+                revision,
+            };
+            view = self
+                .view(arrival, terms, Consistency::AtLeast(position))
+                .await?;
+        }
+        let (view, opened) = self.reach(arrival, terms, view, questions).await?;
+        let mut decided: DecidedAll = questions
+            .iter()
+            .zip(opened)
+            .map(|(question, opened)| {
+                told(self.decide_on(trusted, terms, &view, question, &opened?))
+            })
+            .collect();
+        for (at, why) in refused {
+            if let Some(decided) = decided.get_mut(at) {
+                *decided = Err(AppError::Write(WriteError::Unavailable {
+                    why: format!(
+                        "the first use of the key in 24 hours must be known to the cluster before it is allowed, and {why}"
+                    ),
+                }));
+            }
+        }
+        Ok((view, decided))
     }
 
     /// The tokens of each question, opened on a view that has reached what they need.
@@ -206,14 +304,14 @@ impl App {
         }
     }
 
-    fn decide_on(
+    fn decide_on<'v>(
         &self,
         trusted: Trusted,
         terms: &Terms,
-        view: &View,
+        view: &'v View,
         question: &Question,
         opened: &Opened,
-    ) -> Result<Decided, AppError> {
+    ) -> Result<First<'v>, AppError> {
         let state = view.state();
         let caller = authn::verify_question(trusted, &terms.claim, question, state)
             .map_err(AppError::Refused)?;
@@ -260,6 +358,7 @@ impl App {
             parameters: Parameters::FromFront,
             now: self.now(state),
         };
+        let now = request.now;
         let decision = authz::authorize(state, &request);
         let source = question.random_source.as_ref();
         let asked = Use {
@@ -276,12 +375,15 @@ impl App {
             },
         };
         let refusal = key_use::refusal(state, &decision, Some(kms), key.map(|key| &**key), asked);
-        Ok(Decided {
-            refusal,
-            subject: caller.identity,
-            decision,
-            key: key.map(|key| key.arn.clone()),
-            token_grants: token_grants.iter().map(|grant| grant.id).collect(),
+        Ok(First {
+            used: key.map(|key| (&**key, kms, now)),
+            decided: Decided {
+                refusal,
+                subject: caller.identity,
+                decision,
+                key: key.map(|key| key.arn.clone()),
+                token_grants: token_grants.iter().map(|grant| grant.id).collect(),
+            },
         })
     }
 
@@ -313,6 +415,16 @@ impl App {
             }
         }
     }
+}
+
+/// An answer, and the use that it allows if it is not refused.
+struct First<'v> {
+    decided: Decided,
+    used: Option<(&'v Key, KmsAction, Timestamp)>,
+}
+
+fn told(first: Result<First<'_>, AppError>) -> Result<Decided, AppError> {
+    first.map(|first| first.decided)
 }
 
 /// The algorithm that the request names, of which the front told as a condition key (CK-6, CK-18, CK-32).

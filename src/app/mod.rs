@@ -10,6 +10,7 @@ pub mod describe;
 pub mod error;
 pub mod mutate;
 pub mod tokens;
+pub mod usage;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::gate::write::WriteGate;
 use cluster::ClusterControl;
 pub use error::AppError;
 use tokens::{Forged, TokenVault};
+use usage::UsageLog;
 
 /// What the use cases work with; one a node.
 pub struct App {
@@ -47,6 +49,8 @@ pub struct App {
     pub audit: Arc<dyn DecisionSink>,
     /// The keys of the grant tokens.
     pub vault: TokenVault,
+    /// The uses of keys that the state does not know of yet.
+    pub usage: Arc<UsageLog>,
     /// What the node can do to its cluster.
     pub cluster: Arc<dyn ClusterControl>,
 }

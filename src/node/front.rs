@@ -33,6 +33,7 @@ pub fn app(doors: &Doors, audit: Arc<dyn DecisionSink>) -> App {
         clock,
         rng,
         seal_key,
+        usage,
     } = doors.clone();
     App {
         node_id,
@@ -42,6 +43,7 @@ pub fn app(doors: &Doors, audit: Arc<dyn DecisionSink>) -> App {
         rng,
         audit,
         vault: TokenVault::new(seal_key),
+        usage,
         cluster,
     }
 }

@@ -386,6 +386,11 @@ impl<'a> RequestContext<'a> {
                 KmsAction::Sign | KmsAction::Verify => text(Some("RAW")),
                 _ => None,
             }),
+            // CK-52: what the state knows, whoever asks.
+            K::TrailingDaysWithoutKeyUsage => self.key.map(|key| {
+                let days = key.days_without_use(self.request.now);
+                ContextValue::One(Scalar::Integer(i64::try_from(days).unwrap_or(i64::MAX)))
+            }),
             // Parameters of an operation.
             K::BypassPolicyLockoutSafetyCheck
             | K::DataKeyPairSpec

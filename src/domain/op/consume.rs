@@ -6,7 +6,7 @@
 
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
-use super::{ErrorCode, Event, Output, Rejection, grants, key_kinds};
+use super::{ErrorCode, Event, Output, Rejection, grants, key_kinds, report_key_usage};
 use crate::domain::authz::request::{About, Parameters, Target, Use};
 use crate::domain::authz::resolve::{AliasUse, Unresolved};
 use crate::domain::authz::{Allowed, Denied};
@@ -17,6 +17,7 @@ use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation};
 use crate::domain::state::grant_index::Purse;
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::Key;
+use crate::domain::state::key_usage::{KeyUse, UsageOperation};
 use std::sync::Arc;
 
 /// Decides a use of a key and spends it (EC-13).
@@ -54,6 +55,8 @@ refusals! {
 pub struct Plan {
     /// The grant with one use less, if one was spent.
     paying: Option<Arc<Grant>>,
+    /// The key, used now.
+    used: Option<Arc<Key>>,
     consumed: Consumed,
 }
 
@@ -139,12 +142,33 @@ impl Change for Consume {
             grant: allowed.grant(),
             uses_left: paying.as_ref().and_then(|grant| grant.uses_left()),
         };
-        Ok((allowed, Plan { paying, consumed }))
+        let used = UsageOperation::of(action).and_then(|operation| {
+            key.with_use(KeyUse {
+                operation,
+                at: cx.now,
+                request_id: cx.request_id,
+            })
+        });
+        let plan = Plan {
+            paying,
+            used: used.map(Arc::new),
+            consumed,
+        };
+        Ok((allowed, plan))
     }
 
-    fn enact(Plan { paying, consumed }: Plan, state: &mut State) -> (Output, Vec<Event>) {
-        let events = paying.map(|grant| grants::spend(grant, state));
-        (Output::Consumed(consumed), events.into_iter().collect())
+    fn enact(plan: Plan, state: &mut State) -> (Output, Vec<Event>) {
+        let Plan {
+            paying,
+            used,
+            consumed,
+        } = plan;
+        let spent = paying.map(|grant| grants::spend(grant, state));
+        let used = used.and_then(|key| report_key_usage::store(key, state));
+        (
+            Output::Consumed(consumed),
+            spent.into_iter().chain(used).collect(),
+        )
     }
 }
 

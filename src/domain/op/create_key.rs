@@ -173,6 +173,7 @@ impl Change for CreateKey {
             bindings,
             deletion: None,
             custom_key_store,
+            last_use: None,
         });
         // P-7 is about a policy that is given: the default one lets the account decide, and `kms:CreateKey` is enough.
         if self.policy.is_some() {

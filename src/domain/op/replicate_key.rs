@@ -162,6 +162,7 @@ impl Change for ReplicateKey {
             deletion: None,
             // Keys of custom key stores have no replicas (K-5).
             custom_key_store: None,
+            last_use: None,
         });
         // P-7: as of CreateKey, of a policy that is given.
         if self.policy.is_some() {

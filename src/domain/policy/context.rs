@@ -123,6 +123,7 @@ known_keys! {
     RotationPeriodInDays = "kms:RotationPeriodInDays",
     ScheduleKeyDeletionPendingWindowInDays = "kms:ScheduleKeyDeletionPendingWindowInDays",
     SigningAlgorithm = "kms:SigningAlgorithm",
+    TrailingDaysWithoutKeyUsage = "kms:TrailingDaysWithoutKeyUsage",
     ValidTo = "kms:ValidTo",
     ViaService = "kms:ViaService",
     WrappingAlgorithm = "kms:WrappingAlgorithm",

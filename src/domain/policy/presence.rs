@@ -27,10 +27,6 @@ impl ContextKey {
             Self::EncryptionContext(_) => sometimes(shows_encryption_context(action)),
             Self::Other(name) => match name.as_str() {
                 name if is_attestation(name) => sometimes(takes_attestation(action)),
-                "kms:trailingdayswithoutkeyusage" => sometimes(matches!(
-                    action,
-                    KmsAction::DisableKey | KmsAction::ScheduleKeyDeletion
-                )),
                 name => sometimes(!name.starts_with("kms:")),
             },
         }
@@ -51,9 +47,7 @@ impl ContextKey {
     /// Whether it is known how many values the key has: the keys of others may be of either kind.
     pub(super) fn is_known(&self) -> bool {
         match self {
-            Self::Other(name) => {
-                is_attestation(name.as_str()) || name.as_str() == "kms:trailingdayswithoutkeyusage"
-            }
+            Self::Other(name) => is_attestation(name.as_str()),
             Self::Known(_)
             | Self::PrincipalTag(_)
             | Self::ResourceTag(_)
@@ -176,6 +170,9 @@ impl KnownKey {
             Self::RotationPeriodInDays => sometimes(action == A::EnableKeyRotation),
             Self::ScheduleKeyDeletionPendingWindowInDays => {
                 sometimes(action == A::ScheduleKeyDeletion)
+            }
+            Self::TrailingDaysWithoutKeyUsage => {
+                always(matches!(action, A::DisableKey | A::ScheduleKeyDeletion))
             }
             Self::WrappingAlgorithm | Self::WrappingKeySpec => {
                 always(action == A::GetParametersForImport)
