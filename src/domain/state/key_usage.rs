@@ -172,7 +172,7 @@ mod tests {
         assert_eq!(names.len(), UsageOperation::ALL.len());
     }
 
-    /// CK-52: whole days since the last use, else since the creation, rounded down; never less than none.
+    /// CK-52, U-36: whole days since the last use, else since the creation, rounded down; never less than none.
     #[test]
     fn days_without_use_are_whole_days_since_the_last_use_or_the_creation() {
         let days =
