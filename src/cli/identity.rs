@@ -254,12 +254,17 @@ fn show(principal: &api::Principal) -> Value {
         created_at_ms,
         tags,
         permissions_boundary,
+        service,
     } = principal;
     object([
         ("Arn", json!(arn)),
         ("Kind", json!(kind)),
         ("UniqueId", json!(unique_id)),
         ("CreateDate", time(*created_at_ms)),
+        (
+            "LinkedService",
+            service.as_ref().map_or(Value::Null, |name| json!(name)),
+        ),
         (
             "Tags",
             if tags.is_empty() {
