@@ -16,7 +16,8 @@ use crate::client::api;
 pub enum IdentityCommand {
     /// Make users and roles.
     Create {
-        /// ARN of a user or of a role; several are made in turn.
+        /// ARN of a user or of a role; several are made in turn. A role under /aws-service-role/SERVICE/ is linked to that
+        /// service: the operator alone makes it.
         #[arg(required = true)]
         arn: Vec<String>,
         /// A tag of each.

@@ -328,7 +328,6 @@ fn role_of_a_spoofed_path_is_under_the_service_control_policy_of_its_account() {
         decision.decided_by().unwrap().source.as_str(),
         "service_control_policy"
     );
-    cluster.detach_full_access(OWNER, ControlKind::Service);
     let mut cluster = guarded();
     put_spoofed(&mut cluster, EVIL);
     put_unlisted(&mut cluster, ControlKind::Service);
