@@ -759,6 +759,8 @@ mod key_store_tests;
 #[cfg(test)]
 mod key_store_update_tests;
 #[cfg(test)]
+mod linked_role_tests;
+#[cfg(test)]
 mod permission_tests;
 #[cfg(test)]
 mod rule_tests;

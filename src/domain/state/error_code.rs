@@ -7,6 +7,7 @@ closed_set! {
     /// The exceptions that operations end in (SPEC G, wire/AWS-WIRE).
     pub enum ErrorCode {
         Validation = "ValidationException",
+        InvalidInput = "InvalidInput",
         InvalidArn = "InvalidArnException",
         InvalidAliasName = "InvalidAliasNameException",
         InvalidGrantId = "InvalidGrantIdException",
