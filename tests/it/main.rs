@@ -22,6 +22,7 @@ mod key_stores;
 mod key_usage;
 mod kills;
 mod mutants;
+mod outcomes;
 mod policy_rules;
 mod policy_warnings;
 mod properties;

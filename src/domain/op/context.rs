@@ -6,7 +6,7 @@ use crate::domain::authz::caller::Caller;
 use crate::domain::authz::request::{About, Parameters, Request, Scope, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
 use crate::domain::authz::{Allowed, Denied, require};
-use crate::domain::ids::{AccountId, AliasArn, GroupArn, KeyRef, PrincipalArn, RequestId};
+use crate::domain::ids::{AccountId, AliasArn, GroupArn, KeyRef, PrincipalArn};
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, Grant};
@@ -26,8 +26,6 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// The revision at which a change takes effect; for a question, the state's.
     pub at: Revision,
-    /// The request that a change is asked by.
-    pub request_id: Option<RequestId>,
     /// Grants of verified tokens that the state has not reached; none inside `apply`.
     pub token_grants: &'a [Arc<Grant>],
 }
