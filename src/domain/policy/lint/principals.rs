@@ -2,7 +2,8 @@
 
 use super::super::ast;
 use super::super::condition::Operator;
-use super::super::context::{ContextKey, KnownKey};
+use super::super::context::ContextKey;
+use super::super::keys::KnownKey;
 use super::super::principal::PolicyPrincipal;
 use super::super::validate::PolicyKind;
 use super::{Found, Lint, Subject};
