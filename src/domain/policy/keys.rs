@@ -422,7 +422,9 @@ table! {
     families {
         PrincipalTag = "aws:PrincipalTag/<k>", One, Form::Text, Session, Server, some;
         ResourceTag = "aws:ResourceTag/<k>", One, Form::Text, Resource, ServerOrFront, |action| sometimes(has_key(action)), elsewhere = ON_IAM_PRINCIPALS;
-        RequestTag = "aws:RequestTag/<k>", One, Form::Text, Request, Parameter, |action| sometimes(takes_tags(action)),
+        RequestTag = "aws:RequestTag/<k>", One, Form::Text, Request, Parameter,
+            // CK-37: a request to remove tags names their keys alone.
+            |action| sometimes(takes_tags(action) && action != KmsAction::UntagResource),
             elsewhere = &["iam:CreateUser", "iam:CreateRole", "iam:TagUser", "iam:TagRole"];
         IamResourceTag = "iam:ResourceTag/<k>", One, Form::Text, Resource, Server, never, elsewhere = ON_IAM_PRINCIPALS;
         EncryptionContext = "kms:EncryptionContext:<k>", One, Form::Text, Request, Server, |action| sometimes(shows_encryption_context(action));
@@ -799,9 +801,7 @@ mod tests {
     #[test]
     fn key_that_the_reference_does_not_list_for_an_action_is_never_present() {
         let beyond = |name: &str, action: KmsAction| match name {
-            "aws:RequestTag/${TagKey}" => {
-                action == KmsAction::UntagResource || action == KmsAction::ReplicateKey
-            }
+            "aws:RequestTag/${TagKey}" => action == KmsAction::ReplicateKey,
             "aws:TagKeys" | "kms:BypassPolicyLockoutSafetyCheck" => {
                 action == KmsAction::ReplicateKey
             }
