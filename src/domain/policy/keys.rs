@@ -267,7 +267,7 @@ table! {
         UserId = "aws:userid", One, Form::Text, Session, Server, every;
         UserName = "aws:username", One, Form::Text, Caller, Server, some;
         // Its credentials.
-        AssumedRoot = "aws:AssumedRoot", One, Form::Bool, Request, Front, some;
+        AssumedRoot = "aws:AssumedRoot", One, Form::Bool, Caller, Server, some;
         ChatbotSourceArn = "aws:ChatbotSourceArn", One, Form::Arn, Request, Front, some;
         CodeBuildBuildArn = "codebuild:BuildArn", One, Form::Arn, Request, Front, some;
         CodeBuildProjectArn = "codebuild:ProjectArn", One, Form::Arn, Request, Front, some;
