@@ -120,6 +120,8 @@ lints! {
     NeverPresent = "never-present", "CK-40";
     /// A condition key that does not exist.
     UnknownKey = "unknown-key", "CK-40";
+    /// A condition key of another service, on actions of KMS.
+    ForeignKey = "foreign-key", "CK-60";
     /// A condition without values.
     NoValues = "no-values", "C-1";
     /// A condition key for identity policies, in a key policy.

@@ -2,8 +2,8 @@
 
 use super::super::action::{ActionTarget, KmsAction};
 use super::super::condition::Quantifier;
-use super::super::context::{ContextKey, KnownKey};
-use super::super::presence::Presence;
+use super::super::context::ContextKey;
+use super::super::keys::{KnownKey, Presence};
 use super::super::principal::PolicyPrincipal;
 use super::super::validate::PolicyKind;
 use super::conditions::{Read, presence_over};

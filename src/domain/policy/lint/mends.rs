@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::super::action::{Action, ActionTarget};
-use super::super::context::{ContextKey, ContextSource, ContextValue, KnownKey};
-use super::super::presence::Presence;
+use super::super::context::{ContextKey, ContextSource, ContextValue};
+use super::super::keys::{KnownKey, Presence};
 use super::super::principal::Who;
 use super::super::resource::ResourceName;
 use super::super::statement::{Ask, Profile, Verdict};
@@ -108,7 +108,7 @@ impl Sample {
 }
 
 impl ContextSource for Sample {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         let action = self.action.kms()?;
         let values = self.keys.get(key)?;
         let is_absent = key.presence(action) == Presence::Never
@@ -1114,11 +1114,13 @@ fn is_possible(key: &ContextKey, value: &str) -> bool {
     let known = match key {
         ContextKey::Known(known) => known,
         // Of other services: a front states it, or nobody does.
-        ContextKey::Other(_) => return false,
+        ContextKey::Other(_) | ContextKey::IamResourceTag(_) => return false,
         ContextKey::PrincipalTag(_)
         | ContextKey::ResourceTag(_)
         | ContextKey::RequestTag(_)
-        | ContextKey::EncryptionContext(_) => return true,
+        | ContextKey::EncryptionContext(_)
+        | ContextKey::Pcr(_)
+        | ContextKey::NitroTpmPcr(_) => return true,
     };
     let is_service = |text: &str| {
         let (service, rest) = text.split_once('.').unwrap_or_default();

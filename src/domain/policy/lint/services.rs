@@ -4,7 +4,8 @@ use super::super::Reading;
 use super::super::action::{ActionTarget, KmsAction};
 use super::super::ast::Item;
 use super::super::condition::Condition;
-use super::super::context::{ContextKey, ContextSource, ContextValue, KnownKey};
+use super::super::context::{ContextKey, ContextSource, ContextValue};
+use super::super::keys::KnownKey;
 use super::super::principal::PolicyPrincipal;
 use super::super::validate::PolicyKind;
 use super::conditions::Read;
@@ -459,7 +460,8 @@ fn bucket_key(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) {
         };
         let is_covered = covers.as_ref().is_ok_and(|covers| {
             !buckets.is_empty()
-                && covers.holds(&Pair(&condition.key, bucket)) != condition.operator.is_negated()
+                && covers.holds(&Pair(&condition.key, bucket), false)
+                    != condition.operator.is_negated()
         });
         if is_covered {
             continue;
@@ -489,7 +491,7 @@ fn bucket_of(text: &str) -> Option<&str> {
 struct Pair<'a>(&'a ContextKey, &'a str);
 
 impl ContextSource for Pair<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         (key == self.0).then_some(ContextValue::text(self.1))
     }
 }

@@ -611,10 +611,34 @@ pub(super) fn rows() -> Vec<Row> {
             &[("no-values", "kms:CallerAccount")],
         ),
         (
-            "CK-41: a tag in a key policy",
+            "CK-41: a tag of the key as a variable in a key policy",
             Key,
-            under(r#"{"StringEquals":{"aws:ResourceTag/Purpose":"Test"}}"#),
-            &[("identity-only-key", "aws:ResourceTag/Purpose")],
+            under(
+                r#"{"StringEquals":{"aws:PrincipalAccount":"${aws:ResourceTag/Purpose, 'none'}"}}"#,
+            ),
+            &[("identity-only-key", "${aws:ResourceTag/Purpose, 'none'}")],
+        ),
+        (
+            "CK-60: a key of another service",
+            Identity,
+            identity(
+                r#""Action":"*","Resource":"*","Condition":{"StringEquals":{"s3:prefix":"a"}}"#,
+            ),
+            &[("foreign-key", "s3:prefix")],
+        ),
+        (
+            "CK-60: a key of another service, on its own actions",
+            Identity,
+            identity(
+                r#""Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"s3:prefix":"a"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "CK-40: no global key",
+            Key,
+            under(r#"{"StringEquals":{"aws:PrincipalOrg":"o-a"}}"#),
+            &[("unknown-key", "aws:PrincipalOrg")],
         ),
         (
             "CK-41: a tag in an identity policy",
