@@ -263,7 +263,7 @@ impl Api {
             } = request.into_query()?;
             let (answer, answered) = self
                 .0
-                .describe(&arrival, &terms, &query, &grant_tokens)
+                .describe(&arrival, &terms, query, &grant_tokens)
                 .await?;
             let header = self.answer_header(&arrival, answered);
             Ok(Response::new(A::from_answer(header, answer)?))

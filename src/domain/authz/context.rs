@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::caller::{ContextEntry, Identity};
 use super::combine::Endpoint;
 use super::request::{Parameter, Parameters, Request, RequestTags, Target};
+use crate::domain::effort::Effort;
 use crate::domain::ids::{AccountId, AliasName, PrincipalArn, PrincipalKind};
 use crate::domain::limits::ALIASES_PER_KEY_MAX;
 use crate::domain::policy::{Action, KmsAction};
@@ -39,6 +40,7 @@ pub struct RequestContext<'a> {
     principal_paths: OnceCell<Vec<String>>,
     resource_paths: OnceCell<Vec<String>>,
     through: Through<'a>,
+    effort: Option<&'a Effort<'a>>,
 }
 
 /// A value that the front adds.
@@ -66,6 +68,7 @@ impl<'a> RequestContext<'a> {
         state: &'a State,
         request: &'a Request<'a>,
         principal: Option<&'a Principal>,
+        effort: Option<&'a Effort<'a>>,
     ) -> Self {
         let key = match request.target {
             Target::Key { key, .. } => Some(&**key),
@@ -107,6 +110,7 @@ impl<'a> RequestContext<'a> {
             principal_paths: OnceCell::new(),
             resource_paths: OnceCell::new(),
             through: through(state, entries),
+            effort,
         }
     }
 
@@ -492,6 +496,10 @@ fn through<'a>(state: &'a State, facts: &BTreeMap<Arc<str>, ContextEntry>) -> Th
 }
 
 impl ContextSource for RequestContext<'_> {
+    fn effort(&self) -> Option<&Effort<'_>> {
+        self.effort
+    }
+
     fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
         // CK-40: whoever brings it, a key that does not apply to the operation is absent.
         if let Some(action) = self.kms()

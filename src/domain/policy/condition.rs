@@ -7,6 +7,7 @@ use super::Reading;
 use super::context::{ContextKey, ContextSource, ContextValue, Scalar};
 use super::text::{Case, Syntax, Template};
 use super::value::{Cidr, parse_binary, parse_bool, parse_date, parse_number};
+use crate::domain::effort::spend;
 
 /// How the values of a multivalued key are taken together (C-8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,7 +286,12 @@ pub struct Condition {
     operator: Operator,
     key: ContextKey,
     bounds: Bounds,
+    /// What it costs to compare one value of a request with it, its wildcards not counted.
+    work: u64,
 }
+
+/// What a condition costs besides its values, in units of [`crate::domain::effort::Effort`].
+const WORK: u64 = 4;
 
 /// A value that the operator cannot compare with: its index, what is wrong, what to write.
 pub(super) struct BadValue {
@@ -399,10 +405,20 @@ impl Condition {
                 "write true or false",
             )?),
         };
+        let count = match &bounds {
+            Bounds::String { values, .. } => values.len(),
+            Bounds::Numeric { values, .. } => values.len(),
+            Bounds::Date { values, .. } => values.len(),
+            Bounds::Bool(values) | Bounds::Null(values) => values.len(),
+            Bounds::Binary(values) => values.len(),
+            Bounds::Ip(values) => values.len(),
+            Bounds::Arn(values) => values.len(),
+        };
         Ok(Self {
             operator,
             key,
             bounds,
+            work: WORK.saturating_add(u64::try_from(count).unwrap_or(u64::MAX)),
         })
     }
 
@@ -493,6 +509,9 @@ impl Condition {
 
     /// Whether some value of the policy matches this value of the request. A value of the wrong type matches none.
     fn matches(&self, scalar: Scalar<'_>, context: &dyn ContextSource) -> bool {
+        if !spend(context.effort(), self.work) {
+            return false;
+        }
         match &self.bounds {
             Bounds::String { values, case } => {
                 let text = scalar.into_text();

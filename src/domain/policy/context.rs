@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::statement::Suppose;
 use super::text::eq_folded;
 use super::value::format_time;
+use crate::domain::effort::Effort;
 use crate::domain::ids::AccountId;
 
 /// A name in lower case, compared by its text.
@@ -272,6 +273,11 @@ pub trait ContextSource {
 
     /// What is taken for granted of statements; nothing in a decision.
     fn suppose(&self) -> Option<&dyn Suppose> {
+        None
+    }
+
+    /// Where the work of evaluating is counted; nowhere, unless whoever asks wants it.
+    fn effort(&self) -> Option<&Effort<'_>> {
         None
     }
 }
