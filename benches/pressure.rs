@@ -28,7 +28,7 @@ use tokio::runtime::{Builder, HistogramConfiguration, LogHistogram, Runtime};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
-use support::api::{client, connect, header, machine, options, principal};
+use support::api::{client, connect, header, machine, principal};
 use support::load::{Load, Window, load};
 
 const NODES: u64 = 3;
