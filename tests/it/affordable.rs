@@ -188,7 +188,7 @@ fn front(api: &Api) -> Api {
     api.by_front(user(BOB), Default::default())
 }
 
-/// While a long question of any kind is at work, Authorize at the same node is answered, the node goes on leading, and a
+/// EC-59: while a long question of any kind is at work, Authorize at the same node is answered, the node goes on leading, and a
 /// change is made; then the question is answered as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn healthy_clients_and_the_lead_do_not_wait_for_long_questions() {
@@ -222,7 +222,7 @@ async fn healthy_clients_and_the_lead_do_not_wait_for_long_questions() {
     world.cluster.shutdown().await;
 }
 
-/// As many as may wait for a place do; the next is refused at once, and may come again.
+/// EC-59: as many as may wait for a place do; the next is refused at once, and may come again.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_questions_beyond_those_that_may_wait_are_refused() {
     let world = world().await;

@@ -478,7 +478,7 @@ proptest! {
     }
 }
 
-/// What decides is among what is told, however many other grants the caller holds on the key: of those the ones that do not
+/// EC-58: what decides is among what is told, however many other grants the caller holds on the key: of those the ones that do not
 /// apply are left out first.
 #[test]
 fn grant_that_decides_is_told_behind_hundreds_of_others() {

@@ -355,7 +355,7 @@ mod tests {
         assert!(matches!(of(CAROL), Access::Always { by } if by.contains("identity_policy")));
     }
 
-    /// Grants that stand before others on the key hide none of them, whatever their number and operation: an access review
+    /// EC-58: grants that stand before others on the key hide none of them, whatever their number and operation: an access review
     /// must not miss access. The access is the one that the decision gives.
     #[test]
     fn grant_of_the_action_is_found_behind_hundreds_of_others() {
@@ -391,7 +391,7 @@ mod tests {
         }
     }
 
-    /// G-27, G-28, G-50: a constraint limits the operations that it is looked at for, and a right to retire is one.
+    /// EC-58, G-27, G-28, G-50: a constraint limits the operations that it is looked at for, and a right to retire is one.
     #[test]
     fn constraints_make_conditional_what_they_limit_and_nothing_else() {
         let mut cluster = Cluster::new();
@@ -425,7 +425,7 @@ mod tests {
         assert_eq!(of(CAROL, KmsAction::RetireGrant), None);
     }
 
-    /// A page ends by the work that it took, wherever it is asked; all pages together tell all.
+    /// EC-59: a page ends by the work that it took, wherever it is asked; all pages together tell all.
     #[test]
     fn page_ends_by_its_work_and_the_next_goes_on() {
         let mut cluster = costly();
@@ -463,7 +463,7 @@ mod tests {
         assert_eq!(names(&found), [APP, ADMIN, BOB, EXT]);
     }
 
-    /// Of work that was cut there is no answer, and no decision that allows.
+    /// EC-59: of work that was cut there is no answer, and no decision that allows.
     #[test]
     fn work_that_is_cut_allows_nothing() {
         let mut cluster = costly();
@@ -473,27 +473,30 @@ mod tests {
             .state
             .key(&crate::domain::op::testing::key_arn(1))
             .unwrap();
-        let scope = scope();
-        let request = Request {
-            caller: &caller(BOB),
-            scope: &scope,
-            action: KmsAction::Decrypt.into(),
-            target: Target::Key { key, alias: None },
-            encryption_context: &EncryptionContext::new(),
-            about: About::Nothing,
-            token_grants: &[],
-            parameters: Parameters::FromFront,
-            now: cluster.state.clock(),
-        };
-        let after = |most: u64| {
+        let (scope, pairs) = (scope(), EncryptionContext::new());
+        let after = |who: &str, most: u64| {
+            let request = Request {
+                caller: &caller(who),
+                scope: &scope,
+                action: KmsAction::Decrypt.into(),
+                target: Target::Key { key, alias: None },
+                encryption_context: &pairs,
+                about: About::Nothing,
+                token_grants: &[],
+                parameters: Parameters::FromFront,
+                now: cluster.state.clock(),
+            };
             let more = |spent: u64| most.saturating_sub(spent).min(100);
             let effort = Effort::new(&more);
             let decision = authorize_within(&cluster.state, &request, Some(&effort));
             (effort.is_cut(), decision.is_allow())
         };
-        assert_eq!(after(u64::MAX), (false, true));
-        for most in [0, 60, 1_000, 20_000] {
-            assert_eq!(after(most), (true, false), "{most}");
+        // The admin is allowed by the first statement, Bob by his grant at the end.
+        for who in [ADMIN, BOB] {
+            assert_eq!(after(who, u64::MAX), (false, true), "{who}");
+            for most in [0, 60, 1_000, 20_000] {
+                assert_eq!(after(who, most), (true, false), "{who} {most}");
+            }
         }
         let none = |_: u64| 0;
         let question = by_arn(&[], page(100, None));
