@@ -1,6 +1,6 @@
 //! Long answers, worked out on threads of their own, so that neither a healthy client nor Raft waits for them.
 //!
-//! An answer whose work is not known to be small is first tried in place, for a few milliseconds of counted work; what is
+//! An answer whose work is not known to be small is first tried in place, for a millisecond or two of counted work; what is
 //! not done by then, and what is known to be long, waits for one of a few places aside. Only then its view is taken, so
 //! that its staleness does not grow while it waits. There it stops, between small steps, once nobody waits for it any
 //! more, its deadline is over, its view is too old, or it has done as much as one answer may.
@@ -199,6 +199,18 @@ impl Aside {
             Some(Err(_)) => Err(AppError::Internal("the places for long answers are gone")),
             None => Err(AppError::TooLong(TooLong::NoPlace { waited: left })),
         }
+    }
+
+    /// Work that is done soon but not here, whoever else works aside: after what is at work there has ended.
+    ///
+    /// # Errors
+    /// It panicked.
+    pub async fn soon<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, AppError> {
+        let worked = offload(&*self.threads, work).await;
+        worked.map_err(|_| AppError::Internal("work aside was cut short"))
     }
 
     /// Works at a place, which is given up once the work has ended, whoever waits for it.

@@ -372,9 +372,9 @@ pub const ANSWER_WORK: u64 = 4 * PAGE_WORK;
 /// Work for which an explanation looks for the nearest other answer: what decided is told whether one is found or not.
 pub const EXPLAINED_NEAREST_WORK: u64 = PAGE_WORK;
 
-/// Work that a thread which serves clients does for one request before it is given up and done aside: about 3 ms, so
-/// that nobody else waits much for it. A thousand usual decisions take less.
-pub const IN_PLACE_WORK: u64 = 300_000;
+/// Work that a thread which serves clients does for one request before it is given up and done aside: about 1.5 ms,
+/// so that nobody else waits much for it. A thousand usual decisions take less.
+pub const IN_PLACE_WORK: u64 = 150_000;
 
 /// Requests that wait for a place where long answers are worked out: at 200 ms each on one thread, the last waits for six
 /// seconds, and the deadline of a request that names none is ten.

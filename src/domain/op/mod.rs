@@ -381,7 +381,10 @@ impl Query {
     /// Whether its work is great as a rule: it is not worth while to try it where clients are served. The work of every
     /// other is counted, too, and given up there when it grows.
     pub const fn is_long(&self) -> bool {
-        matches!(self, Self::WhoCan(_) | Self::WhatCan(_))
+        matches!(
+            self,
+            Self::WhoCan(_) | Self::WhatCan(_) | Self::Explain(_) | Self::WhatIf(_)
+        )
     }
 }
 
