@@ -910,10 +910,14 @@ fn quoted(text: &str) -> String {
 }
 
 fn pairs(pairs: &EncryptionContext) -> String {
-    let shown = pairs.iter().take(VALUES_SHOWN_MAX);
-    let shown: Vec<String> = shown
+    let mut shown: Vec<String> = pairs
+        .iter()
+        .take(VALUES_SHOWN_MAX)
         .map(|(key, value)| format!("{}={}", quoted(key), quoted(value)))
         .collect();
+    if pairs.len() > VALUES_SHOWN_MAX {
+        shown.push(format!("and {} more", pairs.len() - VALUES_SHOWN_MAX));
+    }
     if shown.is_empty() {
         "no pairs".to_owned()
     } else {
