@@ -115,7 +115,14 @@ impl fmt::Display for Name<'_> {
         match self.0 {
             Identity::Operator => f.write_str("operator"),
             Identity::System => f.write_str("system"),
-            Identity::Root { account } => write!(f, "root of {account}"),
+            Identity::Root {
+                account,
+                task_policy: None,
+            } => write!(f, "root of {account}"),
+            Identity::Root {
+                account,
+                task_policy: Some(_),
+            } => write!(f, "root session of {account}"),
             Identity::User { arn, .. }
             | Identity::RoleSession { arn, .. }
             | Identity::FederatedUser { arn, .. } => f.write_str(arn.as_str()),

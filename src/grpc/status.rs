@@ -291,6 +291,7 @@ fn code_of(unresolved: &Unresolved) -> ErrorCode {
 fn grpc_code(code: ErrorCode) -> Code {
     match code {
         ErrorCode::Validation
+        | ErrorCode::InvalidInput
         | ErrorCode::InvalidArn
         | ErrorCode::InvalidAliasName
         | ErrorCode::InvalidGrantId

@@ -21,6 +21,8 @@ pub enum Identity {
     Root {
         /// The account.
         account: AccountId,
+        /// The task policy of a session that AssumeRoot gave, which measures it (D-20); absent: the root user itself.
+        task_policy: Option<Arc<Policy>>,
     },
     /// An IAM user.
     User {
@@ -108,7 +110,7 @@ impl Identity {
     pub fn account(&self) -> Option<AccountId> {
         match self {
             Self::Operator | Self::System | Self::Service(_) => None,
-            Self::Root { account } => Some(*account),
+            Self::Root { account, .. } => Some(*account),
             Self::User { arn, .. }
             | Self::RoleSession { arn, .. }
             | Self::FederatedUser { arn, .. } => Some(arn.account()),
@@ -155,7 +157,7 @@ impl Identity {
         match self {
             Self::Operator => "operator".into(),
             Self::System => "system".into(),
-            Self::Root { account } => format!("root {account}").into(),
+            Self::Root { account, .. } => format!("root {account}").into(),
             Self::Service(service) => format!("service {service}").into(),
             Self::User { arn, unique_id }
             | Self::RoleSession { arn, unique_id, .. }
@@ -168,7 +170,9 @@ impl Identity {
         match self {
             Self::Operator => "operator".into(),
             Self::System => "system".into(),
-            Self::Root { account } => PrincipalArn::root_of(partition, *account).as_str().into(),
+            Self::Root { account, .. } => {
+                PrincipalArn::root_of(partition, *account).as_str().into()
+            }
             Self::Service(service) => service.as_str().into(),
             Self::User { arn, .. }
             | Self::RoleSession { arn, .. }

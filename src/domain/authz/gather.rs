@@ -13,7 +13,7 @@ use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
 use super::request::{About, Request, Target, Use};
 use crate::domain::effort::{Effort, spend};
-use crate::domain::ids::{AccountId, Partition, Short, UniqueId, text_of};
+use crate::domain::ids::{AccountId, Partition, ServicePrincipal, Short, UniqueId, text_of};
 use crate::domain::limits::LEVELS_MAX;
 use crate::domain::policy::{
     Action, Ask, Bindings, ContextSource, KeyName, Policy, ResourceName, Who,
@@ -110,7 +110,8 @@ pub(super) fn judge<J: Judge>(
     let Ok(principal) = identity.check(state) else {
         return judge.nobody(deny_caller());
     };
-    let Some(who) = who(identity, request.scope.partition) else {
+    let linked = principal.and_then(|principal| principal.service.as_ref());
+    let Some(who) = who(identity, linked, request.scope.partition) else {
         return judge.nobody(deny_caller());
     };
     let principal = principal.map(|principal| &**principal);
@@ -119,11 +120,8 @@ pub(super) fn judge<J: Judge>(
     let session: &[Arc<Policy>] = match identity {
         Identity::RoleSession { session_policy, .. }
         | Identity::FederatedUser { session_policy, .. } => session_policy.as_slice(),
-        Identity::Operator
-        | Identity::System
-        | Identity::Root { .. }
-        | Identity::User { .. }
-        | Identity::Service(_) => &[],
+        Identity::Root { task_policy, .. } => task_policy.as_slice(),
+        Identity::Operator | Identity::System | Identity::User { .. } | Identity::Service(_) => &[],
     };
     let subject = match request.about {
         About::Nothing => Subject::Nothing,
@@ -221,11 +219,15 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The caller as policies see it.
-fn who(identity: &Identity, partition: Partition) -> Option<Who<'_>> {
+/// The caller as policies see it; `linked` is the service that its role was made for.
+fn who<'a>(
+    identity: &'a Identity,
+    linked: Option<&'a ServicePrincipal>,
+    partition: Partition,
+) -> Option<Who<'a>> {
     match identity {
         Identity::Operator | Identity::System => None,
-        Identity::Root { account } => Some(Who::Root {
+        Identity::Root { account, .. } => Some(Who::Root {
             partition,
             account: *account,
         }),
@@ -242,6 +244,7 @@ fn who(identity: &Identity, partition: Partition) -> Option<Who<'_>> {
             session: arn,
             role,
             unique_id: Some(unique_id),
+            service: linked,
         }),
         Identity::FederatedUser {
             arn,

@@ -624,6 +624,7 @@ crate::domain::state::closed_set! {
     /// The exceptions that operations end in (SPEC G, wire/AWS-WIRE).
     pub enum ErrorCode {
         Validation = "ValidationException",
+        InvalidInput = "InvalidInput",
         InvalidArn = "InvalidArnException",
         InvalidAliasName = "InvalidAliasNameException",
         InvalidGrantId = "InvalidGrantIdException",
@@ -820,6 +821,8 @@ mod key_store_keys_tests;
 mod key_store_tests;
 #[cfg(test)]
 mod key_store_update_tests;
+#[cfg(test)]
+mod linked_role_tests;
 #[cfg(test)]
 mod permission_tests;
 #[cfg(test)]

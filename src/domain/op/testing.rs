@@ -73,6 +73,7 @@ pub fn caller(text: &str) -> Caller {
             if arn.is_root() {
                 Identity::Root {
                     account: arn.account(),
+                    task_policy: None,
                 }
             } else {
                 let unique_id = unique_id(&arn, 0);
@@ -227,8 +228,13 @@ impl Cluster {
         let arn = arn(text);
         let root = PrincipalArn::root_of(Partition::Aws, arn.account());
         let unique_id = unique_id(&arn, n);
+        // The roles under AWS's own paths are the operator's (D-18).
+        let maker = match arn.reserved_path() {
+            Some(_) => "operator",
+            None => root.as_str(),
+        };
         self.done(
-            root.as_str(),
+            maker,
             Command::CreatePrincipal(create_principal::CreatePrincipal {
                 arn,
                 unique_id,
@@ -353,8 +359,12 @@ impl Cluster {
     pub fn put_policy(&mut self, text: &str, policy: &str) {
         let arn = arn(text);
         let root = PrincipalArn::root_of(Partition::Aws, arn.account());
+        let giver = match arn.reserved_path() {
+            Some(_) => "operator",
+            None => root.as_str(),
+        };
         self.done(
-            root.as_str(),
+            giver,
             Command::PutPrincipalPolicy(put_principal_policy::PutPrincipalPolicy {
                 arn,
                 name: "test".into(),

@@ -53,6 +53,7 @@ macro_rules! known_keys {
 }
 
 known_keys! {
+    AssumedRoot = "aws:AssumedRoot",
     CalledVia = "aws:CalledVia",
     CalledViaFirst = "aws:CalledViaFirst",
     CalledViaLast = "aws:CalledViaLast",
@@ -81,6 +82,7 @@ known_keys! {
     SourceOrgId = "aws:SourceOrgID",
     SourceOrgPaths = "aws:SourceOrgPaths",
     SourceVpc = "aws:SourceVpc",
+    SourceVpcArn = "aws:SourceVpcArn",
     SourceVpce = "aws:SourceVpce",
     TagKeys = "aws:TagKeys",
     TokenIssueTime = "aws:TokenIssueTime",
@@ -88,6 +90,9 @@ known_keys! {
     UserId = "aws:userid",
     UserName = "aws:username",
     ViaAwsService = "aws:ViaAWSService",
+    VpceAccount = "aws:VpceAccount",
+    VpceOrgId = "aws:VpceOrgID",
+    VpceOrgPaths = "aws:VpceOrgPaths",
     VpcSourceIp = "aws:VpcSourceIp",
     BypassPolicyLockoutSafetyCheck = "kms:BypassPolicyLockoutSafetyCheck",
     CallerAccount = "kms:CallerAccount",

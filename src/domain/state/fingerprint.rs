@@ -210,6 +210,7 @@ impl Form {
             kind,
             created_at,
             born,
+            service,
             tags,
             policies,
             boundary,
@@ -220,6 +221,9 @@ impl Form {
         self.text(kind.as_str());
         self.time(*created_at);
         self.revision(*born);
+        self.option(service.as_ref(), |form, service| {
+            form.text(service.as_str())
+        });
         self.pairs(tags);
         self.number(policies.len() as u64);
         for (name, policy) in policies {

@@ -80,6 +80,7 @@ row! {
         kind: Text<PrincipalType>,
         created_at: u64,
         born: u64,
+        service: Option<Text<ServicePrincipal>>,
         tags: Pairs<Str, Str>,
         policies: Pairs<Str, IdentityPolicyText>,
         boundary: Option<BoundaryText>,

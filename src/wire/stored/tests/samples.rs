@@ -578,7 +578,20 @@ pub(super) fn identities() -> Vec<(&'static str, Identity)> {
     vec![
         ("operator", Identity::Operator),
         ("system", Identity::System),
-        ("root", Identity::Root { account: account() }),
+        (
+            "root",
+            Identity::Root {
+                account: account(),
+                task_policy: None,
+            },
+        ),
+        (
+            "root-session",
+            Identity::Root {
+                account: account(),
+                task_policy: session_policy(),
+            },
+        ),
         (
             "user",
             Identity::User {
@@ -840,6 +853,7 @@ pub(super) fn principal() -> Principal {
         kind: PrincipalType::Role,
         created_at: Timestamp::from_millis(1_795_312_000_000),
         born: Revision(5),
+        service: Some(id("autoscaling.amazonaws.com")),
         tags: tags(),
         policies: [(
             "decrypt".into(),
