@@ -85,6 +85,7 @@ fn answer(
         Ok(Err(rejection)) => Err(AppError::Rejected {
             rejection,
             position: view.position(),
+            settled_at: None,
         }),
         Err(Cut) => Err(AppError::Internal("an answer was cut")),
     }
@@ -95,6 +96,7 @@ fn finish(view: &View, answer: Answer) -> Result<(Answer, Answered), AppError> {
     let answered = Answered {
         position: view.position(),
         staleness_ms: Some(millis_up(age)),
+        settled_at: None,
     };
     Ok((answer, answered))
 }

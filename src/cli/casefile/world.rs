@@ -199,6 +199,7 @@ impl World {
                 profile: case.profile,
                 ..Settings::default()
             },
+            forgotten: Default::default(),
         };
         let state = State::import(header, facts)
             .map_err(|error| Problem::at(&lines.path, error.to_string()))?;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::ids::{AccountId, Partition, PrincipalArn, ServicePrincipal, UniqueId};
 use crate::domain::policy::Policy;
+use crate::domain::state::idempotency::Payer;
 use crate::domain::state::principal::Principal;
 use crate::domain::state::{State, Tags};
 
@@ -162,6 +163,23 @@ impl Identity {
             Self::User { arn, unique_id }
             | Self::RoleSession { arn, unique_id, .. }
             | Self::FederatedUser { arn, unique_id, .. } => format!("{unique_id} {arn}").into(),
+        }
+    }
+
+    /// Whose share of the idempotency records' memory it takes: that of the user or role behind it.
+    pub fn payer(&self) -> Payer {
+        let principal = match self {
+            Self::Operator => "operator".into(),
+            Self::System => "system".into(),
+            Self::Root { .. } => "root".into(),
+            Self::Service(service) => service.as_str().into(),
+            Self::User { unique_id, .. }
+            | Self::RoleSession { unique_id, .. }
+            | Self::FederatedUser { unique_id, .. } => unique_id.as_str().into(),
+        };
+        Payer {
+            account: self.account(),
+            principal,
         }
     }
 
