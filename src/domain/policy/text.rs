@@ -106,8 +106,11 @@ impl Template {
     pub fn is_null(&self, context: &dyn ContextSource) -> bool {
         self.has_variables
             && self.pieces.iter().any(|piece| match piece {
-                Piece::Variable { key, default: None } => value_of(key, context).is_none(),
-                _ => false,
+                Piece::Variable { key, default: None } => match context.get(key) {
+                    Some(ContextValue::One(_) | ContextValue::Spelled(_)) => false,
+                    Some(ContextValue::Many(_)) | None => true,
+                },
+                Piece::Variable { .. } | Piece::Literal(_) | Piece::Run | Piece::One => false,
             })
     }
 
@@ -315,10 +318,11 @@ fn variable(inner: &str) -> Result<Piece, Fault> {
 }
 
 /// The value of a variable: only single-valued keys have one (C-11).
-fn value_of<'a>(key: &ContextKey, context: &'a dyn ContextSource) -> Option<Cow<'a, str>> {
+fn value_of<'a>(key: &'a ContextKey, context: &'a dyn ContextSource) -> Option<Cow<'a, str>> {
     match context.get(key)? {
         ContextValue::One(scalar) => Some(scalar.into_text()),
-        ContextValue::Many(_) => None,
+        // Of several spellings one was chosen before (CK-59).
+        ContextValue::Many(_) | ContextValue::Spelled(_) => None,
     }
 }
 
@@ -577,7 +581,7 @@ mod tests {
     fn work_of_stars_grows_with_the_lengths_alone() {
         struct Counted<'a>(Effort<'a>);
         impl ContextSource for Counted<'_> {
-            fn get(&self, _: &ContextKey) -> Option<ContextValue<'_>> {
+            fn get<'a>(&'a self, _: &'a ContextKey) -> Option<ContextValue<'a>> {
                 None
             }
             fn effort(&self) -> Option<&Effort<'_>> {

@@ -83,7 +83,7 @@ struct Searching<'a> {
 }
 
 impl ContextSource for Searching<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         self.inner.get(key)
     }
 
@@ -687,7 +687,7 @@ struct Statements<'a> {
 }
 
 impl ContextSource for Otherwise<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         self.inner.get(key)
     }
 
