@@ -53,7 +53,9 @@ impl Read<'_> {
 
     /// What comes of a value that no request has.
     pub fn outcome_of_no_match(&self, subject: &Subject<'_>) -> &'static str {
-        if self.operator.is_negated() {
+        if self.operator.is_negated() && self.ast.values.len() > 1 {
+            "no request is spared by it"
+        } else if self.operator.is_negated() {
             "the condition holds whatever it is"
         } else if self.ast.values.len() > 1 {
             "it matches nothing"

@@ -613,6 +613,59 @@ fn mends() -> Vec<Mend> {
             )),
         },
         Mend {
+            code: "network-allow",
+            kind: Identity,
+            statements: identity(
+                "Allow",
+                uses,
+                all,
+                r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#,
+            ),
+            says: r#"{"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}} in place of this condition"#,
+            mended: format!(
+                "{},{}",
+                identity(
+                    "Allow",
+                    uses,
+                    all,
+                    r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#
+                ),
+                identity(
+                    "Allow",
+                    uses,
+                    all,
+                    r#"{"StringEquals":{"kms:ViaService":"s3.eu-west-1.amazonaws.com"}}"#
+                )
+            ),
+            shown: Some((
+                decrypt().with("kms:ViaService", "s3.eu-west-1.amazonaws.com"),
+                "nothing",
+                "allow",
+            )),
+        },
+        Mend {
+            code: "called-via",
+            kind: Identity,
+            statements: identity(
+                "Deny",
+                uses,
+                all,
+                r#"{"ForAllValues:StringNotEquals":{"aws:CalledVia":"ec2.amazonaws.com"}}"#,
+            ),
+            says: r#"{"StringNotEquals": {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"}}"#,
+            mended: identity(
+                "Deny",
+                uses,
+                all,
+                r#"{"StringNotEquals":{"kms:ViaService":"ec2.eu-west-1.amazonaws.com"}}"#,
+            ),
+            shown: Some((
+                decrypt().with("kms:ViaService", "ec2.eu-west-1.amazonaws.com"),
+                "deny",
+                "nothing",
+            )),
+        },
+        Mend {
             code: "value-never-matches",
             kind: Key,
             statements: service(
@@ -1212,7 +1265,7 @@ fn look_for_a_request(kind: PolicyKind, text: &str, dice: &mut Dice) -> usize {
                     && warning.lint != Lint::CalledVia
                     && (only || !policy.statements()[index].principals().iter().any(is_named))
                     // A value among others.
-                    && !(warning.lint == Lint::ValueNeverMatches && !warning.message.contains("never has"))
+                    && (warning.lint != Lint::ValueNeverMatches || warning.message.contains("never has"))
             });
             assert!(
                 !meets || never.is_none(),

@@ -1033,6 +1033,28 @@ pub(super) fn rows() -> Vec<Row> {
             &[],
         ),
         (
+            "X-69: an allow by endpoint",
+            Identity,
+            identity(r#""Action":["kms:Decrypt","kms:GenerateDataKey"],"Resource":"*","Condition":{"StringEquals":{"aws:SourceVpce":"vpce-1"}}"#),
+            &[("network-allow", "aws:SourceVpce")],
+        ),
+        (
+            "X-69: beside what services may do",
+            Identity,
+            format!(
+                "{},{}",
+                identity(r#""Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:SourceVpce":"vpce-1"}}"#),
+                identity(r#""Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"s3.eu-west-1.amazonaws.com"}}"#),
+            ),
+            &[],
+        ),
+        (
+            "X-69: an allow by endpoint of what no service does",
+            Identity,
+            identity(r#""Action":"kms:PutKeyPolicy","Resource":"*","Condition":{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#),
+            &[],
+        ),
+        (
             "X-67: the service that is allowed",
             Key,
             format!(
