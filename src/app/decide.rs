@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use super::aside::{Progress, in_place};
 use super::error::WriteError;
 use super::tokens::Opened;
 use super::usage::Noted;
-use super::{Answered, App, AppError, Arrival, Consistency, Terms};
+use super::{Answered, App, AppError, Arrival, Consistency, Terms, bounds};
 use crate::audit::DecisionRecord;
 use crate::authn::{self, Trusted};
 use crate::crypto::token::TokenError;
@@ -15,11 +16,12 @@ use crate::domain::authz::decision::Decision;
 use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::authz::{self};
+use crate::domain::effort::Effort;
 use crate::domain::ids::{AccountId, GrantId, KeyArn};
 use crate::domain::op::key_use::{self, RandomSource, Use};
 use crate::domain::op::{DryRun, Rejection};
 use crate::domain::policy::{Action, ActionTarget, KmsAction};
-use crate::domain::state::key::Key;
+use crate::domain::state::key_usage::ReportDue;
 use crate::domain::time::{Position, Revision, Timestamp};
 use crate::gate::read::{Staleness, TooStale, View, millis_up};
 
@@ -36,6 +38,8 @@ pub struct Decided {
     pub token_grants: Vec<GrantId>,
     /// The error that AWS would answer the request with; `None`: it would be carried out.
     pub refusal: Option<Rejection>,
+    /// The use that is allowed, if the state knows too little of the key's last one (EC-23).
+    pub untold: Option<(KmsAction, Timestamp)>,
 }
 
 /// The answers to a batch, all of one view.
@@ -52,7 +56,8 @@ impl App {
         terms: &Terms,
         question: Question,
     ) -> Result<(Decided, Answered), AppError> {
-        let (mut decided, answered) = self.decide_all(arrival, terms, &[question]).await?;
+        let questions = [question].into();
+        let (mut decided, answered) = self.decide_all(arrival, terms, questions).await?;
         let one = decided
             .pop()
             .ok_or(AppError::Internal("a question got no answer"))??;
@@ -67,24 +72,18 @@ impl App {
         &self,
         arrival: &Arrival,
         terms: &Terms,
-        questions: &[Question],
+        questions: Arc<[Question]>,
     ) -> Result<(DecidedAll, Answered), AppError> {
         let trusted = self.admit(arrival)?;
-        let view = self.view(arrival, terms, terms.consistency).await?;
-        let (view, opened) = self.reach(arrival, terms, view, questions).await?;
-        let first: Vec<_> = questions
-            .iter()
-            .zip(opened)
-            .map(|(question, opened)| self.decide_on(trusted, terms, &view, question, &opened?))
-            .collect();
-        let noted = self.note_uses(arrival, &first);
-        let first = first.into_iter().map(told).collect();
-        let (view, decided) = if noted.is_empty() {
-            (view, first)
-        } else {
-            self.decide_recorded(arrival, terms, trusted, questions, view, noted)
-                .await?
-        };
+        let (mut view, mut decided) = self
+            .decide_once(arrival, terms, trusted, &questions)
+            .await?;
+        let noted = self.note_uses(arrival, &view, &decided);
+        if !noted.is_empty() {
+            (view, decided) = self
+                .decide_recorded(arrival, terms, trusted, &questions, view, noted)
+                .await?;
+        }
         let position = view.position();
         let Staleness(age) = view.finish().map_err(AppError::Stale)?;
         let answered = Answered {
@@ -92,7 +91,8 @@ impl App {
             staleness_ms: Some(millis_up(age)),
             settled_at: None,
         };
-        self.record(arrival, terms, questions, &decided, answered);
+        self.record(arrival, terms, &questions, &decided, answered)
+            .await;
         Ok((decided, answered))
     }
 
@@ -100,23 +100,25 @@ impl App {
     fn note_uses(
         &self,
         arrival: &Arrival,
-        first: &[Result<First, AppError>],
+        view: &View,
+        decided: &DecidedAll,
     ) -> Vec<(usize, Noted)> {
         let mut noted = Vec::new();
-        for (at, first) in first.iter().enumerate() {
-            let Ok(First {
-                decided,
-                used: Some((key, action, now)),
-            }) = first
+        for (at, decided) in decided.iter().enumerate() {
+            let Ok(Decided {
+                key: Some(key),
+                untold: Some((action, now)),
+                ..
+            }) = decided
             else {
                 continue;
             };
-            // Only what is carried out is a use: not what is refused, and no dry run.
-            if decided.refusal.is_none() {
-                match self.usage.note(key, *action, *now, arrival.request_id) {
-                    Noted::Enough => {}
-                    wait => noted.push((at, wait)),
-                }
+            let Some(key) = view.state().key(key) else {
+                continue;
+            };
+            match self.usage.note(key, *action, *now, arrival.request_id) {
+                Noted::Enough => {}
+                wait => noted.push((at, wait)),
             }
         }
         noted
@@ -129,13 +131,13 @@ impl App {
         arrival: &Arrival,
         terms: &Terms,
         trusted: Trusted,
-        questions: &[Question],
+        questions: &Arc<[Question]>,
         view: View,
         noted: Vec<(usize, Noted)>,
     ) -> Result<(View, DecidedAll), AppError> {
-        let incarnation = view.position().incarnation;
+        let mut known = view.position();
         drop(view);
-        let (mut revision, mut refused) = (Revision(0), Vec::new());
+        let mut refused = Vec::new();
         for (at, noted) in noted {
             let why = match noted {
                 Noted::Enough => continue,
@@ -143,8 +145,8 @@ impl App {
                 Noted::Wait(waiting) => {
                     let left = self.remaining(arrival, terms);
                     match waiting.recorded(&*self.clock, left).await {
-                        Some(recorded) => {
-                            revision = revision.max(recorded);
+                        Some(revision) => {
+                            known.revision = known.revision.max(revision);
                             continue;
                         }
                         None => "the cluster did not take it in time",
@@ -153,24 +155,20 @@ impl App {
             };
             refused.push((at, why));
         }
-        let mut view = self.view(arrival, terms, terms.consistency).await?;
-        if view.position().revision < revision {
-            let position = Position {
-                incarnation,
-                revision,
-            };
-            view = self
-                .view(arrival, terms, Consistency::AtLeast(position))
-                .await?;
-        }
-        let (view, opened) = self.reach(arrival, terms, view, questions).await?;
-        let mut decided: DecidedAll = questions
-            .iter()
-            .zip(opened)
-            .map(|(question, opened)| {
-                told(self.decide_on(trusted, terms, &view, question, &opened?))
-            })
-            .collect();
+        let consistency = match terms.consistency {
+            Consistency::Linearizable => Consistency::Linearizable,
+            Consistency::AtLeast(asked) if asked.revision > known.revision => {
+                Consistency::AtLeast(asked)
+            }
+            Consistency::AtLeast(_) | Consistency::Bounded => Consistency::AtLeast(known),
+        };
+        let terms = Terms {
+            consistency,
+            ..terms.clone()
+        };
+        let (view, mut decided) = self
+            .decide_once(arrival, &terms, trusted, questions)
+            .await?;
         for (at, why) in refused {
             if let Some(decided) = decided.get_mut(at) {
                 *decided = Err(AppError::Write(WriteError::Unavailable {
@@ -181,6 +179,66 @@ impl App {
             }
         }
         Ok((view, decided))
+    }
+
+    /// Decides on one view.
+    async fn decide_once(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        trusted: Trusted,
+        questions: &Arc<[Question]>,
+    ) -> Result<(View, DecidedAll), AppError> {
+        let view = self.view(arrival, terms, terms.consistency).await?;
+        let (view, opened) = self.reach(arrival, terms, view, questions).await?;
+        let now = self.now(view.state());
+        let progress = Progress::default();
+        let decided = in_place(|effort| {
+            let asker = Asker {
+                trusted,
+                terms,
+                view: &view,
+                now,
+                effort,
+            };
+            asker.decide_each(questions, opened, &progress)
+        });
+        match decided {
+            Some(decided) => Ok((view, decided)),
+            None => {
+                drop(view);
+                self.decide_aside(arrival, terms, trusted, questions).await
+            }
+        }
+    }
+
+    /// Decides where what takes long is worked out, on a view that is taken once there is a place.
+    async fn decide_aside(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        trusted: Trusted,
+        questions: &Arc<[Question]>,
+    ) -> Result<(View, DecidedAll), AppError> {
+        let place = self.aside.place(self.remaining(arrival, terms)).await?;
+        let view = self.view(arrival, terms, terms.consistency).await?;
+        let (view, opened) = self.reach(arrival, terms, view, questions).await?;
+        let now = self.now(view.state());
+        // What bounds a batch is its time: how many questions may be asked at once is bounded already.
+        let bounds = bounds(arrival, terms, &view, u64::MAX);
+        let (terms, questions) = (terms.clone(), Arc::clone(questions));
+        let work = move |effort: &Effort<'_>, progress: &Progress| {
+            let asker = Asker {
+                trusted,
+                terms: &terms,
+                view: &view,
+                now,
+                effort,
+            };
+            let decided = asker.decide_each(&questions, opened, progress);
+            (view, decided)
+        };
+        self.aside.run(place, bounds, work).await
     }
 
     /// The tokens of each question, opened on a view that has reached what they need.
@@ -305,14 +363,80 @@ impl App {
         }
     }
 
-    fn decide_on<'v>(
+    async fn record(
         &self,
-        trusted: Trusted,
+        arrival: &Arrival,
         terms: &Terms,
-        view: &'v View,
-        question: &Question,
-        opened: &Opened,
-    ) -> Result<First<'v>, AppError> {
+        questions: &[Question],
+        decided: &DecidedAll,
+        answered: Answered,
+    ) {
+        let front = match &terms.claim {
+            Claim::Front { name, .. } => Some(name.as_ref()),
+            Claim::Operator | Claim::Principal(_) => None,
+        };
+        for (n, (question, decided)) in questions.iter().zip(decided).enumerate() {
+            if n % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+            if let Ok(decided) = decided {
+                self.audit.decided(&DecisionRecord {
+                    request_id: arrival.request_id,
+                    front,
+                    subject: &decided.subject,
+                    action: &question.action,
+                    key: decided.key.as_ref(),
+                    decision: &decided.decision,
+                    position: answered.position,
+                    staleness_ms: answered.staleness_ms.unwrap_or_default(),
+                    grant_tokens: question.grant_tokens.len(),
+                });
+            }
+        }
+    }
+}
+
+/// Decisions that are told before others get their turn: each is a line of some hundred bytes.
+const RECORDS_AT_ONCE: usize = 100;
+
+/// Who asks, on which view.
+struct Asker<'a> {
+    trusted: Trusted,
+    terms: &'a Terms,
+    view: &'a View,
+    now: Timestamp,
+    effort: &'a Effort<'a>,
+}
+
+impl Asker<'_> {
+    /// Decides each question; of work that was cut, as many as there was time for.
+    fn decide_each(
+        &self,
+        questions: &[Question],
+        opened: Vec<Result<Opened, AppError>>,
+        progress: &Progress,
+    ) -> DecidedAll {
+        let of = questions.len();
+        questions
+            .iter()
+            .zip(opened)
+            .enumerate()
+            .take_while(|_| !self.effort.is_cut())
+            .map(|(done, (question, opened))| {
+                progress.is(done, of);
+                self.decide_on(question, &opened?)
+            })
+            .collect()
+    }
+
+    fn decide_on(&self, question: &Question, opened: &Opened) -> Result<Decided, AppError> {
+        let Self {
+            trusted,
+            terms,
+            view,
+            now,
+            effort,
+        } = *self;
         let state = view.state();
         let caller = authn::verify_question(trusted, &terms.claim, question, state)
             .map_err(AppError::Refused)?;
@@ -357,10 +481,9 @@ impl App {
             about: About::Nothing,
             token_grants: &token_grants,
             parameters: Parameters::FromFront,
-            now: self.now(state),
+            now,
         };
-        let now = request.now;
-        let decision = authz::authorize(state, &request);
+        let decision = authz::authorize_within(state, &request, Some(effort));
         let source = question.random_source.as_ref();
         let asked = Use {
             algorithm: algorithm(&caller),
@@ -376,56 +499,19 @@ impl App {
             },
         };
         let refusal = key_use::refusal(state, &decision, Some(kms), key.map(|key| &**key), asked);
-        Ok(First {
-            used: key.map(|key| (&**key, kms, now)),
-            decided: Decided {
-                refusal,
-                subject: caller.identity,
-                decision,
-                key: key.map(|key| key.arn.clone()),
-                token_grants: token_grants.iter().map(|grant| grant.id).collect(),
-            },
+        // Only what is carried out is a use: not what is refused, and no dry run.
+        let untold = key
+            .filter(|key| refusal.is_none() && key.report_due(now) != ReportDue::No)
+            .map(|_| (kms, now));
+        Ok(Decided {
+            untold,
+            refusal,
+            subject: caller.identity,
+            decision,
+            key: key.map(|key| key.arn.clone()),
+            token_grants: token_grants.iter().map(|grant| grant.id).collect(),
         })
     }
-
-    fn record(
-        &self,
-        arrival: &Arrival,
-        terms: &Terms,
-        questions: &[Question],
-        decided: &DecidedAll,
-        answered: Answered,
-    ) {
-        let front = match &terms.claim {
-            Claim::Front { name, .. } => Some(name.as_ref()),
-            Claim::Operator | Claim::Principal(_) => None,
-        };
-        for (question, decided) in questions.iter().zip(decided) {
-            if let Ok(decided) = decided {
-                self.audit.decided(&DecisionRecord {
-                    request_id: arrival.request_id,
-                    front,
-                    subject: &decided.subject,
-                    action: &question.action,
-                    key: decided.key.as_ref(),
-                    decision: &decided.decision,
-                    position: answered.position,
-                    staleness_ms: answered.staleness_ms.unwrap_or_default(),
-                    grant_tokens: question.grant_tokens.len(),
-                });
-            }
-        }
-    }
-}
-
-/// An answer, and the use that it allows if it is not refused.
-struct First<'v> {
-    decided: Decided,
-    used: Option<(&'v Key, KmsAction, Timestamp)>,
-}
-
-fn told(first: Result<First<'_>, AppError>) -> Result<Decided, AppError> {
-    first.map(|first| first.decided)
 }
 
 /// The algorithm that the request names, of which the front told as a condition key (CK-6, CK-18, CK-32).

@@ -71,7 +71,7 @@ impl Authorization for Api {
                 .filter_map(|read| read.as_ref().ok())
                 .cloned()
                 .collect();
-            let (decided, answered) = self.0.decide_all(&arrival, &terms, &asked).await?;
+            let (decided, answered) = self.0.decide_all(&arrival, &terms, asked.into()).await?;
             let mut decided = decided.into_iter();
             let items = read
                 .into_iter()
@@ -145,6 +145,7 @@ impl Api {
 fn out(decided: Decided) -> (v1::Decision, Option<String>, Option<v1::Refusal>) {
     let Decided {
         subject: _,
+        untold: _,
         decision,
         key,
         token_grants,

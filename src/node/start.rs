@@ -82,6 +82,8 @@ pub struct NodeParts {
     pub net: Arc<dyn Net>,
     /// Where its blocking work runs.
     pub threads: Arc<dyn Offload>,
+    /// Where it works out answers that take long; never where a write to the disk would wait for them.
+    pub evaluators: Arc<dyn Offload>,
     /// Its disk.
     pub storage: Arc<dyn Storage>,
     /// Seals the secrets that are replicated; the same on every node.
@@ -109,6 +111,8 @@ pub struct Doors {
     pub rng: Arc<dyn Rng>,
     /// Opens the secrets that are replicated.
     pub seal_key: Arc<SealKey>,
+    /// Where answers that take long are worked out.
+    pub evaluators: Arc<dyn Offload>,
     /// The uses of keys that the state does not know of yet.
     pub usage: Arc<UsageLog>,
 }
@@ -166,6 +170,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         rng,
         net,
         threads,
+        evaluators,
         storage,
         seal_key,
         sink,
@@ -234,6 +239,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         clock: clock.clone(),
         rng,
         seal_key,
+        evaluators,
         usage: usage.clone(),
     };
     let peer_service = PeerServer::new(PeerService::new(replica.clone(), write))
