@@ -15,9 +15,10 @@ use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::authz::{self};
 use crate::domain::ids::{AccountId, GrantId, KeyArn};
 use crate::domain::op::key_use::{self, RandomSource, Use};
+use crate::domain::op::use_members::UseMembers;
 use crate::domain::op::{DryRun, Rejection};
 use crate::domain::policy::{Action, ActionTarget};
-use crate::domain::time::{Position, Revision};
+use crate::domain::time::{Position, Revision, Timestamp};
 use crate::gate::read::{Staleness, TooStale, View, millis_up};
 
 /// A question's answer.
@@ -264,6 +265,7 @@ impl App {
         let source = question.random_source.as_ref();
         let asked = Use {
             algorithm: algorithm(&caller),
+            members: members(&caller, question, request.now),
             source: source.map(|store| RandomSource {
                 scope: &terms.scope,
                 account,
@@ -312,6 +314,25 @@ impl App {
                 });
             }
         }
+    }
+}
+
+/// Its other members, of which the front told as condition keys; what it told nothing of is unknown here.
+fn members<'a>(caller: &'a Caller, question: &Question, now: Timestamp) -> UseMembers<'a> {
+    let text = |key: &str| match caller.facts.context.get(key)? {
+        ContextEntry::Single(text) => Some(&**text),
+        ContextEntry::Multi(_) => None,
+    };
+    UseMembers {
+        now,
+        has_context: !question.encryption_context.is_empty(),
+        message_type: text("kms:messagetype"),
+        key_pair_spec: text("kms:datakeypairspec"),
+        wrapping_algorithm: text("kms:wrappingalgorithm"),
+        wrapping_key_spec: text("kms:wrappingkeyspec"),
+        expiration_model: text("kms:expirationmodel"),
+        valid_to: text("kms:validto"),
+        ..UseMembers::default()
     }
 }
 

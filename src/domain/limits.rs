@@ -253,6 +253,12 @@ pub const DELETION_WINDOW_DAYS_MIN: u32 = 7;
 /// Longest waiting period of a key's deletion, in days, and the one that is taken when none is asked for (W-5).
 pub const DELETION_WINDOW_DAYS_MAX: u32 = 30;
 
+/// Latest that imported key material may expire, in days from the request (W-33).
+pub const IMPORT_VALID_TO_DAYS_MAX: u32 = 365;
+
+/// Bytes of the representative of a message that ML-DSA signs (W-33).
+pub const MU_BYTES: usize = 64;
+
 /// Grants of a deleted key that one entry removes: at some microseconds each, `apply` stands still for a few milliseconds.
 pub const REMOVED_GRANTS_PER_ENTRY: usize = 512;
 

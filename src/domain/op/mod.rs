@@ -115,6 +115,7 @@ pub mod update_custom_key_store;
 pub mod update_key_description;
 pub mod update_primary_region;
 pub mod update_settings;
+pub mod use_members;
 pub mod what_can;
 pub mod what_if;
 pub mod who_can;

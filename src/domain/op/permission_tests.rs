@@ -552,7 +552,10 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
                 page: page(),
             },
         )),
-        O::ListKeys => Ask(Query::ListKeys(ops::list_keys::ListKeys { page: page() })),
+        O::ListKeys => Ask(Query::ListKeys(ops::list_keys::ListKeys {
+            page: page(),
+            owners: Vec::new(),
+        })),
         O::ListAliases => Ask(Query::ListAliases(ops::list_aliases::ListAliases {
             key: None,
             page: page(),
