@@ -99,16 +99,16 @@ pub const IDENTITY_POLICY_MAX: usize = 10_240;
 /// Longest permissions boundary, without white space: a managed policy (IAM quota).
 pub const BOUNDARY_POLICY_MAX: usize = 6_144;
 
-/// Longest session policy, without white space (STS: 2,048 characters).
+/// Longest session policy in characters (STS: 2,048, of the plain text).
 pub const SESSION_POLICY_MAX: usize = 2_048;
 
-/// Longest service control policy, without white space (Organizations quota since 2025).
+/// Longest service control policy in characters, all of which count (Organizations quota since May 2026).
 pub const SERVICE_CONTROL_POLICY_MAX: usize = 10_240;
 
-/// Longest resource control policy, without white space (Organizations quota).
+/// Longest resource control policy in characters, all of which count (Organizations quota).
 pub const RESOURCE_CONTROL_POLICY_MAX: usize = 5_120;
 
-/// Longest VPC endpoint policy, without white space (VPC quota).
+/// Longest VPC endpoint policy in characters, white space included (VPC quota).
 pub const VPC_ENDPOINT_POLICY_MAX: usize = 20_480;
 
 /// Longest policy text of any kind, white space included, in bytes: bounds the work of reading (four times P-1).
@@ -333,8 +333,11 @@ pub const UNIT_DEPTH_MAX: usize = 5;
 /// Nodes from an organization's root to an account, both included: what a decision walks.
 pub const LEVELS_MAX: usize = UNIT_DEPTH_MAX + 2;
 
-/// Control policies of one kind at one node (Organizations: five): every level is evaluated at every decision.
-pub const CONTROL_POLICIES_PER_NODE_MAX: usize = 5;
+/// Service control policies at one node (Organizations: ten, since May 2026): every level is evaluated at every decision.
+pub const SERVICE_CONTROL_POLICIES_PER_NODE_MAX: usize = 10;
+
+/// Resource control policies at one node, RCPFullAWSAccess included (Organizations: five).
+pub const RESOURCE_CONTROL_POLICIES_PER_NODE_MAX: usize = 5;
 
 /// Longest name of an organizational unit or control policy in characters (Organizations: 128).
 pub const ORGANIZATION_NAME_CHARS_MAX: usize = 128;

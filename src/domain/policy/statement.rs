@@ -252,7 +252,7 @@ pub(super) fn compile(
         principals,
     } = validated;
     let how = How {
-        variables: document.version == Version::V2012,
+        variables: document.version() == Version::V2012,
         kind,
         reading,
     };
@@ -282,6 +282,7 @@ fn compile_one(
         place: _,
         sid,
         effect,
+        effect_place: _,
         principal: _,
         action,
         resource,

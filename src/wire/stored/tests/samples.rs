@@ -47,6 +47,7 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/app/backend";
 const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/backend/blue";
 const UNIT: &str = "ou-ab12cd34-0123456789abcdef";
 const GROUP: &str = "arn:aws:iam::111122223333:group/eng/readers";
+const RESOURCE_CONTROL: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}}"#;
 const ENDPOINT_POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}}"#;
 const KEY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"root","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}]}"#;
 const STORE: &str = "cks-1234567890abcdef0";
@@ -892,7 +893,7 @@ pub(super) fn root_node() -> Node {
         )],
         resource_control: vec![(
             "everyone".into(),
-            policy(ENDPOINT_POLICY, PolicyKind::ResourceControl),
+            policy(RESOURCE_CONTROL, PolicyKind::ResourceControl),
         )],
     }
 }
