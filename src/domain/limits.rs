@@ -6,6 +6,9 @@ pub const ECHO_MAX: usize = 256;
 /// Longest Region name. The longest of AWS has 17 characters; the rest is room.
 pub const REGION_MAX: usize = 64;
 
+/// Regions that a cluster can be told to serve: those of the largest partition, with room for new ones.
+pub const REGIONS_MAX: usize = 64;
+
 /// Longest ARN of any service, as in the IAM model (`arnType`).
 pub const ARN_MAX: usize = 2_048;
 

@@ -195,8 +195,8 @@ enum Shape {
     Number(Number),
     /// One of these words (W-8).
     Word(&'static [&'static str]),
-    /// A list of so many such words.
-    Words(&'static [&'static str], usize),
+    /// A list of such words: so many at least, so many at most.
+    Words(&'static [&'static str], usize, usize),
     /// Tokens of grants.
     GrantTokens,
     /// True or false.
@@ -275,8 +275,8 @@ fn shape_of(operation: &str, member: &str) -> Option<Shape> {
         // By its shape alone: that it is one which was given out is asked elsewhere.
         "GrantToken" => S::Text(shape::GRANT_TOKEN),
         "Recipient" => S::Recipient,
-        "DryRunModifiers" => S::Words(&["IGNORE_CIPHERTEXT"], usize::MAX),
-        "ResourceOwners" => S::Words(&["SELF", "OTHER_ACCOUNTS_VIA_RAM"], 2),
+        "DryRunModifiers" => S::Words(&["IGNORE_CIPHERTEXT"], 0, usize::MAX),
+        "ResourceOwners" => S::Words(&["SELF", "OTHER_ACCOUNTS_VIA_RAM"], 1, 2),
         _ => S::Word(words_of(operation, member)?),
     })
 }
@@ -476,8 +476,12 @@ fn check_member(
             violations.number(&path, Some(number), limits);
         }
         Shape::Word(words) => violations.word(&path, node.text()?, words),
-        Shape::Words(words, max) => {
+        Shape::Words(words, min, max) => {
             let found = params.texts(name)?;
+            if found.len() < min {
+                let must = format!("have length greater than or equal to {min}");
+                violations.excess(&path, &must);
+            }
             violations.list(&path, &found, max);
             for (at, word) in found.iter().enumerate() {
                 violations.word(&format!("{path}.{}.member", at + 1), word, words);
@@ -816,7 +820,7 @@ mod tests {
             ("DryRunModifiers", "DryRunModifierType"),
             ("ResourceOwners", "ResourceOwnerType"),
         ] {
-            let Some(Shape::Words(words, _)) = shape_of("", member) else {
+            let Some(Shape::Words(words, ..)) = shape_of("", member) else {
                 panic!("{member}");
             };
             let ours: BTreeSet<&str> = words.iter().copied().collect();

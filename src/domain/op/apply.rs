@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::context::{Change, Context, Question};
 use super::refusal::{Said, said};
+use super::regions;
 use super::{
     Answer, Applied, Command, CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output,
     Query, Rejection, Semantics,
@@ -45,6 +46,7 @@ pub fn query(
     token_grants: &[Arc<Grant>],
     query: &Query,
 ) -> Result<Answer, Rejection> {
+    regions::check_request(state, &caller.identity, scope, query.operation())?;
     check_caller(state, caller)?;
     let cx = Context {
         state,
@@ -118,6 +120,7 @@ fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Reje
         let why = "the cluster is not initialized yet: nothing can be changed before";
         return Err(said(ErrorCode::UnsupportedOperation, why).into());
     }
+    regions::check_request(state, &caller.identity, scope, command.operation())?;
     check_caller(state, caller)?;
     let key = match idempotency {
         None => None,

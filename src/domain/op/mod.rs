@@ -22,6 +22,7 @@ mod page;
 mod policies;
 mod principals;
 mod refusal;
+pub mod regions;
 pub mod service_linked;
 pub mod table;
 mod tags;
@@ -656,6 +657,7 @@ crate::domain::state::closed_set! {
         XksKeyAlreadyInUse = "XksKeyAlreadyInUseException",
         XksKeyNotFound = "XksKeyNotFoundException",
         XksKeyInvalidConfiguration = "XksKeyInvalidConfigurationException",
+        RegionNotServed = "OptInRequired",
         UnmodifiableEntity = "UnmodifiableEntity",
         ConstraintViolation = "ConstraintViolationException",
         NoSuchEntity = "NoSuchEntity",

@@ -182,6 +182,7 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
                 grants_per_key_max: Some(7),
                 grants_per_principal_max: None,
                 constraint_key_case: None,
+                regions: None,
             },
         )),
         O::CreateOrganization => Do(Command::CreateOrganization(

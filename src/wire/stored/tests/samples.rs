@@ -96,6 +96,7 @@ fn settings() -> Settings {
         profile: Profile::Legacy2020,
         grants_per_principal_max: Some(500),
         constraint_key_case: ConstraintKeyCase::Sensitive,
+        regions: "eu-central-1, us-east-1".parse().unwrap(),
     }
 }
 
@@ -458,6 +459,7 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 grants_per_key_max: Some(1_000),
                 grants_per_principal_max: Some(0),
                 constraint_key_case: None,
+                regions: None,
             }),
         ),
         (
@@ -475,6 +477,7 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 grants_per_key_max: Some(1_000),
                 grants_per_principal_max: None,
                 constraint_key_case: Some(ConstraintKeyCase::Insensitive),
+                regions: Some("us-east-1, us-west-2".parse().unwrap()),
             }),
         ),
         (
