@@ -708,7 +708,7 @@ mod tests {
                 asked += 1;
             }
         }
-        assert_eq!(asked, 81);
+        assert_eq!(asked, 80);
         for operation in ["Decrypt", "ReEncrypt"] {
             let destination = serde_json::json!({"DestinationKeyId": "x"});
             let message = happens(operation, destination).unwrap_err();
@@ -735,7 +735,7 @@ mod tests {
                 asked += 1;
             }
         }
-        assert_eq!(asked, 34);
+        assert_eq!(asked, 33);
     }
 
     /// W-8: the enumerations are those of the specification.
