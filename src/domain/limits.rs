@@ -262,6 +262,9 @@ pub const IMPORT_VALID_TO_DAYS_MAX: u32 = 365;
 /// Bytes of the representative of a message that ML-DSA signs (W-33).
 pub const MU_BYTES: usize = 64;
 
+/// The rotation period, in days, that is taken when none is asked for (CK-30).
+pub const ROTATION_PERIOD_DAYS: i64 = 365;
+
 /// Grants of a deleted key that one entry removes: at some microseconds each, `apply` stands still for a few milliseconds.
 pub const REMOVED_GRANTS_PER_ENTRY: usize = 512;
 
