@@ -6,7 +6,7 @@ use super::insight::{self, NotPosed, Posed};
 use super::refusal::{Said, refusals};
 use crate::domain::authz::Denied;
 use crate::domain::authz::claim;
-use crate::domain::authz::explain::explain;
+use crate::domain::authz::explain::explain_within;
 use crate::domain::authz::resolve::Unresolved;
 
 /// Tells why a request would be decided as it is.
@@ -53,7 +53,7 @@ impl Question for Explain {
                 true
             }
         };
-        let mut explanation = explain(cx.state, &posed.request(cx));
+        let mut explanation = explain_within(cx.state, &posed.request(cx), cx.effort);
         explanation.withhold(|source| insight::is_withheld(cx, reads_identity, source));
         Ok(Answer::Explanation {
             explanation: Box::new(explanation),

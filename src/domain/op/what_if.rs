@@ -11,13 +11,20 @@ use super::key_use;
 use super::refusal::{Said, refusals, said};
 use super::{Answer, Command, Entry, ErrorCode, Rejection, Semantics, apply};
 use crate::domain::authz::Denied;
-use crate::domain::authz::authorize;
+use crate::domain::authz::authorize_within;
 use crate::domain::authz::claim;
 use crate::domain::authz::decision::Decision;
 use crate::domain::authz::resolve::Unresolved;
+use crate::domain::effort::spend;
 use crate::domain::ids::RequestId;
 use crate::domain::limits::{WHAT_IF_CHANGES_MAX, WHAT_IF_QUESTIONS_MAX};
 use crate::domain::time::Revision;
+
+/// What a change costs at the least, in units of [`crate::domain::effort::Effort`]: a copy of what it touches.
+const WORK_OF_CHANGE: u64 = 2_000;
+
+/// What a request costs besides its decisions.
+const WORK_OF_QUESTION: u64 = 200;
 
 /// Tells how requests would be decided after changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -105,6 +112,9 @@ impl Question for WhatIf {
         }
         let mut before = Vec::with_capacity(questions.len());
         for question in questions {
+            if !spend(cx.effort, WORK_OF_QUESTION) {
+                break;
+            }
             let posed = Posed::read(cx, question)?;
             match posed.key {
                 Some(key) => insight::may_read_key(cx, key)?,
@@ -114,6 +124,9 @@ impl Question for WhatIf {
         }
         let mut state = cx.state.clone();
         for (n, command) in changes.0.iter().enumerate() {
+            if !spend(cx.effort, WORK_OF_CHANGE) {
+                break;
+            }
             let entry = Entry {
                 proposed_at: cx.now,
                 semantics: Semantics::CURRENT,
@@ -149,7 +162,7 @@ impl Question for WhatIf {
 
 /// What a request is answered in a state.
 fn side(cx: &Context<'_>, posed: &Posed<'_>) -> Result<Decision, Rejection> {
-    let decision = authorize(cx.state, &posed.request(cx));
+    let decision = authorize_within(cx.state, &posed.request(cx), cx.effort);
     if decision.is_allow()
         && let (Some(action), Some(key)) = (posed.action.kms(), posed.key)
     {

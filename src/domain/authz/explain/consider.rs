@@ -10,8 +10,10 @@ use crate::domain::authz::combine::{
     linked_service, operation_of,
 };
 use crate::domain::authz::decision::Source;
+use crate::domain::authz::gather::holders;
 use crate::domain::authz::request::{Request, Target};
-use crate::domain::ids::AccountId;
+use crate::domain::effort::{Effort, spend};
+use crate::domain::ids::{AccountId, GrantId};
 use crate::domain::limits::{EXPLAINED_GRANTS_MAX, EXPLAINED_STATEMENTS_MAX};
 use crate::domain::policy::{
     Action, Ask, Bindings, Condition, ContextKey, ContextValue, Findings, KmsAction, KnownKey,
@@ -64,6 +66,7 @@ impl<'e> Scene<'e> {
     pub fn new<P, G>(
         evidence: &Evidence<'e, P, G>,
         on_key: impl Iterator<Item = &'e Grant>,
+        decides: Option<GrantId>,
         now: Timestamp,
     ) -> Self
     where
@@ -119,7 +122,20 @@ impl<'e> Scene<'e> {
         for policy in evidence.session {
             put(Source::SessionPolicy, None, policy, None, 0);
         }
-        let (grants, more_grants) = grants_of(on_key, &ask.who, is_retirement);
+        let operation = match ask.action {
+            Action::Kms(action) => operation_of(*action).map(|operation| (*action, operation)),
+            Action::Other(_) => None,
+        };
+        let misfit = |grant: &Grant| match operation {
+            _ if decides == Some(grant.id) => 0,
+            Some((action, operation)) if grant.operations.contains(operation) => {
+                let fits = admits(grant, action, evidence.offered(), &evidence.subject);
+                if fits && !grant.is_expired(now) { 1 } else { 2 }
+            }
+            Some(_) | None => 3,
+        };
+        let effort = ask.context.effort();
+        let (grants, more_grants) = grants_of(on_key, &ask.who, is_retirement, effort, misfit);
         Self {
             ask,
             object: evidence.object,
@@ -221,7 +237,7 @@ impl<'e> Scene<'e> {
         let lines = found.into_iter().map(|(_, attached, index, statement)| {
             let policy: *const Policy = attached.policy;
             if outlines.last().is_none_or(|(of, _)| *of != policy) {
-                outlines.push((policy, attached.policy.outline()));
+                outlines.push((policy, attached.policy.outline(self.ask.context.effort())));
             }
             let outline = outlines.last().and_then(|(_, outline)| outline.get(index));
             self.line(
@@ -848,35 +864,60 @@ fn section(
     }
 }
 
-/// Every grant on the key of a request, and those that tokens bring.
+/// The grants on the key of a request that name its caller or its account, and those that tokens bring.
 pub(super) fn on_key<'e>(
     state: &'e State,
     request: &'e Request<'e>,
 ) -> impl Iterator<Item = &'e Grant> {
     let key = match request.target {
         Target::Key { key, .. } => Some(key),
-        _ => None,
+        Target::Alias(_) | Target::Principal(_) | Target::Group(_) | Target::Account(_) => None,
     };
-    key.into_iter().flat_map(|key| {
-        let stored = state.grants().of_key(&key.arn, None).map(|grant| &**grant);
-        let brought = request.token_grants.iter().map(|grant| &**grant);
-        stored.chain(brought.filter(|grant| grant.key == key.arn))
+    let is_retirement = request.action.kms() == Some(KmsAction::RetireGrant);
+    key.into_iter().flat_map(move |key| {
+        let stored = holders(&request.caller.identity).flat_map(move |holder| {
+            let held = state.grants().held_on(&key.arn, &holder);
+            let retirable: Vec<_> = match is_retirement {
+                true => state.grants().all_retirable_on(&holder, &key.arn).collect(),
+                false => Vec::new(),
+            };
+            held.chain(retirable)
+        });
+        let brought = request.token_grants.iter();
+        stored
+            .chain(brought.filter(|grant| grant.key == key.arn))
+            .map(|grant| &**grant)
     })
 }
 
-/// Those of the grants on a key that name the caller or its account; how many are left out.
+/// What it costs to look at a grant, in units of [`crate::domain::effort::Effort`].
+const WORK_OF_GRANT: u64 = 30;
+
+/// Those of the grants on a key that name the caller or its account, in the order of their ids; how many are left out. What
+/// `decides` and what fits best are not: others that stand before them would hide why the answer is as it is.
 fn grants_of<'e>(
     on_key: impl Iterator<Item = &'e Grant>,
     who: &Who<'_>,
     is_retirement: bool,
+    effort: Option<&Effort<'_>>,
+    misfit: impl Fn(&Grant) -> u8,
 ) -> (Vec<&'e Grant>, u32) {
     let names = |named: &GrantPrincipal| !matches!(grantee_match(named, who), Grantee::Other);
     let is_callers = |grant: &&Grant| {
         names(&grant.grantee) || is_retirement && grant.retiring.as_ref().is_some_and(names)
     };
-    let mut found = on_key.filter(is_callers);
-    let told = found.by_ref().take(EXPLAINED_GRANTS_MAX).collect();
-    (told, u32::try_from(found.count()).unwrap_or(u32::MAX))
+    let mut found: Vec<(u8, &Grant)> = on_key
+        .take_while(|_| spend(effort, WORK_OF_GRANT))
+        .filter(is_callers)
+        .map(|grant| (misfit(grant), grant))
+        .collect();
+    found.sort_by_key(|(misfit, grant)| (*misfit, grant.id));
+    found.dedup_by_key(|(_, grant)| grant.id);
+    let untold = found.len().saturating_sub(EXPLAINED_GRANTS_MAX);
+    found.truncate(EXPLAINED_GRANTS_MAX);
+    let mut told: Vec<&Grant> = found.into_iter().map(|(_, grant)| grant).collect();
+    told.sort_by_key(|grant| grant.id);
+    (told, u32::try_from(untold).unwrap_or(u32::MAX))
 }
 
 /// The rule that a condition follows.
@@ -914,10 +955,14 @@ fn quoted(text: &str) -> String {
 }
 
 fn pairs(pairs: &EncryptionContext) -> String {
-    let shown = pairs.iter().take(VALUES_SHOWN_MAX);
-    let shown: Vec<String> = shown
+    let mut shown: Vec<String> = pairs
+        .iter()
+        .take(VALUES_SHOWN_MAX)
         .map(|(key, value)| format!("{}={}", quoted(key), quoted(value)))
         .collect();
+    if pairs.len() > VALUES_SHOWN_MAX {
+        shown.push(format!("and {} more", pairs.len() - VALUES_SHOWN_MAX));
+    }
     if shown.is_empty() {
         "no pairs".to_owned()
     } else {

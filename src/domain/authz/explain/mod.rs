@@ -15,6 +15,7 @@ use super::combine::{Evidence, NamedPolicy, combine};
 use super::decision::{Decision, Source};
 use super::gather::{Judge, judge};
 use super::request::Request;
+use crate::domain::effort::Effort;
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
 use crate::domain::time::Timestamp;
@@ -127,7 +128,16 @@ impl Explanation {
 
 /// Explains a request. The decision is the one that [`super::authorize`] gives.
 pub fn explain(state: &State, request: &Request<'_>) -> Explanation {
-    judge(state, request, Explain)
+    explain_within(state, request, None)
+}
+
+/// [`explain`], its work counted.
+pub fn explain_within(
+    state: &State,
+    request: &Request<'_>,
+    effort: Option<&Effort<'_>>,
+) -> Explanation {
+    judge(state, request, effort, Explain)
 }
 
 struct Explain;
@@ -175,10 +185,27 @@ where
     G: Iterator<Item = &'e Grant> + Clone,
 {
     let decision = combine(evidence);
-    let scene = consider::Scene::new(evidence, on_key, now);
+    let decides = decision.decided_by().and_then(|by| by.grant);
+    let scene = consider::Scene::new(evidence, on_key, decides, now);
+    let mut sections = scene.sections();
+    let nearest = nearest::search_within(scene, &decision);
+    if nearest.is_none() {
+        sections.push(unsearched());
+    }
     Explanation {
-        sections: scene.sections(),
-        nearest: nearest::search(&scene, &decision),
+        sections,
+        nearest: nearest.unwrap_or_default(),
         decision,
+    }
+}
+
+/// What is told where the search for the nearest other answer was given up.
+fn unsearched() -> Section {
+    Section {
+        rules: Vec::new(),
+        title: "what would change the answer".to_owned(),
+        says: "not looked for to the end: the policies are too large, or their patterns too costly, to try what else they could say".to_owned(),
+        lines: Vec::new(),
+        untold: 0,
     }
 }
