@@ -19,6 +19,7 @@ use crate::domain::authz::{self};
 use crate::domain::effort::Effort;
 use crate::domain::ids::{AccountId, GrantId, KeyArn};
 use crate::domain::op::key_use::{self, RandomSource, Use};
+use crate::domain::op::use_members::UseMembers;
 use crate::domain::op::{DryRun, Rejection};
 use crate::domain::policy::{Action, ActionTarget, KmsAction};
 use crate::domain::state::key_usage::ReportDue;
@@ -190,6 +191,9 @@ impl App {
         questions: &Arc<[Question]>,
     ) -> Result<(View, DecidedAll), AppError> {
         let view = self.view(arrival, terms, terms.consistency).await?;
+        if matches!(terms.claim, Claim::Operator) && terms.scope.region.partition().is_some() {
+            self.check_served(terms, &view)?;
+        }
         let (view, opened) = self.reach(arrival, terms, view, questions).await?;
         let now = self.now(view.state());
         let progress = Progress::default();
@@ -487,6 +491,7 @@ impl Asker<'_> {
         let source = question.random_source.as_ref();
         let asked = Use {
             algorithm: algorithm(&caller),
+            members: members(&caller, question, request.now),
             source: source.map(|store| RandomSource {
                 scope: &terms.scope,
                 account,
@@ -511,6 +516,25 @@ impl Asker<'_> {
             key: key.map(|key| key.arn.clone()),
             token_grants: token_grants.iter().map(|grant| grant.id).collect(),
         })
+    }
+}
+
+/// Its other members, of which the front told as condition keys; what it told nothing of is unknown here.
+fn members<'a>(caller: &'a Caller, question: &Question, now: Timestamp) -> UseMembers<'a> {
+    let text = |key: &str| match caller.facts.context.get(key)? {
+        ContextEntry::Single(text) => Some(&**text),
+        ContextEntry::Multi(_) => None,
+    };
+    UseMembers {
+        now,
+        has_context: !question.encryption_context.is_empty(),
+        message_type: text("kms:messagetype"),
+        key_pair_spec: text("kms:datakeypairspec"),
+        wrapping_algorithm: text("kms:wrappingalgorithm"),
+        wrapping_key_spec: text("kms:wrappingkeyspec"),
+        expiration_model: text("kms:expirationmodel"),
+        valid_to: text("kms:validto"),
+        ..UseMembers::default()
     }
 }
 

@@ -15,6 +15,7 @@ use super::model::{
     PrincipalLine, ReadCase, Request, Step, StoreLine, World,
 };
 use super::read::{Node, Problem, short};
+use crate::domain::ids::{Region, Regions};
 use crate::domain::policy::{Policy, PolicyKind, Profile};
 use crate::domain::state::grant::{ContextConstraint, GrantConstraints, Term};
 use crate::domain::time::Timestamp;
@@ -168,6 +169,7 @@ impl Reader<'_> {
     fn world(self, node: &Node<'_>) -> Result<World, Problem> {
         node.only(&[
             "region",
+            "regions",
             "accounts",
             "principals",
             "keys",
@@ -209,6 +211,7 @@ impl Reader<'_> {
         Ok(World {
             path: node.path().to_owned(),
             region: node.need("region")?.parse()?,
+            regions: regions(node)?,
             accounts,
             principals,
             keys,
@@ -420,6 +423,25 @@ fn date(node: &Node<'_>) -> Result<Timestamp, Problem> {
     millis.map(Timestamp::from_millis).ok_or_else(|| {
         node.problem("want a date such as 2026-07-14 or 2026-07-14T16:10:00Z, from 1970 on")
     })
+}
+
+/// The Regions of a world that does not have them all; its own is one of them.
+fn regions(node: &Node<'_>) -> Result<Option<Regions>, Problem> {
+    let Some(list) = node.get("regions") else {
+        return Ok(None);
+    };
+    let listed: Vec<Region> = list
+        .items()?
+        .iter()
+        .map(Node::parse)
+        .collect::<Result<_, _>>()?;
+    let regions = Regions::new(&listed).map_err(|error| list.problem(error.to_string()))?;
+    let own: Region = node.need("region")?.parse()?;
+    if !regions.contains(regions.partition(), &own) {
+        let why = format!("the world's own Region {own} is none of them: {regions}");
+        return Err(list.problem(why));
+    }
+    Ok(Some(regions))
 }
 
 /// A word of one of our closed sets.

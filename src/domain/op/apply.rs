@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::context::{Change, Context, Question};
 use super::refusal::{Said, said};
+use super::regions;
 use super::{
     Answer, Applied, Command, CreatedGrant, Entry, ErrorCode, Event, Idempotency, KeyDescription,
     Output, Query, Rejection, Semantics,
@@ -94,6 +95,7 @@ fn ask(
     query: &Query,
     effort: &Effort<'_>,
 ) -> Result<Answer, Rejection> {
+    regions::check_request(state, &caller.identity, scope, query.operation())?;
     check_caller(state, caller)?;
     let cx = &Context {
         state,
@@ -169,6 +171,7 @@ fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Reje
         let why = "the cluster is not initialized yet: nothing can be changed before";
         return Err(said(ErrorCode::UnsupportedOperation, why).into());
     }
+    regions::check_request(state, &caller.identity, scope, command.operation())?;
     check_caller(state, caller)?;
     let Some(idempotency) = idempotency else {
         return Ok(run(state, at, caller, scope, command));

@@ -7,7 +7,9 @@ use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::update_key_description::check_description;
-use super::{ErrorCode, Event, KeyChange, KeyDescription, LockoutCheck, Output, policies, tags};
+use super::use_members::check_available;
+use super::{ErrorCode, Event, KeyChange, KeyDescription, LockoutCheck, Output};
+use super::{policies, regions, tags};
 use crate::domain::authz::request::{Parameter, Parameters, RequestTags, Scope};
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
@@ -44,7 +46,9 @@ refusals! {
         Key(Unresolved),
         /// Not permitted on the primary, or to make keys or tags in the replica's Region (D-15).
         Denied(Denied),
-        /// A key of AWS's (ST-5), or no primary.
+        /// A Region to which no key goes (W-38).
+        Destination(Said),
+        /// A key of AWS's (ST-5), no primary, or of a spec that the Region does not have (W-34).
         NotPrimary(Said),
         /// The key's state stands in the way (ST-2).
         State(BadState),
@@ -104,6 +108,9 @@ impl Change for ReplicateKey {
         let account = primary.arn.account;
         let replicate = self.parameters(primary, KmsAction::ReplicateKey);
         let allowed = cx.allow_key(KmsAction::ReplicateKey, primary, replicate)?;
+        let partition = primary.arn.partition;
+        regions::check_destination(cx.state, partition, &self.region)
+            .map_err(Refusal::Destination)?;
         // D-15: what is done there is asked for there.
         let there = Scope {
             partition: primary.arn.partition,
@@ -120,6 +127,7 @@ impl Change for ReplicateKey {
         }
         key_rules::check_customer_managed(primary).map_err(Refusal::NotPrimary)?;
         key_rules::check_primary(primary).map_err(Refusal::NotPrimary)?;
+        check_available(primary.spec, partition, "KeySpec").map_err(Refusal::NotPrimary)?;
         key_rules::check_state(StateRule::Replicate, cx.state, primary)?;
         let arn = KeyArn {
             region: self.region.clone(),

@@ -260,7 +260,7 @@ pub(super) fn compile(
         principals,
     } = validated;
     let how = How {
-        variables: document.version == Version::V2012,
+        variables: document.version() == Version::V2012,
         kind,
         reading,
     };
@@ -290,6 +290,7 @@ fn compile_one(
         place,
         sid,
         effect,
+        effect_place: _,
         principal: _,
         action,
         resource,

@@ -37,15 +37,9 @@ impl TryFrom<v1::Question> for Question {
                 "'customKeyStoreId' says where kms:GenerateRandom takes its bytes from: leave it out of a question about `{action}`"
             )));
         }
-        let context_bytes: usize = encryption_context
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if context_bytes > limits::ENCRYPTION_CONTEXT_BYTES_MAX {
-            return Err(Invalid::validation(format!(
-                "the encryption context has {context_bytes} bytes; at most {} are allowed",
-                limits::ENCRYPTION_CONTEXT_BYTES_MAX
-            )));
+        let pairs = encryption_context.iter();
+        if let Some(why) = shape::oversized_context(pairs.map(|(k, v)| (k.as_str(), v.as_str()))) {
+            return Err(Invalid::validation(why));
         }
         Ok(Self {
             subject: subject
