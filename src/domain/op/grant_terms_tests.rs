@@ -456,7 +456,8 @@ fn retried(cluster: &mut Cluster, birth: Revision) -> Result<Consumed, Refused> 
 #[test]
 fn retried_consume_is_refused_once_it_is_not_permitted_any_more() {
     let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}]}"#;
-    let rows: [(&str, &str, &dyn Fn(&mut Cluster)); 8] = [
+    type Row<'a> = (&'a str, &'a str, &'a dyn Fn(&mut Cluster));
+    let rows: [Row<'_>; 8] = [
         ("revoked", "not found", &|c| {
             c.done(ADMIN, revoke(1, Descendants::End));
         }),

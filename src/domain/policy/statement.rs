@@ -404,7 +404,7 @@ fn check_permitted(item: &Item) -> Result<(), PolicyError> {
         name.strip_prefix(*key)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    if !NOT_IN_KEY_POLICIES.iter().any(|key| is_one(&key)) {
+    if !NOT_IN_KEY_POLICIES.iter().any(is_one) {
         return Ok(());
     }
     Err(PolicyError::new(
