@@ -564,3 +564,44 @@ fn principal_with_what_its_type_cannot_have_is_refused() {
         problem.message
     );
 }
+
+/// CK-52: an explanation is of what the operation met, however the case says for how long the key was not used.
+#[test]
+fn explanation_of_an_operation_agrees_with_what_it_met() {
+    const KEY: &str = "kms:TrailingDaysWithoutKeyUsage";
+    let mut case: serde_json::Value = serde_json::from_str(CASE).unwrap();
+    let key = case["request"]["key_id"].clone();
+    let principal = case["request"]["principal"].clone();
+    let policy = &mut case["world"]["keys"]["K"]["policy"];
+    policy["Statement"][0]["Action"] = "kms:*".into();
+    policy["Statement"][0]["Condition"] = serde_json::json!({"NumericGreaterThan": {KEY: "365"}});
+    case["kind"] = "api".into();
+    for action in ["kms:DisableKey", "kms:ScheduleKeyDeletion"] {
+        for (days, used, decision, told) in [
+            ("400", None, "allow", "ALLOW"),
+            ("365", None, "deny", "IMPLICIT DENY"),
+            ("", Some("2026-11-21"), "deny", "IMPLICIT DENY"),
+            ("", Some("2025-11-21"), "allow", "ALLOW"),
+        ] {
+            let mut context = serde_json::json!({});
+            if used.is_none() {
+                context[KEY] = days.into();
+            }
+            case["world"]["keys"]["K"]["last_used"] = used.into();
+            case["request"] = serde_json::json!({
+                "principal": principal, "action": action, "key_id": key, "context": context
+            });
+            case["expected"] = serde_json::json!({"decision": decision});
+            let ended = ended(&case.to_string());
+            assert!(
+                matches!(ended, Ended::Passed),
+                "{action} {days}: {ended:#?}"
+            );
+            let explained = super::run::explain(&read_case(&case).unwrap()).join("");
+            assert!(
+                explained.contains(&format!("\n{told}: ")),
+                "{action} {days}: {explained}"
+            );
+        }
+    }
+}
