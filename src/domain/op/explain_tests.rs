@@ -560,3 +560,30 @@ fn explanation_tells_what_measures_a_session() {
         assert!(text.contains(part), "{text}");
     }
 }
+
+/// EC-59: the search for the nearest other answer ends by its work, and the explanation says so; what decided is told all the
+/// same.
+#[test]
+fn search_for_another_answer_that_is_too_much_work_is_given_up_and_said() {
+    let mut cluster = Cluster::new();
+    let pattern = format!("\"*{}b\"", "?a".repeat(40));
+    let patterns = vec![pattern; 8].join(",");
+    cluster.put_key_policy(&format!(
+        r#"{{"Version":"2012-10-17","Statement":[
+        {{"Effect":"Allow","Principal":{{"AWS":"{OWNER}"}},"Action":"kms:*","Resource":"*"}},
+        {{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{{"StringLike":{{"kms:EncryptionContext:k":[{patterns}]}}}}}}]}}"#
+    ));
+    let explained = |value: &str| why(&cluster, &caller(BOB), KmsAction::Decrypt, &[("k", value)]);
+    let is_given_up = |explanation: &Explanation| {
+        let mut titles = explanation.sections.iter().map(|section| &section.title);
+        titles.any(|title| title == "what would change the answer")
+    };
+    let whole = explained("a");
+    assert!(!whole.nearest.is_empty() && !is_given_up(&whole), "{whole}");
+    let given_up = explained(&"a".repeat(4_000));
+    assert!(
+        given_up.nearest.is_empty() && is_given_up(&given_up),
+        "{given_up}"
+    );
+    assert_eq!(given_up.decision, whole.decision);
+}
