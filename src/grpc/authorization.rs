@@ -7,7 +7,8 @@ use crate::app::AppError;
 use crate::app::decide::Decided;
 use crate::domain::authz::claim::Question;
 use crate::domain::ids::KeyArn;
-use crate::wire::api::authorization::{decision_out, read_batch};
+use crate::domain::op::posed::Verdict;
+use crate::wire::api::authorization::{decision_out, parts_out, read_batch};
 use crate::wire::api::insight::refusal_out;
 use crate::wire::v1;
 use crate::wire::v1::authorization_server::Authorization;
@@ -34,12 +35,18 @@ impl Authorization for Api {
             } = request;
             let question = Question::try_from(question.unwrap_or_default())?;
             let (decided, answered) = self.0.decide(&arrival, &terms, question).await?;
-            let (decision, key_arn, refusal) = out(decided);
-            Ok::<_, Fault>(Response::new(v1::AuthorizeResponse {
-                header: Some(self.answer_header(&arrival, answered)),
-                decision: Some(decision),
+            let AnsweredItem {
+                decision,
                 key_arn,
                 refusal,
+                parts,
+            } = out(&decided);
+            Ok::<_, Fault>(Response::new(v1::AuthorizeResponse {
+                header: Some(self.answer_header(&arrival, answered)),
+                decision,
+                key_arn,
+                refusal,
+                parts,
             }))
         };
         decided
@@ -126,14 +133,7 @@ impl Authorization for Api {
 impl Api {
     fn item(&self, result: Result<Decided, Fault>) -> Item {
         let result = match result {
-            Ok(decided) => {
-                let (decision, key_arn, refusal) = out(decided);
-                item::Result::Answered(AnsweredItem {
-                    decision: Some(decision),
-                    key_arn,
-                    refusal,
-                })
-            }
+            Ok(decided) => item::Result::Answered(out(&decided)),
             Err(fault) => item::Result::Error(self.detail(fault)),
         };
         Item {
@@ -142,15 +142,22 @@ impl Api {
     }
 }
 
-fn out(decided: Decided) -> (v1::Decision, Option<String>, Option<v1::Refusal>) {
+fn out(decided: &Decided) -> AnsweredItem {
     let Decided {
         subject: _,
-        decision,
-        key,
-        token_grants,
-        refusal,
+        verdict:
+            Verdict {
+                decision,
+                parts,
+                key,
+                token_grants,
+                refusal,
+            },
     } = decided;
-    let told = decision_out(&decision, &token_grants);
-    let key = key.map(|arn: KeyArn| arn.to_string());
-    (told, key, refusal.as_ref().map(refusal_out))
+    AnsweredItem {
+        decision: Some(decision_out(decision, token_grants)),
+        key_arn: key.as_ref().map(KeyArn::to_string),
+        refusal: refusal.as_ref().map(refusal_out),
+        parts: parts_out(parts),
+    }
 }

@@ -116,6 +116,7 @@ fn app_error(error: AppError) -> (Code, ErrorInfo) {
                 safe_to_retry: false,
                 header: None,
                 reason: None,
+                help: String::new(),
             },
         ),
     }
@@ -130,6 +131,7 @@ fn refused(code: ErrorCode, message: impl Into<String>) -> ErrorInfo {
         safe_to_retry: true,
         header: None,
         reason: None,
+        help: String::new(),
     }
 }
 
@@ -147,6 +149,7 @@ fn unavailable(message: impl Into<String>) -> (Code, ErrorInfo) {
             safe_to_retry: true,
             header: None,
             reason: None,
+            help: String::new(),
         },
     )
 }
@@ -161,6 +164,7 @@ fn unknown(message: impl Into<String>) -> (Code, ErrorInfo) {
             safe_to_retry: false,
             header: None,
             reason: None,
+            help: String::new(),
         },
     )
 }
@@ -170,8 +174,10 @@ fn rejected(rejection: Rejection) -> (Code, ErrorInfo) {
         code,
         message,
         decision,
+        help,
     } = rejection;
     let mut info = refused(code, message.as_ref());
+    info.help = help.as_deref().unwrap_or_default().to_owned();
     info.reason = decision.map(|decision| Reason::Denied(decision_out(&decision, &[])));
     (grpc_code(code), info)
 }
@@ -224,6 +230,7 @@ fn too_stale(stale: &TooStale) -> (Code, ErrorInfo) {
         safe_to_retry: true,
         header: None,
         reason,
+        help: String::new(),
     };
     (grpc_code, info)
 }
@@ -250,6 +257,7 @@ fn cluster_error(error: &ClusterError) -> (Code, ErrorInfo) {
                 safe_to_retry: true,
                 header: None,
                 reason: None,
+                help: String::new(),
             },
         ),
         ClusterError::Unavailable(why) => unavailable(why.as_str()),

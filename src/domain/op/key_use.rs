@@ -50,6 +50,7 @@ pub fn refusal(
             code: ErrorCode::AccessDenied,
             message: decision.message().into(),
             decision: Some(Box::new(decision.clone())),
+            help: None,
         });
     }
     if let (Some(action), Some(key)) = (action, key)

@@ -19,7 +19,9 @@ pub mod key_stores;
 pub mod key_use;
 mod organizations;
 mod page;
+pub mod parts;
 mod policies;
+pub mod posed;
 mod principals;
 mod refusal;
 pub mod service_linked;
@@ -123,7 +125,6 @@ use std::sync::Arc;
 
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::decision::Decision;
-use crate::domain::authz::explain::Explanation;
 pub use crate::domain::authz::request::Scope;
 use crate::domain::ids::{
     AccountId, AliasArn, BackendName, CloudHsmClusterId, CustomKeyStoreId, GrantId, GroupArn,
@@ -564,8 +565,8 @@ pub enum Answer {
     /// Grants, in the order of their ids.
     /// Why a request is decided as it is.
     Explanation {
-        /// The explanation.
-        explanation: Box<Explanation>,
+        /// The explanation, part by part.
+        told: Box<posed::Told>,
         /// The key that it is about.
         key: Option<KeyArn>,
     },
@@ -607,6 +608,8 @@ pub struct Rejection {
     pub message: Arc<str>,
     /// The decision behind an `AccessDenied`.
     pub decision: Option<Box<Decision>>,
+    /// What is behind a text that AWS words too shortly, for people: it stands beside the text, never in it.
+    pub help: Option<Arc<str>>,
 }
 
 crate::domain::state::closed_set! {
@@ -771,6 +774,7 @@ pub enum GrantChange {
 }
 
 pub use self::apply::{apply, query};
+pub use self::context::Context;
 pub use self::grants::ListedGrant;
 
 #[cfg(test)]

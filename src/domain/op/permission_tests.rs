@@ -159,6 +159,7 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
         facts: Default::default(),
         dry_run: false,
         random_source: None,
+        members: Default::default(),
     };
     let grant_id = || GrantId([1; 32]).to_string().into();
     match operation {

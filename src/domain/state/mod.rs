@@ -8,6 +8,7 @@ pub mod alias;
 pub mod cow_map;
 pub mod fact;
 pub mod fingerprint;
+pub mod former;
 pub mod grant;
 pub mod grant_index;
 mod grant_lot;
