@@ -128,6 +128,13 @@ impl Authorization for Api {
     ) -> Result<Response<v1::AccessResponse>, Status> {
         self.describe(request).await
     }
+
+    async fn list_dangling_principals(
+        &self,
+        request: Request<v1::ListDanglingPrincipalsRequest>,
+    ) -> Result<Response<v1::ListDanglingPrincipalsResponse>, Status> {
+        self.describe(request).await
+    }
 }
 
 impl Api {

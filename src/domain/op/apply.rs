@@ -89,6 +89,7 @@ pub fn query(
         Query::WhoCan(q) => answer(q, &cx),
         Query::WhatCan(q) => answer(q, &cx),
         Query::ListGrantsByGrantee(q) => answer(q, &cx),
+        Query::ListDanglingPrincipals(q) => answer(q, &cx),
         Query::ListDuplicateGrants(q) => answer(q, &cx),
         Query::DescribeGrants(q) => answer(q, &cx),
     }

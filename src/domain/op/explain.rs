@@ -6,7 +6,7 @@
 use std::fmt;
 
 use super::context::{Context, Question};
-use super::parts::{Found, Purpose};
+use super::parts::Found;
 use super::posed::{NotPosed, Posed, Told, overall};
 use super::refusal::{Said, refusals};
 use super::{Answer, ErrorCode, Rejection, insight};
@@ -122,11 +122,7 @@ impl fmt::Display for Told {
             )?,
         }
         for (n, part) in self.parts.iter().enumerate() {
-            let purpose = match part.purpose {
-                Purpose::Permission => "",
-                Purpose::Lockout => ", the lockout check",
-            };
-            writeln!(f, "--- part {} of {count}{purpose}: {part}", n + 1)?;
+            writeln!(f, "--- part {} of {count}: {part}", n + 1)?;
             part.found.fmt(f)?;
         }
         Ok(())

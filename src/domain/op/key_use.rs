@@ -102,7 +102,15 @@ pub fn check(
     // ST-5: of the key material of an AWS managed key, too.
     if matches!(
         action,
-        KmsAction::EnableKeyRotation
+        KmsAction::PutKeyPolicy
+            | KmsAction::EnableKey
+            | KmsAction::DisableKey
+            | KmsAction::UpdateKeyDescription
+            | KmsAction::ScheduleKeyDeletion
+            | KmsAction::CancelKeyDeletion
+            | KmsAction::TagResource
+            | KmsAction::UntagResource
+            | KmsAction::EnableKeyRotation
             | KmsAction::DisableKeyRotation
             | KmsAction::RotateKeyOnDemand
             | KmsAction::GetParametersForImport

@@ -75,6 +75,7 @@ pub mod get_vpc_endpoint;
 pub mod list_accounts;
 pub mod list_aliases;
 pub mod list_control_policies;
+pub mod list_dangling_principals;
 pub mod list_duplicate_grants;
 pub mod list_grants;
 pub mod list_grants_by_grantee;
@@ -372,6 +373,8 @@ pub enum Query {
     WhatCan(what_can::WhatCan),
     /// [`list_grants_by_grantee`]
     ListGrantsByGrantee(list_grants_by_grantee::ListGrantsByGrantee),
+    /// [`list_dangling_principals`]
+    ListDanglingPrincipals(list_dangling_principals::ListDanglingPrincipals),
     /// [`list_duplicate_grants`]
     ListDuplicateGrants(list_duplicate_grants::ListDuplicateGrants),
     /// [`describe_grants`]
@@ -580,6 +583,15 @@ pub enum Answer {
         next: Option<Arc<str>>,
     },
     Grants(Paged<ListedGrant>),
+    /// What names principals that are gone, key by key.
+    Dangling {
+        /// The entries.
+        items: Vec<list_dangling_principals::Dangling>,
+        /// How many keys were passed over because the asker may not read them.
+        withheld: u32,
+        /// The marker of the next page.
+        next: Option<Arc<str>>,
+    },
     /// Groups of grants that are duplicates of one another, in the order of their first ids.
     Duplicates(Paged<list_duplicate_grants::Duplicates>),
     /// The grants of a key in figures.
@@ -813,6 +825,8 @@ mod key_store_keys_tests;
 mod key_store_tests;
 #[cfg(test)]
 mod key_store_update_tests;
+#[cfg(test)]
+mod parts_tests;
 #[cfg(test)]
 mod permission_tests;
 #[cfg(test)]

@@ -604,6 +604,12 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
                 page: page(),
             },
         )),
+        O::ListDanglingPrincipals => Ask(Query::ListDanglingPrincipals(
+            ops::list_dangling_principals::ListDanglingPrincipals {
+                account: None,
+                page: page(),
+            },
+        )),
         O::ListDuplicateGrants => Ask(Query::ListDuplicateGrants(
             ops::list_duplicate_grants::ListDuplicateGrants {
                 key: key(1),

@@ -2,6 +2,7 @@
 
 use super::authorization::{decision_out, part_out, parts_out};
 use super::error::bounded;
+use super::organizations::account;
 use super::shape::{self, Violations};
 use super::{
     Asked, Change, Drawn, FromAnswer, IntoChange, IntoQuery, Invalid, Lacking, key_ref, page,
@@ -11,6 +12,7 @@ use crate::domain::authz::claim::Question;
 use crate::domain::authz::explain;
 use crate::domain::ids::{Partition, Region};
 use crate::domain::limits;
+use crate::domain::op::list_dangling_principals::{Dangling, ListDanglingPrincipals, NamedBy};
 use crate::domain::op::parts::Found;
 use crate::domain::op::what_if::{Changes, Flip, Side, WhatIf};
 use crate::domain::op::who_can::{Reached, WhoCan};
@@ -194,6 +196,67 @@ impl IntoQuery for v1::WhatCanRequest {
                 .map_err(|error| Invalid::validation(format!("principal: {error}")))?,
             page: page(sent),
         })))
+    }
+}
+
+impl IntoQuery for v1::ListDanglingPrincipalsRequest {
+    fn into_query(self) -> Result<Asked, Invalid> {
+        let Self {
+            header: _,
+            account_id,
+            page: sent,
+        } = self;
+        let mut violations = Violations::new();
+        violations.page(sent.as_ref());
+        violations.finish()?;
+        Ok(Asked::of(Query::ListDanglingPrincipals(
+            ListDanglingPrincipals {
+                account: account_id.as_deref().map(account).transpose()?,
+                page: page(sent),
+            },
+        )))
+    }
+}
+
+impl FromAnswer for v1::ListDanglingPrincipalsResponse {
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
+        let Answer::Dangling {
+            items,
+            withheld,
+            next,
+        } = answer
+        else {
+            return Err(Lacking);
+        };
+        Ok(Self {
+            header: Some(header),
+            dangling: items.into_iter().map(dangling_out).collect(),
+            keys_withheld: withheld,
+            next_marker: next.map(|next| next.to_string()),
+        })
+    }
+}
+
+fn dangling_out(dangling: Dangling) -> v1::list_dangling_principals_response::Dangling {
+    let Dangling {
+        former,
+        key,
+        named_by,
+    } = dangling;
+    let (statement, sid, grant_id, is_retiring) = match named_by {
+        NamedBy::Statement { index, sid } => (Some(index.saturating_add(1)), sid, None, false),
+        NamedBy::Grantee(id) => (None, None, Some(id), false),
+        NamedBy::Retiring(id) => (None, None, Some(id), true),
+    };
+    v1::list_dangling_principals_response::Dangling {
+        key_arn: key.to_string(),
+        unique_id: former.shown(),
+        principal_arn: former.arn.to_string(),
+        is_remade: former.is_remade,
+        statement,
+        sid: sid.map(|sid| sid.to_string()),
+        grant_id: grant_id.map(|id| id.to_string()),
+        is_retiring,
     }
 }
 

@@ -187,19 +187,16 @@ impl<'e> Scene<'e> {
                 Missing::IdentityPolicy | Missing::Boundary | Missing::SessionPolicy,
                 Some(account),
             ) if holds => {
-                let direct = ways.intersects(Ways::DIRECT);
-                let half = if direct {
-                    "the new policy allows it to the caller's role, within the caller's limits"
-                        .to_owned()
+                let half = if ways.intersects(Ways::DIRECT) {
+                    format!(
+                        "the new policy allows {action} to the caller's role, within the limits of its session"
+                    )
                 } else {
                     format!(
-                        "the new policy leaves it to account {account}, whose identity policies decide"
+                        "the new policy leaves {action} to account {account}, whose identity policies decide"
                     )
                 };
-                format!(
-                    "{half}, and {}: {action} on the key is missing there, not in the key policy",
-                    decision
-                )
+                format!("{half}; what is missing is there, and not in the key policy: {decision}")
             }
             (
                 Missing::ServiceControlPolicy
