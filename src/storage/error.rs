@@ -2,7 +2,8 @@
 //!
 //! Cloneable, because one failed sync fails every append that waited for it. It never carries a payload.
 
-use std::io;
+use std::cmp::Ordering;
+use std::{fmt, io};
 
 use super::LogId;
 use super::bounds::MAX_SNAPSHOT_EXTRA_BYTES;
@@ -91,13 +92,37 @@ pub enum Refusal {
     },
 
     #[error(
-        "`{file}` was written by a newer version of grantd (schema {found}, this one reads up to {known}): start the newer version"
+        "`{file}` was written by a newer version of grantd (schema {found}, this one reads {known}): start the newer version"
     )]
     NewerSchema {
         file: String,
         found: u16,
         known: u16,
     },
+
+    #[error(
+        "`{file}` was written by an earlier build of grantd, from before the first release (schema {found}, this one reads {known}); there is no conversion: move the folder away and start with a new, empty one, or start the build that wrote it"
+    )]
+    EarlierSchema {
+        file: String,
+        found: u16,
+        known: u16,
+    },
+}
+
+/// The version of everything that this build writes to a disk: pages of the log, snapshots, `node.state`. It is raised
+/// when one of them changes, or what is stored in them. 1: builds before the first release whose answers were others.
+pub(super) const SCHEMA: u16 = 2;
+
+/// Whether this build reads what `file` says that it holds. Call it after the checksum has matched: then another schema
+/// is another writer, not damage.
+pub(super) fn check_schema(file: impl fmt::Display, found: u16) -> Result<(), Refusal> {
+    let (file, known) = (file.to_string(), SCHEMA);
+    match found.cmp(&known) {
+        Ordering::Equal => Ok(()),
+        Ordering::Less => Err(Refusal::EarlierSchema { file, found, known }),
+        Ordering::Greater => Err(Refusal::NewerSchema { file, found, known }),
+    }
 }
 
 pub(super) fn shown(id: Option<LogId>) -> String {
@@ -117,7 +142,8 @@ impl StorageError {
                 Refusal::InUse { .. }
                 | Refusal::OtherNode { .. }
                 | Refusal::OtherIncarnation { .. }
-                | Refusal::NewerSchema { .. } => false,
+                | Refusal::NewerSchema { .. }
+                | Refusal::EarlierSchema { .. } => false,
             },
             StorageError::Io { .. }
             | StorageError::Full { .. }

@@ -15,12 +15,12 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Disk, Step, failed};
+use super::error::{SCHEMA, check_schema};
 use super::record::{Reader, checksum, put_id};
 use super::recovery::NodeFacts;
-use super::{Identity, LogId, Refusal, StorageError, StoredVote};
+use super::{Identity, LogId, StorageError, StoredVote};
 
 const MAGIC: [u8; 4] = *b"gNod";
-const SCHEMA: u16 = 1;
 const SLOT: usize = 4096;
 const SUM_AT: usize = 8;
 
@@ -89,7 +89,7 @@ impl NodeState {
             Err(error) => return Err(failed("opening", &path, &error)),
         };
         let mut best: Option<(u64, u64, NodeFacts)> = None;
-        let mut newer = None;
+        let mut other_build = None;
         for slot in [0, 1u64] {
             let mut bytes = [0; SLOT];
             match file.read_exact_at(&mut bytes, slot * SLOT as u64) {
@@ -97,18 +97,18 @@ impl NodeState {
                 Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => continue,
                 Err(error) => return Err(failed("reading", &path, &error)),
             }
-            match decode(&bytes) {
+            match decode(&bytes, &path) {
                 Ok((sequence, facts)) => {
                     if best.is_none_or(|(_, newest, _)| newest < sequence) {
                         best = Some((slot, sequence, facts));
                     }
                 }
-                Err(error @ StorageError::Refused(_)) => newer = Some(error),
+                Err(error @ StorageError::Refused(_)) => other_build = Some(error),
                 // A torn write: the other slot counts.
                 Err(_) => {}
             }
         }
-        if let Some(error) = newer {
+        if let Some(error) = other_build {
             return Err(error);
         }
         let Some((slot, sequence, facts)) = best else {
@@ -206,7 +206,8 @@ fn encode(sequence: u64, facts: &NodeFacts) -> Vec<u8> {
     slot
 }
 
-fn decode(slot: &[u8; SLOT]) -> Result<(u64, NodeFacts), StorageError> {
+/// Reads a slot of the file at `path`.
+fn decode(slot: &[u8; SLOT], path: &Path) -> Result<(u64, NodeFacts), StorageError> {
     let damaged = |detail: &str| StorageError::damaged("a slot of `node.state`", detail);
     let mut reader = Reader(slot);
     let magic = reader.take::<4>().map_err(damaged)?;
@@ -216,14 +217,7 @@ fn decode(slot: &[u8; SLOT]) -> Result<(u64, NodeFacts), StorageError> {
     if magic != MAGIC || checksum(slot.get(..SUM_AT).unwrap_or(&[]), reader.0) != stated {
         return Err(damaged("its checksum does not match"));
     }
-    if schema != SCHEMA {
-        return Err(Refusal::NewerSchema {
-            file: FILE.to_owned(),
-            found: schema,
-            known: SCHEMA,
-        }
-        .into());
-    }
+    check_schema(path.display(), schema)?;
     let sequence = u64::from_be_bytes(reader.take().map_err(damaged)?);
     let flags = u16::from_be_bytes(reader.take().map_err(damaged)?);
     let node_id = u64::from_be_bytes(reader.take().map_err(damaged)?);
@@ -305,23 +299,24 @@ mod tests {
     #[test]
     fn flipped_bit_is_damage() {
         let good: [u8; SLOT] = encode(3, &facts(5)).try_into().expect("is a slot");
-        assert_eq!(decode(&good), Ok((3, facts(5))));
+        assert_eq!(decode(&good, Path::new(FILE)), Ok((3, facts(5))));
         for bit in 0..SLOT * 8 {
             let mut bad = good;
             bad[bit / 8] ^= 1 << (bit % 8);
-            assert!(decode(&bad).is_err(), "bit {bit}");
+            assert!(decode(&bad, Path::new(FILE)).is_err(), "bit {bit}");
         }
     }
 
-    /// Schema 1, as it was first written: these bytes must stay readable.
+    /// Schema 2, as it is written: these bytes must stay readable. Those of schema 1 are refused when a store is opened:
+    /// `tests/it/storage_damage.rs`.
     #[test]
-    fn golden_bytes_of_schema_1_decode() {
-        let golden = include_bytes!("../../tests/golden/storage/node-state-slot-1.bin");
-        assert_eq!(decode(golden), Ok((11, facts(5))));
+    fn golden_bytes_of_schema_2_decode() {
+        let golden = include_bytes!("../../tests/golden/storage/node-state-slot-2.bin");
+        assert_eq!(decode(golden, Path::new(FILE)), Ok((11, facts(5))));
         assert_eq!(
             encode(11, &facts(5)),
             golden,
-            "schema 1 is still what is written"
+            "schema 2 is still what is written"
         );
     }
 }

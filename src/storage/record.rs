@@ -2,16 +2,16 @@
 //!
 //! A page is: magic `gRec` · schema u16 · page u16 · pages u16 · flags u16 · crc32 u32 · id (term, node, index) ·
 //! the id before it (three u64, zero without one) · length of the whole payload u32 · this page's part of it.
-//! All numbers are big-endian. The checksum covers everything but itself. Old bytes stay readable: see
-//! `tests/golden/storage`. It never interprets a payload.
+//! All numbers are big-endian. The checksum covers everything but itself. Bytes of this schema stay readable, those of
+//! an earlier one are refused as such: see `tests/golden/storage`. It never interprets a payload.
 
 use bytes::{Bytes, BytesMut};
 
 use super::bounds::{MAX_RECORD_BYTES, PAGE_BYTES};
-use super::{LogId, Record, Refusal, StorageError};
+use super::error::{SCHEMA, check_schema};
+use super::{LogId, Record, StorageError};
 
 const MAGIC: [u8; 4] = *b"gRec";
-const SCHEMA: u16 = 1;
 const HAS_PREVIOUS: u16 = 1;
 const HEAD: usize = 68;
 
@@ -102,15 +102,7 @@ pub(super) fn decode(bytes: &[u8]) -> Result<Page, StorageError> {
     if checksum(before, reader.0) != stated {
         return Err(damaged("its checksum does not match"));
     }
-    // The checksum matched, so an unknown schema is a newer writer, not damage.
-    if schema != SCHEMA {
-        return Err(Refusal::NewerSchema {
-            file: "log".to_owned(),
-            found: schema,
-            known: SCHEMA,
-        }
-        .into());
-    }
+    check_schema("log", schema)?;
     let id = reader.id().map_err(&damaged)?;
     let previous = reader.id().map_err(&damaged)?;
     let whole = u32::from_be_bytes(reader.take().map_err(&damaged)?);
@@ -243,6 +235,7 @@ impl Reader<'_> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Refusal;
     use super::*;
 
     fn id(term: u64, node: u64, index: u64) -> LogId {
@@ -311,23 +304,36 @@ mod tests {
             payload: Bytes::from_static(b"x"),
         };
         let (_, mut bytes) = encode(None, &record).expect("encodes").remove(0);
-        bytes[5] = 2;
+        bytes[5] = 3;
         let sum = checksum(&bytes[..12], &bytes[16..]).to_be_bytes();
         bytes[12..16].copy_from_slice(&sum);
         assert!(matches!(
             decode(&bytes),
-            Err(StorageError::Refused(Refusal::NewerSchema { found: 2, .. }))
+            Err(StorageError::Refused(Refusal::NewerSchema { found: 3, .. }))
         ));
     }
 
-    /// Schema 1, as it was first written: these bytes must stay readable.
+    /// A page of a build before the first release, as it was written then.
     #[test]
-    fn golden_bytes_of_schema_1_decode() {
+    fn page_of_an_earlier_build_is_refused_as_such() {
+        let golden = include_bytes!("../../tests/golden/storage/record-1.bin");
+        assert!(matches!(
+            decode(golden),
+            Err(StorageError::Refused(Refusal::EarlierSchema {
+                found: 1,
+                ..
+            }))
+        ));
+    }
+
+    /// Schema 2, as it is written: these bytes must stay readable.
+    #[test]
+    fn golden_bytes_of_schema_2_decode() {
         let record = Record {
             id: id(7, 3, 42),
             payload: Bytes::from_static(b"golden payload"),
         };
-        let golden = include_bytes!("../../tests/golden/storage/record-1.bin");
+        let golden = include_bytes!("../../tests/golden/storage/record-2.bin");
         let page = decode(golden).expect("decodes");
         let (previous, found) = Assembler::begin(page)
             .expect("first page")
@@ -335,6 +341,6 @@ mod tests {
             .expect("whole");
         assert_eq!((previous, &found), (Some(id(6, 1, 41)), &record));
         let (_, written) = encode(previous, &record).expect("encodes").remove(0);
-        assert_eq!(written, golden, "schema 1 is still what is written");
+        assert_eq!(written, golden, "schema 2 is still what is written");
     }
 }

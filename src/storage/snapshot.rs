@@ -15,11 +15,11 @@ use bytes::Bytes;
 
 use super::bounds::{MAX_SNAPSHOT_EXTRA_BYTES, SNAPSHOT_PIECE_BYTES};
 use super::disk::{Disk, Step, failed};
+use super::error::{SCHEMA, check_schema};
 use super::record::{Reader, put_id};
-use super::{LogId, Refusal, SnapshotMeta, StorageError};
+use super::{LogId, SnapshotMeta, StorageError};
 
 const MAGIC: [u8; 4] = *b"gSnp";
-const SCHEMA: u16 = 1;
 const HAS_LAST: u16 = 1;
 const FIXED_HEAD: usize = 4 + 2 + 2 + 24 + 4;
 const KEPT: usize = 2;
@@ -305,14 +305,7 @@ pub(super) fn open(path: &Path) -> Result<Content, StorageError> {
     if hasher.clone().finalize().to_be_bytes() != stated {
         return Err(damaged(path, "the checksum of its head does not match"));
     }
-    if schema != SCHEMA {
-        return Err(Refusal::NewerSchema {
-            file: path.display().to_string(),
-            found: schema,
-            known: SCHEMA,
-        }
-        .into());
-    }
+    check_schema(path.display(), schema)?;
     Ok(Content {
         meta: SnapshotMeta {
             last: (flags & HAS_LAST != 0).then_some(last),
@@ -408,6 +401,7 @@ impl Read for Content {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Refusal;
     use super::*;
 
     fn meta(index: u64) -> SnapshotMeta {
@@ -497,10 +491,29 @@ mod tests {
         assert!(list(folder.path()).expect("lists").is_empty());
     }
 
-    /// Schema 1, as it was first written: these bytes must stay readable.
+    /// A snapshot of a build before the first release, as it was written then.
     #[test]
-    fn golden_bytes_of_schema_1_decode() {
-        let golden = include_bytes!("../../tests/golden/storage/snapshot-1.bin");
+    fn snapshot_of_an_earlier_build_is_refused_as_such() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("golden.snapshot");
+        fs::write(
+            &path,
+            include_bytes!("../../tests/golden/storage/snapshot-1.bin"),
+        )
+        .expect("writes");
+        assert!(matches!(
+            recover(folder.path()),
+            Err(StorageError::Refused(Refusal::EarlierSchema {
+                found: 1,
+                ..
+            }))
+        ));
+    }
+
+    /// Schema 2, as it is written: these bytes must stay readable.
+    #[test]
+    fn golden_bytes_of_schema_2_decode() {
+        let golden = include_bytes!("../../tests/golden/storage/snapshot-2.bin");
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("golden.snapshot");
         fs::write(&path, golden).expect("writes");
@@ -513,7 +526,7 @@ mod tests {
         assert_eq!(
             fs::read(written).expect("reads"),
             golden,
-            "schema 1 is still what is written"
+            "schema 2 is still what is written"
         );
     }
 }

@@ -250,6 +250,42 @@ async fn older_copy_of_the_log_is_refused() {
     );
 }
 
+/// A folder of a build before the first release is refused by its version, in a sentence that says what to do; it is not
+/// taken for damage. The old bytes are those that such a build wrote.
+#[tokio::test]
+async fn folder_of_an_earlier_build_is_refused_by_its_schema_version() {
+    let good = used().await;
+    let golden = |name: &str| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/storage");
+        fs::read(folder.join(name)).expect("reads")
+    };
+    let slot = golden("node-state-slot-1.bin");
+    let state = good.path().join("node.state");
+    let kept = fs::read(&state).expect("reads");
+    let check = |file: &Path| {
+        let refused = open(good.path()).err().expect("refuses");
+        assert!(!refused.is_corruption(), "{refused}");
+        assert_eq!(
+            refused.to_string(),
+            format!(
+                "`{}` was written by an earlier build of grantd, from before the first release (schema 1, this one \
+                 reads 2); there is no conversion: move the folder away and start with a new, empty one, or start the \
+                 build that wrote it",
+                file.display()
+            )
+        );
+    };
+    fs::write(&state, [slot.as_slice(), &slot].concat()).expect("writes");
+    check(&state);
+    // One slot suffices: an older build was here.
+    fs::write(&state, [slot.as_slice(), &kept[4096..]].concat()).expect("writes");
+    check(&state);
+    fs::write(&state, kept).expect("writes");
+    let snapshots = files(&good.path().join("snapshots"));
+    fs::write(&snapshots[0], golden("snapshot-1.bin")).expect("writes");
+    check(&snapshots[0]);
+}
+
 /// Unmounts what it has mounted.
 struct Mounted(PathBuf);
 

@@ -3,7 +3,7 @@
 //! Imports domain's op.
 
 use super::command_sources::*;
-use super::facts::{SettingsRow, SettingsRowV2, TermRow, is_beyond_first_row};
+use super::facts::{SettingsRow, TermRow};
 use super::key_store_backends::ReportKeyStoreBackendsRow;
 use super::key_stores::{
     ConnectCustomKeyStoreRow, CreateCustomKeyStoreRow, DeleteCustomKeyStoreRow,
@@ -78,26 +78,12 @@ numbered! {
         60 = Consume(command: ConsumeRow),
         61 = ExpireGrants(command: ExpireGrantsRow),
     }
-    wider {
-        91 = UpdateSettings as UpdateSettingsV2(command: UpdateSettingsRowV2)
-            if command.constraint_key_case.is_some(),
-        92 = Bootstrap as BootstrapV2(command: BootstrapRowV2)
-            if is_beyond_first_row(&command.settings),
-    }
 }
 
 row! {
     BootstrapRow: op::bootstrap::Bootstrap {
         incarnation: [u8; 16],
         settings: SettingsRow,
-        sealed_epoch_secret: Blob,
-    }
-}
-
-row! {
-    BootstrapRowV2: op::bootstrap::Bootstrap {
-        incarnation: [u8; 16],
-        settings: SettingsRowV2,
         sealed_epoch_secret: Blob,
     }
 }

@@ -71,16 +71,6 @@ row! {
         profile: Option<Text<Profile>>,
         grants_per_key_max: Option<u32>,
         grants_per_principal_max: Option<u32>,
-    } before {
-        constraint_key_case = None,
-    }
-}
-
-row! {
-    UpdateSettingsRowV2: op::update_settings::UpdateSettings {
-        profile: Option<Text<Profile>>,
-        grants_per_key_max: Option<u32>,
-        grants_per_principal_max: Option<u32>,
         constraint_key_case: Option<Text<ConstraintKeyCase>>,
     }
 }

@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::header::Kind;
+use super::header::{Kind, VERSION};
 
 /// A value that has no stored form: it exceeds a bound. Nothing was written.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -58,17 +58,25 @@ pub enum DecodeError {
         /// The number in the header.
         found: u16,
     },
-    /// A schema version that this binary does not read.
+    /// Written by a build that knows more.
     #[error(
-        "{kind} record has schema version {found}, this binary reads {newest}: use a newer binary"
+        "{kind} record has schema version {found}, this binary reads {VERSION}: use a newer binary"
     )]
-    UnknownVersion {
+    NewerVersion {
         /// Which record.
         kind: Kind,
         /// The version in the header.
         found: u16,
-        /// The newest that this binary reads.
-        newest: u16,
+    },
+    /// Written by a build before the first release.
+    #[error(
+        "{kind} record has schema version {found}, of a build before the first release, this binary reads {VERSION}; there is no conversion: run one build on every node, and begin with new data folders"
+    )]
+    EarlierVersion {
+        /// Which record.
+        kind: Kind,
+        /// The version in the header.
+        found: u16,
     },
     /// The header announces more than a record may have.
     #[error("{kind} record announces {found} bytes, more than the {max} that a record may have")]

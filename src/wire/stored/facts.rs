@@ -60,27 +60,7 @@ row! {
         grants_per_key_max: u32,
         profile: Text<Profile>,
         grants_per_principal_max: Option<u32>,
-    } before {
-        constraint_key_case = ConstraintKeyCase::Sensitive,
-    }
-}
-
-row! {
-    SettingsRowV2: Settings {
-        max_staleness_ms: u64,
-        clock_rate_permille: u32,
-        grants_per_key_max: u32,
-        profile: Text<Profile>,
-        grants_per_principal_max: Option<u32>,
         constraint_key_case: Text<ConstraintKeyCase>,
-    }
-}
-
-/// Whether the first row of settings cannot say these.
-pub(super) fn is_beyond_first_row(settings: &Settings) -> bool {
-    match settings.constraint_key_case {
-        ConstraintKeyCase::Sensitive => false,
-        ConstraintKeyCase::Insensitive => true,
     }
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //! 0   4   magic      "GRTD"
 //! 4   2   kind       little endian, see `Kind`
-//! 6   2   version    of the schema of that kind, from 1
+//! 6   2   version    of the schema, see `VERSION`
 //! 8   4   length     of the payload, in bytes
 //! 12  4   checksum   CRC-32 of bytes 0 to 12 and the payload
 //! 16  …   payload
@@ -14,6 +14,7 @@
 //!
 //! Imports limits. Knows no payload.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use super::error::{DecodeError, EncodeError};
@@ -24,8 +25,9 @@ pub(super) const HEADER_LEN: usize = 16;
 
 const MAGIC: [u8; 4] = *b"GRTD";
 
-/// The first schema version of every kind.
-pub(super) const FIRST_VERSION: u16 = 1;
+/// The schema version of every kind that this build writes and reads. Raised when the stored form of anything changes:
+/// a build reads no other. 1 and 2: builds before the first release.
+pub(super) const VERSION: u16 = 3;
 
 /// What a record holds. The numbers are persisted: they are never changed and never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,18 +51,6 @@ impl Kind {
     const fn number(self) -> u16 {
         self as u16
     }
-
-    /// The newest schema version that this binary knows; it knows all before it, too. A record is written in the oldest
-    /// that can say it.
-    const fn newest_version(self) -> u16 {
-        match self {
-            // 2: with the letter case of constraint keys.
-            Self::SnapshotHead => 2,
-            Self::Entry | Self::Draft | Self::Outcome | Self::SnapshotFact | Self::SnapshotEnd => {
-                FIRST_VERSION
-            }
-        }
-    }
 }
 
 impl fmt::Display for Kind {
@@ -80,7 +70,6 @@ impl fmt::Display for Kind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Header {
     kind: Kind,
-    version: u16,
     length: usize,
     checksum: u32,
 }
@@ -115,15 +104,11 @@ impl Header {
             return Err(DecodeError::WrongKind { expected, found });
         };
         let found = u16::from_le_bytes([v0, v1]);
-        let newest = kind.newest_version();
-        if !(FIRST_VERSION..=newest).contains(&found) {
-            return Err(DecodeError::UnknownVersion {
-                kind,
-                found,
-                newest,
-            });
+        match found.cmp(&VERSION) {
+            Ordering::Equal => {}
+            Ordering::Less => return Err(DecodeError::EarlierVersion { kind, found }),
+            Ordering::Greater => return Err(DecodeError::NewerVersion { kind, found }),
         }
-        let version = found;
         let length = usize::try_from(u32::from_le_bytes([l0, l1, l2, l3])).unwrap_or(usize::MAX);
         if length > STORED_RECORD_MAX {
             return Err(DecodeError::TooLarge {
@@ -134,7 +119,6 @@ impl Header {
         }
         Ok(Self {
             kind,
-            version,
             length,
             checksum: u32::from_le_bytes([c0, c1, c2, c3]),
         })
@@ -143,11 +127,6 @@ impl Header {
     /// What the record holds.
     pub(super) const fn kind(&self) -> Kind {
         self.kind
-    }
-
-    /// The schema version of its payload.
-    pub(super) const fn version(&self) -> u16 {
-        self.version
     }
 
     /// Bytes of the payload, at most [`STORED_RECORD_MAX`].
@@ -159,7 +138,6 @@ impl Header {
     pub(super) fn prove(&self, payload: &[u8]) -> Result<(), DecodeError> {
         let Self {
             kind,
-            version,
             length,
             checksum,
         } = *self;
@@ -178,17 +156,17 @@ impl Header {
         }
         // The length was bounded when it was read, so it fits.
         let announced = u32::try_from(length).unwrap_or(u32::MAX);
-        if checksum != checksum_of(&head(kind, version, announced), payload) {
+        if checksum != checksum_of(&head(kind, announced), payload) {
             return Err(DecodeError::Checksum { kind });
         }
         Ok(())
     }
 }
 
-fn head(kind: Kind, version: u16, length: u32) -> [u8; 12] {
+fn head(kind: Kind, length: u32) -> [u8; 12] {
     let [m0, m1, m2, m3] = MAGIC;
     let [k0, k1] = kind.number().to_le_bytes();
-    let [v0, v1] = version.to_le_bytes();
+    let [v0, v1] = VERSION.to_le_bytes();
     let [l0, l1, l2, l3] = length.to_le_bytes();
     [m0, m1, m2, m3, k0, k1, v0, v1, l0, l1, l2, l3]
 }
@@ -201,7 +179,7 @@ fn checksum_of(head: &[u8; 12], payload: &[u8]) -> u32 {
 }
 
 /// Sets the header of `record`, whose first [`HEADER_LEN`] bytes were left free for it.
-pub(super) fn seal(kind: Kind, version: u16, record: &mut [u8]) -> Result<(), EncodeError> {
+pub(super) fn seal(kind: Kind, record: &mut [u8]) -> Result<(), EncodeError> {
     let too_large = |bytes| EncodeError::TooLarge {
         kind,
         bytes,
@@ -215,7 +193,7 @@ pub(super) fn seal(kind: Kind, version: u16, record: &mut [u8]) -> Result<(), En
         return Err(too_large(payload.len()));
     }
     let length = u32::try_from(payload.len()).map_err(|_| too_large(payload.len()))?;
-    let head = head(kind, version, length);
+    let head = head(kind, length);
     let checksum = checksum_of(&head, payload).to_le_bytes();
     for (slot, byte) in header.iter_mut().zip(head.into_iter().chain(checksum)) {
         *slot = byte;
@@ -243,7 +221,7 @@ mod tests {
     fn record(kind: Kind, payload: &[u8]) -> Vec<u8> {
         let mut record = vec![0; HEADER_LEN];
         record.extend_from_slice(payload);
-        seal(kind, FIRST_VERSION, &mut record).unwrap();
+        seal(kind, &mut record).unwrap();
         record
     }
 
@@ -259,13 +237,16 @@ mod tests {
         let sealed = record(Kind::Draft, b"payload");
         let error = open(Kind::Entry, &sealed).unwrap_err();
         assert!(matches!(error, DecodeError::WrongKind { found: 2, .. }));
-        let mut newer = sealed;
-        newer[6] = 2;
+        let mut newer = sealed.clone();
+        newer[6] = 4;
         let error = open(Kind::Draft, &newer).unwrap_err();
-        assert!(matches!(
-            error,
-            DecodeError::UnknownVersion { found: 2, .. }
-        ));
+        assert!(matches!(error, DecodeError::NewerVersion { found: 4, .. }));
+        for version in 0..VERSION {
+            let mut earlier = sealed.clone();
+            earlier[6..8].copy_from_slice(&version.to_le_bytes());
+            let error = open(Kind::Draft, &earlier).unwrap_err();
+            assert!(matches!(error, DecodeError::EarlierVersion { found, .. } if found == version));
+        }
     }
 
     #[test]
@@ -276,7 +257,7 @@ mod tests {
         assert!(matches!(error, DecodeError::TooLarge { .. }), "{error}");
         let mut large = vec![0; HEADER_LEN + STORED_RECORD_MAX + 1];
         assert!(matches!(
-            seal(Kind::Entry, FIRST_VERSION, &mut large),
+            seal(Kind::Entry, &mut large),
             Err(EncodeError::TooLarge { .. })
         ));
     }

@@ -6,7 +6,7 @@
 //! own constructors, so bytes from a disk or a peer never make a value that could not have been made by a request.
 //!
 //! bincode is unmaintained in every version (RUSTSEC-2025-0141) and named only here, so that it can be replaced.
-//! `tests/golden/stored` keeps the bytes of every version; `GRANTD_BLESS=1 cargo test --lib wire::stored` writes them
+//! `tests/golden/stored` keeps the bytes of this version and one record of an earlier build, which is refused as such; `GRANTD_BLESS=1 cargo test --lib wire::stored` writes them
 //! anew, which is right only for a record that has never left a developer's machine.
 //!
 //! Imports `domain` alone. Never: a row outside this module, serde on a domain type, a decoder that does not validate.
@@ -37,7 +37,7 @@ pub use snapshot::{read_snapshot, write_snapshot};
 use crate::domain::limits::STORED_RECORD_MAX;
 use crate::domain::op::{Entry, Output, Rejection};
 use entry::{DraftRow, EntryRow};
-use header::{FIRST_VERSION, HEADER_LEN};
+use header::HEADER_LEN;
 use outcome::OutcomeRow;
 use row::Stored;
 
@@ -46,7 +46,7 @@ use row::Stored;
 /// # Errors
 /// The entry is longer than [`STORED_RECORD_MAX`].
 pub fn encode_entry(entry: &Entry) -> Result<Bytes, EncodeError> {
-    encode(Kind::Entry, FIRST_VERSION, &EntryRow::store(entry)).map(Bytes::from)
+    encode(Kind::Entry, &EntryRow::store(entry)).map(Bytes::from)
 }
 
 /// The log entry of a record.
@@ -62,7 +62,7 @@ pub fn decode_entry(record: &[u8]) -> Result<Entry, DecodeError> {
 /// # Errors
 /// The draft is longer than [`STORED_RECORD_MAX`].
 pub fn encode_draft(draft: DraftRef<'_>) -> Result<Bytes, EncodeError> {
-    encode(Kind::Draft, FIRST_VERSION, &DraftRow::from(draft)).map(Bytes::from)
+    encode(Kind::Draft, &DraftRow::from(draft)).map(Bytes::from)
 }
 
 /// The draft of a record.
@@ -82,7 +82,7 @@ pub fn decode_draft(record: &[u8]) -> Result<DraftParts, DecodeError> {
 /// # Errors
 /// The outcome is longer than [`STORED_RECORD_MAX`].
 pub fn encode_outcome(outcome: &Result<Output, Rejection>) -> Result<Bytes, EncodeError> {
-    encode(Kind::Outcome, FIRST_VERSION, &OutcomeRow::store(outcome)).map(Bytes::from)
+    encode(Kind::Outcome, &OutcomeRow::store(outcome)).map(Bytes::from)
 }
 
 /// What an entry led to, of a record.
@@ -99,13 +99,13 @@ const fn codec() -> impl bincode::config::Config {
 }
 
 /// A whole record: header and row.
-fn encode<R: Serialize>(kind: Kind, version: u16, row: &R) -> Result<Vec<u8>, EncodeError> {
+fn encode<R: Serialize>(kind: Kind, row: &R) -> Result<Vec<u8>, EncodeError> {
     let mut record = vec![0; HEADER_LEN];
     bincode::serde::encode_into_std_write(row, &mut record, codec()).map_err(|error| {
         let reason = error.to_string();
         EncodeError::Codec { kind, reason }
     })?;
-    header::seal(kind, version, &mut record)?;
+    header::seal(kind, &mut record)?;
     Ok(record)
 }
 

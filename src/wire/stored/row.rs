@@ -324,13 +324,10 @@ impl Stored<AccountId> for u64 {
     }
 }
 
-/// Ties a row to a structure of the domain with the same fields: `Row: Domain { field: row of the field, … }`. A row that
-/// is older than some fields adds what they were then: `before { field = value, … }`; whoever stores a value of which
-/// that is not so takes another row.
+/// Ties a row to a structure of the domain with the same fields: `Row: Domain { field: row of the field, … }`.
 macro_rules! row {
     (
         $(#[$meta:meta])* $row:ident: $domain:path { $($field:ident: $stored:ty),* $(,)? }
-        $(before { $($newer:ident = $was:expr),+ $(,)? })?
     ) => {
         $(#[$meta])*
         #[derive(serde::Serialize, serde::Deserialize)]
@@ -339,7 +336,7 @@ macro_rules! row {
         impl $crate::wire::stored::row::Stored<$domain> for $row {
             fn store(value: &$domain) -> Self {
                 type Domain = $domain;
-                let Domain { $($field,)* $($($newer: _,)+)? } = value;
+                let Domain { $($field),* } = value;
                 Self { $($field: $crate::wire::stored::row::Stored::store($field)),* }
             }
 
@@ -349,7 +346,7 @@ macro_rules! row {
                 Ok(Domain { $(
                     $field: $crate::wire::stored::row::Stored::load($field)
                         .map_err(|fault| fault.within(stringify!($field)))?,
-                )* $($($newer: $was,)+)? })
+                )* })
             }
         }
     };
@@ -369,27 +366,18 @@ pub(super) fn next<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(
 }
 
 /// Ties a row to a sum of the domain with the same variants, each under the number by which it is stored:
-/// `Row: Domain { 1 = Unit, 2 = Tuple(it: row of it), 3 = Struct { field: row of the field } }`. A variant whose row has
-/// become too narrow keeps its number for all that fits, and has a second one for what does not:
-/// `wider { 4 = Tuple as TupleV2(it: wider row of it) if whether it is needed }`. So nodes that know the old row alone
-/// read everything until the new one is needed.
+/// `Row: Domain { 1 = Unit, 2 = Tuple(it: row of it), 3 = Struct { field: row of the field } }`.
 macro_rules! numbered {
     ($(#[$meta:meta])* $row:ident: $domain:ident {
         $($number:literal = $variant:ident
             $(($inner:ident: $inner_row:ty))?
             $({ $($field:ident: $field_row:ty),* $(,)? })?
         ),+ $(,)?
-    }
-    $(wider {
-        $($wide_number:literal = $wide_variant:ident as $wide:ident
-            ($wide_inner:ident: $wide_row:ty) if $needed:expr
-        ),+ $(,)?
-    })?) => {
+    }) => {
         $(#[$meta])*
         #[allow(clippy::large_enum_variant, reason = "a row lives no longer than its conversion")]
         pub(in $crate::wire::stored) enum $row {
             $($variant $(($inner_row))? $({ $($field: $field_row),* })?,)+
-            $($($wide($wide_row)),+)?
         }
 
         #[cfg(test)]
@@ -399,7 +387,6 @@ macro_rules! numbered {
             pub(in $crate::wire::stored) const NUMBERS: &'static [(u32, &'static str)] =
                 &[
                     $(($number, stringify!($variant)),)+
-                    $($(($wide_number, stringify!($wide_variant))),+)?
                 ];
         }
 
@@ -415,14 +402,7 @@ macro_rules! numbered {
                         $(tuple.serialize_element($inner)?;)?
                         $($(tuple.serialize_element($field)?;)*)?
                     }
-                )+
-                $($(
-                    Self::$wide($wide_inner) => {
-                        let number: u32 = $wide_number;
-                        tuple.serialize_element(&number)?;
-                        tuple.serialize_element($wide_inner)?;
-                    }
-                )+)?}
+                )+}
                 tuple.end()
             }
         }
@@ -450,9 +430,6 @@ macro_rules! numbered {
                                 }))?
                                 $({ $($field: $crate::wire::stored::row::next(&mut seq)?),* })?
                             ),)+
-                            $($($wide_number => Ok($row::$wide(
-                                $crate::wire::stored::row::next(&mut seq)?
-                            )),)+)?
                             unknown => Err(serde::de::Error::custom(format_args!(
                                 "{} has no variant {unknown} that this binary knows",
                                 stringify!($domain)
@@ -466,13 +443,7 @@ macro_rules! numbered {
 
         impl $crate::wire::stored::row::Stored<$domain> for $row {
             fn store(value: &$domain) -> Self {
-                match value {
-                $($(
-                    $domain::$wide_variant($wide_inner) if $needed => {
-                        Self::$wide($crate::wire::stored::row::Stored::store($wide_inner))
-                    }
-                )+)?
-                $(
+                match value {$(
                     $domain::$variant $(($inner))? $({ $($field),* })? => Self::$variant
                         $(($crate::wire::stored::row::Stored::store($inner)))?
                         $({ $($field: $crate::wire::stored::row::Stored::store($field)),* })?,
@@ -486,13 +457,7 @@ macro_rules! numbered {
                             .map_err(|fault| fault.within(stringify!($variant)))?))?
                         $({ $($field: $crate::wire::stored::row::Stored::load($field)
                             .map_err(|fault| fault.within(stringify!($field)))?),* })?,
-                )+
-                $($(
-                    Self::$wide($wide_inner) => $domain::$wide_variant(
-                        $crate::wire::stored::row::Stored::load($wide_inner)
-                            .map_err(|fault| fault.within(stringify!($wide_variant)))?
-                    ),
-                )+)?})
+                )+})
             }
         }
     };

@@ -13,8 +13,8 @@ use std::io::{self, ErrorKind, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use super::error::DecodeError;
-use super::facts::{FactRow, SettingsRow, SettingsRowV2, is_beyond_first_row};
-use super::header::{FIRST_VERSION, HEADER_LEN, Header, Kind};
+use super::facts::{FactRow, SettingsRow};
+use super::header::{HEADER_LEN, Header, Kind};
 use super::row::{Stored, row};
 use super::{decode_payload, encode, row_of};
 use crate::domain::state::State;
@@ -26,16 +26,6 @@ row! {
         revision: u64,
         clock: u64,
         settings: SettingsRow,
-    }
-}
-
-// Version 2 of the head.
-row! {
-    HeadRowV2: fact::Header {
-        incarnation: [u8; 16],
-        revision: u64,
-        clock: u64,
-        settings: SettingsRowV2,
     }
 }
 
@@ -53,34 +43,23 @@ struct EndRow {
 pub fn write_snapshot(state: &State, writer: &mut dyn Write) -> io::Result<()> {
     let mut digest = blake3::Hasher::new();
     let mut facts: u64 = 0;
-    let (kind, head) = (Kind::SnapshotHead, state.header());
-    // In the first version as long as it can say all: nodes that do not know the second can read it until then.
-    let head = if is_beyond_first_row(&head.settings) {
-        put(writer, kind, 2, &HeadRowV2::store(head))?
-    } else {
-        put(writer, kind, FIRST_VERSION, &HeadRow::store(head))?
-    };
-    digest.update(&head);
+    let head = HeadRow::store(state.header());
+    digest.update(&put(writer, Kind::SnapshotHead, &head)?);
     for fact in state.export() {
         let row = FactRow::store(&fact);
-        digest.update(&put(writer, Kind::SnapshotFact, FIRST_VERSION, &row)?);
+        digest.update(&put(writer, Kind::SnapshotFact, &row)?);
         facts += 1;
     }
     let digest = *digest.finalize().as_bytes();
     let end = EndRow { facts, digest };
-    put(writer, Kind::SnapshotEnd, FIRST_VERSION, &end)?;
+    put(writer, Kind::SnapshotEnd, &end)?;
     Ok(())
 }
 
 /// Writes one record and gives its bytes.
-fn put<R: Serialize>(
-    writer: &mut dyn Write,
-    kind: Kind,
-    version: u16,
-    row: &R,
-) -> io::Result<Vec<u8>> {
-    let record = encode(kind, version, row)
-        .map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
+fn put<R: Serialize>(writer: &mut dyn Write, kind: Kind, row: &R) -> io::Result<Vec<u8>> {
+    let record =
+        encode(kind, row).map_err(|error| io::Error::new(ErrorKind::InvalidInput, error))?;
     writer.write_all(&record)?;
     Ok(record)
 }
@@ -92,22 +71,13 @@ fn put<R: Serialize>(
 /// The reader failed; a record is damaged, cut, missing, out of place or not understood; bytes follow the end.
 pub fn read_snapshot(reader: &mut dyn Read) -> Result<State, DecodeError> {
     let mut records = Records::new(reader);
-    let Record {
-        kind,
-        version,
-        payload,
-    } = records.next(&[Kind::SnapshotHead])?;
-    let header = if version == FIRST_VERSION {
-        decode_payload::<HeadRow, _>(kind, &payload)
-    } else {
-        decode_payload::<HeadRowV2, _>(kind, &payload)
-    };
-    let header = header.map_err(|error| records.fault(error))?;
+    let Record { kind, payload } = records.next(&[Kind::SnapshotHead])?;
+    let header =
+        decode_payload::<HeadRow, _>(kind, &payload).map_err(|error| records.fault(error))?;
     let mut state = State::import(header, []).map_err(|error| records.unfit(error))?;
     let mut facts: u64 = 0;
     loop {
-        let Record { kind, payload, .. } =
-            records.next(&[Kind::SnapshotFact, Kind::SnapshotEnd])?;
+        let Record { kind, payload } = records.next(&[Kind::SnapshotFact, Kind::SnapshotEnd])?;
         if kind == Kind::SnapshotEnd {
             let end: EndRow = row_of(kind, &payload).map_err(|error| records.fault(error))?;
             if end.facts != facts {
@@ -141,7 +111,6 @@ struct Records<'a> {
 /// A record whose header has proven its payload.
 struct Record {
     kind: Kind,
-    version: u16,
     payload: Vec<u8>,
 }
 
@@ -178,11 +147,7 @@ impl<'a> Records<'a> {
             self.digest.update(start);
             self.digest.update(&payload);
         }
-        Ok(Record {
-            kind,
-            version: header.version(),
-            payload,
-        })
+        Ok(Record { kind, payload })
     }
 
     /// The next `length` bytes, or all that are left; memory grows with what is there, not with what is announced.

@@ -17,23 +17,14 @@ use crate::wire::stored::{
     decode_draft, decode_entry, decode_outcome, encode_draft, encode_entry, encode_outcome,
 };
 
-fn directory(version: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden/stored")
-        .join(version)
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/stored/v3")
 }
 
-/// Compares `bytes` with the golden file `name` of the first schema version, or writes it when blessing; gives the file's
-/// bytes.
+/// Compares `bytes` with the golden file `name`, or writes it when blessing; gives the file's bytes.
 pub(super) fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
-    golden_of("v1", name, bytes)
-}
-
-/// The same of a schema version.
-pub(super) fn golden_of(version: &str, name: &str, bytes: &[u8]) -> Vec<u8> {
-    let path = directory(version).join(format!("{name}.bin"));
+    let path = directory().join(format!("{name}.bin"));
     if std::env::var_os("GRANTD_BLESS").is_some_and(|value| value == "1") {
-        fs::create_dir_all(directory(version)).unwrap();
         fs::write(&path, bytes).unwrap();
     }
     let stored = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
@@ -157,18 +148,24 @@ fn golden_file_belongs_to_a_sample() {
         .chain(identities.map(|(name, _)| format!("entry-by-{name}")))
         .chain(outcomes.map(|(name, _)| format!("outcome-{name}")))
         .collect();
-    let found = |version: &str| -> BTreeSet<String> {
-        fs::read_dir(directory(version))
-            .unwrap()
-            .filter_map(|file| file.unwrap().file_name().into_string().ok())
-            .filter_map(|name| name.strip_suffix(".bin").map(str::to_owned))
-            .collect()
-    };
+    let found: BTreeSet<String> = fs::read_dir(directory())
+        .unwrap()
+        .filter_map(|file| file.unwrap().file_name().into_string().ok())
+        .filter_map(|name| name.strip_suffix(".bin").map(str::to_owned))
+        .collect();
     assert_eq!(
-        found("v1"),
-        known,
+        found, known,
         "golden files (left) and samples (right) differ"
     );
-    // Only the head of a snapshot has a second version.
-    assert_eq!(found("v2"), BTreeSet::from(["snapshot".to_owned()]));
+}
+
+/// An entry of a build before the first release, as it was written then.
+#[test]
+fn entry_of_an_earlier_build_is_refused_as_such() {
+    let old = include_bytes!("../../../../tests/golden/stored/v1/entry-disable-key.bin");
+    let text = decode_entry(old).unwrap_err().to_string();
+    assert!(
+        text.starts_with("entry record has schema version 1, of a build before the first release"),
+        "{text}"
+    );
 }

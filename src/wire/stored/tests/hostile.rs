@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::samples;
 use crate::domain::authz::caller::Identity;
-use crate::wire::stored::header::{self, FIRST_VERSION, HEADER_LEN};
+use crate::wire::stored::header::{self, HEADER_LEN};
 use crate::wire::stored::{
     DecodeError, Kind, decode_draft, decode_entry, decode_outcome, encode_entry, encode_outcome,
 };
@@ -12,7 +12,7 @@ use crate::wire::stored::{
 fn sealed(kind: Kind, payload: &[u8]) -> Vec<u8> {
     let mut record = vec![0; HEADER_LEN];
     record.extend_from_slice(payload);
-    header::seal(kind, FIRST_VERSION, &mut record).unwrap();
+    header::seal(kind, &mut record).unwrap();
     record
 }
 

@@ -98,7 +98,7 @@ fn settings() -> Settings {
     }
 }
 
-/// Settings that the first row of settings cannot say.
+/// The same under the other letter case of constraint keys.
 fn settings_in_any_key_case() -> Settings {
     Settings {
         constraint_key_case: ConstraintKeyCase::Insensitive,

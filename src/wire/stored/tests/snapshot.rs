@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
 
-use super::golden::{golden, golden_of};
+use super::golden::golden;
 use super::samples;
 use crate::domain::limits::STORED_RECORD_MAX;
 use crate::domain::state::State;
 use crate::domain::state::grant::ConstraintKeyCase;
 use crate::wire::stored::facts::{EffectRow, FactRow};
-use crate::wire::stored::header::{self, FIRST_VERSION, HEADER_LEN};
+use crate::wire::stored::header::{self, HEADER_LEN};
 use crate::wire::stored::{DecodeError, Kind, read_snapshot, write_snapshot};
 
 fn bytes(state: &State) -> Vec<u8> {
@@ -50,32 +50,36 @@ fn snapshot_keeps_its_bytes_and_gives_the_state_back() {
     assert_eq!(bytes(&again), stored);
 }
 
-/// U-12: the settings of the first version are those whose constraint keys are case sensitive; the second version is
-/// written only once it is needed, and comes back.
+/// U-12: the letter case of constraint keys is part of what a snapshot keeps.
 #[test]
-fn snapshot_head_keeps_the_bytes_of_both_versions() {
-    let version = |bytes: &[u8]| u16::from_le_bytes(bytes[6..8].try_into().unwrap());
+fn snapshot_head_keeps_the_letter_case_of_constraint_keys() {
     let case = |state: &State| state.settings().constraint_key_case;
-    let first = golden("snapshot", &bytes(&samples::state()));
-    assert_eq!(version(&first), 1);
-    assert_eq!(case(&read(&first).unwrap()), ConstraintKeyCase::Sensitive);
+    let sensitive = read(&bytes(&samples::state())).unwrap();
+    assert_eq!(case(&sensitive), ConstraintKeyCase::Sensitive);
     let state = samples::state_in_any_key_case();
-    let second = golden_of("v2", "snapshot", &bytes(&state));
-    assert_eq!(version(&second), 2);
-    let again = read(&second).unwrap();
+    let again = read(&bytes(&state)).unwrap();
     assert_eq!(case(&again), ConstraintKeyCase::Insensitive);
     assert_eq!(again.header(), state.header());
     assert_eq!(again.fingerprint(), state.fingerprint());
-    assert_ne!(again.fingerprint(), samples::state().fingerprint());
-    assert_eq!(bytes(&again), second);
-    // The other records have one version alone, the head no third.
-    for (at, newer) in [(0, 3), (0, 0), (1, 2)] {
-        let bounds = bounds(&second);
-        let mut whole = second.clone();
-        let record = &mut whole[bounds[at]..bounds[at + 1]];
-        record[6..8].copy_from_slice(&u16::to_le_bytes(newer));
-        let text = read(&whole).unwrap_err().to_string();
-        assert!(text.contains("version"), "{text}");
+    assert_ne!(again.fingerprint(), sensitive.fingerprint());
+}
+
+#[test]
+fn snapshot_with_a_record_of_another_version_is_refused() {
+    let whole = bytes(&samples::state());
+    let bounds = bounds(&whole);
+    for record in [0, 1, bounds.len() - 2] {
+        for version in [0u16, 1, 2, 4] {
+            let mut other = whole.clone();
+            other[bounds[record] + 6..bounds[record] + 8].copy_from_slice(&version.to_le_bytes());
+            let text = read(&other).unwrap_err().to_string();
+            assert!(text.contains("schema version"), "{text}");
+            assert_eq!(
+                text.contains("before the first release"),
+                version < 3,
+                "{text}"
+            );
+        }
     }
 }
 
@@ -159,7 +163,7 @@ fn fact_that_belongs_to_none_names_its_record() {
 #[test]
 fn record_that_announces_more_than_there_is_takes_no_more_memory_than_there_is() {
     let mut record = vec![0; HEADER_LEN + 8];
-    header::seal(Kind::SnapshotHead, FIRST_VERSION, &mut record).unwrap();
+    header::seal(Kind::SnapshotHead, &mut record).unwrap();
     record[8..12].copy_from_slice(&u32::try_from(STORED_RECORD_MAX).unwrap().to_le_bytes());
     let error = read(&record).unwrap_err();
     assert!(error.to_string().contains("ends early"), "{error}");
