@@ -113,7 +113,6 @@ impl Question for ListDanglingPrincipals {
             cx.allow_account(KmsAction::ListKeys, account, Parameters::NONE)?;
         }
         let withheld = Cell::new(0_u32);
-        let grants = |key: &'_ Arc<Key>, after| cx.state.grants().of_key(&key.arn, after);
         let (from, begun) = match cursor.after.clone() {
             None => (None, None),
             // The key may be gone since.
@@ -123,7 +122,7 @@ impl Question for ListDanglingPrincipals {
             .filter(|(key, _)| insight::may_read_key(cx, key).is_ok())
             .into_iter()
             .flat_map(|(key, after)| {
-                let rest = grants(key, after);
+                let rest = cx.state.grants().of_key(&key.arn, after);
                 rest.map(move |grant| Looked {
                     key,
                     grant: Some(grant),
@@ -140,7 +139,8 @@ impl Question for ListDanglingPrincipals {
             })
             .flat_map(|key| {
                 let policy = Looked { key, grant: None };
-                let held = grants(key, None).map(move |grant| Looked {
+                let held = cx.state.grants().of_key(&key.arn, None);
+                let held = held.map(move |grant| Looked {
                     key,
                     grant: Some(grant),
                 });
