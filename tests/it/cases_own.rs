@@ -7,6 +7,7 @@ use grantd::cli::casefile::run_paths;
 
 /// The groups, and how many cases of each there are.
 const GROUPS: &[(&str, usize)] = &[
+    ("IX", 28),
     ("OC", 237),
     ("OE", 382),
     ("OG", 216),

@@ -1,5 +1,5 @@
 //! `GetKeyPolicy`: tells the key policy as it was put, but for principals that are gone: they are told by their immutable
-//! ids, which no policy takes (ID-18).
+//! ids, which no policy takes (ID-18, ID-61).
 
 use super::context::{Context, Question};
 use super::refusal::{Said, refusals};

@@ -318,7 +318,7 @@ mod tests {
         ]);
     }
 
-    /// ID-18, X-9: statements, grantees and retiring principals; with the id that they are bound to, and whether another
+    /// ID-18, X-57: statements, grantees and retiring principals; with the id that they are bound to, and whether another
     /// bears the name. Nothing is told of a key that the asker may not read, but that there is one.
     #[test]
     fn what_names_a_principal_that_is_gone_is_told_page_by_page() {

@@ -120,7 +120,7 @@ fn parts(verdict: &Verdict) -> Vec<(String, bool)> {
 const KEYS: &str = "arn:aws:kms:*:*:key/*";
 const ALIASES: &str = "arn:aws:kms:*:*:alias/*";
 
-/// D-14: key and alias, each with its own verdict; whichever is denied denies the whole, in decision, explanation, text
+/// D-14, D-57: key and alias, each with its own verdict; whichever is denied denies the whole, in decision, explanation, text
 /// and what-if.
 #[test]
 fn alias_operation_is_decided_on_the_key_and_on_the_alias() {
@@ -336,7 +336,7 @@ fn keys_of_a_set_are_asked_for_in_both_regions() {
     );
 }
 
-/// G-8: from one key and to the other; on the same key both halves know it.
+/// D-57, G-8: from one key and to the other; on the same key both halves know it.
 #[test]
 fn re_encrypt_is_asked_of_both_keys() {
     let mut cluster = cluster();
@@ -559,7 +559,7 @@ fn policy_of(cluster: &Cluster) -> String {
     }
 }
 
-/// ID-18: a principal that was deleted, and made again, is shown by its id; what is shown cannot be put.
+/// ID-18, ID-61: a principal that was deleted, and made again, is shown by its id; what is shown cannot be put.
 #[test]
 fn key_policy_shows_the_ids_of_principals_that_are_gone() {
     let mut cluster = Cluster::new();
@@ -602,7 +602,7 @@ fn session_question(action: &str) -> Question {
     }
 }
 
-/// ID-18, X-9: a statement or a grant that names the former role of a name says so, and that it would do to name the
+/// ID-18, X-57: a statement or a grant that names the former role of a name says so, and that it would do to name the
 /// present one.
 #[test]
 fn statement_and_grant_of_a_former_role_are_told_as_such() {
@@ -837,7 +837,7 @@ fn operation(which: u8, detail: u8) -> (Question, Command) {
 }
 
 proptest! {
-    /// D-14, D-15, P-7: whatever the caller may do, the verdict and the explanation of an operation of several parts say
+    /// D-14, D-15, D-57, P-7: whatever the caller may do, the verdict and the explanation of an operation of several parts say
     /// what the operation does: never ALLOW of what is refused for permission or by the lockout check, the same refusal
     /// word for word, and nothing is refused that they allow.
     #[test]

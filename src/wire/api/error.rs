@@ -156,6 +156,7 @@ mod tests {
                 bound_ms: Some(1000),
                 last_proof_ms: None,
             }),
+            help: "look elsewhere".to_owned(),
         }
     }
 
