@@ -7,8 +7,12 @@
 mod actions;
 mod conditions;
 mod contradiction;
+mod denials;
 mod principals;
+mod resources;
+mod services;
 mod values;
+mod whole;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -22,6 +26,7 @@ use super::json;
 use super::validate::{self, PolicyKind, ReadPrincipals};
 use crate::domain::ids::AccountId;
 use crate::domain::limits;
+use whole::Whole;
 
 macro_rules! lints {
     ($($(#[$doc:meta])* $name:ident = $code:literal, $rule:literal;)*) => {
@@ -69,6 +74,10 @@ lints! {
     KeyPolicyResource = "key-policy-resource", "P-4";
     /// An alias as the resource of actions on keys.
     AliasResource = "alias-resource", "ID-10";
+    /// An alias operation that is allowed on the alias or on the key alone.
+    AliasHalf = "alias-half", "D-14";
+    /// A resource that no key and no alias has.
+    ResourceNeverMatches = "resource-never-matches", "P-11";
     /// Everyone is allowed.
     Everyone = "everyone", "P-22";
     /// `NotPrincipal` with `Allow`.
@@ -77,6 +86,12 @@ lints! {
     NotPrincipalDeny = "not-principal-deny", "P-24";
     /// A federated principal matches nobody.
     FederatedPrincipal = "federated-principal", "U-16";
+    /// A service is allowed for whosever resources.
+    ConfusedDeputy = "confused-deputy", "X-66";
+    /// A condition on what an AWS service does not have, in a statement for services.
+    ServiceWithoutKey = "service-without-key", "ID-20";
+    /// A denial for everyone that meets a service which the policy allows.
+    ServiceDenied = "service-denied", "X-67";
     /// Two statements with one Sid.
     DuplicateSid = "duplicate-sid", "P-3";
     /// `${…}` in a document of the 2008 version.
@@ -95,6 +110,10 @@ lints! {
     SetOnSingle = "set-on-single", "C-8";
     /// A key with several values without a set operator.
     MultivaluedWithoutSet = "multivalued-without-set", "C-10";
+    /// A denial that a request escapes by not having the key.
+    DisarmedDeny = "disarmed-deny", "X-68";
+    /// A denial by network that meets the calls of services.
+    NetworkDeny = "network-deny", "X-69";
     /// A condition key that no request of the action has.
     NeverPresent = "never-present", "CK-40";
     /// A condition key that does not exist.
@@ -107,9 +126,13 @@ lints! {
     Contradiction = "contradiction", "C-14";
     /// A value that the key never has.
     ValueNeverMatches = "value-never-matches", "C-3";
+    /// A service that never stands in `aws:CalledVia`.
+    CalledVia = "called-via", "CK-92";
+    /// `kms:EncryptionContext:aws:s3:arn` of objects alone.
+    BucketKey = "bucket-key", "X-70";
     /// `*` or `?` where it stands for itself.
     LiteralWildcard = "literal-wildcard", "C-3";
-    /// `kms:GrantIsForAWSResource` for a caller that calls directly.
+    /// `kms:GrantIsForAWSResource` for a grant that a person makes.
     GrantForAwsResource = "grant-for-aws-resource", "X-16";
     /// A Subset constraint is asked for.
     SubsetConstraint = "subset-constraint", "X-15";
@@ -162,28 +185,39 @@ pub fn lint(
     let mut found = Found::default();
     duplicate_sids(&validated.document, &mut found);
     allows_nothing(kind, &validated.document, &mut found);
-    for (index, (statement, principals)) in validated
+    let subjects: Vec<Subject<'_>> = validated
         .document
         .statements
         .iter()
         .zip(&validated.principals)
-        .enumerate()
-    {
+        .map(|(statement, principals)| {
+            Subject::new(
+                kind,
+                owner,
+                &validated.document,
+                statement,
+                principals.as_ref(),
+            )
+        })
+        .collect();
+    let whole = Whole::of(&subjects);
+    for (index, subject) in subjects.iter().enumerate() {
         found.statement = index;
-        let subject = Subject::new(
-            kind,
-            owner,
-            &validated.document,
-            statement,
-            principals.as_ref(),
-        );
-        if subject.actions.is_none() || subject.lacks_resource() {
-            no_effect(&subject, &mut found);
+        if subject.has_no_effect() {
+            no_effect(subject, &mut found);
             continue;
         }
-        actions::check(&subject, &mut found);
-        principals::check(&subject, &mut found);
-        conditions::check(&subject, &mut found);
+        let read = conditions::read(subject);
+        actions::check(subject, &mut found);
+        principals::check(subject, &read, &mut found);
+        // Of the requests of other services nothing is known here.
+        if subject.reached().next().is_none() {
+            continue;
+        }
+        resources::check(subject, &whole, &mut found);
+        services::check(subject, &read, &mut found);
+        conditions::check(subject, &read, &mut found);
+        denials::check(subject, &read, &whole, &mut found);
     }
     Ok(found.finish())
 }
@@ -229,6 +263,11 @@ impl<'a> Subject<'a> {
             .is_none_or(|texts| texts.items.is_empty())
     }
 
+    /// P-4.
+    fn has_no_effect(&self) -> bool {
+        self.actions.is_none() || self.lacks_resource()
+    }
+
     fn is_allow(&self) -> bool {
         self.ast.effect == Effect::Allow
     }
@@ -266,9 +305,24 @@ impl<'a> Subject<'a> {
 struct Found {
     statement: usize,
     warnings: Vec<Warning>,
+    /// How often a name was looked for that is like another.
+    searches: usize,
 }
 
 impl Found {
+    /// The name that a slip of the keyboard turns into this one, if there is one. It is looked for as often as there may be
+    /// warnings: to compare names costs more than all else here.
+    fn nearest<'a>(
+        &mut self,
+        name: &str,
+        candidates: impl Iterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        self.searches += 1;
+        (self.searches <= limits::POLICY_WARNINGS_MAX)
+            .then(|| ast::nearest(name, candidates))
+            .flatten()
+    }
+
     fn add(
         &mut self,
         lint: Lint,
@@ -352,7 +406,7 @@ fn allows_nothing(kind: PolicyKind, document: &Document, found: &mut Found) {
                 "{} denies what it does not allow, and no statement of this one allows: it denies everything",
                 kind.name()
             ),
-            "add a statement that allows, such as {\"Effect\": \"Allow\", \"Action\": \"*\", \"Resource\": \"*\"}",
+            "add a statement that allows what it shall leave; {\"Effect\": \"Allow\", \"Action\": \"*\", \"Resource\": \"*\"} leaves whatever these statements do not deny",
         );
     }
 }
@@ -378,5 +432,7 @@ fn duplicate_sids(document: &Document, found: &mut Found) {
     }
 }
 
+#[cfg(test)]
+mod mends;
 #[cfg(test)]
 mod tests;

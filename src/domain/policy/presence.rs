@@ -23,7 +23,10 @@ impl ContextKey {
             Self::Known(key) => key.presence(action),
             Self::PrincipalTag(_) => Presence::Sometimes,
             Self::ResourceTag(_) => sometimes(is_on_key(action) || action == KmsAction::CreateKey),
-            Self::RequestTag(_) => sometimes(takes_tags(action)),
+            // CK-37: a request to remove tags names their keys alone.
+            Self::RequestTag(_) => {
+                sometimes(takes_tags(action) && action != KmsAction::UntagResource)
+            }
             Self::EncryptionContext(_) => sometimes(shows_encryption_context(action)),
             Self::Other(name) => match name.as_str() {
                 name if is_attestation(name) => sometimes(takes_attestation(action)),
@@ -296,9 +299,7 @@ mod tests {
     #[test]
     fn key_that_the_reference_does_not_list_for_an_action_is_never_present() {
         let beyond = |name: &str, action: KmsAction| match name {
-            "aws:RequestTag/${TagKey}" => {
-                action == KmsAction::UntagResource || action == KmsAction::ReplicateKey
-            }
+            "aws:RequestTag/${TagKey}" => action == KmsAction::ReplicateKey,
             "aws:TagKeys" | "kms:BypassPolicyLockoutSafetyCheck" => {
                 action == KmsAction::ReplicateKey
             }

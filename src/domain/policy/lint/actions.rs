@@ -1,7 +1,7 @@
 //! Actions and resources that do not do what they seem to (P-4, P-9 to P-13, G-52, D-8, ID-10).
 
 use super::super::action::{ActionSet, ActionTarget, KmsAction};
-use super::super::ast::{Item, nearest};
+use super::super::ast::Item;
 use super::super::text::{Syntax, Template};
 use super::super::validate::PolicyKind;
 use super::{Found, Lint, Subject, shown};
@@ -50,8 +50,21 @@ fn meaning(text: &str) -> Meaning {
     }
 }
 
+/// The KMS actions of one text of `Action` that names some and not all.
+pub(super) fn named(text: &str) -> Option<Vec<KmsAction>> {
+    match meaning(text) {
+        Meaning::Kms(actions) => Some(actions),
+        Meaning::All | Meaning::Unknown | Meaning::Foreign => None,
+    }
+}
+
 pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
-    let items = subject.action_items();
+    let items: Vec<(&Item, Meaning)> = subject
+        .action_items()
+        .iter()
+        .map(|item| (item, meaning(&item.text)))
+        .collect();
+    let items = items.as_slice();
     let is_console = is_console_statement(subject, items);
     if is_console {
         found.at(
@@ -62,8 +75,8 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
             "put it into an identity policy; operations without a key, such as kms:ListKeys and kms:ListAliases, and other services are allowed there alone",
         );
     }
-    for item in items {
-        match meaning(&item.text) {
+    for (item, meaning) in items {
+        match meaning {
             Meaning::All => {}
             Meaning::Unknown => unknown(item, found),
             Meaning::Foreign if subject.kind == PolicyKind::Key && !is_console => found.add(
@@ -91,7 +104,7 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
                         "put it into an identity policy, on resource `*`",
                     );
                 }
-                retire_grant(subject, item, &actions, found);
+                retire_grant(subject, item, actions, found);
             }
         }
     }
@@ -101,10 +114,10 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
 }
 
 /// P-9: a statement of a key policy all of whose actions are decided elsewhere.
-fn is_console_statement(subject: &Subject<'_>, items: &[Item]) -> bool {
+fn is_console_statement(subject: &Subject<'_>, items: &[(&Item, Meaning)]) -> bool {
     subject.kind == PolicyKind::Key
         && !items.is_empty()
-        && items.iter().all(|item| match meaning(&item.text) {
+        && items.iter().all(|(_, meaning)| match meaning {
             Meaning::All | Meaning::Unknown => false,
             Meaning::Foreign => true,
             Meaning::Kms(actions) => !actions.iter().copied().any(is_on_key),
@@ -136,7 +149,7 @@ fn unknown(item: &Item, found: &mut Found) {
         .collect();
     let help = match (
         starts.as_slice(),
-        nearest(name, KmsAction::ALL.iter().map(|action| action.name())),
+        found.nearest(name, KmsAction::ALL.iter().map(|action| action.name())),
     ) {
         ([_, _, ..], _) if !has_wildcard => {
             format!("did you mean `kms:{name}*` ({})?", starts.join(", "))
@@ -162,14 +175,14 @@ fn retire_grant(subject: &Subject<'_>, item: &Item, actions: &[KmsAction], found
 }
 
 /// P-9: who may `kms:Delete*` may not delete the key.
-fn delete_star(subject: &Subject<'_>, items: &[Item], found: &mut Found) {
+fn delete_star(subject: &Subject<'_>, items: &[(&Item, Meaning)], found: &mut Found) {
     let reaches_deletion = subject
         .reached()
         .any(|action| action == KmsAction::ScheduleKeyDeletion);
     if reaches_deletion {
         return;
     }
-    for item in items {
+    for (item, _) in items {
         if item.text.eq_ignore_ascii_case("kms:Delete*") {
             found.add(
                 Lint::DeleteIsNotKeyDeletion,
@@ -192,7 +205,7 @@ fn has_wildcards(text: &str) -> bool {
     .is_ok_and(|template| !template.is_literal())
 }
 
-fn resources(subject: &Subject<'_>, items: &[Item], found: &mut Found) {
+fn resources(subject: &Subject<'_>, items: &[(&Item, Meaning)], found: &mut Found) {
     let Some(resource) = &subject.ast.resource else {
         return;
     };
@@ -208,7 +221,11 @@ fn resources(subject: &Subject<'_>, items: &[Item], found: &mut Found) {
                     item,
                     format!(
                         "an alias as the resource of a key policy names no key: {}",
-                        subject.never()
+                        if resource.items.len() > 1 {
+                            "the statement never matches by it"
+                        } else {
+                            subject.never()
+                        }
                     ),
                     "write \"*\", which means this key",
                 );
@@ -245,8 +262,8 @@ fn resources(subject: &Subject<'_>, items: &[Item], found: &mut Found) {
     // P-12: operations without a resource are asked on `*`.
     let covers_none = tails.iter().any(|(_, tail)| matches!(*tail, "*" | "**"));
     if !covers_none {
-        for item in items {
-            if let Meaning::Kms(actions) = meaning(&item.text)
+        for (item, meaning) in items {
+            if let Meaning::Kms(actions) = meaning
                 && !actions.iter().copied().any(is_on_key)
             {
                 found.add(
@@ -263,14 +280,13 @@ fn resources(subject: &Subject<'_>, items: &[Item], found: &mut Found) {
     }
 }
 
-fn has_all(items: &[Item]) -> bool {
-    items
-        .iter()
-        .any(|item| matches!(meaning(&item.text), Meaning::All))
+fn has_all(items: &[(&Item, Meaning)]) -> bool {
+    let mut items = items.iter();
+    items.any(|(_, meaning)| matches!(meaning, Meaning::All))
 }
 
 /// D-8.
-fn across_accounts(subject: &Subject<'_>, items: &[Item], found: &mut Found) {
+fn across_accounts(subject: &Subject<'_>, items: &[(&Item, Meaning)], found: &mut Found) {
     let Some(owner) = subject.owner.filter(|_| subject.is_allow()) else {
         return;
     };
@@ -282,8 +298,8 @@ fn across_accounts(subject: &Subject<'_>, items: &[Item], found: &mut Found) {
         PolicyKind::ServiceControl | PolicyKind::ResourceControl | PolicyKind::VpcEndpoint => None,
     };
     let Some(foreign) = foreign else { return };
-    for item in items {
-        let Meaning::Kms(actions) = meaning(&item.text) else {
+    for (item, meaning) in items {
+        let Meaning::Kms(actions) = meaning else {
             continue;
         };
         let is_named = !has_wildcards(&item.text);

@@ -1,7 +1,7 @@
 //! Conditions that hold, or fail, when nobody expects it (C-5 to C-12, CK-40, CK-41, P-2).
 
 use super::super::action::KmsAction;
-use super::super::ast::{self, Item, nearest};
+use super::super::ast::{self, Item};
 use super::super::condition::{Operator, Quantifier};
 use super::super::context::{ContextKey, KnownKey};
 use super::super::presence::Presence;
@@ -38,6 +38,43 @@ impl Read<'_> {
         }
     }
 
+    /// Whether it holds for a request without the key (C-5 to C-8).
+    pub fn holds_when_absent(&self) -> bool {
+        if self.operator.is_null() {
+            let says_true = |value: &Item| value.text.eq_ignore_ascii_case("true");
+            return self.ast.values.iter().any(says_true);
+        }
+        match self.operator.quantifier() {
+            Some(Quantifier::All) => true,
+            Some(Quantifier::Any) => self.operator.is_if_exists(),
+            None => self.operator.is_negated() || self.operator.is_if_exists(),
+        }
+    }
+
+    /// What comes of a value that no request has.
+    pub fn outcome_of_no_match(&self, subject: &Subject<'_>) -> &'static str {
+        if self.operator.is_negated() {
+            "the condition holds whatever it is"
+        } else if self.ast.values.len() > 1 {
+            "it matches nothing"
+        } else if self.wants_presence() {
+            subject.never()
+        } else {
+            "the condition holds for requests without the key alone"
+        }
+    }
+
+    /// Whether all its values say this, of a Boolean or of `Null`.
+    pub fn says(&self, text: &str) -> bool {
+        (self.operator.is_bool() || self.operator.is_null() || self.operator.is_string())
+            && !self.ast.values.is_empty()
+            && self
+                .ast
+                .values
+                .iter()
+                .all(|value| value.text.eq_ignore_ascii_case(text))
+    }
+
     /// Whether it holds only for requests without the key.
     pub fn wants_absence(&self) -> bool {
         self.operator.is_null()
@@ -71,44 +108,54 @@ fn no_values(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) {
                 "the condition on `{}` has no values: {outcome}",
                 condition.name()
             ),
-            "write at least one value, or remove the condition",
+            "write at least one value; without the condition the statement would hold for every value",
         );
     }
 }
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
-    let read: Vec<Read<'_>> = subject
-        .ast
-        .conditions
-        .iter()
-        .filter_map(|condition| {
-            Some(Read {
-                ast: condition,
-                operator: Operator::parse(&condition.operator.text)?,
-                key: ContextKey::parse(&condition.key.text),
-            })
+/// The conditions of a statement, read.
+pub(super) fn read<'a>(subject: &Subject<'a>) -> Vec<Read<'a>> {
+    let read = |condition: &'a ast::Condition| {
+        Some(Read {
+            ast: condition,
+            operator: Operator::parse(&condition.operator.text)?,
+            key: ContextKey::parse(&condition.key.text),
         })
-        .collect();
-    for condition in &read {
+    };
+    subject.ast.conditions.iter().filter_map(read).collect()
+}
+
+pub(super) fn check(subject: &Subject<'_>, read: &[Read<'_>], found: &mut Found) {
+    let mut tells_if_exists = true;
+    for condition in read {
         let is_made_sure = read
             .iter()
             .any(|other| other.key == condition.key && other.wants_presence());
         if !presence(subject, condition, found) {
-            absent(subject, condition, is_made_sure, found);
+            absent(
+                subject,
+                condition,
+                is_made_sure,
+                &mut tells_if_exists,
+                found,
+            );
         }
         sets(subject, condition, is_made_sure, found);
-        variables(subject, condition, &read, found);
+        variables(subject, condition, read, found);
         no_values(subject, condition, found);
         identity_only(subject, condition, found);
         advice(subject, condition, found);
         values::check(subject, condition, found);
     }
-    resource_variables(subject, &read, found);
-    contradiction::check(subject, &read, found);
+    resource_variables(subject, read, found);
+    contradiction::check(subject, read, found);
 }
 
 /// How often the requests of the statement's actions have a key: never, sometimes, always.
-fn presence_over(actions: impl Iterator<Item = KmsAction>, key: &ContextKey) -> Option<Presence> {
+pub(super) fn presence_over(
+    actions: impl Iterator<Item = KmsAction>,
+    key: &ContextKey,
+) -> Option<Presence> {
     let (mut least, mut most) = (None, None);
     for action in actions {
         let presence = key.presence(action);
@@ -129,7 +176,7 @@ fn presence(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) -> b
         && name.as_str().starts_with("kms:")
         && !condition.key.is_known()
     {
-        let near = nearest(&key.text, KnownKey::ALL.iter().map(|known| known.name()));
+        let near = found.nearest(&key.text, KnownKey::ALL.iter().map(|known| known.name()));
         found.add(
             Lint::UnknownKey,
             key,
@@ -139,7 +186,7 @@ fn presence(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) -> b
                 outcome_of_absence(subject, condition)
             ),
             near.map_or_else(
-                || "remove it".to_string(),
+                || "write a key that KMS has; without any condition in its place the statement would hold for more requests".to_string(),
                 |near| format!("did you mean `{near}`?"),
             ),
         );
@@ -155,7 +202,7 @@ fn presence(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) -> b
                 condition.name(),
                 outcome_of_absence(subject, condition)
             ),
-            "remove it, or put it into a statement about the actions that have it",
+            elsewhere(&condition.key, "write a condition on a key that they have, or put this one into a statement about the actions that have it"),
         );
         return true;
     }
@@ -184,10 +231,25 @@ fn presence(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) -> b
             Lint::NeverPresent,
             item,
             format!("no request of `{}` has the key `{}` that the statement asks for: it is never {effect} by it", shown(&item.text), condition.name()),
-            "put the action into a statement of its own, without this condition",
+            elsewhere(
+                &condition.key,
+                "put the action into a statement of its own, under conditions on what its requests have",
+            ),
         );
     }
     false
+}
+
+/// Where to look instead for a key that an action's requests do not have.
+fn elsewhere(key: &ContextKey, otherwise: &'static str) -> &'static str {
+    if matches!(key, ContextKey::RequestTag(_)) {
+        // CK-37: a request to remove tags names their keys alone.
+        "for kms:UntagResource choose the tags by their keys, with ForAllValues:StringEquals on aws:TagKeys: it sends no values; put other actions into a statement of their own"
+    } else if *key == ContextKey::Known(KnownKey::RequestAlias) {
+        "name the keys in `Resource`, or in an identity policy choose them by the aliases that they have, with ForAnyValue:StringLike on kms:ResourceAliases"
+    } else {
+        otherwise
+    }
 }
 
 /// What a condition on a key that is never there comes to.
@@ -200,20 +262,33 @@ fn outcome_of_absence(subject: &Subject<'_>, condition: &Read<'_>) -> &'static s
 }
 
 /// C-5, C-6: what holds when the key is absent.
-fn absent(subject: &Subject<'_>, condition: &Read<'_>, is_made_sure: bool, found: &mut Found) {
+fn absent(
+    subject: &Subject<'_>,
+    condition: &Read<'_>,
+    is_made_sure: bool,
+    tells_if_exists: &mut bool,
+    found: &mut Found,
+) {
     let operator = &condition.operator;
     if !operator.is_negated() || operator.quantifier().is_some() {
         return;
     }
     let text = &condition.ast.operator;
     if operator.is_if_exists() {
-        found.at(
-            Lint::NegatedIfExists,
-            text.place,
-            &text.text,
-            format!("`IfExists` changes nothing for a negated operator: without `{}` the condition holds with and without it", condition.name()),
-            "leave `IfExists` out; to spare requests without the key, add {\"Null\": {\"<key>\": \"false\"}}",
-        );
+        // Once for a statement: who writes it writes it on every key.
+        if std::mem::take(tells_if_exists) {
+            found.at(
+                Lint::NegatedIfExists,
+                text.place,
+                &text.text,
+                format!("`IfExists` changes nothing for a negated operator: without `{}` the condition holds with and without it", condition.name()),
+                format!("leave `IfExists` out, which changes nothing either; {}", without_key(subject, condition)),
+            );
+        }
+        return;
+    }
+    // `network-deny` and `service-denied` tell of it.
+    if super::denials::is_by_network(subject, condition) {
         return;
     }
     if is_made_sure || presence_over(subject.reached(), &condition.key) == Some(Presence::Always) {
@@ -232,11 +307,28 @@ fn absent(subject: &Subject<'_>, condition: &Read<'_>, is_made_sure: bool, found
             shown(&text.text),
             condition.name()
         ),
-        format!(
-            "if requests without the key are not meant, add {{\"Null\": {{\"{}\": \"false\"}}}}",
-            condition.name()
-        ),
+        without_key(subject, condition),
     );
+}
+
+/// What to do about requests without the key. To spare them is to weaken a Deny, and that has to be said.
+fn without_key(subject: &Subject<'_>, condition: &Read<'_>) -> String {
+    let name = condition.name();
+    if subject.is_allow() {
+        return format!(
+            "if requests without the key are not meant, add {{\"Null\": {{\"{name}\": \"false\"}}}}"
+        );
+    }
+    let is_organization = matches!(
+        condition.key,
+        ContextKey::Known(KnownKey::PrincipalOrgId | KnownKey::PrincipalOrgPaths)
+    );
+    if is_organization {
+        return "it is right so for callers of no organization; to spare AWS services alone, add {\"Bool\": {\"aws:PrincipalIsAWSService\": \"false\"}}".to_string();
+    }
+    format!(
+        "if they shall be denied too, it is right so; {{\"Null\": {{\"{name}\": \"false\"}}}} would spare them all"
+    )
 }
 
 /// C-8, C-10.
@@ -270,12 +362,14 @@ fn sets(subject: &Subject<'_>, condition: &Read<'_>, is_made_sure: bool, found: 
                     format!(
                         "`{}` has one value{}",
                         condition.name(),
-                        match quantifier {
-                            Quantifier::All => ", and `ForAllValues` holds when it is absent",
-                            Quantifier::Any => ": `ForAnyValue` says nothing",
+                        match (quantifier, condition.operator.is_negated()) {
+                            (Quantifier::All, _) => ", and `ForAllValues` holds when it is absent",
+                            (Quantifier::Any, false) => ": `ForAnyValue` says nothing",
+                            (Quantifier::Any, true) =>
+                                ", and `ForAnyValue` fails when it is absent",
                         }
                     ),
-                    "leave the set operator out",
+                    single(subject, condition, quantifier),
                 );
             } else if quantifier == Quantifier::All
                 && !is_made_sure
@@ -291,10 +385,35 @@ fn sets(subject: &Subject<'_>, condition: &Read<'_>, is_made_sure: bool, found: 
                     item.place,
                     &item.text,
                     format!("`ForAllValues` holds too when a request has no `{}` at all, and the statement {outcome}", condition.name()),
-                    format!("add {{\"Null\": {{\"{}\": \"false\"}}}}", condition.name()),
+                    without_key(subject, condition),
                 );
             }
         }
+    }
+}
+
+/// How to write a set operator on a key with one value: as what it means, or as what it is taken for, where that is
+/// stricter.
+fn single(subject: &Subject<'_>, condition: &Read<'_>, quantifier: Quantifier) -> String {
+    let name = condition.name();
+    let operator = &condition.ast.operator.text;
+    let plain = shown(operator.split_once(':').map_or("", |(_, plain)| plain));
+    let is_negated = condition.operator.is_negated();
+    let is_if_exists = condition.operator.is_if_exists();
+    match (quantifier, is_negated || is_if_exists, subject.is_allow()) {
+        (Quantifier::All, false, false) => {
+            format!("write `{plain}IfExists`, which denies requests without the key as this does")
+        }
+        (Quantifier::All, false, true) => {
+            format!("leave the set operator out: `{plain}` does not allow requests without the key")
+        }
+        (Quantifier::Any, true, true) if is_negated && !is_if_exists => format!(
+            "write `{plain}` with {{\"Null\": {{\"{name}\": \"false\"}}}}, which means the same"
+        ),
+        (Quantifier::Any, true, false) if is_negated && !is_if_exists => {
+            format!("leave the set operator out: `{plain}` denies requests without the key as well")
+        }
+        _ => "leave the set operator out, which changes nothing".to_string(),
     }
 }
 
@@ -319,12 +438,14 @@ fn variables(subject: &Subject<'_>, condition: &Read<'_>, all: &[Read<'_>], foun
         return;
     }
     for value in &condition.ast.values {
-        let outcome = if condition.operator.is_negated() {
+        let is_negated = condition.operator.is_negated();
+        let outcome = if is_negated {
             "is not equal to anything, so the condition holds"
         } else {
             "matches nothing, so the condition fails"
         };
-        variables_in(subject, value, all, outcome, found);
+        let denies = is_negated && !subject.is_allow();
+        variables_in(subject, value, all, (outcome, denies), found);
     }
 }
 
@@ -337,8 +458,9 @@ fn resource_variables(subject: &Subject<'_>, all: &[Read<'_>], found: &mut Found
     } else {
         "matches nothing"
     };
+    let denies = resource.negated && !subject.is_allow();
     for item in &resource.items {
-        variables_in(subject, item, all, outcome, found);
+        variables_in(subject, item, all, (outcome, denies), found);
     }
 }
 
@@ -346,7 +468,8 @@ fn variables_in(
     subject: &Subject<'_>,
     item: &Item,
     all: &[Read<'_>],
-    outcome: &str,
+    // What comes of a variable without a value, and whether that denies.
+    (outcome, denies): (&str, bool),
     found: &mut Found,
 ) {
     if !item.text.contains("${") {
@@ -381,7 +504,11 @@ fn variables_in(
                 Lint::AbsentVariable,
                 item,
                 format!("for a request without `{key}` the text {outcome}"),
-                format!("give it a default, as in `${{{key}, 'none'}}`, or add {{\"Null\": {{\"{key}\": \"false\"}}}}"),
+                if denies {
+                    format!("give it a default, as in `${{{key}, 'none'}}`; {{\"Null\": {{\"{key}\": \"false\"}}}} would spare such requests")
+                } else {
+                    format!("give it a default, as in `${{{key}, 'none'}}`, or add {{\"Null\": {{\"{key}\": \"false\"}}}}")
+                },
             );
         }
     }

@@ -1,14 +1,16 @@
 //! Principals that reach further, or less far, than they seem to (P-22, P-24, U-16, X-16).
 
+use super::super::action::KmsAction;
 use super::super::ast;
 use super::super::condition::Operator;
 use super::super::context::{ContextKey, KnownKey};
 use super::super::principal::PolicyPrincipal;
 use super::super::validate::PolicyKind;
+use super::conditions::Read;
 use super::{Found, Lint, Subject};
 use crate::domain::ids::{AccountId, PrincipalKind};
 
-pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
+pub(super) fn check(subject: &Subject<'_>, conditions: &[Read<'_>], found: &mut Found) {
     let (Some(read), Some(written)) = (subject.principals, &subject.ast.principal) else {
         return;
     };
@@ -33,8 +35,8 @@ pub(super) fn check(subject: &Subject<'_>, found: &mut Found) {
             ),
             PolicyPrincipal::Arn(arn) => {
                 let is_linked = matches!(arn.kind(), PrincipalKind::Role { path, .. } if path.starts_with("aws-service-role/"));
-                if is_linked && subject.is_allow() {
-                    service_linked(subject, item, found);
+                if is_linked && subject.owner.is_some_and(|owner| owner != arn.account()) {
+                    foreign_linked_role(subject, conditions, item, arn.account(), found);
                 }
             }
             PolicyPrincipal::Everyone
@@ -100,22 +102,36 @@ fn chooses_callers(condition: &ast::Condition) -> bool {
             .all(|value| !value.text.chars().all(|c| c == '*'))
 }
 
-/// X-16, U-24: a service-linked role calls by itself, and not on behalf of somebody.
-fn service_linked(subject: &Subject<'_>, item: &ast::Item, found: &mut Found) {
-    let asks = subject.ast.conditions.iter().any(|condition| {
-        ContextKey::parse(&condition.key.text) == ContextKey::Known(KnownKey::GrantIsForAwsResource)
-            && Operator::parse(&condition.operator.text).is_some_and(|operator| !operator.is_null())
-            && condition
-                .values
-                .iter()
-                .all(|value| value.text.eq_ignore_ascii_case("true"))
-    });
-    if asks {
+/// Whether the statement allows kms:CreateGrant under `kms:GrantIsForAWSResource` alone.
+pub(super) fn wants_aws_resource(subject: &Subject<'_>, conditions: &[Read<'_>]) -> bool {
+    let asks = |condition: &Read<'_>| {
+        condition.key == ContextKey::Known(KnownKey::GrantIsForAwsResource)
+            && !condition.operator.is_null()
+            && condition.says("true")
+    };
+    subject.is_allow()
+        && conditions.iter().any(asks)
+        && subject
+            .reached()
+            .any(|action| action == KmsAction::CreateGrant)
+}
+
+/// Of the key's own account the statement is right, and AWS publishes it: EC2 makes the grant on behalf of the role.
+/// A role of another account has no permission of its own for the key, which nobody can give it: there a person makes the
+/// grant for the role.
+fn foreign_linked_role(
+    subject: &Subject<'_>,
+    conditions: &[Read<'_>],
+    item: &ast::Item,
+    account: AccountId,
+    found: &mut Found,
+) {
+    if wants_aws_resource(subject, conditions) {
         found.add(
             Lint::GrantForAwsResource,
             item,
-            "kms:GrantIsForAWSResource is true only when a service calls on somebody's behalf; a service-linked role calls by itself, and is not allowed by this statement",
-            "allow the role kms:CreateGrant without this condition, for example under kms:GranteePrincipal and kms:GrantOperations",
+            "a service-linked role of another account has no identity policy for this key, and nobody can give it one: a person of that account makes the grant for it, and such a call is not kms:GrantIsForAWSResource",
+            format!("in a statement of its own allow arn:aws:iam::{account}:root kms:CreateGrant, under {{\"StringEquals\": {{\"kms:GranteePrincipal\": \"{}\"}}}} and kms:GrantOperations in place of kms:GrantIsForAWSResource", super::shown(&item.text)),
         );
     }
 }

@@ -43,14 +43,14 @@ fn whose(principal: &str, rest: &str) -> String {
     format!(r#"{{"Effect":"Allow","Principal":{principal},"Resource":"*",{rest}}}"#)
 }
 
-type Row = (
+pub(super) type Row = (
     &'static str,
     PolicyKind,
     String,
     &'static [(&'static str, &'static str)],
 );
 
-fn rows() -> Vec<Row> {
+pub(super) fn rows() -> Vec<Row> {
     use PolicyKind::{
         Boundary, Identity, Key, ResourceControl, ServiceControl, Session, VpcEndpoint,
     };
@@ -298,6 +298,28 @@ fn rows() -> Vec<Row> {
             identity(
                 r#""Action":"kms:CreateAlias","Resource":"arn:aws:kms:*:111122223333:alias/app""#,
             ),
+            &[("alias-half", "kms:CreateAlias")],
+        ),
+        (
+            "D-14: both halves",
+            Identity,
+            identity(
+                r#""Action":"kms:CreateAlias","Resource":["arn:aws:kms:*:111122223333:alias/app","arn:aws:kms:*:111122223333:key/*"]"#,
+            ),
+            &[],
+        ),
+        (
+            "D-14: the key's half",
+            Session,
+            identity(
+                r#""Action":["kms:CreateAlias","kms:Decrypt"],"Resource":"arn:aws:kms:*:111122223333:key/*""#,
+            ),
+            &[("alias-half", "kms:CreateAlias")],
+        ),
+        (
+            "D-14: everything on keys is no mistake about aliases",
+            Identity,
+            identity(r#""Action":"kms:*","Resource":"arn:aws:kms:*:111122223333:key/*""#),
             &[],
         ),
         (
@@ -379,12 +401,48 @@ fn rows() -> Vec<Row> {
             &[("federated-principal", "cognito-identity.amazonaws.com")],
         ),
         (
-            "X-16: a service-linked role",
+            "X-16: a service-linked role of the key's account, as AWS publishes it",
             Key,
             whose(linked, for_aws),
+            &[],
+        ),
+        (
+            "X-16: of another account",
+            Key,
+            whose(&linked.replace(OWNER, "444455556666"), for_aws),
             &[(
                 "grant-for-aws-resource",
-                "arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+                "arn:aws:iam::444455556666:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling",
+            )],
+        ),
+        (
+            "X-16: of another account, for what it may do by itself",
+            Key,
+            whose(
+                &linked.replace(OWNER, "444455556666"),
+                r#""Action":"kms:ListGrants","Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "X-16: the console's statement for another account",
+            Key,
+            whose(
+                foreign,
+                r#""Action":["kms:CreateGrant","kms:ListGrants","kms:RevokeGrant"],"Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "X-16: a person's grant to the role",
+            Key,
+            whose(
+                foreign,
+                r#""Action":"kms:CreateGrant","Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"},"ArnLike":{"kms:GranteePrincipal":"arn:aws:iam::444455556666:role/aws-service-role/autoscaling.amazonaws.com/*"}}"#,
+            ),
+            &[(
+                "grant-for-aws-resource",
+                "arn:aws:iam::444455556666:role/aws-service-role/autoscaling.amazonaws.com/*",
             )],
         ),
         ("X-16: others", Key, key(for_aws), &[]),
@@ -398,7 +456,7 @@ fn rows() -> Vec<Row> {
             "C-5: in a deny",
             Key,
             denied(r#"{"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"}}"#),
-            &[("negated-absent-key", "aws:SourceIp")],
+            &[("network-deny", "aws:SourceIp")],
         ),
         (
             "C-5: a key that is always there",
@@ -418,7 +476,10 @@ fn rows() -> Vec<Row> {
             "C-6: IfExists",
             Key,
             denied(r#"{"StringNotEqualsIfExists":{"aws:SourceVpc":"vpc-1"}}"#),
-            &[("negated-if-exists", "StringNotEqualsIfExists")],
+            &[
+                ("negated-if-exists", "StringNotEqualsIfExists"),
+                ("network-deny", "aws:SourceVpc"),
+            ],
         ),
         (
             "C-6: on a positive operator",
@@ -559,10 +620,13 @@ fn rows() -> Vec<Row> {
             identity(
                 r#""Action":"kms:CreateAlias","Resource":"arn:aws:kms:*:111122223333:alias/${aws:username}/*""#,
             ),
-            &[(
-                "absent-variable",
-                "arn:aws:kms:*:111122223333:alias/${aws:username}/*",
-            )],
+            &[
+                ("alias-half", "kms:CreateAlias"),
+                (
+                    "absent-variable",
+                    "arn:aws:kms:*:111122223333:alias/${aws:username}/*",
+                ),
+            ],
         ),
         (
             "C-12: made sure",
@@ -570,7 +634,7 @@ fn rows() -> Vec<Row> {
             identity(
                 r#""Action":"kms:CreateAlias","Resource":"arn:aws:kms:*:111122223333:alias/${aws:username}/*","Condition":{"Null":{"aws:username":"false"}}"#,
             ),
-            &[],
+            &[("alias-half", "kms:CreateAlias")],
         ),
         (
             "C-12: always there",
@@ -724,6 +788,280 @@ fn rows() -> Vec<Row> {
             Key,
             under(r#"{"StringEquals":{"aws:SourceIp":"203.0.113.0/24"}}"#),
             &[("value-never-matches", "203.0.113.0/24")],
+        ),
+        (
+            "P-11: no key id",
+            Identity,
+            identity(r#""Action":"kms:Decrypt","Resource":"arn:aws:kms:eu-west-1:111122223333:key/prod_key""#),
+            &[(
+                "resource-never-matches",
+                "arn:aws:kms:eu-west-1:111122223333:key/prod_key",
+            )],
+        ),
+        (
+            "P-11: an alias behind `key/`",
+            Identity,
+            identity(r#""Action":"kms:Decrypt","Resource":"arn:aws:kms:eu-west-1:111122223333:key/alias/app""#),
+            &[(
+                "resource-never-matches",
+                "arn:aws:kms:eu-west-1:111122223333:key/alias/app",
+            )],
+        ),
+        (
+            "P-11: `keys/`",
+            Identity,
+            identity(r#""Action":"kms:Decrypt","Resource":"arn:aws:kms:eu-west-1:111122223333:keys/*""#),
+            &[(
+                "resource-never-matches",
+                "arn:aws:kms:eu-west-1:111122223333:keys/*",
+            )],
+        ),
+        (
+            "P-11: an account in place of the Region",
+            ServiceControl,
+            r#"{"Effect":"Deny","Action":"kms:*","NotResource":["arn:aws:kms:111122223333:eu-west-1:key/*"]}"#.to_owned(),
+            &[(
+                "resource-never-matches",
+                "arn:aws:kms:111122223333:eu-west-1:key/*",
+            )],
+        ),
+        (
+            "P-11: a multi-Region key, patterns, and what is of no service's own",
+            Identity,
+            identity(
+                r#""Action":"kms:Decrypt","Resource":["arn:aws:kms:*:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab","arn:aws:kms:eu-*:*:key/prod*","arn:aws:kms:eu-west-1:111122223333:*","arn:*:*:*:*:key/*"]"#,
+            ),
+            &[],
+        ),
+        (
+            "P-11: of another service, beside its actions",
+            Identity,
+            identity(r#""Action":["kms:Decrypt","s3:GetObject"],"Resource":["*","arn:aws:s3:::bucket/*"]"#),
+            &[],
+        ),
+        (
+            "X-66: a service for whosever resources",
+            Key,
+            whose(
+                r#"{"Service":["sns.amazonaws.com","events.amazonaws.com"],"AWS":"111122223333"}"#,
+                r#""Action":["kms:GenerateDataKey*","kms:Decrypt"]"#,
+            ),
+            &[("confused-deputy", "sns.amazonaws.com")],
+        ),
+        (
+            "X-66: sources that are none",
+            Key,
+            whose(
+                r#"{"Service":"sns.amazonaws.com"}"#,
+                r#""Action":"kms:Decrypt","Condition":{"StringLike":{"aws:SourceArn":"*"},"StringNotEquals":{"aws:SourceAccount":"444455556666"},"Null":{"aws:SourceOrgID":"false"}}"#,
+            ),
+            &[
+                ("confused-deputy", "sns.amazonaws.com"),
+                ("negated-absent-key", "aws:SourceAccount"),
+            ],
+        ),
+        (
+            "X-66: what only tells of the key",
+            Key,
+            whose(
+                r#"{"Service":"cloudtrail.amazonaws.com"}"#,
+                r#""Action":["kms:DescribeKey","kms:GetPublicKey"]"#,
+            ),
+            &[],
+        ),
+        (
+            "X-66: DNSSEC's statement for grants",
+            Key,
+            whose(r#"{"Service":"dnssec-route53.amazonaws.com"}"#, for_aws),
+            &[],
+        ),
+        (
+            "X-66: a denial",
+            Key,
+            whose(r#"{"Service":"sns.amazonaws.com"}"#, r#""Action":"kms:Decrypt""#).replace("Allow", "Deny"),
+            &[],
+        ),
+        (
+            "X-66: via another service",
+            Key,
+            whose(
+                r#"{"Service":"cloudwatch.amazonaws.com"}"#,
+                r#""Action":"kms:Decrypt","Condition":{"StringEquals":{"kms:ViaService":"sns.eu-west-1.amazonaws.com"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "ID-20: a service has no organization",
+            Key,
+            whose(
+                r#"{"Service":"cloudtrail.amazonaws.com"}"#,
+                r#""Action":"kms:GenerateDataKey*","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorg"}}"#,
+            ),
+            &[("service-without-key", "aws:PrincipalOrgID")],
+        ),
+        (
+            "ID-20: no ARN and no tags",
+            Key,
+            whose(
+                r#"{"Service":"cloudtrail.amazonaws.com"}"#,
+                r#""Action":"kms:Decrypt","Condition":{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/x"},"StringEquals":{"aws:PrincipalTag/a":"b"}}"#,
+            )
+            .replace("Allow", "Deny"),
+            &[
+                ("service-without-key", "aws:PrincipalArn"),
+                ("service-without-key", "aws:PrincipalTag/a"),
+            ],
+        ),
+        (
+            "ID-20: beside people",
+            Key,
+            whose(
+                r#"{"Service":"cloudtrail.amazonaws.com","AWS":"111122223333"}"#,
+                r#""Action":"kms:DescribeKey","Condition":{"StringEquals":{"aws:PrincipalOrgID":"o-exampleorg"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "ID-20: if it has one",
+            Key,
+            whose(
+                r#"{"Service":"cloudtrail.amazonaws.com"}"#,
+                r#""Action":"kms:DescribeKey","Condition":{"StringEqualsIfExists":{"aws:PrincipalOrgID":"o-exampleorg"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "X-68: a Deny that spares every direct call",
+            Identity,
+            r#"{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"},"ForAnyValue:StringNotEquals":{"aws:CalledVia":["athena.amazonaws.com"]}}}"#.to_owned(),
+            &[("disarmed-deny", "aws:CalledVia")],
+        ),
+        (
+            "X-68: what the caller chooses not to say",
+            Identity,
+            r#"{"Effect":"Deny","Action":"kms:Decrypt","Resource":"*","Condition":{"StringLike":{"kms:RequestAlias":"alias/secret*"}}}"#.to_owned(),
+            &[("disarmed-deny", "kms:RequestAlias")],
+        ),
+        (
+            "X-68: aliases of the key, tags that mark, tags that are not listed",
+            Identity,
+            r#"{"Effect":"Deny","Action":["kms:TagResource","kms:CreateKey"],"Resource":"*","Condition":{"ForAnyValue:StringNotEquals":{"aws:TagKeys":["a"]},"StringEquals":{"aws:PrincipalTag/guarded":"true"}}}"#.to_owned(),
+            &[],
+        ),
+        (
+            "X-68: an absence that is meant",
+            Identity,
+            r#"{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"ForAnyValue:StringNotEquals":{"aws:CalledVia":"athena.amazonaws.com"},"Null":{"aws:CalledVia":"false"}}}"#.to_owned(),
+            &[],
+        ),
+        (
+            "X-68: a neighbour that denies without the key",
+            Identity,
+            r#"{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"false"}}},{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"Null":{"aws:MultiFactorAuthPresent":"true"}}}"#.to_owned(),
+            &[],
+        ),
+        (
+            "X-68: the same in an allow",
+            Identity,
+            identity(r#""Action":"kms:*","Resource":"*","Condition":{"Bool":{"aws:MultiFactorAuthPresent":"false"}}"#),
+            &[],
+        ),
+        (
+            "X-69: by address",
+            Identity,
+            r#"{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"}}}"#.to_owned(),
+            &[("network-deny", "aws:SourceIp")],
+        ),
+        (
+            "X-69: by endpoint, of what no service does",
+            Identity,
+            r#"{"Effect":"Deny","Action":"kms:PutKeyPolicy","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpce":"vpce-1"}}}"#.to_owned(),
+            &[],
+        ),
+        (
+            "X-69: direct calls alone",
+            ServiceControl,
+            r#"{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"},"Bool":{"aws:ViaAWSService":"false"}}}"#.to_owned(),
+            &[],
+        ),
+        (
+            "X-67: the service that is allowed",
+            Key,
+            format!(
+                "{},{}",
+                whose(
+                    r#"{"Service":"cloudtrail.amazonaws.com"}"#,
+                    r#""Action":"kms:Decrypt","Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}"#,
+                ),
+                everyone(r#""Action":"kms:*","Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"}}"#)
+                    .replace("Allow", "Deny"),
+            ),
+            &[("service-denied", "aws:PrincipalArn")],
+        ),
+        (
+            "X-67: a service that another condition spares",
+            Key,
+            format!(
+                "{},{}",
+                whose(
+                    r#"{"Service":"cloudtrail.amazonaws.com"}"#,
+                    r#""Action":"kms:Decrypt","Condition":{"StringEquals":{"aws:SourceAccount":"111122223333"}}"#,
+                ),
+                everyone(r#""Action":"kms:*","Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/*"},"StringEquals":{"aws:PrincipalTag/guarded":"true"}}"#)
+                    .replace("Allow", "Deny"),
+            ),
+            &[],
+        ),
+        (
+            "CK-34: an account in place of the Region",
+            Key,
+            under(r#"{"StringEquals":{"kms:ViaService":["ec2.111122223333.amazonaws.com","s3.eu-west-9.amazonaws.com"]}}"#),
+            &[
+                ("value-never-matches", "ec2.111122223333.amazonaws.com"),
+                ("value-never-matches", "s3.eu-west-9.amazonaws.com"),
+            ],
+        ),
+        (
+            "CK-34: Regions, and one that may be new",
+            Key,
+            under(r#"{"StringLike":{"kms:ViaService":["ec2.us-gov-west-1.amazonaws.com","s3.cn-north-1.amazonaws.com.cn","s3.nz-northerly-1.amazonaws.com","*.eu-*.amazonaws.com"]}}"#),
+            &[],
+        ),
+        (
+            "CK-92: EC2 does not call on behalf so",
+            Identity,
+            identity(r#""Action":"kms:Decrypt","Resource":"*","Condition":{"ForAnyValue:StringEquals":{"aws:CalledVia":["ec2.amazonaws.com","dynamodb.amazonaws.com"]}}"#),
+            &[("called-via", "ec2.amazonaws.com")],
+        ),
+        (
+            "X-70: objects alone",
+            Key,
+            under(r#"{"StringLike":{"kms:EncryptionContext:aws:s3:arn":["arn:aws:s3:::one/*","arn:aws:s3:::two/*","arn:aws:s3:::two"]}}"#),
+            &[("bucket-key", "arn:aws:s3:::one/*")],
+        ),
+        (
+            "X-70: whatever is in the bucket",
+            Key,
+            under(r#"{"ArnLike":{"kms:EncryptionContext:aws:S3:arn":["arn:aws:s3:::one*","arn:aws:s3:::one/x/*"]}}"#),
+            &[],
+        ),
+        (
+            "X-70: of other services",
+            Key,
+            under(r#"{"StringLike":{"kms:EncryptionContext:aws:cloudtrail:arn":"arn:aws:cloudtrail:*:111122223333:trail/*"}}"#),
+            &[],
+        ),
+        (
+            "CK-37: removing a tag",
+            Identity,
+            identity(r#""Action":["kms:TagResource","kms:UntagResource"],"Resource":"*","Condition":{"StringEquals":{"aws:RequestTag/team":"a"}}"#),
+            &[("never-present", "kms:UntagResource")],
+        ),
+        (
+            "C-5: of other services nothing is known here",
+            Identity,
+            r#"{"Effect":"Deny","Action":"s3:*","Resource":"*","Condition":{"StringNotEquals":{"s3:x":"a"}}}"#.to_owned(),
+            &[],
         ),
         (
             "X-15",

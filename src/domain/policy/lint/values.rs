@@ -88,13 +88,7 @@ pub(super) fn check(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Fou
             continue;
         }
         if let Some(help) = wrong_form(condition, value) {
-            let outcome = if operator.is_negated() {
-                "the condition holds whatever it is"
-            } else if condition.ast.values.len() == 1 {
-                subject.never()
-            } else {
-                "it matches nothing"
-            };
+            let outcome = condition.outcome_of_no_match(subject);
             found.add(
                 Lint::ValueNeverMatches,
                 value,
