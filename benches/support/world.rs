@@ -114,7 +114,10 @@ impl World {
     }
 
     pub fn root(&self) -> Caller {
-        by(Identity::Root { account: owner() })
+        by(Identity::Root {
+            account: owner(),
+            task_policy: None,
+        })
     }
 
     /// A user, or a session of a role; a user that is not there yet is made.

@@ -93,6 +93,8 @@ pub struct Decided {
 #[derive(Default)]
 pub struct Hand {
     channels: RefCell<BTreeMap<NodeId, Channel>>,
+    /// Where the key came to be: the birth of every idempotency key, for all are used afterwards.
+    birth: RefCell<Option<String>>,
 }
 
 impl Hand {
@@ -173,7 +175,9 @@ impl Hand {
         let answer = self
             .call(node, "create key", SETUP, client.create_key(request))
             .await?;
-        let revision = answer.header.map_or(0, |header| header.revision);
+        let header = answer.header.unwrap_or_default();
+        let revision = header.revision;
+        self.birth.replace(Some(header.position));
         match answer.key_metadata {
             Some(metadata) => Ok((metadata.arn, revision)),
             None => Err(Trouble::Lost("an answer without a key".to_owned())),
@@ -192,7 +196,7 @@ impl Hand {
             header: Some(v1::RequestHeader {
                 idempotency: Some(v1::Idempotency {
                     key: format!("create-{tag}"),
-                    birth_position: None,
+                    birth_position: self.birth.borrow().clone(),
                 }),
                 ..principal(ROOT, within)
             }),
@@ -229,7 +233,7 @@ impl Hand {
             header: Some(v1::RequestHeader {
                 idempotency: Some(v1::Idempotency {
                     key: format!("remove-{}", grant.tag),
-                    birth_position: None,
+                    birth_position: self.birth.borrow().clone(),
                 }),
                 ..principal(ROOT, within)
             }),
@@ -257,7 +261,7 @@ impl Hand {
             header: Some(v1::RequestHeader {
                 idempotency: Some(v1::Idempotency {
                     key: format!("remove-{}", grant.tag),
-                    birth_position: None,
+                    birth_position: self.birth.borrow().clone(),
                 }),
                 ..principal(ROOT, within)
             }),

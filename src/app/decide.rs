@@ -65,6 +65,7 @@ impl App {
         let answered = Answered {
             position,
             staleness_ms: Some(millis_up(age)),
+            settled_at: None,
         };
         self.record(arrival, terms, questions, &decided, answered);
         Ok((decided, answered))

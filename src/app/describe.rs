@@ -42,11 +42,13 @@ impl App {
         .map_err(|rejection| AppError::Rejected {
             rejection,
             position,
+            settled_at: None,
         })?;
         let Staleness(age) = view.finish().map_err(AppError::Stale)?;
         let answered = Answered {
             position,
             staleness_ms: Some(millis_up(age)),
+            settled_at: None,
         };
         Ok((answer, answered))
     }

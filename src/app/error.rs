@@ -4,7 +4,7 @@ use crate::authn::Refusal;
 use crate::crypto::token::TokenError;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::op::Rejection;
-use crate::domain::time::Position;
+use crate::domain::time::{Position, Revision};
 pub use crate::gate::read::{TooStale, millis_up};
 pub use crate::gate::write::WriteError;
 
@@ -27,6 +27,8 @@ pub enum AppError {
         rejection: Rejection,
         /// Where it was said.
         position: Position,
+        /// The revision at which it became the outcome of the request's idempotency key; `None`: it did not.
+        settled_at: Option<Revision>,
     },
     /// The node cannot prove that it is fresh enough.
     Stale(TooStale),
@@ -36,8 +38,16 @@ pub enum AppError {
     NotOperator,
     /// No token epoch mints, so a grant could not be told by its token.
     NoMintingEpoch,
+    /// An idempotency key without its birth.
+    BirthMissing {
+        /// What a request that is first sent now may give.
+        now: Position,
+    },
     /// An idempotency key that was born in another life of the cluster.
-    ForeignBirth,
+    ForeignBirth {
+        /// Where this one is.
+        now: Position,
+    },
     /// The cluster could not be changed as asked.
     Cluster(ClusterError),
     /// A fault of ours.

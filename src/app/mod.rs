@@ -22,7 +22,7 @@ use crate::domain::ids::RequestId;
 use crate::domain::limits;
 use crate::domain::op::Scope;
 use crate::domain::state::State;
-use crate::domain::time::{Position, Timestamp};
+use crate::domain::time::{Position, Revision, Timestamp};
 use crate::env::{BootTime, Clock, Rng};
 pub use crate::gate::read::Consistency;
 use crate::gate::read::{Demand, ReadGate, View};
@@ -86,6 +86,8 @@ pub struct Answered {
     pub position: Position,
     /// An upper bound of its age, rounded up to milliseconds; `None` of a write.
     pub staleness_ms: Option<u64>,
+    /// Of a write under an idempotency key: the revision at which the key was settled.
+    pub settled_at: Option<Revision>,
 }
 
 impl App {

@@ -49,7 +49,7 @@ pub enum Change {
 pub struct IdempotencyTerms {
     /// Chosen by the client.
     pub key: Arc<str>,
-    /// What the client had seen when it first sent the request; `None`: what this node has applied now.
+    /// What the client had seen when it first sent the request; without it nothing is done.
     pub birth: Option<Position>,
     /// Of the request as sent.
     pub request_hash: [u8; 32],
@@ -123,6 +123,7 @@ impl App {
         let output = committed.outcome.map_err(|rejection| AppError::Rejected {
             rejection,
             position: committed.position,
+            settled_at: committed.settled_at,
         })?;
         Ok(Done {
             grant_token: self.token_of(&view, &output)?,
@@ -130,6 +131,7 @@ impl App {
             answered: Answered {
                 position: committed.position,
                 staleness_ms: None,
+                settled_at: committed.settled_at,
             },
         })
     }
@@ -261,9 +263,11 @@ fn born(terms: IdempotencyTerms, now: Position) -> Result<Idempotency, AppError>
         birth,
         request_hash,
     } = terms;
-    let birth = birth.unwrap_or(now);
+    let Some(birth) = birth else {
+        return Err(AppError::BirthMissing { now });
+    };
     if birth.incarnation != now.incarnation {
-        return Err(AppError::ForeignBirth);
+        return Err(AppError::ForeignBirth { now });
     }
     Ok(Idempotency {
         key,

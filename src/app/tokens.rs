@@ -387,6 +387,7 @@ mod tests {
                 .unwrap();
             let root = || Identity::Root {
                 account: ACCOUNT.parse().unwrap(),
+                task_policy: None,
             };
             let key_id = KeyId::Uuid([4; 16]);
             let commands = [

@@ -6,7 +6,7 @@ use super::decision::{DecisionRecord, DecisionSink};
 use super::sink::Sink;
 use crate::domain::authz::caller::{Caller, Identity};
 use crate::domain::ids::RequestId;
-use crate::domain::op::{Applied, Entry, Event};
+use crate::domain::op::{Applied, Entry, ErrorCode, Event};
 use crate::domain::time::Revision;
 
 /// Writes the audit trail into the log.
@@ -24,10 +24,17 @@ impl Sink for Log {
             idempotency: _,
             command: _, // may hold policies; its events say what changed
         } = entry;
-        let Applied { outcome, events } = applied;
+        let Applied {
+            outcome,
+            settled_at,
+            events,
+        } = applied;
+        // What became of a retry was told when it was decided; a use that is refused now was decided now.
+        let decided_before = settled_at.is_some_and(|at| at < revision);
         let Caller { identity, facts } = caller;
         let via = facts.via_service.as_deref().unwrap_or_default();
         match outcome {
+            Err(rejection) if decided_before && rejection.code != ErrorCode::NoLongerPermitted => {}
             Err(rejection) => tracing::info!(
                 target: "audit",
                 revision = revision.0,
@@ -115,7 +122,14 @@ impl fmt::Display for Name<'_> {
         match self.0 {
             Identity::Operator => f.write_str("operator"),
             Identity::System => f.write_str("system"),
-            Identity::Root { account } => write!(f, "root of {account}"),
+            Identity::Root {
+                account,
+                task_policy: None,
+            } => write!(f, "root of {account}"),
+            Identity::Root {
+                account,
+                task_policy: Some(_),
+            } => write!(f, "root session of {account}"),
             Identity::User { arn, .. }
             | Identity::RoleSession { arn, .. }
             | Identity::FederatedUser { arn, .. } => f.write_str(arn.as_str()),

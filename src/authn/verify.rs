@@ -154,6 +154,9 @@ fn unreserved(facts: &RequestFacts) -> Result<RequestFacts, Refusal> {
 fn same(a: &Subject, b: &Subject) -> bool {
     match (a, b) {
         (Subject::Principal(a), Subject::Principal(b)) => a == b,
+        (Subject::RootSession { account, .. }, Subject::RootSession { account: other, .. }) => {
+            account == other
+        }
         (
             Subject::RoleSession { arn, role, .. },
             Subject::RoleSession {
@@ -175,6 +178,7 @@ fn same(a: &Subject, b: &Subject) -> bool {
         (Subject::Service(a), Subject::Service(b)) => a == b,
         (
             Subject::Principal(_)
+            | Subject::RootSession { .. }
             | Subject::RoleSession { .. }
             | Subject::FederatedUser { .. }
             | Subject::Service(_),
@@ -190,7 +194,22 @@ fn identify(subject: &Subject, state: &State) -> Result<Identity, Refusal> {
             state
                 .account(account)
                 .ok_or(Refusal::UnknownAccount(account))?;
-            Identity::Root { account }
+            Identity::Root {
+                account,
+                task_policy: None,
+            }
+        }
+        Subject::RootSession {
+            account,
+            task_policy,
+        } => {
+            state
+                .account(*account)
+                .ok_or(Refusal::UnknownAccount(*account))?;
+            Identity::Root {
+                account: *account,
+                task_policy: Some(Arc::clone(task_policy)),
+            }
         }
         Subject::Principal(arn) => Identity::User {
             arn: arn.clone(),
@@ -201,7 +220,7 @@ fn identify(subject: &Subject, state: &State) -> Result<Identity, Refusal> {
             role,
             session_policy,
             session_tags,
-        } if !service_linked::is_reserved(role) => Identity::RoleSession {
+        } if !service_linked::is_of_the_store(role) => Identity::RoleSession {
             arn: arn.clone(),
             role: role.clone(),
             unique_id: unique_id(role, state)?,
@@ -247,6 +266,7 @@ mod tests {
     use crate::domain::op::create_account::CreateAccount;
     use crate::domain::op::create_principal::CreatePrincipal;
     use crate::domain::op::{self, Command, Entry, Scope, Semantics};
+    use crate::domain::policy::{Policy, PolicyKind};
     use crate::domain::time::{Incarnation, Revision, Timestamp};
 
     const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
@@ -266,7 +286,13 @@ mod tests {
                 unique_id,
                 tags: Default::default(),
             };
-            (Identity::Root { account }, Command::CreatePrincipal(made))
+            (
+                Identity::Root {
+                    account,
+                    task_policy: None,
+                },
+                Command::CreatePrincipal(made),
+            )
         };
         let made = CreateAccount {
             account,
@@ -414,6 +440,34 @@ mod tests {
         let asked = question(Some(session()), none());
         let verified = verify_question(Trusted(()), &front(None, none()), &asked, &state);
         assert_eq!(verified.unwrap_err(), refused());
+    }
+
+    /// D-20: the task policy of a root session is part of the caller.
+    #[test]
+    fn root_session_keeps_its_task_policy() {
+        let state = state();
+        let text = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+        let policy = Policy::parse(text, PolicyKind::Session).unwrap();
+        let claim = |account: &str| {
+            Claim::Principal(Subject::RootSession {
+                account: account.parse().unwrap(),
+                task_policy: Arc::clone(&policy),
+            })
+        };
+        let caller = verify(Trusted(()), &claim("111122223333"), &state).unwrap();
+        assert!(matches!(
+            caller.identity,
+            Identity::Root { task_policy: Some(kept), .. } if &**kept.text() == text
+        ));
+        let unknown = "444455556666".parse().unwrap();
+        assert_eq!(
+            verify(Trusted(()), &claim("444455556666"), &state).unwrap_err(),
+            Refusal::UnknownAccount(unknown)
+        );
+        // Another's question is another's.
+        let asked = question(Some(Subject::Principal(arn(ROOT))), RequestFacts::default());
+        let verified = verify_question(Trusted(()), &claim("111122223333"), &asked, &state);
+        assert_eq!(verified.unwrap_err(), Refusal::OtherSubject);
     }
 
     /// CK-0: the namespaces of AWS and KMS are the server's; others are the principal's own.

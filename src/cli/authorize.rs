@@ -29,7 +29,7 @@ pub struct AuthorizeArgs {
     /// Whom it is about: ARN of a user, of an account's root or of a role session; or a service principal
     #[arg(long, value_name = "ARN")]
     principal: Option<String>,
-    /// The session's policy: file, `-` or text
+    /// The session's policy: file, `-` or text; of an account's root, the task policy of AssumeRoot
     #[arg(long, value_name = "POLICY", requires = "principal")]
     session_policy: Option<String>,
     /// A tag of the session
@@ -300,15 +300,25 @@ fn dress(
         .map(read_policy)
         .transpose()?
         .map(|policy| policy.text);
+    if let (Some(Kind::Principal(root)), Some(task_policy)) = (&subject.kind, &policy)
+        && root.ends_with(":root")
+        && tags.is_empty()
+    {
+        subject.kind = Some(Kind::RootSession(api::RootSession {
+            root: root.clone(),
+            task_policy: task_policy.clone(),
+        }));
+        return Ok(());
+    }
     let (session_policy, session_tags) = match &mut subject.kind {
         Some(Kind::RoleSession(session)) => {
             (&mut session.session_policy, &mut session.session_tags)
         }
         Some(Kind::FederatedUser(user)) => (&mut user.session_policy, &mut user.session_tags),
-        Some(Kind::Principal(_) | Kind::Service(_)) | None => {
+        Some(Kind::Principal(_) | Kind::Service(_) | Kind::RootSession(_)) | None => {
             return Err(
                 CliError::new("only a session has a session policy or session tags")
-                    .help("name a session: arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION"),
+                    .help("name a session: arn:aws:sts::ACCOUNT:assumed-role/ROLE/SESSION; a root user has a policy, its task policy, in a session that AssumeRoot gave"),
             );
         }
     };
@@ -365,6 +375,18 @@ mod tests {
             .subject("--principal", "arn:aws:iam::111122223333:user/A")
             .unwrap();
         assert!(dress(&mut user, Some("{}"), &[]).is_err());
+        // D-20: of a root user it is the task policy of a session that AssumeRoot gave.
+        let mut root = common
+            .subject("--principal", "arn:aws:iam::111122223333:root")
+            .unwrap();
+        assert!(dress(&mut root.clone(), Some("{}"), &pairs(&[("team", "a")])).is_err());
+        assert!(dress(&mut root.clone(), None, &pairs(&[("team", "a")])).is_err());
+        dress(&mut root, Some("{}"), &[]).unwrap();
+        let session = api::RootSession {
+            root: "arn:aws:iam::111122223333:root".to_owned(),
+            task_policy: "{}".to_owned(),
+        };
+        assert_eq!(root.kind, Some(api::subject::Kind::RootSession(session)));
         let mut session = common
             .subject("--principal", "arn:aws:sts::111122223333:assumed-role/R/s")
             .unwrap();

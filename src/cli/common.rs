@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::error::CliError;
 use super::input::{read_file, short};
-use crate::client::{Client, Options, Parts, api};
+use crate::client::{Client, Options, OwnKey, Parts, api};
 use crate::config::{closest, parse_span};
 use crate::domain::ids::{PrincipalArn, PrincipalKind, ServicePrincipal};
 
@@ -89,9 +89,20 @@ pub struct Common {
     #[arg(long, global = true, value_name = "SPAN", default_value = "10s", value_parser = patience)]
     pub deadline: Option<Duration>,
 
-    /// A key of your own for a change: the same command with the same key does it once, however often it is sent
+    /// A key of your own for a change: the same command with the same key does it once, however often it is sent, and is
+    /// told the same each time
     #[arg(long, global = true, value_name = "KEY")]
     pub idempotency_key: Option<String>,
+
+    /// With `--idempotency-key`: a position from before the first attempt, the same in every retry; `--print
+    /// Meta.Position` prints that of an answer
+    #[arg(
+        long,
+        global = true,
+        value_name = "POSITION",
+        requires = "idempotency_key"
+    )]
+    pub idempotency_birth: Option<String>,
 
     /// Answer from state that is at most this old, as `200ms`
     #[arg(long, global = true, value_name = "SPAN", value_parser = parse_span, conflicts_with_all = ["at_least", "linearizable"])]
@@ -141,7 +152,10 @@ impl Common {
             partition: None,
             demand: Some(self.demand()),
             deadline: self.deadline.unwrap_or(Duration::from_secs(10)),
-            idempotency_key: self.idempotency_key.clone(),
+            idempotency_key: self.idempotency_key.clone().map(|key| OwnKey {
+                key,
+                birth: self.idempotency_birth.clone(),
+            }),
         };
         let endpoints = self.endpoints()?;
         Ok(Client::new(

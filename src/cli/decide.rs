@@ -364,6 +364,8 @@ enum Principal {
     Session {
         session: PrincipalArn,
         role: PrincipalArn,
+        /// A line says which roles there are, not who made them: here the path counts (D-18).
+        service: Option<ServicePrincipal>,
     },
     Federated {
         arn: PrincipalArn,
@@ -375,7 +377,16 @@ enum Principal {
 impl Principal {
     fn read(request: &RequestLine) -> Result<Self, String> {
         let text = &request.principal;
+        let entity = request.principal_entity.as_deref();
+        let is_itself = entity.is_none_or(|entity| entity == text);
+        let only_itself = |who: &str| {
+            let why = format!(
+                "request.principalEntity: the caller is {who}, behind whom there is no other principal"
+            );
+            if is_itself { Ok(()) } else { Err(why) }
+        };
         if !text.starts_with("arn:") {
+            only_itself("a service")?;
             return text
                 .parse()
                 .map(Self::Service)
@@ -384,35 +395,98 @@ impl Principal {
         let arn: PrincipalArn = text
             .parse()
             .map_err(|error| format!("request.principal: {error}"))?;
-        let entity = match &request.principal_entity {
+        let entity = match entity {
             Some(text) => Some(
                 text.parse::<PrincipalArn>()
                     .map_err(|error| format!("request.principalEntity: {error}"))?,
             ),
             None => None,
         };
+        let of_account = |entity: &PrincipalArn| entity.account() == arn.account();
         Ok(match arn.kind() {
-            PrincipalKind::Root => Self::Root(arn),
-            PrincipalKind::User { .. } => Self::User(arn),
+            PrincipalKind::Root => {
+                only_itself("a root user")?;
+                Self::Root(arn)
+            }
+            PrincipalKind::User { .. } => {
+                only_itself("a user")?;
+                Self::User(arn)
+            }
             // A role by itself: any session of it.
-            PrincipalKind::Role { .. } => Self::Session {
-                session: arn.clone(),
-                role: arn,
-            },
-            PrincipalKind::AssumedRole { .. } => {
+            PrincipalKind::Role { .. } => {
+                only_itself("a role")?;
+                Self::session(arn.clone(), arn)
+            }
+            PrincipalKind::AssumedRole { role: named, .. } => {
                 // ID-19: a session's ARN has lost the role's path, so the role cannot be made up from it.
                 let role =
-                    entity.filter(|entity| matches!(entity.kind(), PrincipalKind::Role { .. }));
-                let role =
-                    role.ok_or("request.principalEntity: a session needs the ARN of its role")?;
-                Self::Session { session: arn, role }
+                    entity.ok_or("request.principalEntity: a session needs the ARN of its role")?;
+                let fits = match role.kind() {
+                    PrincipalKind::Role { name, .. } => name == named && of_account(&role),
+                    _ => false,
+                };
+                if !fits {
+                    return Err(format!(
+                        "request.principalEntity: `{arn}` is no session of `{role}`"
+                    ));
+                }
+                Self::session(arn, role)
             }
             PrincipalKind::FederatedUser { .. } => {
-                let by =
-                    entity.filter(|entity| matches!(entity.kind(), PrincipalKind::User { .. }));
-                Self::Federated { arn, by }
+                let by = entity.filter(|_| !is_itself);
+                let fits = |by: &PrincipalArn| {
+                    matches!(by.kind(), PrincipalKind::User { .. }) && of_account(by)
+                };
+                match by {
+                    Some(by) if !fits(&by) => {
+                        return Err(format!(
+                            "request.principalEntity: `{by}` is no user of account {}",
+                            arn.account()
+                        ));
+                    }
+                    by => Self::Federated { arn, by },
+                }
             }
         })
+    }
+
+    fn session(session: PrincipalArn, role: PrincipalArn) -> Self {
+        Self::Session {
+            service: role.service_of_path(),
+            session,
+            role,
+        }
+    }
+
+    /// Refuses policies that such a caller cannot have: left out, they would be taken for heeded.
+    fn check_policies(&self, policies: &PoliciesLine) -> Result<(), String> {
+        let has_session = match &policies.session {
+            None => false,
+            Some(Value::Array(values)) => !values.is_empty(),
+            Some(_) => true,
+        };
+        let (who, has) = match self {
+            // A root user with one is in a session of AssumeRoot (D-20).
+            Self::Root(_) => ("a root user", [true, false, false]),
+            Self::User(_) => ("a user", [false, true, true]),
+            Self::Session { .. } | Self::Federated { .. } => ("a session", [true; 3]),
+            Self::Service(_) => ("a service", [false; 3]),
+        };
+        let members = [
+            ("session", has_session),
+            ("boundary", policies.boundary.is_some()),
+            ("identity", !policies.identity.is_empty()),
+        ];
+        let wrong = members
+            .iter()
+            .zip(has)
+            .find(|((_, is_there), may_have)| *is_there && !may_have);
+        match wrong {
+            None => Ok(()),
+            Some(((member, _), _)) => Err(format!(
+                "policies.{member}: the caller is {who}, which has none"
+            )),
+        }
     }
 
     fn who(&self) -> Who<'_> {
@@ -425,10 +499,15 @@ impl Principal {
                 arn,
                 unique_id: None,
             },
-            Self::Session { session, role } => Who::RoleSession {
+            Self::Session {
+                session,
+                role,
+                service,
+            } => Who::RoleSession {
                 session,
                 role,
                 unique_id: None,
+                service: service.as_ref(),
             },
             Self::Federated { arn, by } => Who::FederatedUser {
                 arn,
@@ -449,6 +528,7 @@ struct Told {
 fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), String> {
     let Case { request, policies } = case;
     let principal = Principal::read(request)?;
+    principal.check_policies(policies)?;
     let who = principal.who();
     let action = Action::parse(&request.action);
     let context = read_context(&request.context);
@@ -984,5 +1064,110 @@ mod tests {
             r#""context":{"aws:PrincipalTag/t":"€"},"action":"#,
         );
         assert_eq!(run(&line).1[0]["decision"], "allow");
+    }
+
+    /// D-18 to D-20: a line's role is linked to the service that its path names; policies and principals that its caller
+    /// cannot have are refused, not left out.
+    #[test]
+    fn line_says_of_its_caller_only_what_it_can_have() {
+        let line = |principal: &str, entity: &str, policies: &str| {
+            let entity = match entity {
+                "" => String::new(),
+                entity => format!(r#","principalEntity":"{entity}""#),
+            };
+            let key = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}]}"#;
+            let line = format!(
+                r#"{{"id":1,"request":{{"principal":"{principal}"{entity},"action":"kms:Decrypt","resource":"arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"}},"policies":{{"key":{key}{policies}}}}}"#
+            );
+            let answer = run(&line).1.remove(0);
+            let text = |member: &str| answer[member].as_str().map(str::to_owned);
+            text("decision").or(text("error")).unwrap()
+        };
+        let all = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+        let s3 = all.replace(r#""Action":"*""#, r#""Action":"s3:*""#);
+        let session = format!(r#","session":{s3}"#);
+        let (root, user) = (
+            "arn:aws:iam::111122223333:root",
+            "arn:aws:iam::111122223333:user/u",
+        );
+        let of = "arn:aws:sts::111122223333:assumed-role/R/s";
+        let role = |path: &str| format!("arn:aws:iam::111122223333:role/{path}R");
+        let fed = "arn:aws:sts::111122223333:federated-user/f";
+        let denied = r#","scps":[[{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"*","Resource":"*"}]}]],"rcps":[[{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}]]"#;
+        for (path, wanted) in [
+            ("aws-service-role/a.amazonaws.com/", "allow"),
+            ("aws-service-role/evil.example/", "explicitDeny"),
+            ("", "explicitDeny"),
+        ] {
+            assert_eq!(line(of, &role(path), denied), wanted, "{path}");
+            assert_eq!(line(&role(path), "", denied), wanted, "{path}");
+        }
+        assert_eq!(line(root, "", ""), "allow");
+        assert_eq!(line(root, "", r#","session":[]"#), "allow");
+        assert_eq!(line(root, "", &session), "implicitDeny");
+        assert_eq!(line(root, "", &format!(r#","session":{all}"#)), "allow");
+        assert_eq!(line(user, user, ""), "allow");
+        assert_eq!(line(fed, user, &session), "allow");
+        for (principal, entity, policies, error) in [
+            (
+                user,
+                "",
+                &*session,
+                "policies.session: the caller is a user",
+            ),
+            (
+                "a.amazonaws.com",
+                "",
+                &session,
+                "policies.session: the caller is a service",
+            ),
+            (
+                root,
+                "",
+                &format!(r#","boundary":{all}"#),
+                "policies.boundary: the caller is a root user",
+            ),
+            (
+                root,
+                "",
+                &format!(r#","identity":[{{"policy":{all}}}]"#),
+                "policies.identity: the caller is a root user",
+            ),
+            (
+                user,
+                root,
+                "",
+                "request.principalEntity: the caller is a user",
+            ),
+            (
+                root,
+                user,
+                "",
+                "request.principalEntity: the caller is a root user",
+            ),
+            (
+                of,
+                &role("").replace("/R", "/S"),
+                "",
+                "request.principalEntity: `arn:aws:sts::111122223333:assumed-role/R/s` is no session of",
+            ),
+            (
+                of,
+                "arn:aws:iam::444455556666:role/R",
+                "",
+                "is no session of",
+            ),
+            (of, user, "", "is no session of"),
+            (fed, &role(""), "", "is no user of account 111122223333"),
+            (
+                fed,
+                "arn:aws:iam::444455556666:user/u",
+                "",
+                "is no user of account",
+            ),
+        ] {
+            let told = line(principal, entity, policies);
+            assert!(told.contains(error), "{told}");
+        }
     }
 }

@@ -85,6 +85,15 @@ fn help_for(error: &ClientError) -> Option<String> {
             Some(_) | None => {}
         }
     }
+    if error.code() == "IdempotencyBirthMissing" {
+        let header = error.detail().and_then(|detail| detail.header.as_ref());
+        return header.map(|header| {
+            format!(
+                "keep a position with the key and say it in every attempt; if this is the first: `--idempotency-birth {}`",
+                header.position
+            )
+        });
+    }
     let text = error.to_string();
     let has = |part: &str| text.contains(part);
     let help = match error.code() {
@@ -93,6 +102,13 @@ fn help_for(error: &ClientError) -> Option<String> {
         }
         "Unreachable" => {
             "is a node running there? `grantd dev` starts a cluster; `--endpoint` or GRANTD_ENDPOINT say where it is"
+        }
+        "IdempotencyKeyExpired" => {
+            "look whether it took effect; for a new request take a new key and a new `--idempotency-birth`"
+        }
+        "TooManyIdempotencyKeys" => "wait, or send fewer changes at a time",
+        "NoLongerPermitted" => {
+            "`grantd explain` shows what stands in the way now; the use that was spent is not given back"
         }
         "OutcomeUnknown" => "look whether it took effect before you send it again",
         "DeadlineExceeded" => {

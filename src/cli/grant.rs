@@ -265,6 +265,11 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
                 ("PolicyType", json!(answer.policy_type)),
                 ("GrantId", json!(answer.grant_id)),
                 ("UsesLeft", json!(answer.uses_left)),
+                ("Replayed", json!(answer.replayed)),
+                (
+                    "DecidedAt",
+                    json!(answer.replayed.then_some(answer.decided_at)),
+                ),
             ]);
             Ok(Shown::answer(value, answer.header.as_ref()))
         }

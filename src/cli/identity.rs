@@ -16,7 +16,8 @@ use crate::client::api;
 pub enum IdentityCommand {
     /// Make users and roles.
     Create {
-        /// ARN of a user or of a role; several are made in turn.
+        /// ARN of a user or of a role; several are made in turn. A role under /aws-service-role/SERVICE/ is linked to that
+        /// service: the operator alone makes it.
         #[arg(required = true)]
         arn: Vec<String>,
         /// A tag of each.
@@ -254,12 +255,17 @@ fn show(principal: &api::Principal) -> Value {
         created_at_ms,
         tags,
         permissions_boundary,
+        service,
     } = principal;
     object([
         ("Arn", json!(arn)),
         ("Kind", json!(kind)),
         ("UniqueId", json!(unique_id)),
         ("CreateDate", time(*created_at_ms)),
+        (
+            "LinkedService",
+            service.as_ref().map_or(Value::Null, |name| json!(name)),
+        ),
         (
             "Tags",
             if tags.is_empty() {

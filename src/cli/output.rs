@@ -105,13 +105,17 @@ fn meta(header: &api::ResponseHeader) -> Value {
         staleness_ms,
         node_id,
         request_id,
+        settled_revision,
     } = header;
+    // Only worth a word where it is another: then nothing was done now.
+    let settled = settled_revision.filter(|settled| settled < revision);
     object([
         ("Position", json!(position)),
         ("Revision", json!(revision)),
         ("StalenessMs", json!(staleness_ms)),
         ("NodeId", json!(node_id)),
         ("RequestId", json!(request_id)),
+        ("SettledRevision", json!(settled)),
     ])
 }
 
@@ -197,8 +201,14 @@ fn table(value: &Value) -> String {
         if out.is_empty() {
             out.push_str("done\n");
         }
+        let retry = match meta.get("SettledRevision").and_then(Value::as_u64) {
+            Some(settled) => {
+                format!("; the answer to a retry: it was done at revision {settled}")
+            }
+            None => String::new(),
+        };
         out.push_str(&format!(
-            "(revision {} at node {}{age})\n",
+            "(revision {} at node {}{age}{retry})\n",
             number("Revision"),
             number("NodeId")
         ));
@@ -308,6 +318,7 @@ mod tests {
             staleness_ms: Some(12),
             node_id: 2,
             request_id: "r".to_owned(),
+            settled_revision: Some(7),
         }
     }
 
@@ -332,6 +343,20 @@ mod tests {
             table(shown.as_json().unwrap()),
             "KeyMetadata.Arn      x\nKeyMetadata.Enabled  true\n(revision 7 at node 2, at most 12 ms old)\n"
         );
+    }
+
+    /// Q-11: an answer to a retry says that nothing was done now.
+    #[test]
+    fn answer_to_a_retry_says_when_it_was_done() {
+        let settled = |revision| {
+            let header = api::ResponseHeader {
+                settled_revision: Some(revision),
+                ..header()
+            };
+            table(Shown::answer(json!({}), Some(&header)).as_json().unwrap())
+        };
+        assert!(settled(5).contains("the answer to a retry: it was done at revision 5"));
+        assert!(!settled(7).contains("retry"));
     }
 
     #[test]

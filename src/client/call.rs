@@ -59,7 +59,17 @@ pub struct Options {
     /// How long a call may take, retries included.
     pub deadline: Duration,
     /// The idempotency key of every write; `None`: each call draws its own, which covers its own retries.
-    pub idempotency_key: Option<String>,
+    pub idempotency_key: Option<OwnKey>,
+}
+
+/// An idempotency key that the caller chose, for retries of his own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct OwnKey {
+    /// 1 to 64 characters.
+    pub key: String,
+    /// A position that was seen before the request was first sent, the same in every retry. Without it a node does
+    /// nothing, and its refusal brings a position that a first attempt may give.
+    pub birth: Option<String>,
 }
 
 /// An answer and where it came from.
@@ -147,7 +157,7 @@ impl Client {
     pub async fn call<O: Operation>(&self, operation: O) -> Result<Reply<O::Answer>, ClientError> {
         let clock = &*self.shared.parts.clock;
         let until = clock.boot().after(self.options.deadline);
-        let idempotency = (O::ACCESS == Access::Write).then(|| self.idempotency());
+        let mut idempotency = (O::ACCESS == Access::Write).then(|| self.idempotency());
         let mut tried: Vec<Option<String>> = vec![None; self.shared.targets.len()];
         let mut last: Option<Refusal> = None;
         // What a node said tells more than that a later attempt had no answer.
@@ -213,16 +223,33 @@ impl Client {
                     }
                 }
                 Failure::Said(detail) | Failure::Broken(detail) => {
-                    let doubtful =
-                        O::ACCESS != Access::Read && !detail.safe_to_retry && is_unsettled(&detail);
+                    // Of a key without its birth nothing is ever done.
+                    let unborn = idempotency
+                        .as_ref()
+                        .is_some_and(|sent| sent.birth_position.is_none());
+                    let doubtful = O::ACCESS != Access::Read
+                        && !unborn
+                        && !detail.safe_to_retry
+                        && is_unsettled(&detail);
                     in_doubt |= doubtful;
+                    if !in_doubt && self.begins_anew(&detail) {
+                        idempotency = Some(self.idempotency());
+                        continue;
+                    }
                     let retryable = detail.retryable;
                     if !retryable && !doubtful {
-                        // A definite no settles every earlier attempt too: they carried the same idempotency key.
-                        return Err(ClientError::Refused(Box::new(Refusal {
+                        let settled = is_settled(&detail);
+                        let refusal = Box::new(Refusal {
                             endpoint: target.address.clone(),
                             detail,
-                        })));
+                        });
+                        // A no that is the outcome of the key is that of every earlier attempt too. Any other tells
+                        // nothing of them: one that is still under way may take effect yet.
+                        return Err(if in_doubt && !settled {
+                            ClientError::Unknown(refusal)
+                        } else {
+                            ClientError::Refused(refusal)
+                        });
                     }
                     if says || !has_said || !retryable {
                         last = Some(Refusal {
@@ -287,12 +314,29 @@ impl Client {
         }
     }
 
-    /// A key of the caller's own may be older than anything that this client has seen, so it says no birth.
+    /// Whether a node did nothing because this client does not know, or knows too old, a position to begin a key of its
+    /// own with; and if so, takes the one that came with the refusal.
+    fn begins_anew(&self, detail: &api::ErrorDetail) -> bool {
+        let of_birth = matches!(
+            detail.code.as_str(),
+            "IdempotencyBirthMissing" | "IdempotencyKeyExpired"
+        );
+        match &detail.header {
+            Some(header) if of_birth && self.options.idempotency_key.is_none() => {
+                let before = self.position();
+                self.remember(header);
+                self.position() != before
+            }
+            _ => false,
+        }
+    }
+
+    /// A key of the caller's own may be older than anything that this client has seen: its birth is the caller's to say.
     fn idempotency(&self) -> api::Idempotency {
-        if let Some(key) = &self.options.idempotency_key {
+        if let Some(OwnKey { key, birth }) = &self.options.idempotency_key {
             return api::Idempotency {
                 key: key.clone(),
-                birth_position: None,
+                birth_position: birth.clone(),
             };
         }
         let key = self.shared.parts.rng.bytes16();
@@ -322,6 +366,12 @@ impl Client {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether an error is what the idempotency key of a write came to, for every attempt under it.
+fn is_settled(detail: &api::ErrorDetail) -> bool {
+    let header = detail.header.as_ref();
+    header.is_some_and(|header| header.settled_revision.is_some())
 }
 
 /// Whether an error leaves open what became of a write.

@@ -12,6 +12,6 @@ mod operation;
 pub use crate::wire::api::shape;
 /// The messages of the API.
 pub use crate::wire::v1 as api;
-pub use call::{Client, Options, Parts, Reply};
+pub use call::{Client, Options, OwnKey, Parts, Reply};
 pub use error::{ClientError, Refusal};
 pub use operation::{Access, Operation};

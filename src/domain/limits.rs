@@ -363,10 +363,44 @@ pub const LIST_SCAN_MAX: usize = 10_000;
 /// Longest idempotency key of a client, in bytes.
 pub const IDEMPOTENCY_KEY_MAX: usize = 64;
 
-/// Revisions for which an idempotency record is kept: minutes at full load, days at rest; about 64 MB at the most.
+/// Revisions for which an idempotency record is kept at least: days at rest, but only 16 s at 4,000 writes a
+/// second, which is why time counts beside it.
 pub const IDEMPOTENCY_HORIZON: u64 = 65_536;
 
-/// Idempotency records dropped by one entry: more than one so that a backlog shrinks, few so that `apply` stays short.
+/// Milliseconds of the cluster's time for which an idempotency record is kept at least, however many are written
+/// meanwhile: five times the longest deadline of a request, so that a retry after a failover, by a program or by
+/// hand, finds it.
+pub const IDEMPOTENCY_HORIZON_MS: u64 = 300_000;
+
+/// Milliseconds of the cluster's time for which the record of a Consume is kept, whatever the number of revisions (Q-11,
+/// EC-13): a retry is answered as long as an attempt may be under way, and no longer: what it repeats is a decision.
+pub const IDEMPOTENCY_USE_HORIZON_MS: u64 = 30_000;
+
+/// Bytes that all idempotency records together may take, by [`IDEMPOTENCY_RECORD_BYTES`] and what they carry. 4,000
+/// writes a second for the whole horizon make 1.2 million records of about 400 bytes. Beyond it a change under a key is
+/// refused; no record is forgotten early.
+pub const IDEMPOTENCY_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// The part of that memory which is kept for the shares that every account has whatever the others do: a quarter. The
+/// same part of an account's room is kept for the shares of its principals.
+pub const IDEMPOTENCY_OWN_PART: u64 = 4;
+
+/// Callers that belong to no account, the operator and services, between whom a share as of one account is divided.
+pub const IDEMPOTENCY_STRANGERS: usize = 64;
+
+/// How many times as much as is still free one account, or one principal of it, may take of what is common: four fifths
+/// of it alone, and there is always something left for the next who comes.
+pub const IDEMPOTENCY_FREE_FACTOR: u64 = 4;
+
+/// What one idempotency record takes beside the texts that it carries: the record, its places in two indexes, its share
+/// of the counts.
+pub const IDEMPOTENCY_RECORD_BYTES: u64 = 320;
+
+/// Longest text of a refusal that an idempotency record keeps, in bytes: those of AWS are shorter, and who is refused a
+/// thousand times must not fill his share with words.
+pub const IDEMPOTENCY_REFUSAL_MAX: usize = 512;
+
+/// Idempotency records of each kind forgotten by one entry: more than one so that a backlog shrinks, few so that `apply` stays short.
 pub const IDEMPOTENCY_DROPS_PER_ENTRY: usize = 8;
 
 /// Token epochs kept: one lives, the others are revoked and tell so to whoever brings one of their tokens.

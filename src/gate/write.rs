@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::domain::limits::{PROPOSALS_IN_FLIGHT_MAX, STAMP_AHEAD_MS_MAX};
 use crate::domain::op::{Output, Rejection};
-use crate::domain::time::{Position, Timestamp};
+use crate::domain::time::{Position, Revision, Timestamp};
 use crate::env::{Clock, WallTime, timeout};
 pub use crate::replica::Draft;
 use crate::replica::{ForwardedWrites, Member, NodeId, NotProposed, Proposed, Replica};
@@ -36,6 +36,9 @@ pub struct Committed {
     pub position: Position,
     /// What `apply` said; a rejection is an outcome too.
     pub outcome: Result<Output, Rejection>,
+    /// The revision at which the write's idempotency key was settled: what a fence of a retry has to wait for, and
+    /// an earlier one than the position's if nothing was done now. `None`: no key was settled.
+    pub settled_at: Option<Revision>,
 }
 
 /// Why a write is not known to be committed.
@@ -122,13 +125,18 @@ impl WriteGate {
                 Some((leader, member)) => self.forward(leader, &member, &draft, rest).await,
             };
             match tried {
-                Ok(Proposed { revision, outcome }) => {
+                Ok(Proposed {
+                    revision,
+                    outcome,
+                    settled_at,
+                }) => {
                     return Ok(Committed {
                         position: Position {
                             incarnation,
                             revision,
                         },
                         outcome,
+                        settled_at,
                     });
                 }
                 // The only one that is tried again: it was refused before anything was appended.

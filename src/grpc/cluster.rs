@@ -194,6 +194,7 @@ impl Api {
         let answered = Answered {
             position,
             staleness_ms: None,
+            settled_at: None,
         };
         self.answer_header(arrival, answered)
     }

@@ -154,6 +154,7 @@ impl Api {
         let Answered {
             position,
             staleness_ms,
+            settled_at,
         } = answered;
         v1::ResponseHeader {
             position: position.to_string(),
@@ -161,6 +162,7 @@ impl Api {
             staleness_ms,
             node_id: self.0.node_id,
             request_id: arrival.request_id.to_string(),
+            settled_revision: settled_at.map(|at| at.0),
         }
     }
 

@@ -24,7 +24,14 @@ impl Api {
         policy: impl FnOnce() -> Option<PolicyError>,
     ) -> Status {
         let position = match &fault {
-            Fault::App(AppError::Rejected { position, .. }) => Some(*position),
+            Fault::App(AppError::Rejected {
+                position,
+                settled_at,
+                ..
+            }) => Some((*position, *settled_at)),
+            Fault::App(AppError::BirthMissing { now } | AppError::ForeignBirth { now }) => {
+                Some((*now, None))
+            }
             Fault::App(_) | Fault::Invalid(_) => None,
         };
         let (grpc_code, mut info) = told(fault);
@@ -32,11 +39,12 @@ impl Api {
             info.reason = policy().map(|error| Reason::Policy(Box::new(error)));
         }
         info.header = Some(match position {
-            Some(position) => self.answer_header(
+            Some((position, settled_at)) => self.answer_header(
                 arrival,
                 Answered {
                     position,
                     staleness_ms: None,
+                    settled_at,
                 },
             ),
             None => v1::ResponseHeader {
@@ -93,13 +101,27 @@ fn app_error(error: AppError) -> (Code, ErrorInfo) {
             ErrorCode::Validation,
             format!("`{action}` is no action of KMS; an action reads kms:Decrypt"),
         ),
-        AppError::ForeignBirth => coded(
+        AppError::BirthMissing { now } => (
+            Code::FailedPrecondition,
+            ErrorInfo {
+                code: "IdempotencyBirthMissing",
+                message: format!(
+                    "an idempotency key comes with its birth, a position that was seen before the request was first sent: without it a retry that comes too late could not be told from a new request; for a request that is sent for the first time now: {now}"
+                ),
+                retryable: false,
+                safe_to_retry: true,
+                header: None,
+                reason: None,
+            },
+        ),
+        AppError::ForeignBirth { now: _ } => coded(
             ErrorCode::IdempotencyExpired,
             "the idempotency key was born in another incarnation of the cluster: whether its request took effect there cannot be told here",
         ),
         AppError::Rejected {
             rejection,
             position: _,
+            settled_at: _,
         } => rejected(rejection),
         AppError::Stale(stale) => too_stale(&stale),
         AppError::Write(error) => write_error(&error),
@@ -178,6 +200,8 @@ fn rejected(rejection: Rejection) -> (Code, ErrorInfo) {
     } = rejection;
     let mut info = refused(code, message.as_ref());
     info.help = help.as_deref().unwrap_or_default().to_owned();
+    // Room comes back by itself.
+    info.retryable = code == ErrorCode::IdempotencyFull;
     info.reason = decision.map(|decision| Reason::Denied(decision_out(&decision, &[])));
     (grpc_code(code), info)
 }
@@ -279,6 +303,7 @@ fn code_of(unresolved: &Unresolved) -> ErrorCode {
 fn grpc_code(code: ErrorCode) -> Code {
     match code {
         ErrorCode::Validation
+        | ErrorCode::InvalidInput
         | ErrorCode::InvalidArn
         | ErrorCode::InvalidAliasName
         | ErrorCode::InvalidGrantId
@@ -298,7 +323,9 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::CloudHsmClusterNotFound
         | ErrorCode::XksProxyVpcEndpointServiceNotFound
         | ErrorCode::XksKeyNotFound => Code::NotFound,
-        ErrorCode::AccessDenied | ErrorCode::NotAuthorized => Code::PermissionDenied,
+        ErrorCode::AccessDenied | ErrorCode::NotAuthorized | ErrorCode::NoLongerPermitted => {
+            Code::PermissionDenied
+        }
         ErrorCode::AlreadyExists
         | ErrorCode::EntityAlreadyExists
         | ErrorCode::CustomKeyStoreNameInUse
@@ -325,7 +352,9 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::ConstraintViolation
         | ErrorCode::IdempotencyMismatch
         | ErrorCode::IdempotencyExpired => Code::FailedPrecondition,
-        ErrorCode::LimitExceeded | ErrorCode::QuotaExceeded => Code::ResourceExhausted,
+        ErrorCode::LimitExceeded | ErrorCode::QuotaExceeded | ErrorCode::IdempotencyFull => {
+            Code::ResourceExhausted
+        }
         ErrorCode::CallerInvalid => Code::Unauthenticated,
     }
 }

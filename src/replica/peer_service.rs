@@ -328,12 +328,17 @@ impl Peer for PeerService {
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
         let deadline = Duration::from_millis(deadline_ms);
         let result = match self.writes.propose_here(Draft::from(draft), deadline).await {
-            Ok(Proposed { revision, outcome }) => {
+            Ok(Proposed {
+                revision,
+                outcome,
+                settled_at,
+            }) => {
                 // The entry is committed whatever becomes of its answer.
                 match stored::encode_outcome(&outcome) {
                     Ok(outcome) => Wire::Committed(peer::Committed {
                         revision: revision.0,
                         outcome,
+                        settled_at: settled_at.map(|at| at.0),
                     }),
                     Err(error) => Wire::Unknown(format!(
                         "the write is committed at revision {revision}, but its answer cannot be sent: {error}"

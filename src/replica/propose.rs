@@ -24,6 +24,8 @@ pub struct Proposed {
     pub revision: Revision,
     /// What `apply` said.
     pub outcome: Result<Output, Rejection>,
+    /// Where its idempotency key was settled, as [`Applied`](crate::domain::op::Applied) has it.
+    pub settled_at: Option<Revision>,
 }
 
 /// Why a write is not known to be committed.
@@ -75,9 +77,13 @@ impl Replica {
                 deadline.as_millis()
             ))),
             Some(Ok(written)) => match written.data {
-                Reply::Outcome(outcome) => Ok(Proposed {
+                Reply::Outcome {
+                    outcome,
+                    settled_at,
+                } => Ok(Proposed {
                     revision: Revision(written.log_id.index),
                     outcome: *outcome,
+                    settled_at,
                 }),
                 Reply::NoCommand => Err(NotProposed::Unknown(
                     "the state machine took the write for something else".to_owned(),
@@ -115,13 +121,18 @@ impl Replica {
         use peer::propose_response::Result as Wire;
         let peer::ProposeResponse { result } = call.await.map_err(not_sent_or_unknown)?;
         match result {
-            Some(Wire::Committed(peer::Committed { revision, outcome })) => {
+            Some(Wire::Committed(peer::Committed {
+                revision,
+                outcome,
+                settled_at,
+            })) => {
                 let outcome = stored::decode_outcome(&outcome).map_err(|error| {
                     NotProposed::Unknown(format!("the write is committed at revision {revision}, but its answer cannot be read: {error}"))
                 })?;
                 Ok(Proposed {
                     revision: Revision(revision),
                     outcome,
+                    settled_at: settled_at.map(Revision),
                 })
             }
             Some(Wire::NotLeader(peer::NotLeader { leader })) => Err(NotProposed::NotLeader {

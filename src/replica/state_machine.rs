@@ -136,7 +136,10 @@ impl StateMachine {
                 let revision = Revision(log_id.index);
                 let applied = op::apply(&mut working.state, revision, &entry);
                 self.sink.applied(revision, &entry, &applied);
-                Reply::Outcome(Box::new(applied.outcome))
+                Reply::Outcome {
+                    outcome: Box::new(applied.outcome),
+                    settled_at: applied.settled_at,
+                }
             }
         };
         working.last = Some(log_id);

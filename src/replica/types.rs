@@ -9,6 +9,7 @@ use openraft_rt::deterministic_rng::DeterministicRng;
 use openraft_rt_tokio::TokioRuntime;
 
 use crate::domain::op::{Output, Rejection};
+use crate::domain::time::Revision;
 
 /// A node's id: unique among all nodes that a cluster has ever had.
 pub type NodeId = u64;
@@ -69,7 +70,12 @@ impl fmt::Display for Command {
 #[derive(Debug)]
 pub enum Reply {
     /// The entry was a command.
-    Outcome(Box<Result<Output, Rejection>>),
+    Outcome {
+        /// What the caller is told.
+        outcome: Box<Result<Output, Rejection>>,
+        /// Where the idempotency key of the entry was settled.
+        settled_at: Option<Revision>,
+    },
     /// The entry was a blank or a membership change.
     NoCommand,
 }

@@ -240,6 +240,7 @@ enum Caller {
     Session {
         session: PrincipalArn,
         role: PrincipalArn,
+        service: Option<ServicePrincipal>,
     },
     Federated {
         arn: PrincipalArn,
@@ -258,9 +259,13 @@ impl Caller {
         if text.ends_with(":root") {
             Self::Root(arn)
         } else if let Some(role) = request["session_of"].as_str() {
+            // D-18: a world of cases knows who made a role by its path alone.
+            let service = role.split_once(":role/aws-service-role/");
+            let service = service.and_then(|(_, rest)| rest.rsplit_once('/'));
             Self::Session {
                 session: arn,
                 role: role.parse().unwrap(),
+                service: service.and_then(|(service, _)| service.parse().ok()),
             }
         } else if text.contains(":federated-user/") {
             let by = request["federated_by"]
@@ -282,10 +287,15 @@ impl Caller {
                 arn,
                 unique_id: None,
             },
-            Self::Session { session, role } => Who::RoleSession {
+            Self::Session {
+                session,
+                role,
+                service,
+            } => Who::RoleSession {
                 session,
                 role,
                 unique_id: None,
+                service: service.as_ref(),
             },
             Self::Federated { arn, by } => Who::FederatedUser {
                 arn,

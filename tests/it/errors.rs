@@ -93,7 +93,8 @@ fn every_operation_has_its_refusals_tested_and_listed() {
         "# Refusals\n\n\
          What every operation can be refused with, in the order of its checks, and what its tests met: the error's code and\n\
          its text. Before them all come the caller's own troubles (`UnrecognizedClientException`), the shape of the message\n\
-         (`ValidationException`) and idempotency keys (`IdempotentParameterMismatch`, `IdempotencyKeyExpired`). That each\n\
+         (`ValidationException`) and idempotency keys (`IdempotentParameterMismatch`, `IdempotencyKeyExpired`,\n\
+         `TooManyIdempotencyKeys`). That each\n\
          refusal is met by some test is shown by `tests/mutants/run.py --refusals`.\n\n\
          Written by the tests: `GRANTD_BLESS=1 cargo test --lib domain::op && GRANTD_BLESS=1 cargo test --test it errors`.\n",
     );

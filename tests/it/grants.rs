@@ -319,7 +319,9 @@ fn command_line_makes_spends_lists_and_ends_grants() {
         by_root(&[&args, more, &["--print", "GrantId"]].concat())
     };
     // Unnamed creates: one for each call, but for calls under one key of the caller's own (EC-11).
-    let under = ["--idempotency-key", "mine"];
+    let birth = by_root(&["key", "describe", &key, "--print", "Meta.Position"]);
+    let own = |name: &'static str| ["--idempotency-key", name, "--idempotency-birth", &birth];
+    let under = own("mine");
     let first = create(&under);
     assert_eq!(create(&under), first);
     let second = create(&[]);
@@ -342,11 +344,21 @@ fn command_line_makes_spends_lists_and_ends_grants() {
             text(&output.stderr),
         )
     };
-    let spend = ["--idempotency-key", "use-1", "--print", "UsesLeft"];
-    for _ in 0..2 {
-        let (code, told, errors) = consume(&spend);
-        assert_eq!((code, told.trim()), (Some(0), "0"), "{errors}");
+    for replayed in ["false", "true"] {
+        for (member, wanted) in [("UsesLeft", "0"), ("Replayed", replayed)] {
+            // The key is the same, so the second question about one and the same use is a retry.
+            if (member, replayed) == ("UsesLeft", "false") {
+                continue;
+            }
+            let spend = [own("use-1").as_slice(), &["--print", member]].concat();
+            let (code, told, errors) = consume(&spend);
+            assert_eq!((code, told.trim()), (Some(0), wanted), "{errors}");
+        }
     }
+    // Without a birth a retry could not be told from a new request: nothing is done, and the birth to give is told.
+    let (code, _, errors) = consume(&["--idempotency-key", "use-2"]);
+    assert_eq!(code, Some(2), "{errors}");
+    assert!(errors.contains("--idempotency-birth"), "{errors}");
     let (code, _, errors) = consume(&["--grant-id", &budget]);
     assert_eq!(code, Some(2));
     assert!(errors.contains("has no uses left"), "{errors}");

@@ -21,6 +21,7 @@ mod key_deletion;
 mod key_stores;
 mod kills;
 mod mutants;
+mod outcomes;
 mod policy_rules;
 mod policy_warnings;
 mod properties;

@@ -63,20 +63,36 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
             .parse()
             .map_err(|error| at("principal", format!("{error}")))?;
         match arn.kind() {
-            PrincipalKind::Root => Identity::Root {
-                account: arn.account(),
-            },
+            PrincipalKind::Root => {
+                only(request, "a root user", &["session_policy"])?;
+                check_root_session(request)?;
+                Identity::Root {
+                    account: arn.account(),
+                    task_policy: session_policy,
+                }
+            }
             PrincipalKind::User { .. } => {
+                only(request, "a user", &[])?;
                 let unique_id = unique_id(&arn);
                 Identity::User { arn, unique_id }
             }
-            PrincipalKind::AssumedRole { .. } => {
+            PrincipalKind::AssumedRole { role: named, .. } => {
+                let members = ["session_of", "session_policy", "session_tags"];
+                only(request, "a session of a role", &members)?;
                 let role = request.session_of.clone().ok_or_else(|| {
                     at(
                         "principal",
                         "a session needs the ARN of its role: `session_of`".into(),
                     )
                 })?;
+                let fits = match role.kind() {
+                    PrincipalKind::Role { name, .. } => name == named,
+                    _ => false,
+                };
+                if !fits || role.account() != arn.account() {
+                    let why = format!("`{arn}` is no session of `{role}`");
+                    return Err(at("session_of", why));
+                }
                 let unique_id = unique_id(&role);
                 Identity::RoleSession {
                     arn,
@@ -87,7 +103,15 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
                 }
             }
             PrincipalKind::FederatedUser { .. } => {
+                let members = ["federated_by", "session_policy", "session_tags"];
+                only(request, "a federated user", &members)?;
                 let federated_by = federating_user(request, &arn)?;
+                let is_user = matches!(federated_by.kind(), PrincipalKind::User { .. });
+                if !is_user || federated_by.account() != arn.account() {
+                    let account = arn.account();
+                    let why = format!("`{federated_by}` is no user of account {account}");
+                    return Err(at("federated_by", why));
+                }
                 let unique_id = unique_id(&federated_by);
                 Identity::FederatedUser {
                     arn,
@@ -103,6 +127,7 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
             }
         }
     } else {
+        only(request, "a service", &[])?;
         let service = principal
             .parse()
             .map_err(|error| at("principal", format!("{error}")))?;
@@ -134,6 +159,60 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
             context,
         },
     })
+}
+
+/// Refuses a member that says something of the caller which such a caller cannot have: left out, the case would pass
+/// although a part of it was not run.
+fn only(request: &Request, who: &str, meant: &[&str]) -> Result<(), Problem> {
+    let members = [
+        (
+            "session_of",
+            request.session_of.is_some(),
+            "a session of a role",
+        ),
+        (
+            "session_policy",
+            request.session_policy.is_some(),
+            "a session of a role, a federated user, or a root user in a session of AssumeRoot",
+        ),
+        (
+            "session_tags",
+            !request.session_tags.is_empty(),
+            "a session of a role, or a federated user",
+        ),
+        (
+            "federated_by",
+            request.federated_by.is_some(),
+            "a federated user",
+        ),
+    ];
+    let wrong = members
+        .iter()
+        .find(|(member, is_there, _)| *is_there && !meant.contains(member));
+    match wrong {
+        None => Ok(()),
+        Some((member, _, has)) => Err(Problem::at(
+            format!("{}.{member}", request.path),
+            format!("the caller is {who}, which has no `{member}`; {has} has one"),
+        )),
+    }
+}
+
+/// D-20: a root user with a session policy is in a session of AssumeRoot, and its context cannot say otherwise.
+fn check_root_session(request: &Request) -> Result<(), Problem> {
+    let mut stated = request.context.iter();
+    let stated = stated.find(|(key, _)| key.eq_ignore_ascii_case("aws:AssumedRoot"));
+    let is_denied = |line: &ContextLine| match line {
+        ContextLine::One(text) => !text.eq_ignore_ascii_case("true"),
+        ContextLine::Many(_) => true,
+    };
+    match stated {
+        Some((key, line)) if request.session_policy.is_some() && is_denied(line) => {
+            let why = "a root user has a session policy, its task policy, in a session of AssumeRoot alone, where this key is true";
+            Err(Problem::at(format!("{}.context.{key}", request.path), why))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn entry(line: &ContextLine) -> ContextEntry {

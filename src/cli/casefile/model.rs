@@ -108,6 +108,15 @@ pub struct PrincipalLine {
     pub boundary: Option<Arc<Policy>>,
 }
 
+impl PrincipalLine {
+    /// Whether it has policies of its own, its groups' or a boundary.
+    pub fn has_policies(&self) -> bool {
+        !self.identity_policies.is_empty()
+            || !self.group_policies.is_empty()
+            || self.boundary.is_some()
+    }
+}
+
 /// A key of the world.
 #[derive(Clone, Debug)]
 pub struct KeyLine {

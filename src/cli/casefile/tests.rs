@@ -322,3 +322,196 @@ fn scenario_follows_a_key_that_was_to_be_deleted() {
     let ended = ended(&case.to_string());
     assert!(matches!(ended, Ended::Passed), "{ended:#?}");
 }
+
+/// A member that the caller cannot have is refused, and not left out: left out, the case would pass though a part of it
+/// was not run.
+#[test]
+fn member_without_a_meaning_for_its_caller_is_refused() {
+    const ACCOUNT: &str = "111122223333";
+    let user = format!("arn:aws:iam::{ACCOUNT}:user/bob");
+    let root = format!("arn:aws:iam::{ACCOUNT}:root");
+    let session = format!("arn:aws:sts::{ACCOUNT}:assumed-role/App/s");
+    let federated = format!("arn:aws:sts::{ACCOUNT}:federated-user/ann");
+    let policy =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let members = [
+        (
+            "session_of",
+            format!(r#""arn:aws:iam::{ACCOUNT}:role/team/App""#),
+        ),
+        ("session_policy", policy.to_owned()),
+        ("session_tags", r#"{"team":"a"}"#.to_owned()),
+        (
+            "federated_by",
+            format!(r#""arn:aws:iam::{ACCOUNT}:user/bob""#),
+        ),
+    ];
+    let callers: [(&str, &[&str], &[&str]); 5] = [
+        (&user, &[], &[]),
+        (&root, &["session_policy"], &[]),
+        (
+            &session,
+            &["session_of", "session_policy", "session_tags"],
+            &["session_of"],
+        ),
+        (
+            &federated,
+            &["federated_by", "session_policy", "session_tags"],
+            &[],
+        ),
+        ("ec2.amazonaws.com", &[], &[]),
+    ];
+    let with = |principal: &str, more: &[&(&str, String)]| {
+        let more = more
+            .iter()
+            .map(|(name, value)| format!(r#""{name}": {value}, "#));
+        let request = format!(
+            r#""request": {{"principal": "{principal}", {}"#,
+            more.collect::<String>()
+        );
+        CASE.replace(
+            &format!(r#""request": {{"principal": "{user}", "#),
+            &request,
+        )
+    };
+    for (principal, meant, needed) in callers {
+        let always: Vec<_> = members
+            .iter()
+            .filter(|(name, _)| needed.contains(name))
+            .collect();
+        for member in &members {
+            let mut more = always.clone();
+            if !needed.contains(&member.0) {
+                more.push(member);
+            }
+            let case = with(principal, &more);
+            assert_ne!(case, CASE);
+            if meant.contains(&member.0) {
+                assert!(!matches!(ended(&case), Ended::Broken(_)), "{case}");
+            } else {
+                let problem = broken(&case);
+                assert_eq!(problem.path, format!("cases[0].request.{}", member.0));
+                assert!(problem.message.contains(member.0), "{}", problem.message);
+            }
+        }
+    }
+    for (principal, member, value, part) in [
+        (
+            &session,
+            "session_of",
+            format!("arn:aws:iam::{ACCOUNT}:role/Other"),
+            "no session of",
+        ),
+        (
+            &session,
+            "session_of",
+            "arn:aws:iam::444455556666:role/App".to_owned(),
+            "no session of",
+        ),
+        (&session, "session_of", user.clone(), "no session of"),
+        (
+            &federated,
+            "federated_by",
+            "arn:aws:iam::444455556666:user/bob".to_owned(),
+            "is no user of account",
+        ),
+        (
+            &federated,
+            "federated_by",
+            root.clone(),
+            "is no user of account",
+        ),
+    ] {
+        let problem = broken(&with(principal, &[&(member, format!(r#""{value}""#))]));
+        assert_eq!(problem.path, format!("cases[0].request.{member}"));
+        assert!(problem.message.contains(part), "{}", problem.message);
+    }
+    let task = ("session_policy", policy.to_owned());
+    let denied = ("context", r#"{"aws:AssumedRoot": "false"}"#.to_owned());
+    let problem = broken(&with(&root, &[&task, &denied]));
+    assert_eq!(problem.path, "cases[0].request.context.aws:AssumedRoot");
+}
+
+/// The same of the world's principals.
+#[test]
+fn principal_with_what_its_type_cannot_have_is_refused() {
+    const ACCOUNT: &str = "111122223333";
+    let policies = r#""identity_policies": [{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}]"#;
+    let boundary = r#""boundary": {"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let groups = policies.replace("identity", "group");
+    let bob = format!(r#""arn:aws:iam::{ACCOUNT}:user/bob": {{"type": "user"}}"#);
+    let with = |line: &str| CASE.replace(&bob, &format!("{bob}, {line}"));
+    let of =
+        |name: &str, kind: &str, member: &str| format!(r#""{name}": {{"type": "{kind}"{member}}}"#);
+    let (root, role, federated) = (
+        format!("arn:aws:iam::{ACCOUNT}:root"),
+        format!("arn:aws:iam::{ACCOUNT}:role/App"),
+        format!("arn:aws:sts::{ACCOUNT}:federated-user/ann"),
+    );
+    for (name, kind) in [
+        (&*root, "root"),
+        (&role, "role"),
+        (&federated, "federated_user"),
+        ("ec2.amazonaws.com", "service"),
+    ] {
+        assert!(
+            matches!(ended(&with(&of(name, kind, ""))), Ended::Passed),
+            "{name}"
+        );
+    }
+    for (name, kind, member, path) in [
+        (&*root, "root", policies, "identity_policies"),
+        (&root, "root", &groups, "group_policies"),
+        (&root, "root", boundary, "boundary"),
+        (&root, "root", r#""tags": {"a": "b"}"#, "tags"),
+        (
+            "ec2.amazonaws.com",
+            "service",
+            policies,
+            "identity_policies",
+        ),
+        (&role, "role", &groups, "group_policies"),
+    ] {
+        let problem = broken(&with(&of(name, kind, &format!(", {member}"))));
+        assert_eq!(
+            problem.path,
+            format!("cases[0].world.principals.{name}.{path}")
+        );
+        assert!(problem.message.contains("has no"), "{}", problem.message);
+    }
+    for (name, kind) in [
+        (&*role, "root"),
+        (&root, "federated_user"),
+        (&root, "service"),
+        ("ec2", "service"),
+        ("ec2.amazonaws.com", "user"),
+    ] {
+        let problem = broken(&with(&of(name, kind, "")));
+        assert_eq!(
+            problem.path,
+            format!("cases[0].world.principals.{name}.type")
+        );
+    }
+    // The policies of a federated user stand for those of the user that federated it, unless that user is named.
+    let held = with(&of(&federated, "federated_user", &format!(", {policies}")));
+    let request = format!(r#""request": {{"principal": "arn:aws:iam::{ACCOUNT}:user/bob", "#);
+    let alone = held.replace(
+        &request,
+        &format!(r#""request": {{"principal": "{federated}", "#),
+    );
+    assert!(matches!(ended(&alone), Ended::Failed(_)));
+    let named = held.replace(
+        &request,
+        &format!(r#""request": {{"principal": "{federated}", "federated_by": "arn:aws:iam::{ACCOUNT}:user/bob", "#),
+    );
+    let problem = broken(&named);
+    assert_eq!(
+        problem.path,
+        format!("cases[0].world.principals.{federated}")
+    );
+    assert!(
+        problem.message.contains("federated_by"),
+        "{}",
+        problem.message
+    );
+}

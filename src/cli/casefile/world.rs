@@ -15,7 +15,7 @@ use super::stores;
 use crate::domain::authz::request::Scope;
 use crate::domain::authz::resolve::alias_arn;
 use crate::domain::ids::{
-    AccountId, GrantId, KeyArn, Partition, PrincipalArn, PrincipalKind, UniqueId,
+    AccountId, GrantId, KeyArn, Partition, PrincipalArn, PrincipalKind, ServicePrincipal, UniqueId,
 };
 use crate::domain::limits::DELETION_WINDOW_DAYS_MAX;
 use crate::domain::state::alias::Alias;
@@ -200,6 +200,7 @@ impl World {
                 profile: case.profile,
                 ..Settings::default()
             },
+            forgotten: Default::default(),
         };
         let state = State::import(header, facts)
             .map_err(|error| Problem::at(&lines.path, error.to_string()))?;
@@ -290,26 +291,60 @@ fn steps_begin(case: &Case) -> Result<Timestamp, Problem> {
         .try_fold(NOW, |first, step| Ok(first.min(time_of(&step.request)?)))
 }
 
+/// Refuses what a principal of its type cannot have: it would be left alone in silence.
+fn check_line(text: &str, line: &PrincipalLine) -> Result<(), Problem> {
+    let arn = text.parse::<PrincipalArn>();
+    let kind = arn.as_ref().map(PrincipalArn::kind);
+    let fits = match (line.kind.as_str(), kind) {
+        ("user", Ok(PrincipalKind::User { .. }))
+        | ("role", Ok(PrincipalKind::Role { .. }))
+        | ("root", Ok(PrincipalKind::Root))
+        | ("federated_user", Ok(PrincipalKind::FederatedUser { .. })) => true,
+        ("service", Err(_)) => text.parse::<ServicePrincipal>().is_ok(),
+        _ => false,
+    };
+    let kind = line.kind.replace('_', " ");
+    if !fits {
+        let why = match line.kind.as_str() {
+            "service" => format!("`{text}` is no service principal"),
+            _ => format!("`{text}` is no ARN of a {kind}"),
+        };
+        return Err(Problem::at(format!("{}.type", line.path), why));
+    }
+    let refuse = |member: &str, why: &str| {
+        let why = format!("a {kind} has no `{member}`: {why}");
+        Err(Problem::at(format!("{}.{member}", line.path), why))
+    };
+    let is_stored = matches!(line.kind.as_str(), "user" | "role" | "federated_user");
+    let has = [
+        ("identity_policies", !line.identity_policies.is_empty()),
+        ("group_policies", !line.group_policies.is_empty()),
+        ("boundary", line.boundary.is_some()),
+        ("tags", !line.tags.is_empty()),
+    ];
+    match has.iter().find(|(_, is_there)| *is_there) {
+        Some((member, _)) if !is_stored => refuse(member, "only users and roles have one"),
+        Some(_) if line.kind == "role" && !line.group_policies.is_empty() => {
+            refuse("group_policies", "only users are in groups")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// Every user and role: those that are listed, and the callers, which may be assumed to exist.
 fn principals_of(case: &Case) -> Result<BTreeMap<PrincipalArn, PrincipalLine>, Problem> {
     let mut principals = BTreeMap::new();
     for (text, line) in &case.world.principals {
+        check_line(text, line)?;
         if matches!(line.kind.as_str(), "user" | "role") {
             let arn: PrincipalArn = text
                 .parse()
                 .map_err(|error| Problem::at(&line.path, format!("{error}")))?;
-            let fits = match arn.kind() {
-                PrincipalKind::User { .. } => line.kind == "user",
-                PrincipalKind::Role { .. } => line.kind == "role",
-                _ => false,
-            };
-            if !fits {
-                let why = format!("`{text}` is no ARN of a {}", line.kind);
-                return Err(Problem::at(format!("{}.type", line.path), why));
-            }
             principals.insert(arn, line.clone());
         }
     }
+    // Of federated users whose user is not named, those whose policies stand for the user's.
+    let mut held_for: BTreeMap<PrincipalArn, PrincipalArn> = BTreeMap::new();
     for request in case.steps.iter().map(|step| &step.request) {
         let caller = request.principal.parse::<PrincipalArn>().ok();
         let named = [
@@ -323,10 +358,20 @@ fn principals_of(case: &Case) -> Result<BTreeMap<PrincipalArn, PrincipalLine>, P
                     principals.entry(arn.clone()).or_default();
                 }
                 PrincipalKind::FederatedUser { .. } => {
-                    let held = case.world.principals.get(arn.as_str()).cloned();
+                    let held = case.world.principals.get(arn.as_str());
+                    let by = federating_user(request, arn)?;
+                    if let Some(line) = held.filter(|line| line.has_policies()) {
+                        let first = held_for.entry(by.clone()).or_insert_with(|| arn.clone());
+                        if request.federated_by.is_some() || first != arn {
+                            let why = format!(
+                                "a federated user has the permissions of its user: give the policies to that user, and name it with `federated_by` (here `{by}`)"
+                            );
+                            return Err(Problem::at(&line.path, why));
+                        }
+                    }
                     principals
-                        .entry(federating_user(request, arn)?)
-                        .or_insert_with(|| held.unwrap_or_default());
+                        .entry(by)
+                        .or_insert_with(|| held.cloned().unwrap_or_default());
                 }
                 PrincipalKind::Root | PrincipalKind::AssumedRole { .. } => {}
             }
@@ -423,6 +468,8 @@ fn principal(arn: &PrincipalArn, line: &PrincipalLine, group: Option<&Group>) ->
         },
         created_at: NOW,
         born: Revision(2),
+        // A world says which roles there are, not who made them: there the path counts (D-18).
+        service: arn.service_of_path(),
         tags: line.tags.clone(),
         policies: sources::numbered(&line.identity_policies)
             .into_iter()

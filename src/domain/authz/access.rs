@@ -216,7 +216,8 @@ fn depends_on_request(key: &ContextKey, is_session: bool) -> bool {
         ContextKey::PrincipalTag(_) => is_session,
         ContextKey::RequestTag(_) | ContextKey::EncryptionContext(_) | ContextKey::Other(_) => true,
         ContextKey::Known(known) => match known {
-            KnownKey::CallerAccount
+            KnownKey::AssumedRoot
+            | KnownKey::CallerAccount
             | KnownKey::CustomerMasterKeySpec
             | KnownKey::CustomerMasterKeyUsage
             | KnownKey::KeyOrigin

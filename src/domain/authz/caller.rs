@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::ids::{AccountId, Partition, PrincipalArn, ServicePrincipal, UniqueId};
 use crate::domain::policy::Policy;
+use crate::domain::state::idempotency::Payer;
 use crate::domain::state::principal::Principal;
 use crate::domain::state::{State, Tags};
 
@@ -21,6 +22,8 @@ pub enum Identity {
     Root {
         /// The account.
         account: AccountId,
+        /// The task policy of a session that AssumeRoot gave, which measures it (D-20); absent: the root user itself.
+        task_policy: Option<Arc<Policy>>,
     },
     /// An IAM user.
     User {
@@ -108,7 +111,7 @@ impl Identity {
     pub fn account(&self) -> Option<AccountId> {
         match self {
             Self::Operator | Self::System | Self::Service(_) => None,
-            Self::Root { account } => Some(*account),
+            Self::Root { account, .. } => Some(*account),
             Self::User { arn, .. }
             | Self::RoleSession { arn, .. }
             | Self::FederatedUser { arn, .. } => Some(arn.account()),
@@ -155,11 +158,28 @@ impl Identity {
         match self {
             Self::Operator => "operator".into(),
             Self::System => "system".into(),
-            Self::Root { account } => format!("root {account}").into(),
+            Self::Root { account, .. } => format!("root {account}").into(),
             Self::Service(service) => format!("service {service}").into(),
             Self::User { arn, unique_id }
             | Self::RoleSession { arn, unique_id, .. }
             | Self::FederatedUser { arn, unique_id, .. } => format!("{unique_id} {arn}").into(),
+        }
+    }
+
+    /// Whose share of the idempotency records' memory it takes: that of the user or role behind it.
+    pub fn payer(&self) -> Payer {
+        let principal = match self {
+            Self::Operator => "operator".into(),
+            Self::System => "system".into(),
+            Self::Root { .. } => "root".into(),
+            Self::Service(service) => service.as_str().into(),
+            Self::User { unique_id, .. }
+            | Self::RoleSession { unique_id, .. }
+            | Self::FederatedUser { unique_id, .. } => unique_id.as_str().into(),
+        };
+        Payer {
+            account: self.account(),
+            principal,
         }
     }
 
@@ -168,7 +188,9 @@ impl Identity {
         match self {
             Self::Operator => "operator".into(),
             Self::System => "system".into(),
-            Self::Root { account } => PrincipalArn::root_of(partition, *account).as_str().into(),
+            Self::Root { account, .. } => {
+                PrincipalArn::root_of(partition, *account).as_str().into()
+            }
             Self::Service(service) => service.as_str().into(),
             Self::User { arn, .. }
             | Self::RoleSession { arn, .. }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::caller::RequestFacts;
 use crate::domain::ids::{
-    CustomKeyStoreId, KeyRef, PrincipalArn, Region, ServicePrincipal, XksKeyId,
+    AccountId, CustomKeyStoreId, KeyRef, PrincipalArn, Region, ServicePrincipal, XksKeyId,
 };
 use crate::domain::policy::Policy;
 use crate::domain::state::Tags;
@@ -35,6 +35,13 @@ pub enum Claim {
 pub enum Subject {
     /// The root user of an account, or an IAM user.
     Principal(PrincipalArn),
+    /// A session of an account's root user that AssumeRoot gave.
+    RootSession {
+        /// The account.
+        account: AccountId,
+        /// What measures it (D-20).
+        task_policy: Arc<Policy>,
+    },
     /// A session of a role.
     RoleSession {
         /// `arn:aws:sts::<account>:assumed-role/<role>/<session>`.

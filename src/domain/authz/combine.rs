@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::decision::{DecidedBy, Decision, Denial, Missing, Source, StatementRef};
 use super::request::Use;
-use crate::domain::ids::{AccountId, NodeId, PrincipalKind, text_of};
+use crate::domain::ids::{AccountId, NodeId, ServicePrincipal, text_of};
 use crate::domain::policy::{Action, Ask, Bindings, KmsAction, Policy, Statement, Ways, Who};
 use crate::domain::state::grant::{
     ConstraintKeyCase, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantOperations,
@@ -114,7 +114,8 @@ pub struct Evidence<'a, P, G> {
     pub identity: P,
     /// The caller's permissions boundary.
     pub boundary: Option<&'a Policy>,
-    /// The policies of the caller's session; empty when none was passed.
+    /// The policies of the caller's session; empty when none was passed. That limits nothing of a role's session, and
+    /// leaves a federated user without permissions of its own (D-19).
     pub session: &'a [Arc<Policy>],
     /// Service control policies on the caller's account.
     pub service_control: Levels<'a>,
@@ -238,7 +239,7 @@ where
             deny(Source::ServiceControlPolicy, name, found)?;
         }
     }
-    if is_under_resource_control(&evidence.object, is_retirement) {
+    if is_under_resource_control(&ask.who, &evidence.object, is_retirement) {
         for (name, policy) in all(evidence.resource_control) {
             let found = policy.denying(ask, None);
             deny(Source::ResourceControlPolicy, name, found)?;
@@ -285,10 +286,17 @@ fn require_layers<P, G>(evidence: &Evidence<'_, P, G>, is_retirement: bool) -> R
     if is_under_service_control(&ask.who) && !all_allow(evidence.service_control) {
         return Err(No::Implicit(Missing::ServiceControlPolicy));
     }
-    if is_under_resource_control(&evidence.object, is_retirement)
+    if is_under_resource_control(&ask.who, &evidence.object, is_retirement)
         && !all_allow(evidence.resource_control)
     {
         return Err(No::Implicit(Missing::ResourceControlPolicy));
+    }
+    // D-20: the task policy of a root session is its only measure: neither being named nor a grant makes up for it.
+    if matches!(ask.who, Who::Root { .. })
+        && is_session_limited(&ask.who, evidence.session)
+        && !any_allows(evidence.session, ask)
+    {
+        return Err(No::Implicit(Missing::SessionPolicy));
     }
     match evidence.endpoint {
         Endpoint::Policy(policy) if policy.allowing(ask, None).next().is_none() => {
@@ -300,17 +308,16 @@ fn require_layers<P, G>(evidence: &Evidence<'_, P, G>, is_retirement: bool) -> R
 }
 
 /// D-3: not services, not service-linked roles.
-pub(super) fn is_under_service_control(who: &Who<'_>) -> bool {
-    match who {
-        Who::Service { .. } => false,
-        Who::RoleSession { role, .. } => {
-            !matches!(role.kind(), PrincipalKind::Role { path, .. } if path.starts_with("aws-service-role/"))
-        }
-        Who::Root { .. } | Who::User { .. } | Who::FederatedUser { .. } => true,
-    }
+pub(super) const fn is_under_service_control(who: &Who<'_>) -> bool {
+    !matches!(who, Who::Service { .. }) && linked_service(who).is_none()
 }
 
-pub(super) fn is_under_resource_control(object: &Object<'_>, is_retirement: bool) -> bool {
+/// D-3: whoever calls but a service-linked role, and on the keys of customers alone.
+pub(super) const fn is_under_resource_control(
+    who: &Who<'_>,
+    object: &Object<'_>,
+    is_retirement: bool,
+) -> bool {
     matches!(
         object,
         Object::Key {
@@ -318,6 +325,17 @@ pub(super) fn is_under_resource_control(object: &Object<'_>, is_retirement: bool
             ..
         }
     ) && !is_retirement
+        && linked_service(who).is_none()
+}
+
+/// D-18: the service of a caller that is a session of a service-linked role. The state says so, and not the path.
+pub(super) const fn linked_service<'a>(who: &Who<'a>) -> Option<&'a ServicePrincipal> {
+    match who {
+        Who::RoleSession { service, .. } => *service,
+        Who::Root { .. } | Who::User { .. } | Who::FederatedUser { .. } | Who::Service { .. } => {
+            None
+        }
+    }
 }
 
 /// D-4 to D-10.
@@ -493,10 +511,28 @@ fn within_limits<P, G>(evidence: &Evidence<'_, P, G>) -> Result<(), No> {
     if evidence.boundary.is_some_and(|policy| !allows(policy)) {
         return Err(No::Implicit(Missing::Boundary));
     }
-    if !evidence.session.is_empty() && !evidence.session.iter().any(|policy| allows(policy)) {
+    if is_session_limited(&evidence.ask.who, evidence.session)
+        && !any_allows(evidence.session, &evidence.ask)
+    {
         return Err(No::Implicit(Missing::SessionPolicy));
     }
     Ok(())
+}
+
+fn any_allows(policies: &[Arc<Policy>], ask: &Ask<'_>) -> bool {
+    let mut policies = policies.iter();
+    policies.any(|policy| policy.allowing(ask, None).next().is_some())
+}
+
+/// Whether a policy of the session must allow. To the session of a role none need be passed; the session of a federated
+/// user has nothing of its user's permissions without one (D-19).
+pub(super) fn is_session_limited(who: &Who<'_>, session: &[Arc<Policy>]) -> bool {
+    match who {
+        Who::FederatedUser { .. } => true,
+        Who::Root { .. } | Who::User { .. } | Who::RoleSession { .. } | Who::Service { .. } => {
+            !session.is_empty()
+        }
+    }
 }
 
 /// G-50 to G-54: who may retire a grant.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::caller::{ContextEntry, Identity};
 use super::combine::Endpoint;
-use super::request::{Parameter, Parameters, Request, RequestTags, Target};
+use super::request::{Parameter, Parameters, Request, RequestTags, Scope, Target};
 use crate::domain::ids::{AccountId, AliasName, PrincipalArn, PrincipalKind};
 use crate::domain::limits::ALIASES_PER_KEY_MAX;
 use crate::domain::policy::{Action, KmsAction};
@@ -38,6 +38,8 @@ pub struct RequestContext<'a> {
     root: OnceCell<PrincipalArn>,
     principal_paths: OnceCell<Vec<String>>,
     resource_paths: OnceCell<Vec<String>>,
+    endpoint_paths: OnceCell<Vec<String>>,
+    vpc_arn: OnceCell<String>,
     through: Through<'a>,
 }
 
@@ -106,6 +108,8 @@ impl<'a> RequestContext<'a> {
             root: OnceCell::new(),
             principal_paths: OnceCell::new(),
             resource_paths: OnceCell::new(),
+            endpoint_paths: OnceCell::new(),
+            vpc_arn: OnceCell::new(),
             through: through(state, entries),
         }
     }
@@ -113,7 +117,7 @@ impl<'a> RequestContext<'a> {
     /// What the policy of the VPC endpoint says that the request came through.
     pub fn endpoint(&self) -> Endpoint<'a> {
         match self.through {
-            Through::None => Endpoint::Open,
+            Through::Nowhere | Through::None => Endpoint::Open,
             Through::Known(endpoint) => endpoint.policy.as_deref().into(),
             Through::Unknown => Endpoint::Unknown,
         }
@@ -128,6 +132,33 @@ impl<'a> RequestContext<'a> {
         match account.and_then(|account| self.state.membership(account)) {
             Some(node) => Some(ContextValue::text(node.organization.as_str())),
             None => self.fact(&ContextKey::Known(known)),
+        }
+    }
+
+    /// What the cluster knows of the VPC endpoint that the request came through (CK-43). Where it keeps endpoints, nobody
+    /// else says it: without one it is absent, and so it is through one that is not known, which allows nothing anyway.
+    fn of_endpoint<'c>(
+        &'c self,
+        known: KnownKey,
+        tell: impl FnOnce(&'a VpcEndpoint) -> Option<ContextValue<'c>>,
+    ) -> Option<ContextValue<'c>> {
+        match self.through {
+            Through::Known(endpoint) => tell(endpoint),
+            // The request says all that is said of its endpoint.
+            Through::Nowhere => self.fact(&ContextKey::Known(known)),
+            Through::None | Through::Unknown => None,
+        }
+    }
+
+    /// The same of the endpoint's owner. Who owns the endpoint of a request that is only imagined nobody has said.
+    fn of_endpoint_owner<'c>(
+        &'c self,
+        known: KnownKey,
+        tell: impl FnOnce(&'a VpcEndpoint) -> Option<ContextValue<'c>>,
+    ) -> Option<ContextValue<'c>> {
+        match self.request.parameters {
+            Parameters::Stated => None,
+            Parameters::Known(..) | Parameters::FromFront => self.of_endpoint(known, tell),
         }
     }
 
@@ -167,7 +198,7 @@ impl<'a> RequestContext<'a> {
     fn principal_arn(&self) -> Option<&str> {
         match self.identity() {
             Identity::Operator | Identity::System | Identity::Service(_) => None,
-            Identity::Root { account } => {
+            Identity::Root { account, .. } => {
                 let partition = self.request.scope.partition;
                 let root = self
                     .root
@@ -184,7 +215,7 @@ impl<'a> RequestContext<'a> {
         let make = |text: String| Some(&**self.user_id.get_or_init(|| text));
         match self.identity() {
             Identity::Operator | Identity::System | Identity::Service(_) => None,
-            Identity::Root { account } => make(account.to_string()),
+            Identity::Root { account, .. } => make(account.to_string()),
             Identity::User { unique_id, .. } => Some(unique_id.as_str()),
             Identity::RoleSession { arn, unique_id, .. } => match arn.kind() {
                 PrincipalKind::AssumedRole { session, .. } => {
@@ -199,7 +230,7 @@ impl<'a> RequestContext<'a> {
         }
     }
 
-    /// `aws:PrincipalTag/<k>`: the session's tags over the role's (CK-0).
+    /// `aws:PrincipalTag/<k>`: the session's tags over those of its role, or of the user that federated it (CK-0).
     fn principal_tag(&self, name: &Folded) -> Option<&str> {
         let own = self.principal.map(|principal| &principal.tags);
         let find = |tags: &'a crate::domain::state::Tags| {
@@ -208,10 +239,10 @@ impl<'a> RequestContext<'a> {
                 .map(|(_, v)| &**v)
         };
         match self.identity() {
-            Identity::RoleSession { session_tags, .. } => {
+            Identity::RoleSession { session_tags, .. }
+            | Identity::FederatedUser { session_tags, .. } => {
                 find(session_tags).or_else(|| own.and_then(find))
             }
-            Identity::FederatedUser { session_tags, .. } => find(session_tags),
             Identity::User { .. } => own.and_then(find),
             Identity::Operator
             | Identity::System
@@ -289,6 +320,13 @@ impl<'a> RequestContext<'a> {
                 Identity::FederatedUser { .. } => Some("FederatedUser"),
                 Identity::Operator | Identity::System | Identity::Service(_) => None,
             }),
+            K::AssumedRoot => match identity {
+                Identity::Root {
+                    task_policy: Some(_),
+                    ..
+                } => flag(true),
+                _ => None,
+            },
             K::UserId => self.user_id().map(ContextValue::text),
             K::UserName => match identity {
                 Identity::User { arn, .. } => match arn.kind() {
@@ -419,12 +457,30 @@ impl<'a> RequestContext<'a> {
                 let owner = self.request.target.account();
                 self.organization_paths(known, &self.resource_paths, Some(owner))
             }
-            K::SourceVpc => match self.through {
-                Through::Known(endpoint) => text(Some(endpoint.vpc.as_str())),
-                Through::None | Through::Unknown => self.fact(&ContextKey::Known(known)),
-            },
+            K::SourceVpc => self.of_endpoint(known, |endpoint| {
+                Some(ContextValue::text(endpoint.vpc.as_str()))
+            }),
+            K::SourceVpcArn => {
+                self.of_endpoint_owner(known, |VpcEndpoint { account, vpc, .. }| {
+                    let Scope { partition, region } = self.request.scope;
+                    let arn = || format!("arn:{partition}:ec2:{region}:{account}:vpc/{vpc}");
+                    Some(ContextValue::text(self.vpc_arn.get_or_init(arn)))
+                })
+            }
+            K::VpceAccount => self.of_endpoint_owner(known, |endpoint| {
+                Some(ContextValue::One(Scalar::Account(endpoint.account)))
+            }),
+            K::VpceOrgId => self.of_endpoint_owner(known, |endpoint| {
+                let node = self.state.membership(endpoint.account)?;
+                Some(ContextValue::text(node.organization.as_str()))
+            }),
+            K::VpceOrgPaths => self.of_endpoint_owner(known, |endpoint| {
+                let node = self.state.membership(endpoint.account)?;
+                let paths = || vec![self.state.organization_path(node)];
+                Some(ContextValue::Many(self.endpoint_paths.get_or_init(paths)))
+            }),
             // CK-0: absent through an endpoint.
-            K::SourceIp if !matches!(self.through, Through::None) => None,
+            K::SourceIp if matches!(self.through, Through::Known(_) | Through::Unknown) => None,
             // What only the front can have seen.
             K::MultiFactorAuthAge
             | K::MultiFactorAuthPresent
@@ -471,6 +527,9 @@ fn service_principal(via_service: &str) -> String {
 /// The VPC endpoint that a request came through.
 #[derive(Clone, Copy)]
 enum Through<'a> {
+    /// No endpoint is kept here: what is said of one are values of condition keys and nothing more.
+    Nowhere,
+    /// Endpoints are kept, and it came through none.
     None,
     Known(&'a VpcEndpoint),
     Unknown,
@@ -478,10 +537,10 @@ enum Through<'a> {
 
 /// The endpoint that the front says the request came through. Where the policies of endpoints are kept here, one that the
 /// state does not have, or that is no id of any, is not taken for none: a policy that is not known would otherwise allow
-/// everything. Where none is kept, endpoints are values of condition keys and nothing more.
+/// everything.
 fn through<'a>(state: &'a State, facts: &BTreeMap<Arc<str>, ContextEntry>) -> Through<'a> {
     if state.endpoint_count() == 0 {
-        return Through::None;
+        return Through::Nowhere;
     }
     let stored = match facts.get("aws:sourcevpce") {
         None => return Through::None,

@@ -12,7 +12,7 @@ use super::combine::{self, Evidence, Level, NamedPolicy, Object, Offered, Subjec
 use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
 use super::request::{About, Request, Target, Use};
-use crate::domain::ids::{AccountId, Partition, Short, UniqueId, text_of};
+use crate::domain::ids::{AccountId, Partition, ServicePrincipal, Short, UniqueId, text_of};
 use crate::domain::limits::LEVELS_MAX;
 use crate::domain::policy::{Action, Ask, Bindings, KeyName, Policy, ResourceName, Who};
 use crate::domain::state::State;
@@ -86,7 +86,8 @@ pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) ->
     let Ok(principal) = identity.check(state) else {
         return judge.nobody(deny_caller());
     };
-    let Some(who) = who(identity, request.scope.partition) else {
+    let linked = principal.and_then(|principal| principal.service.as_ref());
+    let Some(who) = who(identity, linked, request.scope.partition) else {
         return judge.nobody(deny_caller());
     };
     let context = RequestContext::new(state, request, principal.map(|principal| &**principal));
@@ -94,11 +95,8 @@ pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) ->
     let session: &[Arc<Policy>] = match identity {
         Identity::RoleSession { session_policy, .. }
         | Identity::FederatedUser { session_policy, .. } => session_policy.as_slice(),
-        Identity::Operator
-        | Identity::System
-        | Identity::Root { .. }
-        | Identity::User { .. }
-        | Identity::Service(_) => &[],
+        Identity::Root { task_policy, .. } => task_policy.as_slice(),
+        Identity::Operator | Identity::System | Identity::User { .. } | Identity::Service(_) => &[],
     };
     let subject = match request.about {
         About::Nothing => Subject::Nothing,
@@ -196,11 +194,15 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The caller as policies see it.
-fn who(identity: &Identity, partition: Partition) -> Option<Who<'_>> {
+/// The caller as policies see it; `linked` is the service that its role was made for.
+fn who<'a>(
+    identity: &'a Identity,
+    linked: Option<&'a ServicePrincipal>,
+    partition: Partition,
+) -> Option<Who<'a>> {
     match identity {
         Identity::Operator | Identity::System => None,
-        Identity::Root { account } => Some(Who::Root {
+        Identity::Root { account, .. } => Some(Who::Root {
             partition,
             account: *account,
         }),
@@ -217,6 +219,7 @@ fn who(identity: &Identity, partition: Partition) -> Option<Who<'_>> {
             session: arn,
             role,
             unique_id: Some(unique_id),
+            service: linked,
         }),
         Identity::FederatedUser {
             arn,

@@ -29,7 +29,7 @@ pub use grant::GrantId;
 pub use group::GroupArn;
 pub use key::{KeyArn, KeyId, KeyRef};
 pub use organization::{NodeId, OrganizationId, VpcEndpointId, VpcId};
-pub use principal::{PrincipalArn, PrincipalKind};
+pub use principal::{PrincipalArn, PrincipalKind, ReservedPath};
 pub use request::RequestId;
 pub use service::ServicePrincipal;
 pub use short::{Short, text_of};

@@ -4,7 +4,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::{
-    AccountId, IdFault, IdKind, ParseIdError, Partition, by_text, check_len, fault, split_arn,
+    AccountId, IdFault, IdKind, ParseIdError, Partition, ServicePrincipal, by_text, check_len,
+    fault, split_arn,
 };
 use crate::domain::limits;
 
@@ -39,6 +40,25 @@ pub enum PrincipalKind<'a> {
         /// The federated user's name.
         name: &'a str,
     },
+}
+
+/// A path of roles that AWS keeps for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReservedPath {
+    /// Roles that are linked to a service.
+    ServiceRole,
+    /// Roles that another part of AWS makes for people, such as those of IAM Identity Center.
+    Reserved,
+}
+
+impl ReservedPath {
+    /// How the path of such a role begins.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::ServiceRole => "aws-service-role/",
+            Self::Reserved => "aws-reserved/",
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -114,9 +134,24 @@ impl PrincipalArn {
         matches!(self.shape, Shape::Root)
     }
 
-    /// Whether it is a role that a service of AWS owns, under `aws-service-role/` (D-3, K-4).
-    pub fn is_service_linked_role(&self) -> bool {
-        matches!(self.kind(), PrincipalKind::Role { path, .. } if path.starts_with("aws-service-role/"))
+    /// The path of AWS's own that a role stands under, if it stands under one.
+    pub fn reserved_path(&self) -> Option<ReservedPath> {
+        let PrincipalKind::Role { path, .. } = self.kind() else {
+            return None;
+        };
+        let all = [ReservedPath::ServiceRole, ReservedPath::Reserved];
+        all.into_iter()
+            .find(|reserved| path.starts_with(reserved.prefix()))
+    }
+
+    /// The service that a role's path names: `aws-service-role/<service>/`. No more than a name: anybody's path can be
+    /// spelled so. Whether a role was made for a service is a fact of the state (D-18).
+    pub fn service_of_path(&self) -> Option<ServicePrincipal> {
+        let PrincipalKind::Role { path, .. } = self.kind() else {
+            return None;
+        };
+        let service = path.strip_prefix(ReservedPath::ServiceRole.prefix())?;
+        service.strip_suffix('/')?.parse().ok()
     }
 
     /// The ARN of the account itself, `arn:<partition>:iam::<account>:root`.
@@ -302,6 +337,41 @@ mod tests {
         assert_eq!(root, arn("arn:aws:iam::111122223333:root"));
         assert!(root.is_root());
         assert_eq!(root.kind(), PrincipalKind::Root);
+    }
+
+    /// D-18: the service is the whole path behind the prefix, and a service principal.
+    #[test]
+    fn path_of_a_service_role_names_its_service() {
+        let role = |path: &str| arn(&format!("arn:aws:iam::111122223333:role/{path}R"));
+        let service = |path: &str| role(path).service_of_path();
+        assert_eq!(
+            service("aws-service-role/autoscaling.amazonaws.com/").unwrap(),
+            "autoscaling.amazonaws.com".parse().unwrap()
+        );
+        for path in [
+            "",
+            "aws-service-role/",
+            "aws-service-role/evil.example/",
+            "aws-service-role/a.b.com/deeper/",
+            "AWS-service-role/a.b.com/",
+            "x/aws-service-role/a.b.com/",
+            "aws-reserved/sso.amazonaws.com/",
+        ] {
+            assert_eq!(service(path), None, "{path}");
+        }
+        assert_eq!(
+            role("aws-service-role/evil.example/").reserved_path(),
+            Some(ReservedPath::ServiceRole)
+        );
+        assert_eq!(
+            role("aws-reserved/sso.amazonaws.com/").reserved_path(),
+            Some(ReservedPath::Reserved)
+        );
+        for path in ["", "aws-service-roles/", "x/aws-reserved/"] {
+            assert_eq!(role(path).reserved_path(), None, "{path}");
+        }
+        let user = arn("arn:aws:iam::111122223333:user/aws-service-role/a.b.com/u");
+        assert_eq!((user.reserved_path(), user.service_of_path()), (None, None));
     }
 
     proptest! {

@@ -9,28 +9,29 @@ use super::context::{Change, Context, Question};
 use super::parts::Parts;
 use super::refusal::{Said, said};
 use super::{
-    Answer, Applied, Command, CreatedGrant, Entry, ErrorCode, Idempotency, KeyDescription, Output,
-    Query, Rejection, Semantics,
+    Answer, Applied, Command, CreatedGrant, Entry, ErrorCode, Event, Idempotency, KeyDescription,
+    Output, Query, Rejection, Semantics,
 };
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::request::Scope;
 use crate::domain::limits::{
-    IDEMPOTENCY_DROPS_PER_ENTRY, IDEMPOTENCY_HORIZON, IDEMPOTENCY_KEY_MAX,
+    IDEMPOTENCY_DROPS_PER_ENTRY, IDEMPOTENCY_HORIZON, IDEMPOTENCY_HORIZON_MS, IDEMPOTENCY_KEY_MAX,
+    IDEMPOTENCY_REFUSAL_MAX, IDEMPOTENCY_USE_HORIZON_MS,
 };
-use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
-use crate::domain::state::idempotency::{Effect, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::idempotency::{Effect, Horizon, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::{Crowded, State};
 use crate::domain::time::{Revision, Timestamp};
 
 /// Applies the entry at log position `at`.
 pub fn apply(state: &mut State, at: Revision, entry: &Entry) -> Applied {
     state.advance(at, entry.proposed_at);
-    drop_old_idempotency(state, at);
-    let applied = judge(state, at, entry);
-    match applied {
+    forget_old_idempotency(state, at);
+    match judge(state, at, entry) {
         Ok(applied) => applied,
         Err(rejection) => Applied {
             outcome: Err(rejection),
+            settled_at: None,
             events: Vec::new(),
         },
     }
@@ -121,28 +122,58 @@ fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Reje
         return Err(said(ErrorCode::UnsupportedOperation, why).into());
     }
     check_caller(state, caller)?;
-    let key = match idempotency {
-        None => None,
-        Some(idempotency) => match check_idempotency(state, at, caller, idempotency)? {
-            Seen::Never(key) => Some((key, idempotency.request_hash)),
-            Seen::Before(record) => {
-                return Ok(Applied {
-                    outcome: Ok(replay(state, &record.effect)),
-                    events: Vec::new(),
-                });
-            }
-        },
+    let Some(idempotency) = idempotency else {
+        return Ok(run(state, at, caller, scope, command));
     };
-    let applied = run(state, at, caller, scope, command)?;
-    if let (Some((key, request_hash)), Ok(output)) = (key, &applied.outcome) {
-        state.put_idempotency(Arc::new(IdempotencyRecord {
-            key,
-            request_hash,
-            at,
-            effect: effect_of(output),
-        }));
+    let horizon = horizon_of(command);
+    let key = match check_idempotency(state, at, caller, horizon, idempotency)? {
+        Seen::Never(key) => key,
+        Seen::Before(record) => {
+            let cx = Context {
+                state,
+                caller,
+                scope,
+                now: state.clock(),
+                at,
+                token_grants: &[],
+            };
+            return Ok(Applied {
+                outcome: replay(&cx, command, &record),
+                settled_at: Some(record.at),
+                events: Vec::new(),
+            });
+        }
+    };
+    let payer = caller.identity.payer();
+    state.idempotency_room(&payer).map_err(too_many_keys)?;
+    let applied = run(state, at, caller, scope, command);
+    // whatever it came to. A refusal that could be judged anew would let an attempt that is still under way do what
+    // the caller was told had no effect.
+    state.put_idempotency(Arc::new(IdempotencyRecord {
+        key,
+        payer,
+        request_hash: idempotency.request_hash,
+        horizon,
+        at,
+        time: state.clock(),
+        effect: match &applied.outcome {
+            Ok(output) => effect_of(output),
+            Err(rejection) => refused(rejection),
+        },
+    }));
+    Ok(Applied {
+        settled_at: Some(at),
+        ..applied
+    })
+}
+
+/// How long what becomes of a command is kept under its key.
+const fn horizon_of(command: &Command) -> Horizon {
+    if matches!(command, Command::Consume(_)) {
+        Horizon::Use
+    } else {
+        Horizon::Change
     }
-    Ok(applied)
 }
 
 /// Does the same to a command, whichever operation it is of.
@@ -215,8 +246,17 @@ fn run(
     caller: &Caller,
     scope: &Scope,
     command: &Command,
-) -> Result<Applied, Rejection> {
-    of_each!(command, c => change(c, state, at, caller, scope))
+) -> Applied {
+    let changed = of_each!(command, c => change(c, state, at, caller, scope));
+    let (outcome, events) = match changed {
+        Ok((output, events)) => (Ok(output), events),
+        Err(rejection) => (Err(rejection), Vec::new()),
+    };
+    Applied {
+        outcome,
+        settled_at: None,
+        events,
+    }
 }
 
 /// What a command must be allowed, if it is asked for more than once.
@@ -238,7 +278,7 @@ fn change<C: Change>(
     at: Revision,
     caller: &Caller,
     scope: &Scope,
-) -> Result<Applied, Rejection> {
+) -> Result<(Output, Vec<Event>), Rejection> {
     let cx = Context {
         state,
         caller,
@@ -249,11 +289,7 @@ fn change<C: Change>(
         token_grants: &[],
     };
     let (_allowed, plan) = command.plan(&cx).map_err(Into::into)?;
-    let (output, events) = C::enact(plan, state);
-    Ok(Applied {
-        outcome: Ok(output),
-        events,
-    })
+    Ok(C::enact(plan, state))
 }
 
 /// the principal behind the caller must still be the one that was verified.
@@ -274,6 +310,7 @@ fn check_idempotency(
     state: &State,
     at: Revision,
     caller: &Caller,
+    horizon: Horizon,
     idempotency: &Idempotency,
 ) -> Result<Seen, Said> {
     let Idempotency {
@@ -295,33 +332,69 @@ fn check_idempotency(
             ),
         ));
     }
-    if at.0.saturating_sub(birth.0) > IDEMPOTENCY_HORIZON {
-        return Err(said(
-            ErrorCode::IdempotencyExpired,
-            format_args!(
-                "the idempotency key was born at revision {birth}, more than {IDEMPOTENCY_HORIZON} revisions ago: whether it took effect is not known any more; read the state, then use a new key"
-            ),
-        ));
-    }
     let key = IdempotencyKey {
         caller: caller.identity.unique_text(),
         key: Arc::clone(key),
     };
+    let expired = |since: &str, revision: Revision| {
+        said(
+            ErrorCode::IdempotencyExpired,
+            format_args!(
+                "{since} revision {revision}: what became of its request is not known any more; read the state, then use a new key"
+            ),
+        )
+    };
     match state.idempotency(&key) {
+        // A key that was used is used after its birth, so what was settled under it has a later revision.
+        None if *birth < state.forgotten(horizon) => Err(expired(
+            &format!(
+                "the idempotency key was born at revision {birth}, and keys are forgotten up to"
+            ),
+            state.forgotten(horizon),
+        )),
         None => Ok(Seen::Never(key)),
-        Some(record) if record.request_hash == *request_hash => {
-            Ok(Seen::Before(Arc::clone(record)))
-        }
-        Some(_) => Err(said(
+        Some(record) if record.request_hash != *request_hash => Err(said(
             ErrorCode::IdempotencyMismatch,
             "the idempotency key was used before for another request",
         )),
+        Some(record) if is_over(record, at, state.clock()) => Err(expired(
+            "the idempotency key was used too long ago, at",
+            record.at,
+        )),
+        Some(record) => Ok(Seen::Before(Arc::clone(record))),
     }
 }
 
-/// The answer to a retry: as first told, but of a grant what the state has now, so that no token revives it.
-fn replay(state: &State, effect: &Effect) -> Output {
-    match effect {
+/// Whether a record is too old to be told again. Whether it is still there does not matter then: what is due to be
+/// forgotten is forgotten a little at a time.
+fn is_over(record: &IdempotencyRecord, at: Revision, now: Timestamp) -> bool {
+    let revisions = at.0.saturating_sub(record.at.0);
+    let ms = now.as_millis().saturating_sub(record.time.as_millis());
+    match record.horizon {
+        Horizon::Change => revisions > IDEMPOTENCY_HORIZON && ms > IDEMPOTENCY_HORIZON_MS,
+        Horizon::Use => ms > IDEMPOTENCY_USE_HORIZON_MS,
+    }
+}
+
+fn too_many_keys(Crowded { whose, taken }: Crowded) -> Said {
+    said(
+        ErrorCode::IdempotencyFull,
+        format_args!(
+            "{whose} has used too many idempotency keys lately: what became of their requests takes {taken} bytes, the whole share; a key's place is free again {} s after it was used",
+            IDEMPOTENCY_HORIZON_MS / 1_000
+        ),
+    )
+}
+
+/// The answer to a retry: as first told, but of a grant what the state has now, so that no token revives it, and of a use
+/// of a key whether it is permitted now.
+fn replay(
+    cx: &Context<'_>,
+    command: &Command,
+    record: &IdempotencyRecord,
+) -> Result<Output, Rejection> {
+    let state = cx.state;
+    Ok(match &record.effect {
         Effect::Done => Output::Done,
         Effect::Account(account) => Output::Account((**account).clone()),
         Effect::Principal(principal) => Output::Principal((**principal).clone()),
@@ -339,7 +412,41 @@ fn replay(state: &State, effect: &Effect) -> Output {
             id: *id,
             depends_on: *depends_on,
         }),
-        Effect::Consumed(consumed) => Output::Consumed(consumed.clone()),
+        Effect::Consumed(consumed) => {
+            if let Command::Consume(consume) = command {
+                consume.again(cx, consumed, record.at)?;
+            }
+            Output::Consumed(consumed.clone())
+        }
+        Effect::Refused { code, message } => {
+            return Err(Rejection {
+                code: *code,
+                message: Arc::clone(message),
+                decision: None,
+                help: None,
+            });
+        }
+    })
+}
+
+/// A refusal as it is kept: without the decision behind it, its text cut where a policy or a name makes it long.
+fn refused(rejection: &Rejection) -> Effect {
+    let Rejection {
+        code,
+        message,
+        decision: _,
+        help: _,
+    } = rejection;
+    let mut end = message.len().min(IDEMPOTENCY_REFUSAL_MAX);
+    while !message.is_char_boundary(end) {
+        end -= 1;
+    }
+    Effect::Refused {
+        code: *code,
+        message: match message.get(..end) {
+            Some(cut) if end < message.len() => format!("{cut}…").into(),
+            _ => Arc::clone(message),
+        },
     }
 }
 
@@ -369,15 +476,18 @@ fn effect_of(output: &Output) -> Effect {
     }
 }
 
-/// A record outlives every key that a client may still bring: keys born at its revision or before are refused by then.
-fn drop_old_idempotency(state: &mut State, at: Revision) {
-    for _ in 0..IDEMPOTENCY_DROPS_PER_ENTRY {
-        match state.oldest_idempotency() {
-            Some(record) if at.0.saturating_sub(record.at.0) > IDEMPOTENCY_HORIZON => {
-                let key = record.key.clone();
-                state.take_idempotency(&key);
+/// Forgets what is too old to be told again. Keys born before it are refused from then on.
+pub(super) fn forget_old_idempotency(state: &mut State, at: Revision) {
+    let now = state.clock();
+    for horizon in Horizon::ALL {
+        for _ in 0..IDEMPOTENCY_DROPS_PER_ENTRY {
+            match state.oldest_idempotency(*horizon) {
+                Some(record) if is_over(record, at, now) => {
+                    let record = Arc::clone(record);
+                    state.forget_idempotency(&record);
+                }
+                _ => break,
             }
-            _ => return,
         }
     }
 }
@@ -386,7 +496,9 @@ fn drop_old_idempotency(state: &mut State, at: Revision) {
 mod tests {
     use super::*;
     use crate::domain::ids::GrantId;
-    use crate::domain::op::testing::{ADMIN, BOB, Cluster, caller, create_grant, create_key, key};
+    use crate::domain::op::testing::{
+        ADMIN, BOB, CAROL, Cluster, EXT, caller, create_grant, create_key, key, key_arn, session,
+    };
     use crate::domain::op::{revoke_grant, tag_resource};
 
     fn idempotency(key: &str, birth: u64, hash: u8) -> Option<Idempotency> {
@@ -476,15 +588,78 @@ mod tests {
         };
         assert_eq!((replayed.id, replayed.grant), (GrantId([1; 32]), None));
         assert!(cluster.state.grants().get(&GrantId([5; 32])).is_none());
-        cluster.at += IDEMPOTENCY_HORIZON + 8;
-        cluster.done(ADMIN, Command::CreateGrant(create_grant(6, BOB)));
-        assert!(cluster.state.oldest_idempotency().is_none());
-        assert_eq!(code(cluster.apply(&again)), "IdempotencyKeyExpired");
     }
 
-    /// the key is the caller's own; a refusal is not remembered, for it did nothing.
+    /// Q-11, EC-70: a record is kept while it is young by time or by revisions, so that neither a fast cluster nor a quiet
+    /// one forgets what a retry asks about; once it is neither, a key of its time is refused, used or not.
     #[test]
-    fn idempotency_key_is_bound_to_its_caller_and_refusals_are_judged_anew() {
+    fn idempotency_record_is_kept_while_it_is_young_by_time_or_by_revisions() {
+        let young = |revisions: u64, ms: u64| {
+            let mut cluster = Cluster::new();
+            let (admin, birth) = (caller(ADMIN), cluster.at);
+            let send = |cluster: &mut Cluster, n: u8, key: &str| {
+                let command = Command::CreateGrant(create_grant(n, BOB));
+                let entry = cluster.entry(&admin, idempotency(key, birth, 7), command);
+                code(cluster.apply(&entry))
+            };
+            assert_eq!(send(&mut cluster, 1, "used"), "done");
+            let settled = cluster.at;
+            cluster.now += ms;
+            cluster.at = settled + revisions - 1;
+            let retried = send(&mut cluster, 2, "used");
+            cluster.at -= 1;
+            let other = send(&mut cluster, 3, "never used");
+            assert_eq!(cluster.state.grants().get(&GrantId([2; 32])), None);
+            (retried, other)
+        };
+        let (far, long) = (IDEMPOTENCY_HORIZON + 1, IDEMPOTENCY_HORIZON_MS + 1);
+        assert_eq!(young(far, long - 1), ("done", "done"));
+        assert_eq!(young(far - 1, long), ("done", "done"));
+        let expired = "IdempotencyKeyExpired";
+        assert_eq!(young(far, long), (expired, expired));
+        assert_eq!(young(far * 1_000, long * 1_000), (expired, expired));
+        // A key that is born afterwards is a new one.
+        let mut cluster = Cluster::new();
+        let entry = |cluster: &Cluster, n: u8, birth| {
+            let command = Command::CreateGrant(create_grant(n, BOB));
+            cluster.entry(&caller(ADMIN), idempotency("k", birth, n), command)
+        };
+        let first = entry(&cluster, 1, cluster.at);
+        assert_eq!(code(cluster.apply(&first)), "done");
+        let settled = cluster.at;
+        (cluster.at, cluster.now) = (cluster.at + far, cluster.now + long);
+        let early = entry(&cluster, 2, settled - 1);
+        assert_eq!(code(cluster.apply(&early)), expired);
+        let after = entry(&cluster, 3, settled);
+        assert_eq!(code(cluster.apply(&after)), "done");
+    }
+
+    /// Q-11, EC-70: what is too old to be told again is refused, whether it is forgotten already or still waits for that; and a
+    /// backlog is forgotten a few at a time.
+    #[test]
+    fn backlog_of_old_records_is_forgotten_a_few_at_a_time() {
+        let mut cluster = Cluster::new();
+        let birth = cluster.at;
+        let admin = caller(ADMIN);
+        let send = |cluster: &mut Cluster, n: u8| {
+            let command = Command::CreateGrant(create_grant(n, BOB));
+            let entry = cluster.entry(&admin, idempotency(&n.to_string(), birth, n), command);
+            code(cluster.apply(&entry))
+        };
+        for n in 1..=20 {
+            assert_eq!(send(&mut cluster, n), "done");
+        }
+        cluster.at += IDEMPOTENCY_HORIZON + 20;
+        cluster.now += IDEMPOTENCY_HORIZON_MS + 1;
+        assert_eq!(send(&mut cluster, 20), "IdempotencyKeyExpired");
+        let oldest = cluster.state.oldest_idempotency(Horizon::Change).unwrap();
+        assert_eq!(&*oldest.key.key, "9");
+    }
+
+    /// Q-11, EC-69: the key is the caller's own, and what became of its request is settled for good, a refusal too: an
+    /// attempt that arrives after its caller was told of the refusal does nothing, whatever is permitted by then.
+    #[test]
+    fn idempotency_key_is_bound_to_its_caller_and_settled_by_a_refusal_too() {
         let mut cluster = Cluster::new();
         let birth = cluster.at;
         let tag = || {
@@ -501,10 +676,128 @@ mod tests {
         assert_eq!(send(&mut cluster, ADMIN), "done");
         assert_eq!(send(&mut cluster, BOB), "AccessDeniedException");
         cluster.put_policy(BOB, crate::domain::op::testing::ALLOW_ALL);
-        assert_eq!(send(&mut cluster, BOB), "done");
-        assert!(cluster.events.len() == 1);
-        assert_eq!(send(&mut cluster, BOB), "done");
+        assert_eq!(send(&mut cluster, BOB), "AccessDeniedException");
         assert!(cluster.events.is_empty());
+        assert!(
+            cluster
+                .state
+                .key(&key_arn(1))
+                .unwrap()
+                .tags
+                .contains_key("a")
+        );
+        // Under another key it is another request.
+        let again = cluster.entry(&caller(BOB), idempotency("l", birth, 1), tag());
+        assert_eq!(code(cluster.apply(&again)), "done");
+    }
+
+    /// an outcome says at which revision its key was settled; one that settled none says so, for a later attempt may
+    /// be judged otherwise.
+    #[test]
+    fn outcome_says_where_its_key_was_settled() {
+        let mut cluster = Cluster::new();
+        let birth = cluster.at;
+        let settled = |cluster: &mut Cluster, who: &str, key: Option<(&str, u64)>, n: u8| {
+            let idempotency = key.and_then(|(key, birth)| idempotency(key, birth, n));
+            let command = Command::CreateGrant(create_grant(n, BOB));
+            let entry = cluster.entry(&caller(who), idempotency, command);
+            cluster.at += 1;
+            let applied = apply(&mut cluster.state, Revision(cluster.at), &entry);
+            (code(applied.outcome), applied.settled_at.map(|at| at.0))
+        };
+        let mine = |key| Some((key, birth));
+        let first = settled(&mut cluster, ADMIN, mine("k"), 1);
+        assert_eq!(first, ("done", Some(birth + 1)));
+        let again = settled(&mut cluster, ADMIN, mine("k"), 1);
+        assert_eq!(again, ("done", Some(birth + 1)));
+        let denied = ("AccessDeniedException", Some(birth + 3));
+        assert_eq!(settled(&mut cluster, BOB, mine("k"), 1), denied);
+        assert_eq!(settled(&mut cluster, BOB, mine("k"), 1), denied);
+        let other = settled(&mut cluster, ADMIN, mine("k"), 2);
+        assert_eq!(other, ("IdempotentParameterMismatch", None));
+        let strange = settled(&mut cluster, ADMIN, Some(("l", u64::MAX)), 2);
+        assert_eq!(strange, ("ValidationException", None));
+        assert_eq!(settled(&mut cluster, ADMIN, None, 2), ("done", None));
+        let unkeyed = settled(&mut cluster, BOB, None, 3);
+        assert_eq!(unkeyed, ("AccessDeniedException", None));
+    }
+
+    /// Q-11, EC-71: a caller without any right who sends without end is refused once his share of the memory is full. The
+    /// changes of all others go on, and his own do when his records are forgotten.
+    #[test]
+    fn caller_who_floods_with_keys_is_refused_himself_and_nobody_else() {
+        let mut cluster = Cluster::new();
+        let birth = cluster.at;
+        let send = |cluster: &mut Cluster, who: &Caller, key: &str| {
+            let command = Command::CreateGrant(create_grant(1, BOB));
+            let entry = cluster.entry(who, idempotency(key, birth, 1), command);
+            code(cluster.apply(&entry))
+        };
+        // As from many refused requests; each is far larger than a real one, so that fewer do.
+        let bob = session("flood-0");
+        let text: Arc<str> = "x".repeat(4 << 20).into();
+        while cluster
+            .state
+            .idempotency_room(&bob.identity.payer())
+            .is_ok()
+        {
+            cluster.at += 1;
+            cluster.state.put_idempotency(Arc::new(IdempotencyRecord {
+                key: IdempotencyKey {
+                    caller: bob.identity.unique_text(),
+                    key: cluster.at.to_string().into(),
+                },
+                payer: bob.identity.payer(),
+                request_hash: [0; 32],
+                horizon: Horizon::Change,
+                at: Revision(cluster.at),
+                time: cluster.state.clock(),
+                effect: Effect::Refused {
+                    code: ErrorCode::AccessDenied,
+                    message: Arc::clone(&text),
+                },
+            }));
+        }
+        assert_eq!(send(&mut cluster, &bob, "k"), "TooManyIdempotencyKeys");
+        // Another session of the role has no other share.
+        let other = session("flood-1");
+        assert_eq!(send(&mut cluster, &other, "k"), "TooManyIdempotencyKeys");
+        for (who, wanted) in [
+            (CAROL, "AccessDeniedException"),
+            (ADMIN, "done"),
+            (EXT, "NotFoundException"),
+        ] {
+            assert_eq!(send(&mut cluster, &caller(who), "k"), wanted, "{who}");
+        }
+        // Without a key there is nothing to keep.
+        let command = Command::CreateGrant(create_grant(2, BOB));
+        let entry = cluster.entry(&bob, None, command);
+        assert_eq!(code(cluster.apply(&entry)), "AccessDeniedException");
+        cluster.at += IDEMPOTENCY_HORIZON + 1;
+        cluster.now += IDEMPOTENCY_HORIZON_MS + 1;
+        cluster.done(ADMIN, Command::CreateGrant(create_grant(3, BOB)));
+        let now = cluster.at;
+        let command = Command::CreateGrant(create_grant(1, BOB));
+        let entry = cluster.entry(&bob, idempotency("k", now, 1), command);
+        assert_eq!(code(cluster.apply(&entry)), "AccessDeniedException");
+    }
+
+    /// A refusal's text is kept up to a bound, cut where a character begins.
+    #[test]
+    fn kept_refusal_is_cut_at_a_character() {
+        for (text, wanted) in [
+            ("ü".repeat(256), 512),
+            ("ü".repeat(300), 515),
+            (format!("x{}", "ü".repeat(300)), 514),
+        ] {
+            let Effect::Refused { message, .. } =
+                refused(&said(ErrorCode::Validation, &text).into())
+            else {
+                panic!("not refused")
+            };
+            assert_eq!(message.len(), wanted);
+            assert!(text.starts_with(message.trim_end_matches('…')));
+        }
     }
 
     /// DESIGN: replicas that apply the same entries have equal fingerprints; a snapshot keeps them equal.

@@ -7,17 +7,18 @@ use crate::domain::authz::authorize;
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::caller::ContextEntry;
 use crate::domain::authz::caller::Identity;
-use crate::domain::authz::decision::Decision;
-use crate::domain::authz::decision::Outcome;
+use crate::domain::authz::decision::{Decision, Missing, Outcome};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::request::{About, Request, Target};
 use crate::domain::op::create_grant::CreateGrant;
+use crate::domain::op::delete_principal::DeletePrincipal;
+use crate::domain::op::tag_principal::TagPrincipal;
 use crate::domain::op::testing::{
     ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, EXT, OWNER, arn, caller, create_grant, key_arn,
-    scope, session,
+    scope, session, unique_id,
 };
 use crate::domain::op::{Command, Output};
-use crate::domain::policy::KmsAction;
+use crate::domain::policy::{KmsAction, Policy, PolicyKind};
 use crate::domain::state::grant::EncryptionContext;
 use crate::domain::state::grant::{Grant, GrantOperation};
 
@@ -243,4 +244,207 @@ fn session_tags_stand_over_the_tags_of_the_role() {
             "{value}"
         );
     }
+}
+
+/// A federated user of ADMIN.
+fn federated(session_policy: Option<&str>, tags: &[(&str, &str)]) -> Caller {
+    let by = arn(ADMIN);
+    let policy = session_policy.map(|text| Policy::parse(text, PolicyKind::Session).unwrap());
+    Caller {
+        identity: Identity::FederatedUser {
+            arn: arn(&format!("arn:aws:sts::{OWNER}:federated-user/ann")),
+            unique_id: unique_id(&by, 0),
+            federated_by: by,
+            session_policy: policy,
+            session_tags: tags
+                .iter()
+                .map(|(k, v)| ((*k).into(), (*v).into()))
+                .collect(),
+        },
+        facts: Default::default(),
+    }
+}
+
+/// D-19: the session of a federated user to whom no policy was passed has none of its user's permissions.
+#[test]
+fn federated_user_without_a_session_policy_has_no_permissions_of_its_user() {
+    let mut cluster = Cluster::new();
+    let bare = federated(None, &[]);
+    assert!(allows(&cluster, &caller(ADMIN), KmsAction::Decrypt));
+    let decision = ask(&cluster, &bare, KmsAction::Decrypt, &[]);
+    assert_eq!(
+        decision.missing(),
+        Some(Missing::SessionPolicy),
+        "{decision}"
+    );
+    assert!(allows(
+        &cluster,
+        &federated(Some(ALLOW_ALL), &[]),
+        KmsAction::Decrypt
+    ));
+    cluster.done(
+        ADMIN,
+        Command::CreateGrant(create_grant(
+            1,
+            &format!("arn:aws:sts::{OWNER}:federated-user/ann"),
+        )),
+    );
+    assert!(
+        allows(&cluster, &bare, KmsAction::Decrypt),
+        "a grant of its own"
+    );
+    assert!(!allows(&cluster, &bare, KmsAction::Encrypt));
+}
+
+/// CK-0: its principal tags are its user's and its own, its own first, in whatever letter case.
+#[test]
+fn federated_user_has_the_tags_of_its_user_and_its_own() {
+    let mut cluster = Cluster::new();
+    cluster.done(
+        ADMIN,
+        Command::TagPrincipal(TagPrincipal {
+            arn: arn(ADMIN),
+            tags: [("team".into(), "blue".into()), ("unit".into(), "a".into())].into(),
+        }),
+    );
+    let policy = |effect: &str, tag: &str, value: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[
+            {{"Effect":"Allow","Principal":{{"AWS":"{ADMIN}"}},"Action":"kms:PutKeyPolicy","Resource":"*"}},
+            {{"Effect":"Allow","Principal":"*","Action":"kms:Encrypt","Resource":"*"}},
+            {{"Effect":"{effect}","Principal":"*","Action":["kms:Decrypt","kms:Encrypt"],"Resource":"*","Condition":{{"StringEquals":{{"aws:PrincipalTag/{tag}":"{value}"}}}}}}]}}"#
+        )
+    };
+    let own = || federated(Some(ALLOW_ALL), &[("Team", "red")]);
+    for (tag, value, by_user, by_own) in [
+        ("team", "blue", true, false),
+        ("team", "red", false, true),
+        ("unit", "a", true, true),
+        ("other", "a", false, false),
+    ] {
+        cluster.put_key_policy(&policy("Allow", tag, value));
+        let user = federated(None, &[]);
+        assert_eq!(
+            allows(&cluster, &user, KmsAction::Decrypt),
+            by_user,
+            "{tag}={value}"
+        );
+        assert_eq!(
+            allows(&cluster, &own(), KmsAction::Decrypt),
+            by_own,
+            "{tag}={value}"
+        );
+        cluster.put_key_policy(&policy("Deny", tag, value));
+        assert_eq!(
+            allows(&cluster, &user, KmsAction::Encrypt),
+            !by_user,
+            "{tag}={value}"
+        );
+        assert_eq!(
+            allows(&cluster, &own(), KmsAction::Encrypt),
+            !by_own,
+            "{tag}={value}"
+        );
+    }
+}
+
+/// P-24, ID-18: a principal that `NotPrincipal` lists, gone and made again, is not the listed one for a Deny; an Allow
+/// excludes the name, whoever bears it.
+#[test]
+fn principal_made_again_is_spared_by_no_deny_and_excluded_from_an_allow() {
+    let root = format!("arn:aws:iam::{OWNER}:root");
+    let policy = |effect: &str, listed: &[&str]| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[
+            {{"Effect":"Allow","Principal":{{"AWS":"{ADMIN}"}},"Action":"kms:PutKeyPolicy","Resource":"*"}},
+            {{"Effect":"Allow","Principal":"*","Action":"kms:Encrypt","Resource":"*"}},
+            {{"Effect":"{effect}","NotPrincipal":{{"AWS":["{}"]}},"Action":["kms:Decrypt","kms:Encrypt"],"Resource":"*"}}]}}"#,
+            listed.join(r#"",""#)
+        )
+    };
+    let again = |text: &str| {
+        let mut who = if text == APP {
+            session("one")
+        } else {
+            caller(text)
+        };
+        match &mut who.identity {
+            Identity::User { unique_id: id, .. } | Identity::RoleSession { unique_id: id, .. } => {
+                *id = unique_id(&arn(text), 1);
+            }
+            _ => unreachable!(),
+        }
+        who
+    };
+    for (text, listed) in [(BOB, vec![BOB, &*root]), (APP, vec![APP, &*root])] {
+        let was = if text == APP {
+            session("one")
+        } else {
+            caller(text)
+        };
+        let mut cluster = Cluster::new();
+        cluster.put_key_policy(&policy("Deny", &listed));
+        assert!(
+            allows(&cluster, &was, KmsAction::Encrypt),
+            "{text} is spared"
+        );
+        remake(&mut cluster, text);
+        assert!(
+            !allows(&cluster, &again(text), KmsAction::Encrypt),
+            "{text} is another"
+        );
+
+        let mut cluster = Cluster::new();
+        cluster.put_key_policy(&policy("Allow", &[text]));
+        assert!(
+            !allows(&cluster, &was, KmsAction::Decrypt),
+            "{text} is excluded"
+        );
+        assert!(allows(&cluster, &caller(CAROL), KmsAction::Decrypt));
+        remake(&mut cluster, text);
+        assert!(
+            !allows(&cluster, &again(text), KmsAction::Decrypt),
+            "{text} stays excluded"
+        );
+    }
+}
+
+fn remake(cluster: &mut Cluster, text: &str) {
+    let delete = DeletePrincipal { arn: arn(text) };
+    cluster.done(
+        &format!("arn:aws:iam::{OWNER}:root"),
+        Command::DeletePrincipal(delete),
+    );
+    cluster.make_principal(text, 1);
+}
+
+/// D-20: the task policy of a root session measures it on a state as well, and the session says that it is one.
+#[test]
+fn root_session_does_what_its_task_policy_allows() {
+    let mut cluster = Cluster::new();
+    let of = |policy: Option<&str>| Caller {
+        identity: Identity::Root {
+            account: OWNER.parse().unwrap(),
+            task_policy: policy.map(|text| Policy::parse(text, PolicyKind::Session).unwrap()),
+        },
+        facts: Default::default(),
+    };
+    let other = ALLOW_ALL.replace(r#""Action":"*""#, r#""Action":"s3:*""#);
+    assert!(allows(&cluster, &of(None), KmsAction::Decrypt));
+    assert!(allows(&cluster, &of(Some(ALLOW_ALL)), KmsAction::Decrypt));
+    assert!(!allows(&cluster, &of(Some(&other)), KmsAction::Decrypt));
+    cluster.put_key_policy(&format!(
+        r#"{{"Version":"2012-10-17","Statement":[
+        {{"Effect":"Allow","Principal":{{"AWS":"{OWNER}"}},"Action":"kms:*","Resource":"*"}},
+        {{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{{"Bool":{{"aws:AssumedRoot":"true"}}}}}}]}}"#
+    ));
+    let mut said = of(None);
+    let fact = ContextEntry::Single("true".into());
+    said.facts.context.insert("aws:assumedroot".into(), fact);
+    assert!(allows(&cluster, &of(None), KmsAction::Decrypt));
+    assert!(
+        allows(&cluster, &said, KmsAction::Decrypt),
+        "no front says it"
+    );
+    assert!(!allows(&cluster, &of(Some(ALLOW_ALL)), KmsAction::Decrypt));
 }

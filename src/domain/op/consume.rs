@@ -2,7 +2,8 @@
 //!
 //! It decides as Authorize does, with the difference that grants with a budget may allow, too. What allows without a budget
 //! goes first and costs nothing. A use is spent when the answer is an allow, and only then. A retry under the same
-//! idempotency key gets the first answer and spends nothing.
+//! idempotency key spends nothing and is decided again: an allow that was told once is no allow any more when what allowed
+//! it is gone.
 
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
@@ -17,6 +18,7 @@ use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation};
 use crate::domain::state::grant_index::Purse;
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::Key;
+use crate::domain::time::Revision;
 use std::sync::Arc;
 
 /// Decides a use of a key and spends it (EC-13).
@@ -58,6 +60,55 @@ pub struct Plan {
 }
 
 impl Consume {
+    /// Whether a use that was allowed at revision `at`, as `first` tells, is permitted now: decided anew, what was paid
+    /// for it counted as paid.
+    ///
+    /// # Errors
+    /// It is not. Nothing is spent or given back.
+    pub fn again(&self, cx: &Context<'_>, first: &Consumed, at: Revision) -> Result<(), Rejection> {
+        self.permitted(cx, first).map_err(|refusal| {
+            let Rejection {
+                code: _,
+                message,
+                decision,
+                help,
+            } = refusal.into();
+            Rejection {
+                code: ErrorCode::NoLongerPermitted,
+                message: format!(
+                    "the use was allowed at revision {at} and is not permitted any more: {message}"
+                )
+                .into(),
+                decision,
+                help,
+            }
+        })
+    }
+
+    fn permitted(&self, cx: &Context<'_>, first: &Consumed) -> Result<(), Refusal> {
+        let action = self.action().map_err(Refusal::Shape)?;
+        let key = cx.key(&self.key, alias_use(action))?;
+        // The grant that allowed it, or nothing does: another that would allow was not asked, nor paid.
+        let paid = first
+            .grant
+            .map(|id| grants::of_key(cx, &key.arn, &id.to_string()))
+            .transpose()
+            .map_err(Refusal::NotThere)?;
+        let using = match paid {
+            Some(grant) => Use {
+                only: Some(grant.id),
+                purse: Purse::of(&grant),
+            },
+            None => Use {
+                only: None,
+                purse: Purse::Unbudgeted,
+            },
+        };
+        self.ask(cx, action, key, using)?;
+        key_kinds::check_usable(action, cx.state, key)?;
+        Ok(())
+    }
+
     fn action(&self) -> Result<KmsAction, Said> {
         let action = Action::parse(&format!("kms:{}", self.operation)).kms();
         let is_use = !matches!(
@@ -106,12 +157,7 @@ impl Change for Consume {
             grants::check_id(id).map_err(Refusal::Shape)?;
         }
         let action = self.action().map_err(Refusal::Shape)?;
-        let alias_use = if action.accepts_alias() {
-            AliasUse::Accepted
-        } else {
-            AliasUse::Refused
-        };
-        let key = cx.key(&self.key, alias_use)?;
+        let key = cx.key(&self.key, alias_use(action))?;
         let named = self.grant_id.as_ref();
         let named = named.map(|id| grants::of_key(cx, &key.arn, id)).transpose();
         let only = named.map_err(Refusal::NotThere)?.map(|grant| grant.id);
@@ -145,6 +191,15 @@ impl Change for Consume {
     fn enact(Plan { paying, consumed }: Plan, state: &mut State) -> (Output, Vec<Event>) {
         let events = paying.map(|grant| grants::spend(grant, state));
         (Output::Consumed(consumed), events.into_iter().collect())
+    }
+}
+
+/// Whether the key may be named by an alias (ID-6).
+const fn alias_use(action: KmsAction) -> AliasUse {
+    if action.accepts_alias() {
+        AliasUse::Accepted
+    } else {
+        AliasUse::Refused
     }
 }
 

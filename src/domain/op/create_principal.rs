@@ -29,10 +29,12 @@ pub struct CreatePrincipal {
 refusals! {
     /// Why CreatePrincipal is refused, in the order of its checks.
     Refusal {
-        /// No user or role, or tags that cannot be.
+        /// No user or role, a path that is not the caller's to use, or tags that cannot be.
         Shape(Said),
         /// Not permitted.
         Denied(Denied),
+        /// Its account is not there.
+        NoAccount(Said),
         /// A user or role of this name is there.
         Exists(Said),
         /// The account has no room for another.
@@ -54,12 +56,18 @@ impl Change for CreatePrincipal {
             let why = format!("`{}` is no unique id of a {kind}", self.unique_id);
             return Err(Refusal::Shape(said(ErrorCode::Validation, why)));
         }
-        service_linked::check_creatable(&self.arn).map_err(Refusal::Shape)?;
+        let service = service_linked::made_for(cx, &self.arn).map_err(Refusal::Shape)?;
         tags::read(self.tags.iter()).map_err(Refusal::Shape)?;
         let parameters = Parameters::Known(Vec::new(), RequestTags::Set(&self.tags));
         let allowed = identity::allow(cx, Operation::CreatePrincipal, kind, &self.arn, parameters)?;
-        // Who is allowed it is of this account, so the account is there.
+        // Who is allowed it is of this account, so the account is there; but for the operator, who is of none.
         let account = self.arn.account();
+        if cx.state.account(account).is_none() {
+            return Err(Refusal::NoAccount(said(
+                ErrorCode::NoSuchEntity,
+                format_args!("the account {account} does not exist"),
+            )));
+        }
         let (_, name) = identity::shown(&self.arn);
         if cx.state.principal_named(account, kind, name).is_some() {
             return Err(Refusal::Exists(said(
@@ -81,6 +89,7 @@ impl Change for CreatePrincipal {
             kind,
             created_at: cx.now,
             born: cx.at,
+            service,
             tags: self.tags.clone(),
             policies: BTreeMap::new(),
             boundary: None,

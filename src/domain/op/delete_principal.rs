@@ -44,7 +44,7 @@ impl Change for DeletePrincipal {
         let operation = Operation::DeletePrincipal;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
-        service_linked::check_editable(&self.arn).map_err(Refusal::Protected)?;
+        service_linked::check_editable(cx, principal).map_err(Refusal::Protected)?;
         if !principal.groups.is_empty() {
             return Err(Refusal::InGroups(said(
                 ErrorCode::DeleteConflict,

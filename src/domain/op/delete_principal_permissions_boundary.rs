@@ -27,6 +27,8 @@ refusals! {
         Denied(Denied),
         /// It is not there.
         NotThere(Said),
+        /// It is a role that AWS alone changes (D-18).
+        Protected(Said),
         /// It has none.
         NoBoundary(Said),
     }
@@ -41,6 +43,7 @@ impl Change for DeletePrincipalPermissionsBoundary {
         let operation = Operation::DeletePrincipalPermissionsBoundary;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
+        super::service_linked::check_editable(cx, principal).map_err(Refusal::Protected)?;
         let mut principal = (**principal).clone();
         if principal.boundary.take().is_none() {
             let (kind, name) = identity::shown(&self.arn);

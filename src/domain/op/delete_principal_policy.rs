@@ -46,7 +46,7 @@ impl Change for DeletePrincipalPolicy {
         let operation = Operation::DeletePrincipalPolicy;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
-        service_linked::check_editable(&self.arn).map_err(Refusal::Protected)?;
+        service_linked::check_editable(cx, principal).map_err(Refusal::Protected)?;
         let mut principal = (**principal).clone();
         if principal.policies.remove(&self.name).is_none() {
             let why = identity::no_policy(&self.arn, &self.name);

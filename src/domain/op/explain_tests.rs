@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use crate::domain::authz::authorize;
-use crate::domain::authz::caller::{Caller, ContextEntry};
+use crate::domain::authz::caller::{Caller, ContextEntry, Identity};
 use crate::domain::authz::decision::{Outcome, Source};
 use crate::domain::authz::explain::{Explanation, Line, explain};
 use crate::domain::authz::request::{About, Parameters, Request, Target};
@@ -18,7 +18,7 @@ use crate::domain::op::testing::{
     ADMIN, APP, BOB, Cluster, EXT, OWNER, caller, create_grant, key_arn, scope, session,
 };
 use crate::domain::op::update_settings::UpdateSettings;
-use crate::domain::policy::KmsAction;
+use crate::domain::policy::{KmsAction, Policy, PolicyKind};
 use crate::domain::state::grant::{ConstraintKeyCase, EncryptionContext, GrantOperation};
 
 /// The explanation, once it is certain that it agrees with the decision.
@@ -475,5 +475,58 @@ proptest! {
         if caller.identity.account() == Some(OWNER.parse().unwrap()) && by != Some(Source::Account) {
             prop_assert!(!explanation.nearest.is_empty(), "{explanation}");
         }
+    }
+}
+
+/// D-18 to D-20: an explanation says that a role is linked to a service, that a federated user was passed no policy, and
+/// that a root session is measured by its task policy; and the nearest miss mends it.
+#[test]
+fn explanation_tells_what_measures_a_session() {
+    let linked = "arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/L";
+    let mut cluster = Cluster::new();
+    cluster.organize(OWNER);
+    cluster.make_principal(linked, 0);
+    cluster.put_policy(linked, crate::domain::op::testing::ALLOW_ALL);
+    let role = crate::domain::op::testing::arn(linked);
+    let who = |identity| Caller {
+        identity,
+        facts: Default::default(),
+    };
+    let arn = crate::domain::op::testing::arn;
+    let unique_id = crate::domain::op::testing::unique_id;
+    let told = |identity| why(&cluster, &who(identity), KmsAction::Decrypt, &[]).to_string();
+    let text = told(Identity::RoleSession {
+        arn: arn("arn:aws:sts::111122223333:assumed-role/L/s"),
+        unique_id: unique_id(&role, 0),
+        role,
+        session_policy: None,
+        session_tags: Default::default(),
+    });
+    let part =
+        "they do not restrict the role: it is linked to the service autoscaling.amazonaws.com";
+    assert!(text.contains(part), "{text}");
+    let text = told(Identity::FederatedUser {
+        arn: arn("arn:aws:sts::111122223333:federated-user/ann"),
+        unique_id: unique_id(&arn(ADMIN), 0),
+        federated_by: arn(ADMIN),
+        session_policy: None,
+        session_tags: Default::default(),
+    });
+    for part in [
+        "[D-19] the policy of the session: none was passed",
+        "if a session policy that allows kms:Decrypt were passed [D-19]",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
+    let task = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+    let text = told(Identity::Root {
+        account: OWNER.parse().unwrap(),
+        task_policy: Some(Policy::parse(task, PolicyKind::Session).unwrap()),
+    });
+    for part in [
+        "[D-20] the policy of the session: it does not allow the action, and is all that this session of the root user may do",
+        "if the session policy allowed kms:Decrypt [D-20]",
+    ] {
+        assert!(text.contains(part), "{text}");
     }
 }

@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use super::consume::Consume;
 use super::create_grant::CreateGrant;
+use super::disable_key::DisableKey;
 use super::expire_grants::ExpireGrants;
 use super::explain::Explain;
 use super::list_grants::ListGrants;
+use super::put_principal_permissions_boundary::PutPrincipalPermissionsBoundary;
 use super::retire_grant::RetireGrant;
 use super::revoke_grant::{Descendants, RevokeGrant};
 use super::testing::{
-    ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, EXT, Refused, arn, caller, check_rows,
+    ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, EXT, OWNER, Refused, arn, caller, check_rows,
     create_grant, key, key_arn, scope,
 };
 use super::who_can::WhoCan;
@@ -21,7 +23,9 @@ use crate::domain::authz::authorize;
 use crate::domain::authz::claim;
 use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::ids::{GrantId, KeyRef};
-use crate::domain::limits::{EXPIRE_PER_ENTRY, GRANT_ANCESTORS_MAX, REVOKE_TREE_MAX};
+use crate::domain::limits::{
+    EXPIRE_PER_ENTRY, GRANT_ANCESTORS_MAX, IDEMPOTENCY_USE_HORIZON_MS, REVOKE_TREE_MAX,
+};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation, Term};
@@ -427,6 +431,127 @@ fn only_what_needs_a_budget_spends_it() {
     let free = use_of(&mut cluster, BOB, None).unwrap();
     assert_eq!((&*free.policy_type, free.grant), ("identity_policy", None));
     assert_eq!(grant(&cluster, 1).unwrap().uses_left(), Some(4));
+}
+
+/// A Consume of bob under the key `k`, as first sent at `birth`.
+fn retried(cluster: &mut Cluster, birth: Revision) -> Result<Consumed, Refused> {
+    let idempotency = Some(Idempotency {
+        key: "k".into(),
+        birth,
+        request_hash: [1; 32],
+    });
+    let entry = cluster.entry(&caller(BOB), idempotency, Command::Consume(consume(None)));
+    match cluster.apply(&entry) {
+        Ok(Output::Consumed(consumed)) => Ok(consumed),
+        Ok(other) => panic!("{other:?}"),
+        Err(rejection) => Err((rejection.code.as_str(), rejection.message.to_string())),
+    }
+}
+
+/// Q-11, EC-68: a retried Consume is decided again, without spending: what was allowed once is refused, with a code of its
+/// own, when a revocation, a retirement, the key, a Deny or the time has taken it away since; and allowed while nothing has.
+#[test]
+fn retried_consume_is_refused_once_it_is_not_permitted_any_more() {
+    let deny = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}]}"#;
+    let rows: [(&str, &str, &dyn Fn(&mut Cluster)); 8] = [
+        ("revoked", "not found", &|c| {
+            c.done(ADMIN, revoke(1, Descendants::End));
+        }),
+        ("retired", "not found", &|c| {
+            c.done(ADMIN, retire(1));
+        }),
+        ("expired", "not found", &|c| c.now += 1_000),
+        ("disabled", "is disabled", &|c| {
+            let disable = DisableKey { key: key(1) };
+            c.done(ADMIN, Command::DisableKey(disable));
+        }),
+        ("pending deletion", "is pending deletion", &|c| {
+            c.set_key_state(KeyState::PendingDeletion);
+        }),
+        ("denied by an identity policy", "explicit deny", &|c| {
+            c.put_policy(BOB, deny);
+        }),
+        ("denied by a boundary", "not authorized", &|c| {
+            let put = PutPrincipalPermissionsBoundary {
+                arn: BOB.parse().unwrap(),
+                policy: deny.into(),
+            };
+            let root = format!("arn:aws:iam::{OWNER}:root");
+            c.done(&root, Command::PutPrincipalPermissionsBoundary(put));
+        }),
+        (
+            "revoked, another grant with a budget given",
+            "not found",
+            &|c| {
+                c.done(ADMIN, revoke(1, Descendants::End));
+                make(c, ADMIN, budgeted(2, BOB, 5));
+            },
+        ),
+    ];
+    for (what, why, take_away) in rows {
+        let mut cluster = Cluster::new();
+        let mut command = budgeted(1, BOB, 1);
+        command.term.expires_at = Some(Timestamp::from_millis(cluster.now + 1_000));
+        make(&mut cluster, ADMIN, command);
+        let birth = Revision(cluster.at);
+        let first = retried(&mut cluster, birth).unwrap();
+        assert_eq!((first.grant, first.uses_left), (Some(id(1)), Some(0)));
+        assert_eq!(retried(&mut cluster, birth), Ok(first), "{what}");
+        take_away(&mut cluster);
+        let (code, message) = retried(&mut cluster, birth).unwrap_err();
+        assert_eq!(code, "NoLongerPermitted", "{what}");
+        let at = format!("the use was allowed at revision {} and", birth.0 + 1);
+        assert!(
+            message.starts_with(&at) && message.contains(why),
+            "{what}: {message}"
+        );
+        // Nothing was spent, and nothing given back.
+        let spent = grant(&cluster, 1).map(|grant| grant.spent);
+        assert!(spent.is_none_or(|spent| spent == 1), "{what}");
+        let spent = grant(&cluster, 2).map(|grant| grant.spent);
+        assert!(spent.is_none_or(|spent| spent == 0), "{what}");
+    }
+}
+
+/// EC-68: what was allowed by a policy, and cost nothing, is decided again by what costs nothing: a retry never pays.
+#[test]
+fn retried_consume_that_a_policy_allowed_is_not_paid_by_a_grant() {
+    let mut cluster = Cluster::new();
+    cluster.put_policy(BOB, ALLOW_ALL);
+    let birth = Revision(cluster.at);
+    let first = retried(&mut cluster, birth).unwrap();
+    assert_eq!((first.grant, first.uses_left), (None, None));
+    make(&mut cluster, ADMIN, budgeted(1, BOB, 5));
+    assert_eq!(retried(&mut cluster, birth), Ok(first.clone()));
+    let nothing = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+    cluster.put_policy(BOB, nothing);
+    assert_eq!(
+        retried(&mut cluster, birth).unwrap_err().0,
+        "NoLongerPermitted"
+    );
+    assert_eq!(grant(&cluster, 1).unwrap().spent, 0);
+    // What takes it away may be taken back: then the first answer is true again.
+    cluster.put_policy(BOB, ALLOW_ALL);
+    assert_eq!(retried(&mut cluster, birth), Ok(first));
+}
+
+/// EC-68: the answer to a Consume is repeated for as long as an attempt may be under way, however few or many revisions
+/// that are, and not longer.
+#[test]
+fn retried_consume_is_answered_for_seconds_alone() {
+    let mut cluster = Cluster::new();
+    make(&mut cluster, ADMIN, budgeted(1, BOB, 2));
+    let birth = Revision(cluster.at);
+    let first = retried(&mut cluster, birth).unwrap();
+    cluster.now += IDEMPOTENCY_USE_HORIZON_MS;
+    cluster.at += 1_000_000;
+    assert_eq!(retried(&mut cluster, birth), Ok(first));
+    cluster.now += 1;
+    for _ in 0..2 {
+        let (code, why) = retried(&mut cluster, birth).unwrap_err();
+        assert_eq!(code, "IdempotencyKeyExpired", "{why}");
+    }
+    assert_eq!(grant(&cluster, 1).unwrap().spent, 1);
 }
 
 /// Q-11, EC-13: a retry under the same idempotency key spends once, and gets the first answer even when all is spent.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::context::Context;
 use super::refusal::{Said, said};
 use super::table::Operation;
-use super::{Change, ErrorCode, Event, Output};
+use super::{Change, ErrorCode, Event, Output, service_linked};
 use crate::domain::authz::request::Parameters;
-use crate::domain::authz::{Allowed, Denied};
+use crate::domain::authz::{Allowed, Denied, require_operator};
 use crate::domain::ids::{PrincipalArn, PrincipalKind};
 use crate::domain::limits::POLICY_NAME_MAX;
 use crate::domain::state::State;
@@ -27,7 +27,8 @@ pub fn kind_of(arn: &PrincipalArn) -> Result<PrincipalType, Said> {
     }
 }
 
-/// Asks for the operation's action on a user or role, by the caller's identity policies.
+/// Asks for the operation's action on a user or role, by the caller's identity policies. The roles under AWS's own paths
+/// are the operator's, whom no policy speaks for (D-18).
 pub fn allow(
     cx: &Context<'_>,
     operation: Operation,
@@ -35,7 +36,11 @@ pub fn allow(
     arn: &PrincipalArn,
     parameters: Parameters<'_>,
 ) -> Result<Allowed, Denied> {
-    cx.allow_principal(operation.action(kind), arn, parameters)
+    let action = operation.action(kind);
+    if service_linked::is_operators(cx, arn) {
+        return require_operator(cx.caller, action.as_str());
+    }
+    cx.allow_principal(action, arn, parameters)
 }
 
 /// The user or role, which must be there.

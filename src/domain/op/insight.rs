@@ -69,7 +69,7 @@ pub fn of_subject(state: &State, subject: &Subject, facts: &RequestFacts) -> Res
         })
     };
     if let Subject::RoleSession { role, .. } = subject
-        && service_linked::is_reserved(role)
+        && service_linked::is_of_the_store(role)
     {
         return Err(said(
             ErrorCode::Validation,
@@ -81,6 +81,14 @@ pub fn of_subject(state: &State, subject: &Subject, facts: &RequestFacts) -> Res
     let identity = match subject {
         Subject::Principal(arn) if arn.is_root() => Identity::Root {
             account: arn.account(),
+            task_policy: None,
+        },
+        Subject::RootSession {
+            account,
+            task_policy,
+        } => Identity::Root {
+            account: *account,
+            task_policy: Some(Arc::clone(task_policy)),
         },
         Subject::Principal(arn) => Identity::User {
             unique_id: unique_id(arn)?,

@@ -301,7 +301,7 @@ fn service_linked_role_comes_with_the_first_cluster_and_stays() {
         Event::KeyStoreChanged(store, KeyStoreChange::Created),
     ] if made.as_str() == SLR && *store == id(2)));
     let role = Arc::clone(cluster.state.principal(&arn(SLR)).unwrap());
-    assert!(role.arn.is_service_linked_role());
+    assert_eq!(role.service, Some("cks.kms.amazonaws.com".parse().unwrap()));
     let (name, policy) = role.policies.first_key_value().unwrap();
     assert_eq!(
         &**name,
@@ -341,14 +341,14 @@ fn service_linked_role_comes_with_the_first_cluster_and_stays() {
         (
             "made by hand",
             Cluster::new().refusal(ADMIN, by_hand(SLR)),
-            "ValidationException",
-            "service-linked",
+            "InvalidInput",
+            "can only be used for AWS Service linked Roles",
         ),
         (
             "made again",
             cluster.refusal(ADMIN, by_hand(SLR)),
-            "ValidationException",
-            "cannot be made by hand",
+            "InvalidInput",
+            "can only be used for AWS Service linked Roles",
         ),
         (
             "another name there",
@@ -358,8 +358,23 @@ fn service_linked_role_comes_with_the_first_cluster_and_stays() {
                     "arn:aws:iam::111122223333:role/aws-service-role/cks.kms.amazonaws.com/other",
                 ),
             ),
+            "InvalidInput",
+            "can only be used for AWS Service linked Roles",
+        ),
+        (
+            "made by hand by the operator",
+            Cluster::new().refusal("operator", by_hand(SLR)),
             "ValidationException",
-            "service-linked",
+            "cannot be made by hand",
+        ),
+        (
+            "deleted by the operator",
+            cluster.refusal(
+                "operator",
+                Command::DeletePrincipal(delete_principal::DeletePrincipal { arn: arn(SLR) }),
+            ),
+            "UnmodifiableEntity",
+            "protected role",
         ),
         (
             "more rights",
@@ -410,7 +425,5 @@ fn service_linked_role_comes_with_the_first_cluster_and_stays() {
     };
     assert_eq!(unchanged.unique_id, role.unique_id);
     assert_eq!(texts(unchanged), texts(&role));
-    // Roles of other services are the operator's to mirror.
-    cluster.done(ADMIN, by_hand("arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling"));
-    assert!(!arn(APP).is_service_linked_role());
+    assert_eq!(cluster.state.principal(&arn(APP)).unwrap().service, None);
 }

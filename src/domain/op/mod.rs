@@ -132,6 +132,7 @@ use crate::domain::ids::{
     KeyArn, NodeId, OrganizationId, PrincipalArn, RequestId, VpcEndpointId,
 };
 use crate::domain::state::State;
+pub use crate::domain::state::error_code::ErrorCode;
 use crate::domain::state::grant::Grant;
 use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::Consumed;
@@ -157,7 +158,8 @@ impl Semantics {
 pub struct Idempotency {
     /// Chosen by the client, 1 to 64 characters.
     pub key: Arc<str>,
-    /// The revision that the client had seen when it first sent the request: refused once older than the horizon.
+    /// The revision that the client had seen when it first sent the request: refused once records that are younger may
+    /// have been forgotten.
     pub birth: Revision,
     /// BLAKE3 of the request as first sent, without ids, times and nonces drawn by the server.
     pub request_hash: [u8; 32],
@@ -426,6 +428,10 @@ pub struct Paged<T> {
 pub struct Applied {
     /// What the caller is told.
     pub outcome: Result<Output, Rejection>,
+    /// The revision at which the entry's idempotency key was settled: this outcome was reached there, and every attempt
+    /// under the key has it. An earlier revision than the entry's own: nothing was done now. `None`: no key was
+    /// settled, and the same request may be judged otherwise later.
+    pub settled_at: Option<Revision>,
     /// What changed, for watch and audit.
     pub events: Vec<Event>,
 }
@@ -624,63 +630,6 @@ pub struct Rejection {
     pub help: Option<Arc<str>>,
 }
 
-crate::domain::state::closed_set! {
-    /// The exceptions that operations end in (SPEC G, wire/AWS-WIRE).
-    pub enum ErrorCode {
-        Validation = "ValidationException",
-        InvalidArn = "InvalidArnException",
-        InvalidAliasName = "InvalidAliasNameException",
-        InvalidGrantId = "InvalidGrantIdException",
-        InvalidGrantToken = "InvalidGrantTokenException",
-        InvalidMarker = "InvalidMarkerException",
-        MalformedPolicyDocument = "MalformedPolicyDocumentException",
-        NotFound = "NotFoundException",
-        AccessDenied = "AccessDeniedException",
-        NotAuthorized = "NotAuthorizedException",
-        AlreadyExists = "AlreadyExistsException",
-        Disabled = "DisabledException",
-        KmsInvalidState = "KMSInvalidStateException",
-        KeyUnavailable = "KeyUnavailableException",
-        InvalidKeyUsage = "InvalidKeyUsageException",
-        IncorrectKey = "IncorrectKeyException",
-        LimitExceeded = "LimitExceededException",
-        QuotaExceeded = "LimitExceeded",
-        Tag = "TagException",
-        UnsupportedOperation = "UnsupportedOperationException",
-        DryRunOperation = "DryRunOperationException",
-        CustomKeyStoreNotFound = "CustomKeyStoreNotFoundException",
-        CustomKeyStoreInvalidState = "CustomKeyStoreInvalidStateException",
-        CustomKeyStoreNameInUse = "CustomKeyStoreNameInUseException",
-        CustomKeyStoreHasCmks = "CustomKeyStoreHasCMKsException",
-        CloudHsmClusterInUse = "CloudHsmClusterInUseException",
-        CloudHsmClusterNotRelated = "CloudHsmClusterNotRelatedException",
-        CloudHsmClusterNotFound = "CloudHsmClusterNotFoundException",
-        CloudHsmClusterNotActive = "CloudHsmClusterNotActiveException",
-        CloudHsmClusterInvalidConfiguration = "CloudHsmClusterInvalidConfigurationException",
-        IncorrectTrustAnchor = "IncorrectTrustAnchorException",
-        XksProxyUriInUse = "XksProxyUriInUseException",
-        XksProxyUriEndpointInUse = "XksProxyUriEndpointInUseException",
-        XksProxyVpcEndpointServiceInUse = "XksProxyVpcEndpointServiceInUseException",
-        XksProxyUriUnreachable = "XksProxyUriUnreachableException",
-        XksProxyIncorrectAuthenticationCredential = "XksProxyIncorrectAuthenticationCredentialException",
-        XksProxyInvalidResponse = "XksProxyInvalidResponseException",
-        XksProxyInvalidConfiguration = "XksProxyInvalidConfigurationException",
-        XksProxyVpcEndpointServiceNotFound = "XksProxyVpcEndpointServiceNotFoundException",
-        XksProxyVpcEndpointServiceInvalidConfiguration = "XksProxyVpcEndpointServiceInvalidConfigurationException",
-        XksKeyAlreadyInUse = "XksKeyAlreadyInUseException",
-        XksKeyNotFound = "XksKeyNotFoundException",
-        XksKeyInvalidConfiguration = "XksKeyInvalidConfigurationException",
-        UnmodifiableEntity = "UnmodifiableEntity",
-        ConstraintViolation = "ConstraintViolationException",
-        NoSuchEntity = "NoSuchEntity",
-        EntityAlreadyExists = "EntityAlreadyExists",
-        DeleteConflict = "DeleteConflict",
-        IdempotencyMismatch = "IdempotentParameterMismatch",
-        IdempotencyExpired = "IdempotencyKeyExpired",
-        CallerInvalid = "UnrecognizedClientException",
-    }
-}
-
 /// What changed, for watch and audit; ordered by revision, and within one by position.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Event {
@@ -825,6 +774,8 @@ mod key_store_keys_tests;
 mod key_store_tests;
 #[cfg(test)]
 mod key_store_update_tests;
+#[cfg(test)]
+mod linked_role_tests;
 #[cfg(test)]
 mod parts_tests;
 #[cfg(test)]

@@ -48,7 +48,7 @@ impl Change for PutPrincipalPermissionsBoundary {
         let operation = Operation::PutPrincipalPermissionsBoundary;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
-        super::service_linked::check_editable(&self.arn).map_err(Refusal::Protected)?;
+        super::service_linked::check_boundable(cx, principal).map_err(Refusal::Protected)?;
         let boundary = policies::read(&self.policy, PolicyKind::Boundary)?;
         let mut principal = (**principal).clone();
         principal.boundary = Some(boundary);

@@ -52,7 +52,7 @@ impl Change for PutPrincipalPolicy {
         let operation = Operation::PutPrincipalPolicy;
         let allowed = identity::allow(cx, operation, kind, &self.arn, Parameters::NONE)?;
         let principal = identity::existing(cx, &self.arn).map_err(Refusal::NotThere)?;
-        service_linked::check_editable(&self.arn).map_err(Refusal::Protected)?;
+        service_linked::check_editable(cx, principal).map_err(Refusal::Protected)?;
         let policy = policies::read(&self.policy, PolicyKind::Identity)?;
         let mut principal = (**principal).clone();
         principal.policies.insert(Arc::clone(&self.name), policy);

@@ -284,4 +284,108 @@ mod tests {
         );
         assert!(!cluster.decision(&lying, "kms:Decrypt").is_allow());
     }
+
+    /// CK-43: whose endpoint it is the cluster knows, and its organization; nobody else says so of a known endpoint, nor of
+    /// none where endpoints are kept.
+    #[test]
+    fn known_endpoint_tells_its_owner_and_no_front_does() {
+        let mut cluster = Cluster::new();
+        cluster.organize(OWNER);
+        let lie = |who: &mut Caller| {
+            let context = &mut who.facts.context;
+            for (key, value) in [
+                ("aws:vpceaccount", "444455556666"),
+                ("aws:vpceorgid", "o-lie"),
+                (
+                    "aws:sourcevpcarn",
+                    "arn:aws:ec2:eu-west-1:444455556666:vpc/vpc-lie",
+                ),
+                ("aws:sourcevpc", "vpc-lie"),
+            ] {
+                context.insert(key.into(), ContextEntry::Single(value.into()));
+            }
+            let paths = [std::sync::Arc::from("o-lie/r-x/")];
+            let paths = ContextEntry::Multi(paths.into_iter().collect());
+            context.insert("aws:vpceorgpaths".into(), paths);
+        };
+        let holds = |cluster: &mut Cluster, who: &Caller, condition: &str| {
+            cluster.put_key_policy(&format!(
+                r#"{{"Version":"2012-10-17","Statement":[
+                {{"Effect":"Allow","Principal":{{"AWS":"{ADMIN}"}},"Action":"kms:PutKeyPolicy","Resource":"*"}},
+                {{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{condition}}}]}}"#
+            ));
+            cluster.decision(who, "kms:Decrypt").is_allow()
+        };
+        const OWN: [&str; 5] = [
+            r#"{"StringEquals":{"aws:VpceAccount":"111122223333"}}"#,
+            r#"{"StringEquals":{"aws:VpceOrgID":"o-first"}}"#,
+            r#"{"ForAnyValue:StringLike":{"aws:VpceOrgPaths":"o-first/r-root/*"}}"#,
+            r#"{"ArnEquals":{"aws:SourceVpcArn":"arn:aws:ec2:eu-west-1:111122223333:vpc/vpc-1"}}"#,
+            r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#,
+        ];
+        const LIES: [&str; 5] = [
+            r#"{"StringEquals":{"aws:VpceAccount":"444455556666"}}"#,
+            r#"{"StringEquals":{"aws:VpceOrgID":"o-lie"}}"#,
+            r#"{"ForAnyValue:StringLike":{"aws:VpceOrgPaths":"o-lie/*"}}"#,
+            r#"{"ArnLike":{"aws:SourceVpcArn":"arn:aws:ec2:*:444455556666:vpc/*"}}"#,
+            r#"{"StringEquals":{"aws:SourceVpc":"vpc-lie"}}"#,
+        ];
+        const ABSENT: &str = r#"{"Null":{"aws:VpceAccount":"true","aws:VpceOrgID":"true","aws:VpceOrgPaths":"true","aws:SourceVpcArn":"true","aws:SourceVpc":"true"}}"#;
+        // No endpoint is kept: what is said of one are values of condition keys.
+        let mut told = through("vpce-1");
+        lie(&mut told);
+        for condition in LIES {
+            assert!(holds(&mut cluster, &told, condition), "{condition}");
+        }
+        assert!(holds(&mut cluster, &caller(ADMIN), ABSENT));
+        cluster.done("operator", put("vpce-1", OWNER, None));
+        for who in [&through("vpce-1"), &told] {
+            for condition in OWN {
+                assert!(holds(&mut cluster, who, condition), "{condition}");
+            }
+            for condition in LIES {
+                assert!(!holds(&mut cluster, who, condition), "{condition}");
+            }
+        }
+        // Through none: absent, whatever is said.
+        let mut directly = caller(ADMIN);
+        lie(&mut directly);
+        assert!(holds(&mut cluster, &directly, ABSENT));
+        // Of an account in no organization.
+        cluster.done(
+            "operator",
+            put("vpce-2", crate::domain::op::testing::OTHER, None),
+        );
+        let mut apart = through("vpce-2");
+        lie(&mut apart);
+        assert!(holds(&mut cluster, &apart, LIES[0]), "it is that account's");
+        assert!(holds(
+            &mut cluster,
+            &apart,
+            r#"{"Null":{"aws:VpceOrgID":"true","aws:VpceOrgPaths":"true"}}"#
+        ));
+    }
+
+    /// CK-43: AWS's own example keeps everybody out but who comes through an endpoint of the organization.
+    #[test]
+    fn perimeter_of_an_organizations_endpoints_lets_its_own_through() {
+        let mut cluster = Cluster::new();
+        cluster.organize(OWNER);
+        cluster.done("operator", put("vpce-1", OWNER, None));
+        cluster.done(
+            "operator",
+            put("vpce-2", crate::domain::op::testing::OTHER, None),
+        );
+        let put = crate::domain::op::put_control_policy::PutControlPolicy {
+            node: OWNER.parse().unwrap(),
+            kind: crate::domain::state::organization::ControlKind::Resource,
+            name: "Perimeter".into(),
+            policy: r#"{"Version":"2012-10-17","Statement":[{"Sid":"EnforceNetworkPerimeterVpceOrgID","Effect":"Deny","Principal":"*","Action":["s3:*","kms:*"],"Resource":"*","Condition":{"StringNotEqualsIfExists":{"aws:VpceOrgID":"o-first"},"BoolIfExists":{"aws:PrincipalIsAWSService":"false","aws:ViaAWSService":"false"}}}]}"#.into(),
+        };
+        cluster.done("operator", Command::PutControlPolicy(put));
+        let allows = |who: &Caller| cluster.decision(who, "kms:Decrypt").is_allow();
+        assert!(allows(&through("vpce-1")));
+        assert!(!allows(&through("vpce-2")));
+        assert!(!allows(&caller(ADMIN)));
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use super::apply::forget_old_idempotency;
 use super::{
     Answer, Command, Entry, Event, Idempotency, Output, Page, Paged, Query, Rejection, Scope,
     Semantics,
@@ -23,6 +24,7 @@ use crate::domain::op::{
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, GrantOperation};
+use crate::domain::state::idempotency::IdempotencyKey;
 use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState};
 use crate::domain::state::organization::ControlKind;
 use crate::domain::state::settings::Settings;
@@ -73,6 +75,7 @@ pub fn caller(text: &str) -> Caller {
             if arn.is_root() {
                 Identity::Root {
                     account: arn.account(),
+                    task_policy: None,
                 }
             } else {
                 let unique_id = unique_id(&arn, 0);
@@ -227,8 +230,13 @@ impl Cluster {
         let arn = arn(text);
         let root = PrincipalArn::root_of(Partition::Aws, arn.account());
         let unique_id = unique_id(&arn, n);
+        // The roles under AWS's own paths are the operator's (D-18).
+        let maker = match arn.reserved_path() {
+            Some(_) => "operator",
+            None => root.as_str(),
+        };
         self.done(
-            root.as_str(),
+            maker,
             Command::CreatePrincipal(create_principal::CreatePrincipal {
                 arn,
                 unique_id,
@@ -353,8 +361,12 @@ impl Cluster {
     pub fn put_policy(&mut self, text: &str, policy: &str) {
         let arn = arn(text);
         let root = PrincipalArn::root_of(Partition::Aws, arn.account());
+        let giver = match arn.reserved_path() {
+            Some(_) => "operator",
+            None => root.as_str(),
+        };
         self.done(
-            root.as_str(),
+            giver,
             Command::PutPrincipalPolicy(put_principal_policy::PutPrincipalPolicy {
                 arn,
                 name: "test".into(),
@@ -411,10 +423,21 @@ impl Cluster {
         self.at += 1;
         let mut expected = self.state.clone();
         expected.advance(Revision(self.at), entry.proposed_at);
+        forget_old_idempotency(&mut expected, Revision(self.at));
         let applied = apply(&mut self.state, Revision(self.at), entry);
         if applied.outcome.is_err() {
+            // Of a refused command nothing is written but that it was, under its idempotency key.
+            let mut after = self.state.clone();
+            if let Some(Idempotency { key, .. }) = &entry.idempotency {
+                let key = IdempotencyKey {
+                    caller: entry.caller.identity.unique_text(),
+                    key: Arc::clone(key),
+                };
+                after.take_idempotency(&key);
+                expected.take_idempotency(&key);
+            }
             assert_eq!(
-                self.state.fingerprint(),
+                after.fingerprint(),
                 expected.fingerprint(),
                 "a refusal wrote"
             );

@@ -216,6 +216,7 @@ fn caller(state: &State, principal: &PrincipalArn) -> Option<Caller> {
     let identity = if principal.is_root() {
         Identity::Root {
             account: principal.account(),
+            task_policy: None,
         }
     } else {
         let stored = state.principal(principal)?;

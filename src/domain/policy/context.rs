@@ -52,6 +52,7 @@ macro_rules! known_keys {
 }
 
 known_keys! {
+    AssumedRoot = "aws:AssumedRoot",
     CalledVia = "aws:CalledVia",
     CalledViaFirst = "aws:CalledViaFirst",
     CalledViaLast = "aws:CalledViaLast",
@@ -80,6 +81,7 @@ known_keys! {
     SourceOrgId = "aws:SourceOrgID",
     SourceOrgPaths = "aws:SourceOrgPaths",
     SourceVpc = "aws:SourceVpc",
+    SourceVpcArn = "aws:SourceVpcArn",
     SourceVpce = "aws:SourceVpce",
     TagKeys = "aws:TagKeys",
     TokenIssueTime = "aws:TokenIssueTime",
@@ -87,6 +89,9 @@ known_keys! {
     UserId = "aws:userid",
     UserName = "aws:username",
     ViaAwsService = "aws:ViaAWSService",
+    VpceAccount = "aws:VpceAccount",
+    VpceOrgId = "aws:VpceOrgID",
+    VpceOrgPaths = "aws:VpceOrgPaths",
     VpcSourceIp = "aws:VpcSourceIp",
     BypassPolicyLockoutSafetyCheck = "kms:BypassPolicyLockoutSafetyCheck",
     CallerAccount = "kms:CallerAccount",

@@ -80,6 +80,7 @@ impl KnownKey {
                 | Self::ResourceOrgPaths
                 | Self::SourceOrgPaths
                 | Self::TagKeys
+                | Self::VpceOrgPaths
         )
     }
 
@@ -98,7 +99,8 @@ impl KnownKey {
             | Self::SecureTransport
             | Self::UserId
             | Self::ViaAwsService => Presence::Always,
-            Self::CalledVia
+            Self::AssumedRoot
+            | Self::CalledVia
             | Self::CalledViaFirst
             | Self::CalledViaLast
             | Self::MultiFactorAuthAge
@@ -117,10 +119,14 @@ impl KnownKey {
             | Self::SourceOrgId
             | Self::SourceOrgPaths
             | Self::SourceVpc
+            | Self::SourceVpcArn
             | Self::SourceVpce
             | Self::TokenIssueTime
             | Self::UserAgent
             | Self::UserName
+            | Self::VpceAccount
+            | Self::VpceOrgId
+            | Self::VpceOrgPaths
             | Self::VpcSourceIp => Presence::Sometimes,
             Self::TagKeys => match action {
                 A::TagResource | A::UntagResource => Presence::Always,

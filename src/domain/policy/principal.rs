@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::domain::ids::{AccountId, Partition, PrincipalArn, ServicePrincipal, UniqueId};
+use crate::domain::ids::{
+    AccountId, Partition, PrincipalArn, PrincipalKind, ServicePrincipal, UniqueId,
+};
 
 /// Who calls, as a policy sees it: every identity of ID-20, borrowed.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +31,8 @@ pub enum Who<'a> {
         role: &'a PrincipalArn,
         /// The role's immutable id, if the caller knows it.
         unique_id: Option<&'a UniqueId>,
+        /// The service that the role was made for, as the state says: a service-linked role (D-18).
+        service: Option<&'a ServicePrincipal>,
     },
     /// A federated user.
     FederatedUser {
@@ -197,6 +201,21 @@ pub enum PolicyPrincipal {
     Federated(Box<str>),
 }
 
+impl PolicyPrincipal {
+    /// Whether it names a session of the role, whichever.
+    pub(super) fn is_session_of(&self, role: &PrincipalArn) -> bool {
+        match self {
+            Self::Arn(named) => match (named.kind(), role.kind()) {
+                (PrincipalKind::AssumedRole { role: of, .. }, PrincipalKind::Role { name, .. }) => {
+                    of == name && named.account() == role.account()
+                }
+                _ => false,
+            },
+            Self::Everyone | Self::Account(_) | Self::Service(_) | Self::Federated(_) => false,
+        }
+    }
+}
+
 /// The compiled `Principal` or `NotPrincipal` of a statement.
 #[derive(Debug)]
 pub(super) struct PrincipalSet {
@@ -213,6 +232,8 @@ impl PrincipalSet {
         has_boundary: bool,
         bindings: Option<&dyn Bindings>,
     ) -> Ways {
+        // P-24: of those that an Allow excludes, the name stays excluded, whoever bears it now.
+        let bindings = bindings.filter(|_| !self.negated || is_deny);
         let listed = self
             .entries
             .iter()
@@ -226,14 +247,15 @@ impl PrincipalSet {
         } else if has_boundary {
             false
         } else {
-            is_fully_listed(listed, who)
+            is_fully_listed(listed, who, &self.entries)
         };
         if exempt { Ways::NONE } else { Ways::NOT_LISTED }
     }
 }
 
-/// P-24, U-22: to be exempt from `NotPrincipal` with `Deny`, a principal and its account must both be listed.
-fn is_fully_listed(listed: Ways, who: &Who<'_>) -> bool {
+/// P-24, U-22: to be exempt from `NotPrincipal` with `Deny`, a principal and its account must both be listed. Of a session
+/// that is its own ARN, or its role's in a list that names no session of the role: one that names some means these alone.
+fn is_fully_listed(listed: Ways, who: &Who<'_>, entries: &[PolicyPrincipal]) -> bool {
     if listed.intersects(Ways::EVERYONE) {
         return true;
     }
@@ -241,7 +263,13 @@ fn is_fully_listed(listed: Ways, who: &Who<'_>) -> bool {
     match who {
         Who::Root { .. } => account,
         Who::User { .. } => account && listed.intersects(Ways::USER),
-        Who::RoleSession { .. } => account && listed.intersects(Ways::ROLE),
+        Who::RoleSession { role, .. } => {
+            let by_role = || {
+                listed.intersects(Ways::ROLE)
+                    && !entries.iter().any(|entry| entry.is_session_of(role))
+            };
+            account && (listed.intersects(Ways::SESSION) || by_role())
+        }
         Who::FederatedUser { .. } => account && listed.intersects(Ways::FEDERATED_USER),
         Who::Service { .. } => listed.intersects(Ways::SERVICE),
     }
@@ -335,6 +363,7 @@ mod tests {
             session: &session,
             role: &role,
             unique_id: None,
+            service: None,
         };
         let federated = Who::FederatedUser {
             arn: &fed,
@@ -403,6 +432,7 @@ mod tests {
             session: &session,
             role: &role,
             unique_id: None,
+            service: None,
         };
         let denies = |entries: &[&str], who: &Who<'_>, boundary: bool| {
             !set(entries, true).ways(who, true, boundary, None).is_none()
@@ -415,6 +445,23 @@ mod tests {
             "P-24: a boundary makes it always deny"
         );
         assert!(!denies(&[ROLE, SESSION, ROOT], &in_role, false));
+        assert!(!denies(&[SESSION, ROOT], &in_role, false));
+        assert!(!denies(&[ROLE, ROOT], &in_role, false));
+        assert!(denies(&[ROLE], &in_role, false));
+        assert!(denies(&[SESSION, ROLE], &in_role, false));
+        let two = "arn:aws:sts::111122223333:assumed-role/app/two";
+        assert!(
+            denies(&[ROLE, two, ROOT], &in_role, false),
+            "a list that names a session of the role means that session alone"
+        );
+        assert!(!denies(&[ROLE, two, SESSION, ROOT], &in_role, false));
+        let others = [
+            "arn:aws:sts::111122223333:assumed-role/other/two",
+            "arn:aws:sts::444455556666:assumed-role/app/two",
+        ];
+        for other in others {
+            assert!(!denies(&[ROLE, other, ROOT], &in_role, false), "{other}");
+        }
         assert!(denies(&[BOB, ROOT], &in_role, false));
         assert!(!denies(
             &[ROOT],

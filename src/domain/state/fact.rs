@@ -28,6 +28,18 @@ pub struct Header {
     pub clock: Timestamp,
     /// The replicated settings.
     pub settings: Settings,
+    /// The newest idempotency records that were forgotten.
+    pub forgotten: Forgotten,
+}
+
+/// Up to which revision idempotency records may have been forgotten: a key that was born before it may have been settled
+/// and cannot be told from a new one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Forgotten {
+    /// Of changes.
+    pub changes: Revision,
+    /// Of uses of keys.
+    pub uses: Revision,
 }
 
 /// One fact.

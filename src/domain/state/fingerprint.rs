@@ -7,12 +7,12 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::fact::{Fact, Header};
+use super::fact::{Fact, Forgotten, Header};
 use super::grant::{
     ConstraintKeyCase, ContextConstraint, Grant, GrantConstraints, GrantPrincipal, Term,
 };
 use super::group::Group;
-use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
+use super::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord, Payer};
 use super::key::{Deletion, Key};
 use super::key_store::{Backing, Connection, CustomKeyStore, StoreKey, XksProxy, XksRoute};
 use super::key_store_backend::{
@@ -68,6 +68,7 @@ impl Sum {
             revision,
             clock,
             settings,
+            forgotten: Forgotten { changes, uses },
         } = header;
         let Settings {
             max_staleness_ms,
@@ -81,6 +82,8 @@ impl Sum {
         form.fixed(&incarnation.0);
         form.revision(*revision);
         form.time(*clock);
+        form.revision(*changes);
+        form.revision(*uses);
         form.number(*max_staleness_ms);
         form.number(u64::from(*clock_rate_permille));
         form.number(u64::from(*grants_per_key_max));
@@ -210,6 +213,7 @@ impl Form {
             kind,
             created_at,
             born,
+            service,
             tags,
             policies,
             boundary,
@@ -220,6 +224,9 @@ impl Form {
         self.text(kind.as_str());
         self.time(*created_at);
         self.revision(*born);
+        self.option(service.as_ref(), |form, service| {
+            form.text(service.as_str())
+        });
         self.pairs(tags);
         self.number(policies.len() as u64);
         for (name, policy) in policies {
@@ -577,14 +584,21 @@ impl Form {
     fn idempotency(&mut self, record: &IdempotencyRecord) {
         let IdempotencyRecord {
             key: IdempotencyKey { caller, key },
+            payer: Payer { account, principal },
             request_hash,
+            horizon,
             at,
+            time,
             effect,
         } = record;
         self.text(caller);
         self.text(key);
+        self.option(*account, |form, account| form.number(account.number()));
+        self.text(principal);
         self.fixed(request_hash);
+        self.text(horizon.as_str());
         self.revision(*at);
+        self.time(*time);
         match effect {
             Effect::Done => self.text("done"),
             Effect::Account(account) => self.fact(&Fact::Account(Arc::clone(account))),
@@ -608,6 +622,11 @@ impl Form {
                 self.revision(*depends_on);
             }
             Effect::Consumed(consumed) => self.consumed(consumed),
+            Effect::Refused { code, message } => {
+                self.text("refused");
+                self.text(code.as_str());
+                self.text(message);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod alias;
 pub mod cow_map;
+pub mod error_code;
 pub mod fact;
 pub mod fingerprint;
 pub mod former;
@@ -14,6 +15,7 @@ pub mod grant_index;
 mod grant_lot;
 pub mod group;
 pub mod idempotency;
+mod idempotency_records;
 pub mod key;
 pub mod key_algorithms;
 pub mod key_life;
@@ -39,7 +41,9 @@ use self::fact::{Fact, Header, ImportError};
 use self::fingerprint::{Fingerprint, Sum};
 use self::grant::Grant;
 use self::grant_index::GrantIndex;
-use self::idempotency::{IdempotencyKey, IdempotencyRecord};
+use self::idempotency::{Horizon, IdempotencyKey, IdempotencyRecord, Payer};
+use self::idempotency_records::Records;
+pub use self::idempotency_records::{Crowded, Share};
 use self::key::Key;
 use self::key_store_backend::KeyStoreBackend;
 use self::key_store_backends::Backends;
@@ -53,6 +57,7 @@ use crate::domain::ids::{
     AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, NodeId, Partition, PrincipalArn,
     PrincipalKind, Region, UniqueId,
 };
+use crate::domain::limits;
 use crate::domain::time::{Incarnation, Position, Revision, Timestamp};
 
 /// Tags in the order of their keys (E-1): case sensitive, at most 50 on a key.
@@ -96,8 +101,7 @@ pub struct State {
     aliases_in_order: OrdSet<(Partition, Region, AccountId, Option<AliasName>)>,
     aliases_of_key: CowMap<KeyArn, Arc<[AliasName]>>,
     grants: GrantIndex,
-    idempotency: CowMap<IdempotencyKey, Arc<IdempotencyRecord>>,
-    idempotency_in_order: OrdSet<(Revision, IdempotencyKey)>,
+    records: Records,
     sum: Sum,
 }
 
@@ -290,15 +294,36 @@ impl State {
         &self.grants
     }
 
-    /// What was done under an idempotency key.
+    /// What became of a command under an idempotency key.
     pub fn idempotency(&self, key: &IdempotencyKey) -> Option<&Arc<IdempotencyRecord>> {
-        self.idempotency.get(key)
+        self.records.get(key)
     }
 
-    /// The oldest idempotency record.
-    pub fn oldest_idempotency(&self) -> Option<&Arc<IdempotencyRecord>> {
-        let (_, key) = self.idempotency_in_order.get_min()?;
-        self.idempotency.get(key)
+    /// The oldest idempotency record of those that are kept equally long.
+    pub fn oldest_idempotency(&self, horizon: Horizon) -> Option<&Arc<IdempotencyRecord>> {
+        self.records.oldest(horizon)
+    }
+
+    /// The greatest revision of which an idempotency record was forgotten; zero before the first.
+    pub const fn forgotten(&self, horizon: Horizon) -> Revision {
+        match horizon {
+            Horizon::Change => self.header.forgotten.changes,
+            Horizon::Use => self.header.forgotten.uses,
+        }
+    }
+
+    /// Whether there is room for another idempotency record of `payer`.
+    ///
+    /// # Errors
+    /// Whose share is full.
+    pub fn idempotency_room(&self, payer: &Payer) -> Result<(), Crowded> {
+        // The root beside users and roles; the operator and services together count as an account.
+        let principals = match payer.account {
+            Some(account) => self.principal_count(account).saturating_add(1),
+            None => limits::IDEMPOTENCY_STRANGERS,
+        };
+        let accounts = self.account_count().saturating_add(1);
+        self.records.room(payer, accounts, principals)
     }
 }
 
@@ -435,23 +460,28 @@ impl State {
         self.count(old.map(Fact::Grant), None);
     }
 
-    /// Records what was done under an idempotency key.
+    /// Records what became of a command under an idempotency key.
     pub(in crate::domain) fn put_idempotency(&mut self, record: Arc<IdempotencyRecord>) {
         self.take_idempotency(&record.key);
-        self.idempotency_in_order
-            .insert((record.at, record.key.clone()));
-        self.idempotency
-            .insert(record.key.clone(), Arc::clone(&record));
+        self.records.put(Arc::clone(&record));
         self.count(None, Some(Fact::Idempotency(record)));
     }
 
-    /// Drops an idempotency record.
-    pub(in crate::domain) fn take_idempotency(&mut self, key: &IdempotencyKey) {
-        let Some(old) = self.idempotency.remove(key) else {
-            return;
+    /// Forgets an idempotency record, and remembers that keys of its time are not known any more.
+    pub(in crate::domain) fn forget_idempotency(&mut self, record: &IdempotencyRecord) {
+        let forgotten = match record.horizon {
+            Horizon::Change => &mut self.header.forgotten.changes,
+            Horizon::Use => &mut self.header.forgotten.uses,
         };
-        self.idempotency_in_order.remove(&(old.at, key.clone()));
-        self.count(Some(Fact::Idempotency(old)), None);
+        *forgotten = record.at.max(*forgotten);
+        self.take_idempotency(&record.key);
+    }
+
+    /// Takes an idempotency record out.
+    pub(in crate::domain) fn take_idempotency(&mut self, key: &IdempotencyKey) {
+        if let Some(old) = self.records.take(key) {
+            self.count(Some(Fact::Idempotency(old)), None);
+        }
     }
 
     fn count(&mut self, went: Option<Fact>, came: Option<Fact>) {
@@ -492,8 +522,7 @@ impl State {
             };
             self.aliases.get(&arn).cloned()
         });
-        let records = self.idempotency_in_order.iter();
-        let records = records.filter_map(|(_, key)| self.idempotency.get(key).cloned());
+        let records = self.records.iter().cloned();
         epochs
             .chain(accounts)
             .chain(self.export_tree())
@@ -681,7 +710,8 @@ impl State {
                 self.put_grant(grant);
             }
             Fact::Idempotency(record) => {
-                if self.idempotency.contains_key(&record.key) {
+                let doubled = self.records.get(&record.key).is_some();
+                if doubled || self.records.made_at(record.horizon, record.at).is_some() {
                     return Err(twice(&record.key.key));
                 }
                 self.put_idempotency(record);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Tags;
 use super::closed_set;
-use crate::domain::ids::{AccountId, GroupArn, PrincipalArn, UniqueId};
+use crate::domain::ids::{AccountId, GroupArn, PrincipalArn, ServicePrincipal, UniqueId};
 use crate::domain::policy::Policy;
 use crate::domain::time::{Revision, Timestamp};
 
@@ -45,6 +45,9 @@ pub struct Principal {
     pub created_at: Timestamp,
     /// The revision that created it: a token of a grant to it depends on this one.
     pub born: Revision,
+    /// The service that a role was made for: a service-linked role, which no control policy restricts (D-18). Only the
+    /// operator and the store itself make such roles. The path of a role says nothing of this.
+    pub service: Option<ServicePrincipal>,
     /// `aws:PrincipalTag/<k>` (CK-0).
     pub tags: Tags,
     /// Identity policies by name, compiled when stored.

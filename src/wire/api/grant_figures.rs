@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::grants::Shown;
-use super::reply::{outputs, pages};
+use super::reply::pages;
 use super::request::queries;
 use super::shape::{self, Violations};
-use super::{Change, Drawn, FromAnswer, IntoChange, Invalid, Lacking, arc, key_ref, page};
+use super::{
+    Change, Drawn, FromAnswer, FromOutput, IntoChange, Invalid, Lacking, arc, key_ref, page,
+};
 use crate::domain::limits;
 use crate::domain::op::consume::Consume;
 use crate::domain::op::describe_grants::{DescribeGrants, GrantFigures};
@@ -61,11 +63,29 @@ impl IntoChange for v1::ConsumeRequest {
     }
 }
 
-outputs! {
-    ConsumeResponse from Output::Consumed(Consumed { policy_type, grant, uses_left }) => {
-        policy_type: policy_type.to_string(),
-        grant_id: grant.map(|id| id.to_string()),
-        uses_left,
+impl FromOutput for v1::ConsumeResponse {
+    fn from_output(
+        header: v1::ResponseHeader,
+        output: Output,
+        _: Option<String>,
+    ) -> Result<Self, Lacking> {
+        let Output::Consumed(Consumed {
+            policy_type,
+            grant,
+            uses_left,
+        }) = output
+        else {
+            return Err(Lacking);
+        };
+        let decided_at = header.settled_revision.unwrap_or(header.revision);
+        Ok(Self {
+            policy_type: policy_type.to_string(),
+            grant_id: grant.map(|id| id.to_string()),
+            uses_left,
+            replayed: decided_at < header.revision,
+            decided_at,
+            header: Some(header),
+        })
     }
 }
 

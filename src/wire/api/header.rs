@@ -193,6 +193,21 @@ pub(super) fn read_subject(path: &str, subject: v1::Subject) -> Result<Subject, 
                 ))),
             }
         }
+        Kind::RootSession(v1::RootSession { root, task_policy }) => {
+            let path = format!("{path}.rootSession");
+            let root = read_principal(&format!("{path}.root"), &root)?;
+            if !root.is_root() {
+                return Err(Invalid::arn(format!(
+                    "{path}.root: `{root}` is not the ARN of an account's root"
+                )));
+            }
+            let task_policy = read_session_policy(Some(task_policy))?
+                .ok_or_else(|| missing(&format!("{path}.taskPolicy")))?;
+            Ok(Subject::RootSession {
+                account: root.account(),
+                task_policy,
+            })
+        }
         Kind::RoleSession(v1::RoleSession {
             role,
             session_name,
@@ -423,6 +438,39 @@ mod tests {
 
     fn refusal(header: v1::RequestHeader) -> String {
         Header::try_from(Some(header)).map_or_else(|invalid| invalid.message, |_| String::new())
+    }
+
+    /// D-20: a root session names an account's root and its task policy.
+    #[test]
+    fn root_session_needs_a_root_and_a_task_policy() {
+        let allowing = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#;
+        let claim = |root: &str, task_policy: &str| {
+            v1::claim::Who::Principal(v1::Subject {
+                kind: Some(v1::subject::Kind::RootSession(v1::RootSession {
+                    root: root.to_owned(),
+                    task_policy: task_policy.to_owned(),
+                })),
+            })
+        };
+        let root = "arn:aws:iam::111122223333:root";
+        let read = Header::try_from(Some(header(claim(root, allowing)))).unwrap();
+        assert!(matches!(
+            read.claim,
+            Claim::Principal(Subject::RootSession { account, task_policy })
+                if account.to_string() == "111122223333" && &**task_policy.text() == allowing
+        ));
+        for (root, policy, part) in [
+            (
+                "arn:aws:iam::111122223333:user/a",
+                allowing,
+                "is not the ARN of an account's root",
+            ),
+            (root, "", "sessionPolicy"),
+            (root, "{", "session policy: "),
+        ] {
+            let refused = refusal(header(claim(root, policy)));
+            assert!(refused.contains(part), "{refused}");
+        }
     }
 
     #[test]

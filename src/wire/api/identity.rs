@@ -197,6 +197,7 @@ impl From<Principal> for v1::Principal {
             kind,
             created_at,
             born: _,
+            service,
             tags,
             policies: _, // ListPrincipalPolicies and GetPrincipalPolicy tell them
             boundary,
@@ -209,6 +210,7 @@ impl From<Principal> for v1::Principal {
             created_at_ms: created_at.as_millis(),
             tags: tags::told(tags),
             permissions_boundary: boundary.map(|policy| policy.text().to_string()),
+            service: service.map(|service| service.to_string()),
         }
     }
 }

@@ -18,7 +18,10 @@ numbered! {
     IdentityRow: Identity {
         1 = Operator,
         2 = System,
-        3 = Root { account: u64 },
+        3 = Root {
+            account: u64,
+            task_policy: Option<SessionPolicyText>,
+        },
         4 = User {
             arn: Text<PrincipalArn>,
             unique_id: Text<UniqueId>,

@@ -19,13 +19,16 @@ use crate::domain::ids::{
 };
 use crate::domain::policy::Profile;
 use crate::domain::state::alias::Alias;
+use crate::domain::state::error_code::ErrorCode;
 use crate::domain::state::fact::Fact;
 use crate::domain::state::grant::{
     ConstraintKeyCase, ContextConstraint, Grant, GrantConstraints, GrantOperation, GrantOperations,
     GrantPrincipal, Term,
 };
 use crate::domain::state::group::Group;
-use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::idempotency::{
+    Consumed, Effect, Horizon, IdempotencyKey, IdempotencyRecord, Payer,
+};
 use crate::domain::state::key::{
     Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
@@ -80,6 +83,7 @@ row! {
         kind: Text<PrincipalType>,
         created_at: u64,
         born: u64,
+        service: Option<Text<ServicePrincipal>>,
         tags: Pairs<Str, Str>,
         policies: Pairs<Str, IdentityPolicyText>,
         boundary: Option<BoundaryText>,
@@ -258,9 +262,19 @@ row! {
 row! {
     IdempotencyRecordRow: IdempotencyRecord {
         key: IdempotencyKeyRow,
+        payer: PayerRow,
         request_hash: [u8; 32],
+        horizon: Text<Horizon>,
         at: u64,
+        time: u64,
         effect: EffectRow,
+    }
+}
+
+row! {
+    PayerRow: Payer {
+        account: Option<u64>,
+        principal: Str,
     }
 }
 
@@ -286,6 +300,10 @@ numbered! {
         51 = Organization(organization: Shared<OrganizationRow>),
         52 = Node(node: Shared<NodeRow>),
         60 = Consumed(consumed: ConsumedRow),
+        61 = Refused {
+            code: Text<ErrorCode>,
+            message: Str,
+        },
     }
 }
 

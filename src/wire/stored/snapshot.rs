@@ -26,6 +26,14 @@ row! {
         revision: u64,
         clock: u64,
         settings: SettingsRow,
+        forgotten: ForgottenRow,
+    }
+}
+
+row! {
+    ForgottenRow: fact::Forgotten {
+        changes: u64,
+        uses: u64,
     }
 }
 

@@ -8,6 +8,7 @@ use super::{ACCOUNT, ALICE, BOB, MANAGEMENT, OPERATOR, PARTNER, ROOT};
 const OPS: &str = "arn:aws:iam::111122223333:group/Ops";
 const CAROL: &str = "arn:aws:iam::111122223333:user/Carol";
 const DEPLOY: &str = "arn:aws:iam::111122223333:role/Deploy";
+const LINKED: &str = "arn:aws:iam::111122223333:role/aws-service-role/autoscaling.amazonaws.com/L";
 const MANAGER: &str = "arn:aws:iam::777788889999:root";
 
 fn allow(action: &str) -> String {
@@ -115,6 +116,22 @@ pub fn identities_are_limited_by_boundaries_and_groups(story: &mut Story) {
     );
     let roles = story.ok(ROOT, &["identity", "list", "--kind", "role"]);
     assert_eq!(entries(&roles, "Principals", "Arn"), [DEPLOY]);
+    // D-18: a role is linked to a service by who made it.
+    let spoofed = story.fails(ROOT, &["identity", "create", LINKED]);
+    let text = "Path prefix '/aws-service-role/' can only be used for AWS Service linked Roles";
+    assert!(
+        spoofed.contains("InvalidInput") && spoofed.contains(text),
+        "{spoofed}"
+    );
+    story.ok(OPERATOR, &["identity", "create", LINKED]);
+    let linked = story.ok(ROOT, &["identity", "get", LINKED]);
+    assert_eq!(
+        linked["Principal"]["LinkedService"],
+        "autoscaling.amazonaws.com"
+    );
+    let kept = story.fails(ROOT, &["identity", "delete", LINKED]);
+    assert!(kept.contains("UnmodifiableEntity"), "{kept}");
+    story.ok(OPERATOR, &["identity", "delete", LINKED]);
 
     let all = allow("kms:*");
     story.ok(ROOT, &["identity", "put-policy", ALICE, "All", &all]);
@@ -191,6 +208,12 @@ pub fn control_policies_and_endpoints_limit_everybody(story: &mut Story, key: &s
         story.ok(MANAGER, &named("delete-policy"));
     }
     assert!(story.may(ROOT, "kms:Encrypt", key, &[]));
+    // D-20: a session of the root user does what its task policy allows.
+    for (action, is_allowed) in [("kms:*", true), ("s3:*", false)] {
+        let task = allow(action);
+        let task = ["--session-policy", &task];
+        assert_eq!(story.may(ROOT, "kms:Encrypt", key, &task), is_allowed);
+    }
 
     let only_decrypt = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}]}"#;
     let id = "vpce-1a2b3c4d";

@@ -24,6 +24,7 @@ pub struct Api {
     channel: Channel,
     claim: Claim,
     demand: Option<Demand>,
+    idempotency: Option<api::Idempotency>,
 }
 
 impl Api {
@@ -41,6 +42,18 @@ impl Api {
                 consistency: Some(demand::Consistency::Linearizable(api::Linearizable {})),
                 wait_ms: None,
             }),
+            idempotency: None,
+        }
+    }
+
+    /// The same caller, whose changes carry this idempotency key.
+    pub fn under(&self, key: &str, birth: Option<&str>) -> Self {
+        Self {
+            idempotency: Some(api::Idempotency {
+                key: key.to_owned(),
+                birth_position: birth.map(str::to_owned),
+            }),
+            ..self.clone()
         }
     }
 
@@ -113,7 +126,7 @@ impl Api {
             region: REGION.to_owned(),
             partition: None,
             demand: self.demand.clone(),
-            idempotency: None,
+            idempotency: self.idempotency.clone(),
             deadline_ms: Some(10_000),
         });
         match operation.send(self.channel.clone(), ANSWER_BYTES_MAX).await {

@@ -10,6 +10,7 @@ use crate::domain::authz::decision::Outcome::{self, Allow, ExplicitDeny, Implici
 use crate::domain::ids::{GrantId, PrincipalArn, UniqueId};
 use crate::domain::policy::{ContextKey, ContextValue, PolicyKind, Profile, ResourceName};
 use crate::domain::state::grant::{ConstraintKeyCase, ContextConstraint};
+use crate::domain::state::organization::ControlKind;
 use crate::domain::time::{Revision, Timestamp};
 
 const OWN: &str = "111122223333";
@@ -42,6 +43,9 @@ struct World {
     new_grant: Option<(GrantOperations, GrantConstraints)>,
     retired: Option<Grant>,
     is_aws_managed: bool,
+    owner: &'static str,
+    /// The service that the caller's role was made for.
+    linked: Option<&'static str>,
 }
 
 fn world(who: &'static str, action: &'static str) -> World {
@@ -63,6 +67,8 @@ fn world(who: &'static str, action: &'static str) -> World {
         new_grant: None,
         retired: None,
         is_aws_managed: false,
+        owner: OWN,
+        linked: None,
     }
 }
 
@@ -158,11 +164,13 @@ impl World {
             arn(SESSION),
         );
         let (fed, service) = (arn(FED), SERVICE.parse().unwrap());
+        let linked = self.linked.map(|service| service.parse().unwrap());
         let who = match self.who {
             SESSION => Who::RoleSession {
                 session: &session,
                 role: &role,
                 unique_id: None,
+                service: linked.as_ref(),
             },
             FED => Who::FederatedUser {
                 arn: &fed,
@@ -179,7 +187,7 @@ impl World {
                 unique_id: None,
             },
         };
-        let owner: AccountId = OWN.parse().unwrap();
+        let owner: AccountId = self.owner.parse().unwrap();
         let key_policy = (!self.key.is_empty()).then(|| policy(&self.key, PolicyKind::Key));
         let identity =
             (!self.identity.is_empty()).then(|| policy(&self.identity, PolicyKind::Identity));
@@ -600,7 +608,10 @@ fn direct_allow_is_limited_for_role_and_federating_user_alone() {
         .key("Allow", BOB)
         .session(narrow())
         .lacks(Missing::SessionPolicy);
-    world(FED, DECRYPT).key("Allow", BOB).is(Allow);
+    world(FED, DECRYPT)
+        .key("Allow", BOB)
+        .session(allow("kms:Decrypt"))
+        .is(Allow);
     // U-23
     world(SESSION, DECRYPT)
         .key("Allow", "*")
@@ -1187,26 +1198,127 @@ fn every_grantable_action_is_a_grant_operation() {
     }
 }
 
-/// D-3: a service-linked role is out of reach of service control policies; a role of another path is not.
+/// D-3, D-18: a role that was made for a service is out of reach of control policies of both kinds, be they denials or
+/// lists that lack the action; a role is not made for one by its path.
 #[test]
-fn service_linked_role_is_not_under_service_control_policies() {
-    let session: PrincipalArn = SESSION.parse().unwrap();
-    for (role, is_under) in [
-        ("arn:aws:iam::111122223333:role/app", true),
-        ("arn:aws:iam::111122223333:role/service/app", true),
-        (
-            "arn:aws:iam::111122223333:role/aws-service-role/cks.kms.amazonaws.com/app",
-            false,
-        ),
-    ] {
-        let role: PrincipalArn = role.parse().unwrap();
-        let who = Who::RoleSession {
-            session: &session,
-            role: &role,
-            unique_id: None,
-        };
-        assert_eq!(is_under_service_control(&who), is_under, "{role}");
+fn control_policies_reach_every_session_but_of_a_service_linked_role() {
+    let denied = [allow("*"), deny("kms:*")];
+    let unlisted = [allow("s3:*")];
+    let rcp = |statements: &[String]| -> Vec<Vec<String>> {
+        let everyone = |s: &String| s.replace("\"Action\"", r#""Principal":"*","Action""#);
+        vec![statements.iter().map(everyone).collect()]
+    };
+    for (statements, outcome) in [(&denied[..], ExplicitDeny), (&unlisted[..], ImplicitDeny)] {
+        for kind in [ControlKind::Service, ControlKind::Resource] {
+            let mut asked = world(SESSION, DECRYPT).key("Allow", SESSION);
+            match kind {
+                ControlKind::Service => asked.service_control = vec![statements.to_vec()],
+                ControlKind::Resource => asked.resource_control = rcp(statements),
+            }
+            asked = asked.is(outcome);
+            asked.linked = Some("autoscaling.amazonaws.com");
+            asked.is(Allow);
+        }
     }
+    let session: PrincipalArn = SESSION.parse().unwrap();
+    let role = "arn:aws:iam::111122223333:role/aws-service-role/cks.kms.amazonaws.com/app";
+    let who = Who::RoleSession {
+        session: &session,
+        role: &role.parse().unwrap(),
+        unique_id: None,
+        service: None,
+    };
+    assert!(is_under_service_control(&who));
+    assert!(is_under_resource_control(&who, &key_object(), false));
+}
+
+fn key_object() -> Object<'static> {
+    Object::Key {
+        owner: OWN.parse().unwrap(),
+        policy: None,
+        bindings: None,
+        is_aws_managed: false,
+    }
+}
+
+/// D-19: a federated user to whom no session policy was passed has nothing of its user's; what names it, or everyone, and
+/// a grant of its own it has. A role's session without one is not limited.
+#[test]
+fn federated_user_without_a_session_policy_has_what_names_it_alone() {
+    let own = |who| world(who, DECRYPT).identity(allow("kms:*"));
+    own(SESSION).key("Allow", ROOT).is(Allow);
+    let asked = own(FED).key("Allow", ROOT).is(ImplicitDeny);
+    assert_eq!(asked.decide().missing(), Some(Missing::SessionPolicy));
+    asked.session(allow("kms:Decrypt")).is(Allow);
+    own(FED)
+        .key("Allow", ROOT)
+        .session(allow("kms:Encrypt"))
+        .is(ImplicitDeny);
+    own(FED).key("Allow", BOB).is(ImplicitDeny);
+    own(FED)
+        .key("Allow", BOB)
+        .session(allow("kms:Decrypt"))
+        .is(Allow);
+    own(FED).key("Allow", FED).is(Allow);
+    own(FED).key("Allow", "*").is(Allow);
+    own(FED).grant(grant(FED, &["Decrypt"])).is(Allow);
+    own(FED).grant(grant(ROOT, &["Decrypt"])).is(ImplicitDeny);
+    own(FED)
+        .grant(grant(ROOT, &["Decrypt"]))
+        .session(allow("*"))
+        .is(Allow);
+    // Without a key its identity permissions are all that there is.
+    let listed = world(FED, "kms:ListKeys")
+        .on("*")
+        .identity(allow("*"))
+        .is(ImplicitDeny);
+    listed.session(allow("kms:ListKeys")).is(Allow);
+    // A denial of its user's policies holds all the same.
+    world(FED, DECRYPT)
+        .identity(deny("kms:*"))
+        .key("Allow", FED)
+        .is(ExplicitDeny);
+}
+
+/// D-19, D-8: in another account being named is one half, and the other is its user's permission within a session policy.
+#[test]
+fn federated_user_without_a_session_policy_reaches_no_other_account() {
+    for named in [FED, ROOT, "*"] {
+        let foreign = "arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        let mut asked = world(FED, DECRYPT)
+            .on(foreign)
+            .identity(allow("*"))
+            .key("Allow", named);
+        asked.owner = OTHER;
+        let asked = asked.is(ImplicitDeny);
+        asked.session(allow("*")).is(Allow);
+    }
+}
+
+/// D-20: the task policy of a root session measures it, whatever names the account; without one it is the root user.
+#[test]
+fn task_policy_measures_a_root_session() {
+    world(ROOT, DECRYPT).key("Allow", ROOT).is(Allow);
+    for principal in [ROOT, "*"] {
+        let named = world(ROOT, DECRYPT)
+            .key("Allow", principal)
+            .session(allow("s3:*"))
+            .is(ImplicitDeny);
+        assert_eq!(named.decide().missing(), Some(Missing::SessionPolicy));
+        named.session(allow("kms:Decrypt")).is(Allow);
+    }
+    world(ROOT, DECRYPT)
+        .grant(grant(ROOT, &["Decrypt"]))
+        .session(allow("s3:*"))
+        .is(ImplicitDeny);
+    world(ROOT, DECRYPT)
+        .key("Allow", ROOT)
+        .session(deny("kms:Decrypt"))
+        .is(ExplicitDeny);
+    world(ROOT, "kms:ListKeys")
+        .on("*")
+        .session(allow("s3:*"))
+        .is(ImplicitDeny);
 }
 
 /// G-28: a SourceArn constraint limits DescribeKey as it limits the use of the key, grants of tokens included: they are

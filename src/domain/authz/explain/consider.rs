@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Finding, Line, Section};
 use crate::domain::authz::combine::{
     Endpoint, Evidence, Grantee, NamedPolicy, Object, Subject, admits, constraint_findings,
-    grantee_match, is_under_resource_control, is_under_service_control, operation_of,
+    grantee_match, is_session_limited, is_under_resource_control, is_under_service_control,
+    linked_service, operation_of,
 };
 use crate::domain::authz::decision::{Decision, Missing, Source};
 use crate::domain::authz::request::{Request, Target};
@@ -23,6 +24,7 @@ use crate::domain::state::grant::{
 };
 use crate::domain::time::Timestamp;
 
+const SESSION_TITLE: &str = "the policy of the session";
 const ENDPOINT_TITLE: &str = "the VPC endpoint's policy: it must allow";
 
 /// Most characters that are shown of a value of the request.
@@ -93,7 +95,7 @@ impl<'e> Scene<'e> {
                 put(Source::ServiceControlPolicy, name, policy, None, level);
             }
         }
-        if is_under_resource_control(&evidence.object, is_retirement) {
+        if is_under_resource_control(&ask.who, &evidence.object, is_retirement) {
             for (level, name, policy) in levels(evidence.resource_control) {
                 put(Source::ResourceControlPolicy, name, policy, None, level);
             }
@@ -259,6 +261,7 @@ impl<'e> Scene<'e> {
                 sections.push(self.layer(source));
             }
         }
+        sections.extend(self.linked_role());
         if matches!(self.evidence.endpoint, Endpoint::Unknown) {
             sections.push(section(
                 &["D-3"],
@@ -281,6 +284,17 @@ impl<'e> Scene<'e> {
             if self.policies.iter().any(|policy| policy.source == source) {
                 sections.push(self.layer(source));
             }
+        }
+        if is_session_limited(&self.ask.who, self.evidence.session)
+            && self.evidence.session.is_empty()
+        {
+            sections.push(section(
+                &["D-19"],
+                SESSION_TITLE,
+                "none was passed, so the federated user has none of its user's permissions: what names the session itself, or everyone, is all that it has"
+                    .to_owned(),
+                (Vec::new(), 0),
+            ));
         }
         if self.is_on_key() && !self.is_retirement {
             sections.push(self.grants());
@@ -531,6 +545,9 @@ impl<'e> Scene<'e> {
             .count();
         let says = match (missing, is_limit) {
             (0, _) => "it allows the action",
+            (_, true) if matches!(self.ask.who, Who::Root { .. }) => {
+                "it does not allow the action, and is all that this session of the root user may do"
+            }
             (_, true) => {
                 "it does not allow the action: what identity policies allow, and what the key policy allows to the role's own ARN, does not count"
             }
@@ -541,14 +558,31 @@ impl<'e> Scene<'e> {
             Source::ResourceControlPolicy => "resource control policies: every level must allow",
             Source::VpcEndpointPolicy => ENDPOINT_TITLE,
             Source::PermissionsBoundary => "the permissions boundary of the caller",
-            _ => "the policy of the session",
+            _ => SESSION_TITLE,
         };
-        let rules: &[&str] = if is_limit {
+        let rules: &[&str] = if matches!(self.ask.who, Who::Root { .. }) && is_limit {
+            &["D-20"]
+        } else if is_limit {
             &["D-11", "D-12"]
         } else {
             &["D-3"]
         };
         section(rules, title, says.to_owned(), own)
+    }
+
+    /// D-18: why no control policy is told of.
+    fn linked_role(&self) -> Option<Section> {
+        let service = linked_service(&self.ask.who)?;
+        let has_levels =
+            !self.evidence.service_control.is_empty() || !self.evidence.resource_control.is_empty();
+        has_levels.then(|| {
+            section(
+                &["D-3", "D-18"],
+                "service and resource control policies",
+                format!("they do not restrict the role: it is linked to the service {service}"),
+                (Vec::new(), 0),
+            )
+        })
     }
 
     fn reach(&self) -> Section {
@@ -849,19 +883,13 @@ impl<'e> Scene<'e> {
     /// Whether an identity policy of the caller allows, within boundary and session policy (D-11).
     fn identity_allows(&self) -> bool {
         let allows = |source: Source| {
-            let mut own = self
-                .policies
-                .iter()
-                .filter(|a| a.source == source)
-                .peekable();
-            let is_there = own.peek().is_some();
-            let allowing = own.any(|a| a.policy.allowing(&self.ask, None).next().is_some());
-            (is_there, allowing)
+            let mut own = self.policies.iter().filter(|a| a.source == source);
+            own.any(|a| a.policy.allowing(&self.ask, None).next().is_some())
         };
-        let limit = |source| matches!(allows(source), (false, _) | (_, true));
-        allows(Source::IdentityPolicy).1
-            && limit(Source::PermissionsBoundary)
-            && limit(Source::SessionPolicy)
+        let is_session_limited = is_session_limited(&self.ask.who, self.evidence.session);
+        allows(Source::IdentityPolicy)
+            && (self.evidence.boundary.is_none() || allows(Source::PermissionsBoundary))
+            && (!is_session_limited || allows(Source::SessionPolicy))
     }
 
     /// G-50 to G-54.

@@ -494,11 +494,19 @@ fn mending<'e>(scene: &Scene<'e>, missing: Missing) -> Option<Try<'e>> {
             format!("the permissions boundary allowed {action}"),
         ),
         Missing::SessionPolicy => (
-            "D-11",
+            match who {
+                Who::Root { .. } => "D-20",
+                Who::FederatedUser { .. } if scene.evidence.session.is_empty() => "D-19",
+                _ => "D-11",
+            },
             Source::SessionPolicy,
             PolicyKind::Session,
             None,
-            format!("the session policy allowed {action}"),
+            if scene.evidence.session.is_empty() {
+                format!("a session policy that allows {action} were passed")
+            } else {
+                format!("the session policy allowed {action}")
+            },
         ),
         Missing::ServiceControlPolicy => (
             "D-3",
@@ -741,7 +749,7 @@ fn decide(scene: &Scene<'_>, tries: &[Try<'_>]) -> Decision {
         Subject::Retired(grant) => Some(grant.clone()),
         _ => None,
     };
-    let mut with: Vec<(Source, &Policy)> = Vec::new();
+    let mut with: Vec<(Source, &Arc<Policy>)> = Vec::new();
     for one in tries {
         match &one.what {
             What::Without(statement) => statements.without.push(statement),
@@ -781,8 +789,8 @@ fn decide(scene: &Scene<'_>, tries: &[Try<'_>]) -> Decision {
     if is_with(Source::PermissionsBoundary) {
         evidence.boundary = None;
     }
-    if is_with(Source::SessionPolicy) {
-        evidence.session = &[];
+    if let Some(policy) = added(Source::SessionPolicy) {
+        evidence.session = std::slice::from_ref(policy);
     }
     if is_with(Source::ServiceControlPolicy) {
         evidence.service_control = &[];

@@ -85,10 +85,14 @@ fn chooses_callers(condition: &ast::Condition) -> bool {
                 | KnownKey::SourceOrgId
                 | KnownKey::SourceOrgPaths
                 | KnownKey::SourceVpc
+                | KnownKey::SourceVpcArn
                 | KnownKey::SourceVpce
                 | KnownKey::SourceIp
                 | KnownKey::UserId
                 | KnownKey::UserName
+                | KnownKey::VpceAccount
+                | KnownKey::VpceOrgId
+                | KnownKey::VpceOrgPaths
         ),
         _ => false,
     };
@@ -162,6 +166,21 @@ fn not_principal(
         })
         .collect();
     for ((entry, _), (_, item)) in read.entries.iter().zip(&written.entries) {
+        if let PolicyPrincipal::Arn(arn) = entry
+            && matches!(arn.kind(), PrincipalKind::Role { .. })
+            && accounts.contains(&arn.account())
+            && !read
+                .entries
+                .iter()
+                .any(|(other, _)| other.is_session_of(arn))
+        {
+            found.add(
+                Lint::NotPrincipalDeny,
+                item,
+                "every session of the role is spared, for the list names none of its sessions; AWS's pages say both that such a list spares them and that a session must be named by its own ARN",
+                "name each session by its own ARN, or deny with a condition on aws:PrincipalArn, which is the role's in every session",
+            );
+        }
         if let PolicyPrincipal::Arn(arn) = entry
             && !accounts.contains(&arn.account())
         {

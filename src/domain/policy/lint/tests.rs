@@ -384,6 +384,30 @@ pub(super) fn rows() -> Vec<Row> {
             &[("not-principal-deny", "arn:aws:iam::111122223333:user/bob")],
         ),
         (
+            "P-24: deny with the account, of a role without a session",
+            Key,
+            format!(
+                r#"{{"Effect":"Deny","NotPrincipal":{{"AWS":["{OWNER}","arn:aws:iam::{OWNER}:role/app"]}},"Action":"kms:*","Resource":"*"}}"#
+            ),
+            &[("not-principal-deny", "arn:aws:iam::111122223333:role/app")],
+        ),
+        (
+            "P-24: deny with the account, of a role with a session of another",
+            Key,
+            format!(
+                r#"{{"Effect":"Deny","NotPrincipal":{{"AWS":["{OWNER}","arn:aws:iam::{OWNER}:role/app","arn:aws:sts::{OWNER}:assumed-role/other/s"]}},"Action":"kms:*","Resource":"*"}}"#
+            ),
+            &[("not-principal-deny", "arn:aws:iam::111122223333:role/app")],
+        ),
+        (
+            "P-24: deny with the account, of a role with a session",
+            Key,
+            format!(
+                r#"{{"Effect":"Deny","NotPrincipal":{{"AWS":["{OWNER}","arn:aws:iam::{OWNER}:role/team/app","arn:aws:sts::{OWNER}:assumed-role/app/s"]}},"Action":"kms:*","Resource":"*"}}"#
+            ),
+            &[],
+        ),
+        (
             "P-24: deny with the account",
             Key,
             format!(

@@ -214,7 +214,10 @@ fn command() -> impl Strategy<Value = Command> {
 fn identity() -> impl Strategy<Value = Identity> {
     let drawn = any::<[u8; 16]>().prop_map(|bytes| UniqueId::of_new_user(&bytes));
     let user = (user(), drawn).prop_map(|(arn, unique_id)| Identity::User { arn, unique_id });
-    let root = account().prop_map(|account| Identity::Root { account });
+    let root = account().prop_map(|account| Identity::Root {
+        account,
+        task_policy: None,
+    });
     let any_sample = proptest::sample::select(
         samples::identities()
             .into_iter()

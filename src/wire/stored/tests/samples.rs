@@ -15,13 +15,15 @@ use crate::domain::op::{
 };
 use crate::domain::policy::{Policy, PolicyKind, Profile};
 use crate::domain::state::alias::Alias;
-use crate::domain::state::fact::{Fact, Header};
+use crate::domain::state::fact::{Fact, Forgotten, Header};
 use crate::domain::state::grant::{
     ConstraintKeyCase, ContextConstraint, EncryptionContext, Grant, GrantConstraints,
     GrantOperation, GrantPrincipal, Term,
 };
 use crate::domain::state::group::Group;
-use crate::domain::state::idempotency::{Consumed, Effect, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::idempotency::{
+    Consumed, Effect, Horizon, IdempotencyKey, IdempotencyRecord, Payer,
+};
 use crate::domain::state::key::{
     Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
@@ -578,7 +580,20 @@ pub(super) fn identities() -> Vec<(&'static str, Identity)> {
     vec![
         ("operator", Identity::Operator),
         ("system", Identity::System),
-        ("root", Identity::Root { account: account() }),
+        (
+            "root",
+            Identity::Root {
+                account: account(),
+                task_policy: None,
+            },
+        ),
+        (
+            "root-session",
+            Identity::Root {
+                account: account(),
+                task_policy: session_policy(),
+            },
+        ),
         (
             "user",
             Identity::User {
@@ -840,6 +855,7 @@ pub(super) fn principal() -> Principal {
         kind: PrincipalType::Role,
         created_at: Timestamp::from_millis(1_795_312_000_000),
         born: Revision(5),
+        service: Some(id("autoscaling.amazonaws.com")),
         tags: tags(),
         policies: [(
             "decrypt".into(),
@@ -989,8 +1005,17 @@ pub(super) fn facts() -> Vec<Fact> {
                 caller: USER.into(),
                 key: format!("retry-{at}").into(),
             },
+            payer: Payer {
+                account: Some(account()),
+                principal: "AIDAABAEAQCAIBAEAQCAI".into(),
+            },
             request_hash: [0x11; 32],
+            horizon: match &effect {
+                Effect::Consumed(_) => Horizon::Use,
+                _ => Horizon::Change,
+            },
             at: Revision(at),
+            time: Timestamp::from_millis(1_795_313_000_000 + at),
             effect,
         }))
     };
@@ -1034,6 +1059,13 @@ pub(super) fn facts() -> Vec<Fact> {
         record(46, Effect::Organization(Arc::new(organization()))),
         record(47, Effect::Node(Arc::new(root_node()))),
         record(48, Effect::KeyStore(id(STORE))),
+        record(
+            49,
+            Effect::Refused {
+                code: ErrorCode::AccessDenied,
+                message: "not authorized".into(),
+            },
+        ),
         record(60, Effect::Consumed(consumed())),
     ];
     before.into_iter().chain(backends).chain(after).collect()
@@ -1055,6 +1087,10 @@ fn state_with(settings: Settings) -> State {
         revision: Revision(99),
         clock: Timestamp::from_millis(1_795_313_425_123),
         settings,
+        forgotten: Forgotten {
+            changes: Revision(38),
+            uses: Revision(57),
+        },
     };
     State::import(header, facts()).unwrap()
 }
