@@ -215,6 +215,7 @@ impl App {
         let refused = |rejection| AppError::Rejected {
             rejection,
             position: view.position(),
+            settled_at: None,
         };
         let posed = Posed::read(cx, question).map_err(|why| match why {
             NotPosed::Action(action) => AppError::UnknownAction(action),

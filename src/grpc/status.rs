@@ -112,6 +112,7 @@ fn app_error(error: AppError) -> (Code, ErrorInfo) {
                 safe_to_retry: true,
                 header: None,
                 reason: None,
+                help: String::new(),
             },
         ),
         AppError::ForeignBirth { now: _ } => coded(
