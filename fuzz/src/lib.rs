@@ -53,7 +53,7 @@ struct Everywhere<'a> {
 }
 
 impl ContextSource for Everywhere<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         match key {
             ContextKey::Other(_) => None,
             key if key.is_multivalued() => Some(ContextValue::Many(&self.several)),
@@ -231,7 +231,7 @@ const OTHERS: [&str; 14] = [
 fn holds(operator: &str, values: &[&str], of_request: Option<&str>) -> Option<bool> {
     struct One<'a>(Option<&'a str>);
     impl ContextSource for One<'_> {
-        fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+        fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
             match key {
                 ContextKey::Other(name) if name.as_str() == "x:variable" => {
                     Some(ContextValue::text("v*"))

@@ -8,6 +8,7 @@ use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::claim::{Claim, Question, Subject};
 use crate::domain::ids::{AccountId, PrincipalArn, UniqueId};
 use crate::domain::op::service_linked;
+use crate::domain::policy::ContextKey;
 use crate::domain::state::State;
 
 /// Why a claim is not believed. `Display` is for the caller.
@@ -137,14 +138,14 @@ fn merged(of_all: &RequestFacts, of_one: &RequestFacts) -> RequestFacts {
     }
 }
 
-/// Facts that a principal may say of itself: condition keys of neither AWS's nor KMS's namespace.
+/// Facts that a principal may say of itself: condition keys that are nobody's else (CK-58).
 fn unreserved(facts: &RequestFacts) -> Result<RequestFacts, Refusal> {
     if facts.via_service.is_some() {
         let key = "via_service".into();
         return Err(Refusal::ReservedKey { key });
     }
-    let reserved = |key: &Arc<str>| key.starts_with("aws:") || key.starts_with("kms:");
-    match facts.context.keys().find(|key| reserved(key)) {
+    let reserved = |key: &&Arc<str>| ContextKey::parse(key).is_reserved();
+    match facts.context.keys().find(reserved) {
         Some(key) => Err(Refusal::ReservedKey { key: key.clone() }),
         None => Ok(facts.clone()),
     }

@@ -25,8 +25,8 @@ use crate::domain::ids::{
     ServicePrincipal, UniqueId,
 };
 use crate::domain::policy::{
-    Action, ActionTarget, Ask, ContextKey, ContextSource, ContextValue, KnownKey, Policy,
-    PolicyKind, Profile, ResourceName, Who,
+    Action, ActionTarget, Ask, ContextKey, ContextSource, ContextValue, DefaultIf, Folded,
+    KmsAction, KnownKey, Policy, PolicyKind, Profile, ResourceName, Spellings, Who,
 };
 use crate::domain::state::grant::{
     ConstraintKeyCase, ContextConstraint, EncryptionContext, Grant, GrantConstraints,
@@ -148,6 +148,9 @@ struct Answer {
     reason: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
+    /// Policies that a server would refuse to store, which are evaluated here all the same.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<String>,
 }
@@ -165,7 +168,12 @@ impl Answer {
             (None, None) => "",
         };
         let kind = if self.error.is_some() { "error: " } else { "" };
-        format!("{id}: {kind}{why}\n\n")
+        let mut text = String::new();
+        for warning in &self.warnings {
+            text.push_str(&format!("{id}: warning: {warning}\n"));
+        }
+        text.push_str(&format!("{id}: {kind}{why}\n\n"));
+        text
     }
 
     fn refused(id: Value, error: String) -> Self {
@@ -175,6 +183,7 @@ impl Answer {
             decided_by: None,
             reason: None,
             error: Some(error),
+            warnings: Vec::new(),
             explanation: None,
         }
     }
@@ -205,6 +214,7 @@ fn answer(line: &[u8], form: Form) -> Answer {
             let Told {
                 decision,
                 explanation,
+                warnings,
             } = told;
             let outcome = match decision.outcome() {
                 Outcome::Allow => "allow",
@@ -218,6 +228,7 @@ fn answer(line: &[u8], form: Form) -> Answer {
                 decided_by: Some(decided_by),
                 reason: Some(decision.to_string()),
                 error: None,
+                warnings,
                 explanation,
             }
         }
@@ -340,20 +351,38 @@ struct ConstraintsLine {
     source_arn: Option<String>,
 }
 
-/// The condition keys of a line, and no others.
-struct LineContext(BTreeMap<ContextKey, LineValue>);
+/// The condition keys of a line, and no others but the defaults of the action's parameters (CK-57).
+struct LineContext {
+    values: BTreeMap<ContextKey, LineValue>,
+    action: Option<KmsAction>,
+}
 
 enum LineValue {
     One(String),
     Many(Vec<String>),
+    /// Of a tag or a pair, by the name as it was written (CK-59).
+    Pairs(Folded, BTreeMap<Arc<str>, Arc<str>>),
 }
 
 impl ContextSource for LineContext {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
-        Some(match self.0.get(key)? {
-            LineValue::One(text) => ContextValue::text(text),
-            LineValue::Many(texts) => ContextValue::Many(texts),
-        })
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
+        match (self.values.get(key), key) {
+            (Some(LineValue::One(text)), _) => Some(ContextValue::text(text)),
+            (Some(LineValue::Many(texts)), _) => Some(ContextValue::Many(texts)),
+            (Some(LineValue::Pairs(name, pairs)), _) => Spellings::find(pairs, name),
+            (None, ContextKey::Known(known)) => known
+                .default_for(self.action?, |what| match what {
+                    DefaultIf::NotSaid => true,
+                    // What the key decides is the line's to say: it tells of no key.
+                    DefaultIf::Symmetric => false,
+                    DefaultIf::ValidTo => {
+                        let key = ContextKey::Known(KnownKey::ValidTo);
+                        self.values.contains_key(&key)
+                    }
+                })
+                .map(ContextValue::One),
+            (None, _) => None,
+        }
     }
 }
 
@@ -523,6 +552,7 @@ impl Principal {
 struct Told {
     decision: Decision,
     explanation: Option<String>,
+    warnings: Vec<String>,
 }
 
 fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), String> {
@@ -531,13 +561,13 @@ fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), 
     principal.check_policies(policies)?;
     let who = principal.who();
     let action = Action::parse(&request.action);
-    let context = read_context(&request.context);
+    let context = read_context(request, action.kms())?;
 
     let owner = owner(request, &who)?;
     let account_text = owner.to_string();
     let region = match context.get(&ContextKey::parse("aws:RequestedRegion")) {
         Some(ContextValue::One(value)) => value.into_text().into_owned(),
-        Some(ContextValue::Many(_)) | None => "*".to_string(),
+        Some(ContextValue::Many(_) | ContextValue::Spelled(_)) | None => "*".to_string(),
     };
     let service = request.action.split(':').next().unwrap_or_default();
     let has_no_resource = request.wildcard_only || request.resource == "*";
@@ -580,6 +610,30 @@ fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), 
     }
     let scps = read_levels(&policies.scps, PolicyKind::ServiceControl, "policies.scps")?;
     let rcps = read_levels(&policies.rcps, PolicyKind::ResourceControl, "policies.rcps")?;
+
+    let mut warnings = Vec::new();
+    let mut warn = |place: &str, policy: &Policy| {
+        warnings.extend(unstorable(place, policy));
+    };
+    if let Some(policy) = &key_policy {
+        warn("policies.key", policy);
+    }
+    if let Some(policy) = &boundary {
+        warn("policies.boundary", policy);
+    }
+    for policy in &session {
+        warn("policies.session", policy);
+    }
+    for (index, (_, policy)) in identity.iter().enumerate() {
+        warn(&format!("policies.identity[{index}]"), policy);
+    }
+    for (place, levels) in [("policies.scps", &scps), ("policies.rcps", &rcps)] {
+        for (index, level) in levels.iter().enumerate() {
+            for (_, policy) in level {
+                warn(&format!("{place}[{index}]"), policy);
+            }
+        }
+    }
 
     let is_on_key = !has_no_resource
         && resource.tail().starts_with("key/")
@@ -644,6 +698,7 @@ fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), 
         Form::Answer => Told {
             decision: combine(&evidence),
             explanation: None,
+            warnings,
         },
         Form::Explained | Form::Text => {
             // Grants of a line have no end: any time is as good.
@@ -656,10 +711,20 @@ fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), 
             Told {
                 explanation: Some(told.to_string()),
                 decision: told.decision,
+                warnings,
             }
         }
     };
     Ok((told, grant_names))
+}
+
+/// What is told of a policy that a server would refuse to store.
+fn unstorable(place: &str, policy: &Policy) -> Option<String> {
+    let error = policy.unstorable()?;
+    Some(format!(
+        "{place}: a server would refuse to store this policy: {}",
+        error.message()
+    ))
 }
 
 /// The partition of a request without a resource: its caller's.
@@ -686,19 +751,62 @@ fn owner(request: &RequestLine, who: &Who<'_>) -> Result<AccountId, String> {
         })
 }
 
-fn read_context(lines: &BTreeMap<String, ValueLine>) -> LineContext {
-    let value = |line: &ValueLine| match line {
-        ValueLine::One(scalar) => LineValue::One(scalar.text()),
-        ValueLine::Many(scalars) => LineValue::Many(scalars.iter().map(ScalarLine::text).collect()),
-    };
-    // Names that differ in letter case alone are one key (C-2): the first in order speaks, as in a cluster.
-    let mut context = BTreeMap::new();
-    for (key, line) in lines {
-        context
-            .entry(ContextKey::parse(key))
-            .or_insert_with(|| value(line));
+/// The condition keys of a line. Names that differ in letter case alone are one key (C-2): of pairs and tags each counts
+/// (CK-59), of another key nobody can say which is meant.
+fn read_context(request: &RequestLine, action: Option<KmsAction>) -> Result<LineContext, String> {
+    let mut values: BTreeMap<ContextKey, LineValue> = BTreeMap::new();
+    for (written, line) in &request.context {
+        let key = ContextKey::parse(written);
+        let folded = match &key {
+            ContextKey::PrincipalTag(name)
+            | ContextKey::ResourceTag(name)
+            | ContextKey::RequestTag(name)
+            | ContextKey::IamResourceTag(name)
+            | ContextKey::EncryptionContext(name) => Some(name.clone()),
+            ContextKey::Known(_)
+            | ContextKey::Pcr(_)
+            | ContextKey::NitroTpmPcr(_)
+            | ContextKey::Other(_) => None,
+        };
+        let twice = || {
+            format!(
+                "request.context.{written}: the condition key is given twice in different letter case"
+            )
+        };
+        match (folded, line) {
+            (Some(folded), ValueLine::One(scalar)) => {
+                let own = named_part(written, &key);
+                let value = values
+                    .entry(key)
+                    .or_insert_with(|| LineValue::Pairs(folded, BTreeMap::new()));
+                let LineValue::Pairs(_, pairs) = value else {
+                    return Err(twice());
+                };
+                pairs.insert(own.into(), scalar.text().as_str().into());
+            }
+            (_, line) => {
+                let value = match line {
+                    ValueLine::One(scalar) => LineValue::One(scalar.text()),
+                    ValueLine::Many(scalars) => {
+                        LineValue::Many(scalars.iter().map(ScalarLine::text).collect())
+                    }
+                };
+                if values.insert(key, value).is_some() {
+                    return Err(twice());
+                }
+            }
+        }
     }
-    LineContext(context)
+    Ok(LineContext { values, action })
+}
+
+/// The part of a name that varies, as it was written: what follows the fixed part of its family.
+fn named_part<'a>(written: &'a str, key: &ContextKey) -> &'a str {
+    let fixed = key
+        .row()
+        .and_then(|row| row.name.split_once('<'))
+        .map_or(0, |(fixed, _)| fixed.len());
+    written.get(fixed..).unwrap_or(written)
 }
 
 fn read_policy(value: &Value, kind: PolicyKind, place: &str) -> Result<Arc<Policy>, String> {
@@ -754,8 +862,8 @@ enum NewGrant {
 /// G-12, G-13: a parent grant must cover the new one, which `kms:GrantOperations`, `kms:GrantConstraintType` and
 /// the line's encryption context describe (CK-7, CK-10, CK-12).
 fn new_grant(context: &LineContext, pairs: &EncryptionContext) -> NewGrant {
-    let texts = |key: KnownKey| match context.0.get(&ContextKey::Known(key)) {
-        None => &[],
+    let texts = |key: KnownKey| match context.values.get(&ContextKey::Known(key)) {
+        None | Some(LineValue::Pairs(..)) => &[],
         Some(LineValue::One(text)) => std::slice::from_ref(text),
         Some(LineValue::Many(texts)) => texts.as_slice(),
     };

@@ -253,6 +253,9 @@ pub const DELETION_WINDOW_DAYS_MIN: u32 = 7;
 /// Longest waiting period of a key's deletion, in days, and the one that is taken when none is asked for (W-5).
 pub const DELETION_WINDOW_DAYS_MAX: u32 = 30;
 
+/// The rotation period, in days, that is taken when none is asked for (CK-30).
+pub const ROTATION_PERIOD_DAYS: i64 = 365;
+
 /// Grants of a deleted key that one entry removes: at some microseconds each, `apply` stands still for a few milliseconds.
 pub const REMOVED_GRANTS_PER_ENTRY: usize = 512;
 

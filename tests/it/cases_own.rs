@@ -22,6 +22,7 @@ const GROUPS: &[(&str, usize)] = &[
     ("OT", 125),
     ("OV", 69),
     ("OW", 80),
+    ("OX", 184),
     ("OZ", 62),
 ];
 
@@ -29,7 +30,7 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases-own")
 }
 
-/// W-6, CK-40, ST-2, D-8: operators, principals, grants, organizations, context keys, states, errors, stores.
+/// W-6, CK-40, CK-57 to CK-60, ST-2, D-8, U-41 to U-48: operators, principals, grants, organizations, context keys, states, errors, stores.
 #[test]
 fn every_case_of_our_own_agrees() {
     let report = run_paths(&[folder()], None).unwrap();

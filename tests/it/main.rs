@@ -8,6 +8,7 @@ mod cases_state;
 mod cli;
 mod cluster;
 mod commands;
+mod condition_keys;
 mod cut_follower;
 mod damage;
 mod decisions;

@@ -19,13 +19,15 @@ use crate::domain::authz::authorize;
 use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
 use crate::domain::authz::decision::Decision;
 use crate::domain::authz::explain::{Explanation, explain};
-use crate::domain::authz::request::{self, About, Parameters, Target};
+use crate::domain::authz::request::{self, About, Parameters, RequestTags, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
 use crate::domain::ids::{AccountId, AliasArn, KeyArn, KeyRef, PrincipalArn, PrincipalKind};
 use crate::domain::policy::{Action, KmsAction};
+use crate::domain::state::Tags;
 use crate::domain::state::grant::{
     ContextConstraint, GrantConstraints, GrantOperation, GrantOperations,
 };
+use crate::domain::state::grant_index::constraint_pairs;
 use crate::domain::state::key::Key;
 use crate::domain::time::Timestamp;
 
@@ -137,6 +139,20 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
     let mut context: BTreeMap<Arc<str>, ContextEntry> = BTreeMap::new();
     context.insert("aws:securetransport".into(), one("true"));
     for (key, line) in &request.context {
+        // CK-59: pairs of the encryption context may differ in letter case alone, whoever states them.
+        if pair_name(key).is_some() {
+            continue;
+        }
+        let member = || format!("context.{key}");
+        // C-2: two spellings are one key.
+        let is_new = request
+            .context
+            .keys()
+            .filter(|other| other.to_lowercase() == key.to_lowercase());
+        if is_new.count() > 1 {
+            let why = "the condition key is given twice in different letter case";
+            return Err(at(&member(), why.into()));
+        }
         context.insert(key.to_lowercase().into(), entry(line));
     }
     // CK-0: through a VPC endpoint there is no address, whichever key tells of the endpoint.
@@ -159,6 +175,13 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
             context,
         },
     })
+}
+
+/// The name of the pair of an encryption context that a condition key stands for, as it was written.
+fn pair_name(key: &str) -> Option<&str> {
+    const PREFIX: &str = "kms:EncryptionContext:";
+    let (prefix, name) = key.split_at_checked(PREFIX.len())?;
+    prefix.eq_ignore_ascii_case(PREFIX).then_some(name)
 }
 
 /// Refuses a member that says something of the caller which such a caller cannot have: left out, the case would pass
@@ -246,19 +269,9 @@ fn parameter_facts(action: &str, params: &Node<'_>, caller: &mut Caller) -> Resu
                     );
                 }
             }
-            (_, "Tags") => {
-                let mut keys = Vec::new();
-                for (key, value) in tag_list(params)? {
-                    add(
-                        &format!("aws:RequestTag/{key}"),
-                        ContextEntry::Single(value),
-                    );
-                    keys.push(key);
-                }
-                add("aws:TagKeys", ContextEntry::Multi(keys.into()));
-            }
+            // Tags are told by themselves.
+            (_, "Tags" | "TagKeys") => {}
             (_, "Operations") => add("kms:GrantOperations", entry(&context_line(&value)?)),
-            (_, "TagKeys") => add("aws:TagKeys", entry(&context_line(&value)?)),
             (_, "KeyPairSpec") => add("kms:DataKeyPairSpec", entry(&context_line(&value)?)),
             (_, "same_key") => add("kms:ReEncryptOnSameKey", entry(&context_line(&value)?)),
             (_, "PendingWindowInDays") => add(
@@ -268,16 +281,7 @@ fn parameter_facts(action: &str, params: &Node<'_>, caller: &mut Caller) -> Resu
             ("CreateKey", "KeySpec" | "CustomerMasterKeySpec") => {
                 add("kms:KeySpec", entry(&context_line(&value)?));
             }
-            ("CreateKey", "MultiRegion") => {
-                if value.flag()? {
-                    // CK-21: what is made is the primary of its set.
-                    add(
-                        "kms:MultiRegionKeyType",
-                        ContextEntry::Single("PRIMARY".into()),
-                    );
-                }
-                add("kms:MultiRegion", entry(&context_line(&value)?));
-            }
+            ("CreateKey", "MultiRegion") => add("kms:MultiRegion", entry(&context_line(&value)?)),
             ("ReEncryptFrom", "SourceEncryptionAlgorithm")
             | ("ReEncryptTo", "DestinationEncryptionAlgorithm") => {
                 add("kms:EncryptionAlgorithm", entry(&context_line(&value)?));
@@ -293,19 +297,38 @@ fn parameter_facts(action: &str, params: &Node<'_>, caller: &mut Caller) -> Resu
             },
         }
     }
-    if action == "CreateKey" {
-        for (key, default) in [
-            ("kms:keyspec", "SYMMETRIC_DEFAULT"),
-            ("kms:keyusage", "ENCRYPT_DECRYPT"),
-            ("kms:keyorigin", "AWS_KMS"),
-            ("kms:multiregion", "false"),
-        ] {
-            context
-                .entry(key.into())
-                .or_insert_with(|| ContextEntry::Single(default.into()));
+    Ok(())
+}
+
+/// The tags that a request sets or removes.
+enum TagsAsked {
+    None,
+    Set(Tags),
+    Removed(Vec<Arc<str>>),
+}
+
+impl TagsAsked {
+    fn read(params: &Node<'_>) -> Result<Self, Problem> {
+        let has = |name: &str| params.get(name).is_some_and(|node| !node.value().is_null());
+        if has("Tags") {
+            return Ok(Self::Set(tag_list(params)?.into_iter().collect()));
+        }
+        if has("TagKeys") {
+            let keys = params.texts("TagKeys")?;
+            return Ok(Self::Removed(
+                keys.iter().map(|key| key.as_str().into()).collect(),
+            ));
+        }
+        Ok(Self::None)
+    }
+
+    fn as_asked(&self) -> RequestTags<'_> {
+        match self {
+            Self::None => RequestTags::Absent,
+            Self::Set(tags) => RequestTags::Set(tags),
+            Self::Removed(keys) => RequestTags::Removed(keys),
         }
     }
-    Ok(())
 }
 
 /// `Tags` of the API: a list of `TagKey` and `TagValue`.
@@ -459,6 +482,7 @@ pub struct Question {
     constraints: GrantConstraints,
     encryption_context: super::Pairs,
     retired: Option<Arc<crate::domain::state::grant::Grant>>,
+    tags: TagsAsked,
     now: Timestamp,
 }
 
@@ -535,6 +559,17 @@ impl Question {
             true => params.pairs("EncryptionContext")?,
             false => request.encryption_context.clone(),
         };
+        // CK-7: of RetireGrant, the pairs of the grant.
+        if let (KmsAction::RetireGrant, true, Some(grant)) =
+            (kms, encryption_context.is_empty(), retired)
+        {
+            encryption_context = constraint_pairs(grant.constraints.context.as_ref()).clone();
+        }
+        for (key, line) in &request.context {
+            if let (Some(name), ContextLine::One(value)) = (pair_name(key), line) {
+                encryption_context.insert(name.into(), Arc::clone(value));
+            }
+        }
         if let (
             KmsAction::CreateGrant,
             Some(ContextConstraint::Equals(pairs) | ContextConstraint::Subset(pairs)),
@@ -546,6 +581,7 @@ impl Question {
             retiring,
             now: time_of(request)?,
             retired: retired.map(Arc::clone),
+            tags: TagsAsked::read(&params)?,
             caller,
             action,
             key,
@@ -598,7 +634,7 @@ impl Question {
             encryption_context: &self.encryption_context,
             about,
             token_grants: &[],
-            parameters: Parameters::Stated,
+            parameters: Parameters::Stated(self.tags.as_asked()),
             now: self.now,
         }
     }

@@ -197,6 +197,7 @@ fn run_cases(cases: Vec<ReadCase>, filter: Option<&str>) -> impl Iterator<Item =
         Ok(case) => is_wanted(&case, filter).then(|| Ran {
             file: String::new(),
             ended: run(&case),
+            warnings: case.warnings(),
             id: case.id,
             title: case.title,
             rules: case.rules,
@@ -207,6 +208,7 @@ fn run_cases(cases: Vec<ReadCase>, filter: Option<&str>) -> impl Iterator<Item =
             title: String::new(),
             rules: Vec::new(),
             ended: Ended::Broken(problem),
+            warnings: Vec::new(),
         }),
     })
 }

@@ -228,6 +228,54 @@ pub enum ContextLine {
     Many(Vec<Arc<str>>),
 }
 
+impl Case {
+    /// What is to be told of policies that a server would refuse to store: the facts of a case hold them, and they are
+    /// evaluated as they stand.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut told: Vec<String> = Vec::new();
+        let mut look = |owner: &str, policy: &Policy| {
+            if let Some(error) = policy.unstorable() {
+                let kind = policy.kind().name();
+                told.push(format!(
+                    "{owner}: a server would refuse to store this as {kind}: {}",
+                    error.message()
+                ));
+            }
+        };
+        for (id, line) in &self.world.accounts {
+            let AccountLine {
+                org_id: _,
+                scps,
+                rcps,
+            } = line;
+            for policy in scps.iter().chain(rcps).flatten() {
+                look(&id.to_string(), policy);
+            }
+        }
+        for (name, line) in &self.world.principals {
+            let own = line.identity_policies.iter().chain(&line.group_policies);
+            for policy in own.chain(&line.boundary) {
+                look(name, policy);
+            }
+        }
+        for (name, line) in &self.world.keys {
+            look(name, &line.policy);
+        }
+        for Step { request, .. } in &self.steps {
+            for policy in request
+                .session_policy
+                .iter()
+                .chain(&request.endpoint_policy)
+            {
+                look(&request.principal, policy);
+            }
+        }
+        told.sort();
+        told.dedup();
+        told
+    }
+}
+
 impl Request {
     /// The members of the API with their places.
     pub fn params(&self) -> Node<'_> {

@@ -20,6 +20,8 @@ pub struct Ran {
     pub rules: Vec<String>,
     /// How it ended.
     pub ended: Ended,
+    /// Policies of its world that a server would refuse to store: they are evaluated all the same.
+    pub warnings: Vec<String>,
 }
 
 /// Everything that was run.
@@ -128,6 +130,10 @@ impl Report {
                     let _ = write!(xml, "<error message=\"{message}\"/>");
                 }
             }
+            if !ran.warnings.is_empty() {
+                let warnings = escape(&ran.warnings.join("\n"));
+                let _ = write!(xml, "<system-out>{warnings}</system-out>");
+            }
             xml.push_str("</testcase>\n");
         }
         xml.push_str("</testsuite></testsuites>\n");
@@ -142,7 +148,11 @@ fn tell(text: &mut String, ran: &Ran) {
         title,
         rules,
         ended,
+        warnings,
     } = ran;
+    for warning in warnings {
+        let _ = writeln!(text, "WARNING {id} {title} ({file})\n  {warning}\n");
+    }
     let rules = match rules.as_slice() {
         [] => String::new(),
         rules => format!(" [{}]", rules.join(", ")),
@@ -182,6 +192,9 @@ fn case_json(ran: &Ran) -> Value {
         "File": ran.file,
         "Rules": ran.rules,
     });
+    if let (Value::Object(members), false) = (&mut value, ran.warnings.is_empty()) {
+        members.insert("Warnings".to_owned(), json!(ran.warnings));
+    }
     let more = match &ran.ended {
         Ended::Passed => json!({ "Outcome": "passed" }),
         Ended::Broken(problem) => json!({
@@ -233,6 +246,7 @@ mod tests {
             title: "a <title>".into(),
             rules: vec!["D-1".into(), "P-20".into()],
             ended,
+            warnings: Vec::new(),
         }
     }
 

@@ -13,8 +13,8 @@ use super::gather::{Judge, judge};
 use super::request::{Request, Target};
 use crate::domain::limits::EXPLAINED_GRANTS_MAX;
 use crate::domain::policy::{
-    Condition, ContextKey, ContextSource, ContextValue, KmsAction, KnownKey, Statement, Suppose,
-    Supposed, Who,
+    Condition, ContextKey, ContextSource, ContextValue, KmsAction, Statement, Suppose, Supposed,
+    Who, Whose,
 };
 use crate::domain::state::State;
 use crate::domain::state::grant::{Grant, GrantConstraints};
@@ -183,7 +183,7 @@ struct Taken {
 }
 
 impl ContextSource for Open<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         self.inner.get(key)
     }
 
@@ -209,37 +209,12 @@ impl Suppose for Taken {
     }
 }
 
-/// Whether the value of a condition key is the request's, and not that of the caller, the key or the cluster.
+/// Whether the value of a condition key is the request's, and not that of the caller, the resource or the cluster. A name
+/// that is no key of AWS's is a front's own.
 fn depends_on_request(key: &ContextKey, is_session: bool) -> bool {
-    match key {
-        ContextKey::ResourceTag(_) => false,
-        ContextKey::PrincipalTag(_) => is_session,
-        ContextKey::RequestTag(_) | ContextKey::EncryptionContext(_) | ContextKey::Other(_) => true,
-        ContextKey::Known(known) => match known {
-            KnownKey::AssumedRoot
-            | KnownKey::CallerAccount
-            | KnownKey::CustomerMasterKeySpec
-            | KnownKey::CustomerMasterKeyUsage
-            | KnownKey::KeyOrigin
-            | KnownKey::KeySpec
-            | KnownKey::KeyUsage
-            | KnownKey::MultiRegion
-            | KnownKey::MultiRegionKeyType
-            | KnownKey::PrincipalAccount
-            | KnownKey::PrincipalArn
-            | KnownKey::PrincipalIsAwsService
-            | KnownKey::PrincipalOrgId
-            | KnownKey::PrincipalOrgPaths
-            | KnownKey::PrincipalServiceName
-            | KnownKey::PrincipalType
-            | KnownKey::RequestedRegion
-            | KnownKey::ResourceAccount
-            | KnownKey::ResourceAliases
-            | KnownKey::ResourceOrgId
-            | KnownKey::ResourceOrgPaths
-            | KnownKey::UserName => false,
-            KnownKey::UserId => is_session,
-            _ => true,
-        },
+    match key.row().map(|row| row.of) {
+        Some(Whose::Caller | Whose::Resource | Whose::Cluster) => false,
+        Some(Whose::Session) => is_session,
+        Some(Whose::Request) | None => true,
     }
 }

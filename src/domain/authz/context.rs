@@ -9,14 +9,17 @@ use std::sync::Arc;
 
 use super::caller::{ContextEntry, Identity};
 use super::combine::Endpoint;
-use super::request::{Parameter, Parameters, Request, RequestTags, Scope, Target};
+use super::request::{About, Parameter, Parameters, Request, RequestTags, Scope, Target};
 use crate::domain::ids::{AccountId, AliasName, PrincipalArn, PrincipalKind};
 use crate::domain::limits::ALIASES_PER_KEY_MAX;
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::policy::{
-    ContextKey, ContextSource, ContextValue, Folded, KnownKey, Presence, Scalar, Values,
+    ContextKey, ContextSource, ContextValue, DefaultIf, Folded, KnownKey, Presence, Scalar,
+    Spellings, Values, shows_encryption_context,
 };
 use crate::domain::state::State;
+use crate::domain::state::Tags;
+use crate::domain::state::grant::ContextConstraint;
 use crate::domain::state::key::{Key, KeyUsage};
 use crate::domain::state::organization::VpcEndpoint;
 use crate::domain::state::principal::Principal;
@@ -32,12 +35,15 @@ pub struct RequestContext<'a> {
     context_keys: OnceCell<Vec<&'a str>>,
     tag_keys: Vec<&'a str>,
     called_via: Vec<String>,
+    /// The name of the service that calls for itself.
+    service_names: Vec<&'a str>,
     /// What the front adds, by parsed key.
     facts: Vec<(ContextKey, Fact<'a>)>,
     user_id: OnceCell<String>,
     root: OnceCell<PrincipalArn>,
     principal_paths: OnceCell<Vec<String>>,
     resource_paths: OnceCell<Vec<String>>,
+    source_paths: OnceCell<Vec<String>>,
     endpoint_paths: OnceCell<Vec<String>>,
     vpc_arn: OnceCell<String>,
     through: Through<'a>,
@@ -73,12 +79,10 @@ impl<'a> RequestContext<'a> {
             Target::Key { key, .. } => Some(&**key),
             Target::Alias(_) | Target::Principal(_) | Target::Group(_) | Target::Account(_) => None,
         };
-        let tag_keys = match &request.parameters {
-            Parameters::Known(_, RequestTags::Set(tags)) => tags.keys().map(|k| &**k).collect(),
-            Parameters::Known(_, RequestTags::Removed(keys)) => keys.iter().map(|k| &**k).collect(),
-            Parameters::Known(_, RequestTags::Absent)
-            | Parameters::FromFront
-            | Parameters::Stated => Vec::new(),
+        let tag_keys = match request.parameters.tags() {
+            RequestTags::Set(tags) => tags.keys().map(|k| &**k).collect(),
+            RequestTags::Removed(keys) => keys.iter().map(|k| &**k).collect(),
+            RequestTags::Absent => Vec::new(),
         };
         let entries = &request.caller.facts.context;
         let facts = entries.iter().map(|(name, entry)| {
@@ -103,11 +107,21 @@ impl<'a> RequestContext<'a> {
                 .iter()
                 .map(|via| service_principal(via))
                 .collect(),
+            service_names: match &request.caller.identity {
+                Identity::Service(service) => vec![service.as_str()],
+                Identity::Operator
+                | Identity::System
+                | Identity::Root { .. }
+                | Identity::User { .. }
+                | Identity::RoleSession { .. }
+                | Identity::FederatedUser { .. } => Vec::new(),
+            },
             facts: facts.collect(),
             user_id: OnceCell::new(),
             root: OnceCell::new(),
             principal_paths: OnceCell::new(),
             resource_paths: OnceCell::new(),
+            source_paths: OnceCell::new(),
             endpoint_paths: OnceCell::new(),
             vpc_arn: OnceCell::new(),
             through: through(state, entries),
@@ -157,7 +171,7 @@ impl<'a> RequestContext<'a> {
         tell: impl FnOnce(&'a VpcEndpoint) -> Option<ContextValue<'c>>,
     ) -> Option<ContextValue<'c>> {
         match self.request.parameters {
-            Parameters::Stated => None,
+            Parameters::Stated(_) => None,
             Parameters::Known(..) | Parameters::FromFront => self.of_endpoint(known, tell),
         }
     }
@@ -231,13 +245,9 @@ impl<'a> RequestContext<'a> {
     }
 
     /// `aws:PrincipalTag/<k>`: the session's tags over those of its role, or of the user that federated it (CK-0).
-    fn principal_tag(&self, name: &Folded) -> Option<&str> {
+    fn principal_tag<'c>(&'c self, name: &'c Folded) -> Option<ContextValue<'c>> {
         let own = self.principal.map(|principal| &principal.tags);
-        let find = |tags: &'a crate::domain::state::Tags| {
-            tags.iter()
-                .find(|(k, _)| name.matches(k))
-                .map(|(_, v)| &**v)
-        };
+        let find = |tags: &'c Tags| Spellings::find(tags, name);
         match self.identity() {
             Identity::RoleSession { session_tags, .. }
             | Identity::FederatedUser { session_tags, .. } => {
@@ -260,9 +270,22 @@ impl<'a> RequestContext<'a> {
 
     /// Whether the encryption context is part of this action's context (CK-7, CK-8).
     fn has_encryption_context(&self) -> bool {
-        self.kms().is_some_and(|action| {
-            action.has_encryption_context() || action == KmsAction::CreateGrant
-        })
+        self.kms().is_some_and(shows_encryption_context)
+    }
+
+    /// The tags of what is asked about: of a key, of one that is made with them, of a user or role (CK-36).
+    fn resource_tags(&self) -> Option<&'a Tags> {
+        match self.request.target {
+            Target::Key { key, .. } => Some(&key.tags),
+            Target::Principal(arn) => self.state.principal(arn).map(|principal| &principal.tags),
+            Target::Account(_) if self.kms() == Some(KmsAction::CreateKey) => {
+                match self.request.parameters.tags() {
+                    RequestTags::Set(tags) => Some(tags),
+                    RequestTags::Absent | RequestTags::Removed(_) => None,
+                }
+            }
+            Target::Alias(_) | Target::Group(_) | Target::Account(_) => None,
+        }
     }
 
     fn parameter(&self, key: KnownKey) -> Option<ContextValue<'_>> {
@@ -277,8 +300,45 @@ impl<'a> RequestContext<'a> {
                         Parameter::Many(texts) => ContextValue::Many(texts),
                     })
             }
-            Parameters::FromFront | Parameters::Stated => self.fact(&ContextKey::Known(key)),
+            Parameters::FromFront | Parameters::Stated(_) => self.fact(&ContextKey::Known(key)),
         }
+    }
+
+    /// A parameter, or the default that is really used (CK-57).
+    fn parameter_or_default(&self, key: KnownKey) -> Option<ContextValue<'_>> {
+        self.parameter(key).or_else(|| {
+            let default = key.default_for(self.kms()?, |what| match what {
+                DefaultIf::NotSaid => true,
+                DefaultIf::Symmetric => self.is_symmetric(),
+                DefaultIf::ValidTo => self.parameter(KnownKey::ValidTo).is_some(),
+            })?;
+            Some(ContextValue::One(default))
+        })
+    }
+
+    /// Whether the key is one for symmetric encryption, or is to be.
+    fn is_symmetric(&self) -> bool {
+        match self.key {
+            Some(key) => key.spec.is_symmetric() && key.usage == KeyUsage::EncryptDecrypt,
+            None => Self::says(self.known(KnownKey::KeySpec), "SYMMETRIC_DEFAULT"),
+        }
+    }
+
+    /// A tag of a key that a front asks to make: its own word on the request's (CK-36).
+    fn tag_of_new_key(&self, name: &Folded) -> Option<ContextValue<'_>> {
+        match &self.request.parameters {
+            Parameters::FromFront | Parameters::Stated(RequestTags::Absent)
+                if self.kms() == Some(KmsAction::CreateKey) =>
+            {
+                self.fact(&ContextKey::RequestTag(name.clone()))
+            }
+            Parameters::FromFront | Parameters::Known(..) | Parameters::Stated(_) => None,
+        }
+    }
+
+    /// Whether a value is this text, whatever form it comes in.
+    fn says(value: Option<ContextValue<'_>>, wanted: &str) -> bool {
+        matches!(value, Some(ContextValue::One(scalar)) if scalar.into_text() == wanted)
     }
 
     fn fact(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
@@ -297,7 +357,7 @@ impl<'a> RequestContext<'a> {
     ) -> Option<ContextValue<'_>> {
         match self.key {
             Some(key) => of_key(key),
-            None if self.kms() == Some(KmsAction::CreateKey) => self.parameter(known),
+            None if self.kms() == Some(KmsAction::CreateKey) => self.parameter_or_default(known),
             None => None,
         }
     }
@@ -365,12 +425,14 @@ impl<'a> RequestContext<'a> {
                 None
             }
             K::ViaService => text(via_service),
-            K::TagKeys => match &self.request.parameters {
-                Parameters::Known(_, RequestTags::Absent) => None,
-                Parameters::Known(_, RequestTags::Set(_) | RequestTags::Removed(_)) => {
+            K::TagKeys => match (self.request.parameters.tags(), &self.request.parameters) {
+                (RequestTags::Set(_) | RequestTags::Removed(_), _) => {
                     Some(ContextValue::Many(&self.tag_keys))
                 }
-                Parameters::FromFront | Parameters::Stated => self.fact(&ContextKey::Known(known)),
+                (RequestTags::Absent, Parameters::Known(..)) => None,
+                (RequestTags::Absent, Parameters::FromFront | Parameters::Stated(_)) => {
+                    self.fact(&ContextKey::Known(known))
+                }
             },
             K::CallerAccount => identity
                 .account()
@@ -380,8 +442,9 @@ impl<'a> RequestContext<'a> {
                 && !self.request.encryption_context.is_empty())
             .then(|| ContextValue::Many(self.context_keys())),
             K::GrantIsForAwsResource => match self.kms()? {
+                // CK-11: for somebody, or for itself.
                 KmsAction::CreateGrant | KmsAction::ListGrants | KmsAction::RevokeGrant => {
-                    flag(via_service.is_some())
+                    flag(via_service.is_some() || matches!(identity, Identity::Service(_)))
                 }
                 _ => None,
             },
@@ -393,9 +456,17 @@ impl<'a> RequestContext<'a> {
             }
             K::KeyOrigin => self.key_property(known, |key| text(Some(key.origin.as_str()))),
             K::MultiRegion => self.key_property(known, |key| flag(key.multi_region.is_some())),
-            K::MultiRegionKeyType => self.key_property(known, |key| {
-                text(key.multi_region.map(|kind| kind.as_str()))
-            }),
+            // CK-21: what CreateKey makes is the primary of its set.
+            K::MultiRegionKeyType => match self.key {
+                Some(key) => text(key.multi_region.map(|kind| kind.as_str())),
+                None if self.kms() == Some(KmsAction::CreateKey) => {
+                    self.parameter(known).or_else(|| {
+                        Self::says(self.parameter(K::MultiRegion), "true")
+                            .then_some(ContextValue::text("PRIMARY"))
+                    })
+                }
+                None => None,
+            },
             K::RequestAlias => match self.request.target {
                 Target::Key { alias, .. } => alias.map(|name| ContextValue::text(name.as_str())),
                 Target::Alias(_) | Target::Principal(_) | Target::Group(_) | Target::Account(_) => {
@@ -408,42 +479,38 @@ impl<'a> RequestContext<'a> {
                 let is_told = (1..=ALIASES_PER_KEY_MAX).contains(&aliases.0.len());
                 is_told.then_some(ContextValue::Many(aliases))
             }
-            // The default that is really used counts, and for a symmetric key there is only one (CK-6).
-            K::EncryptionAlgorithm => self.parameter(known).or_else(|| {
-                let action = self.kms()?;
-                let key = self.key?;
-                let symmetric = key.spec.is_symmetric() && key.usage == KeyUsage::EncryptDecrypt;
-                (symmetric && action.has_encryption_context())
-                    .then_some(ContextValue::text("SYMMETRIC_DEFAULT"))
-            }),
-            K::PolicyName => self.parameter(known).or_else(|| match self.kms()? {
-                KmsAction::GetKeyPolicy | KmsAction::PutKeyPolicy => text(Some("default")),
-                _ => None,
-            }),
-            K::MessageType => self.parameter(known).or_else(|| match self.kms()? {
-                KmsAction::Sign | KmsAction::Verify => text(Some("RAW")),
-                _ => None,
+            // Parameters with a default.
+            K::EncryptionAlgorithm
+            | K::ExpirationModel
+            | K::MessageType
+            | K::PolicyName
+            | K::RotationPeriodInDays
+            | K::ScheduleKeyDeletionPendingWindowInDays => self.parameter_or_default(known),
+            // CK-10: of RetireGrant, that of the grant.
+            K::GrantConstraintType => self.parameter(known).or_else(|| match self.request.about {
+                About::Retired(grant) => text(Some(match grant.constraints.context.as_ref()? {
+                    ContextConstraint::Equals(_) => "EncryptionContextEquals",
+                    ContextConstraint::Subset(_) => "EncryptionContextSubset",
+                })),
+                About::Nothing | About::NewGrant(..) | About::Use(_) => None,
             }),
             // Parameters of an operation.
             K::BypassPolicyLockoutSafetyCheck
             | K::DataKeyPairSpec
             | K::EncapsulationAlgorithm
-            | K::ExpirationModel
             | K::GrantConstraintSourceArn
-            | K::GrantConstraintType
             | K::GrantOperations
             | K::GranteePrincipal
             | K::GranteeServicePrincipal
             | K::KeyAgreementAlgorithm
             | K::MacAlgorithm
+            | K::OrganizationsPolicyType
             | K::PrimaryRegion
             | K::ReEncryptOnSameKey
             | K::RecipientAttestationImageSha384
             | K::ReplicaRegion
             | K::RetiringPrincipal
             | K::RetiringServicePrincipal
-            | K::RotationPeriodInDays
-            | K::ScheduleKeyDeletionPendingWindowInDays
             | K::SigningAlgorithm
             | K::ValidTo
             | K::WrappingAlgorithm
@@ -481,22 +548,59 @@ impl<'a> RequestContext<'a> {
             }),
             // CK-0: absent through an endpoint.
             K::SourceIp if matches!(self.through, Through::Known(_) | Through::Unknown) => None,
+            // A front may know the Regional names of the service as well.
+            K::PrincipalServiceNamesList => self.fact(&ContextKey::Known(known)).or_else(|| {
+                (!self.service_names.is_empty()).then_some(ContextValue::Many(&self.service_names))
+            }),
+            K::SourceOrgId => self.organization(known, self.source_account()),
+            K::SourceOrgPaths => {
+                self.organization_paths(known, &self.source_paths, self.source_account())
+            }
             // What only the front can have seen.
-            K::MultiFactorAuthAge
+            K::CalledViaAwsMcp
+            | K::ChatbotSourceArn
+            | K::CodeBuildBuildArn
+            | K::CodeBuildProjectArn
+            | K::Ec2InstanceSourcePrivateIpv4
+            | K::Ec2InstanceSourceVpc
+            | K::Ec2RoleDelivery
+            | K::Ec2SourceInstanceArn
+            | K::FederatedProvider
+            | K::GlueCredentialIssuingService
+            | K::GlueRoleAssumedBy
+            | K::IdentityStoreUserId
+            | K::LambdaSourceFunctionArn
+            | K::MultiFactorAuthAge
             | K::MultiFactorAuthPresent
-            | K::PrincipalServiceNamesList
             | K::Referer
+            | K::SamlNameQualifier
+            | K::SamlSub
+            | K::SamlSubType
             | K::SecureTransport
+            | K::SignInSessionArn
             | K::SourceAccount
             | K::SourceArn
             | K::SourceIdentity
             | K::SourceIp
-            | K::SourceOrgId
-            | K::SourceOrgPaths
             | K::SourceVpce
+            | K::SsmSourceInstanceArn
             | K::TokenIssueTime
             | K::UserAgent
+            | K::ViaAwsMcpService
             | K::VpcSourceIp => self.fact(&ContextKey::Known(known)),
+            // CK-58: policies that ask for these where they could be are refused.
+            K::IamPermissionsBoundary | K::IsMcpServiceAction | K::TrailingDaysWithoutKeyUsage => {
+                None
+            }
+        }
+    }
+
+    /// The account of the resource that made a service call, by the front's word.
+    fn source_account(&self) -> Option<AccountId> {
+        let key = ContextKey::Known(KnownKey::SourceAccount);
+        match &self.facts.iter().find(|(k, _)| *k == key)?.1 {
+            Fact::One(text) => text.parse().ok(),
+            Fact::Many(_) => None,
         }
     }
 
@@ -551,7 +655,7 @@ fn through<'a>(state: &'a State, facts: &BTreeMap<Arc<str>, ContextEntry>) -> Th
 }
 
 impl ContextSource for RequestContext<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         // CK-40: whoever brings it, a key that does not apply to the operation is absent.
         if let Some(action) = self.kms()
             && key.presence(action) == Presence::Never
@@ -559,7 +663,7 @@ impl ContextSource for RequestContext<'_> {
             return None;
         }
         // Through an endpoint there is no address of the caller, whatever is said (CK-0).
-        if matches!(self.request.parameters, Parameters::Stated)
+        if matches!(self.request.parameters, Parameters::Stated(_))
             && *key != ContextKey::Known(KnownKey::SourceIp)
             && let Some(stated) = self.fact(key)
         {
@@ -567,35 +671,41 @@ impl ContextSource for RequestContext<'_> {
         }
         match key {
             ContextKey::Known(known) => self.known(*known),
-            ContextKey::PrincipalTag(name) => self.principal_tag(name).map(ContextValue::text),
-            ContextKey::ResourceTag(name) => {
-                let tags = &self.key?.tags;
-                let (_, value) = tags.iter().find(|(k, _)| name.matches(k))?;
-                Some(ContextValue::text(value))
-            }
-            ContextKey::RequestTag(name) => match &self.request.parameters {
-                Parameters::Known(_, RequestTags::Set(tags)) => {
-                    let (_, value) = tags.iter().find(|(k, _)| name.matches(k))?;
-                    Some(ContextValue::text(value))
-                }
-                Parameters::Known(_, RequestTags::Absent | RequestTags::Removed(_)) => None,
-                Parameters::FromFront | Parameters::Stated => self.fact(key),
+            ContextKey::PrincipalTag(name) => self.principal_tag(name),
+            ContextKey::ResourceTag(name) => match self.resource_tags() {
+                Some(tags) => Spellings::find(tags, name),
+                None => self.tag_of_new_key(name),
             },
+            ContextKey::IamResourceTag(name) => match self.request.target {
+                Target::Principal(_) => Spellings::find(self.resource_tags()?, name),
+                Target::Key { .. } | Target::Alias(_) | Target::Group(_) | Target::Account(_) => {
+                    None
+                }
+            },
+            ContextKey::RequestTag(name) => {
+                match (self.request.parameters.tags(), &self.request.parameters) {
+                    (RequestTags::Set(tags), _) => Spellings::find(tags, name),
+                    (RequestTags::Removed(_), _) | (RequestTags::Absent, Parameters::Known(..)) => {
+                        None
+                    }
+                    (RequestTags::Absent, Parameters::FromFront | Parameters::Stated(_)) => {
+                        self.fact(key)
+                    }
+                }
+            }
             ContextKey::EncryptionContext(name) => {
                 if !self.has_encryption_context() {
                     return None;
                 }
-                let pairs = self.request.encryption_context;
-                let (_, value) = pairs.iter().find(|(k, _)| name.matches(k))?;
-                Some(ContextValue::text(value))
+                Spellings::find(self.request.encryption_context, name)
             }
+            // CK-25: what attests to the recipient, of operations that are carried out elsewhere.
+            ContextKey::Pcr(_) | ContextKey::NitroTpmPcr(_) => match &self.request.parameters {
+                Parameters::Known(..) => None,
+                Parameters::FromFront | Parameters::Stated(_) => self.fact(key),
+            },
             // Nobody but the server speaks for KMS: a `kms:` key that it does not know is absent (CK-40).
-            ContextKey::Other(name) if name.as_str().starts_with("kms:") => {
-                match &self.request.parameters {
-                    Parameters::Known(..) => None,
-                    Parameters::FromFront | Parameters::Stated => self.fact(key),
-                }
-            }
+            ContextKey::Other(name) if name.as_str().starts_with("kms:") => None,
             ContextKey::Other(_) => self.fact(key),
         }
     }

@@ -112,13 +112,23 @@ pub enum Parameters<'a> {
     /// The operation is carried out elsewhere: what the front says of it (`RequestFacts::context`).
     FromFront,
     /// The same, of a request that is only imagined: what is said of it counts even where a server would know better.
-    /// Nothing that comes over a network is ever asked so.
-    Stated,
+    /// Nothing that comes over a network is ever asked so. The tags are those of the request.
+    Stated(RequestTags<'a>),
 }
 
 impl Parameters<'_> {
     /// An operation without parameters that are condition keys.
     pub const NONE: Self = Self::Known(Vec::new(), RequestTags::Absent);
+}
+
+impl<'a> Parameters<'a> {
+    /// The tags that the request is known to set or remove; what a front says of tags, it says as condition keys.
+    pub const fn tags(&self) -> RequestTags<'a> {
+        match self {
+            Self::Known(_, tags) | Self::Stated(tags) => *tags,
+            Self::FromFront => RequestTags::Absent,
+        }
+    }
 }
 
 /// The value of a parameter.

@@ -9,14 +9,14 @@ use crate::domain::authz::caller::{Caller, ContextEntry};
 use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::ids::AliasName;
 use crate::domain::op::testing::{
-    ADMIN, ALLOW_ALL, BOB, Cluster, EXT, OTHER, OWNER, caller, create_grant, create_key, key,
-    key_arn, scope,
+    ADMIN, ALLOW_ALL, BOB, Cluster, EXT, ORGANIZATION, OTHER, OWNER, caller, create_grant,
+    create_key, key, key_arn, scope,
 };
 use crate::domain::op::{
     Command, LockoutCheck, Query, create_alias, create_key as creation, enable_key, get_key_policy,
     put_key_policy, tag_resource, untag_resource,
 };
-use crate::domain::policy::KmsAction;
+use crate::domain::policy::{ActionTarget, ContextKey, Count, KmsAction, Presence, Told, rows};
 use crate::domain::state::grant::EncryptionContext;
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage, MultiRegionKeyType};
 
@@ -109,7 +109,7 @@ fn runs(cluster: &Cluster, condition: &str, command: Command) -> bool {
     }
 }
 
-/// CK-4, CK-5, CK-9, CK-14, CK-18, CK-19, CK-23, CK-24, CK-25, CK-26, CK-30, CK-31, CK-32, CK-33, CK-35, U-18: the parameters
+/// CK-4, CK-5, CK-14, CK-18, CK-19, CK-23, CK-24, CK-25, CK-26, CK-30, CK-32, CK-33, CK-35, U-18: the parameters
 /// of operations that are carried out elsewhere are what the front says, and absent when it says nothing (CK-40).
 #[test]
 fn parameters_of_operations_carried_out_elsewhere_come_from_the_front() {
@@ -124,11 +124,6 @@ fn parameters_of_operations_carried_out_elsewhere_come_from_the_front() {
             KmsAction::Encapsulate,
             "kms:EncapsulationAlgorithm",
             "ML_KEM",
-        ),
-        (
-            KmsAction::ImportKeyMaterial,
-            "kms:ExpirationModel",
-            "KEY_MATERIAL_EXPIRES",
         ),
         (
             KmsAction::DeriveSharedSecret,
@@ -154,16 +149,6 @@ fn parameters_of_operations_carried_out_elsewhere_come_from_the_front() {
             "cc",
         ),
         (KmsAction::ReplicateKey, "kms:ReplicaRegion", "us-east-1"),
-        (
-            KmsAction::EnableKeyRotation,
-            "kms:RotationPeriodInDays",
-            "180",
-        ),
-        (
-            KmsAction::ScheduleKeyDeletion,
-            "kms:ScheduleKeyDeletionPendingWindowInDays",
-            "7",
-        ),
         (
             KmsAction::Sign,
             "kms:SigningAlgorithm",
@@ -200,6 +185,136 @@ fn parameters_of_operations_carried_out_elsewhere_come_from_the_front() {
         .with("kms:ValidTo", "2026-07-14T16:10:00Z");
     assert!(import.holds(r#""DateLessThan":{"kms:ValidTo":"2027-01-01T00:00:00Z"}"#));
     assert!(!import.holds(r#""DateLessThan":{"kms:ValidTo":"2026-01-01T00:00:00Z"}"#));
+}
+
+/// CK-57, CK-9, CK-19, CK-22, CK-30, CK-31: of a question, too, the default of a parameter counts, until the front says
+/// another value; and of no operation that lacks the parameter.
+#[test]
+fn parameter_that_is_not_said_has_its_default() {
+    let cluster = Cluster::new();
+    for (action, key, default, other) in [
+        (
+            KmsAction::ScheduleKeyDeletion,
+            "kms:ScheduleKeyDeletionPendingWindowInDays",
+            "30",
+            "7",
+        ),
+        (
+            KmsAction::EnableKeyRotation,
+            "kms:RotationPeriodInDays",
+            "365",
+            "180",
+        ),
+        (KmsAction::Sign, "kms:MessageType", "RAW", "DIGEST"),
+        (KmsAction::Verify, "kms:MessageType", "RAW", "EXTERNAL_MU"),
+        (
+            KmsAction::GetKeyPolicy,
+            "kms:PolicyName",
+            "default",
+            "AWS_RAM",
+        ),
+    ] {
+        assert!(Probe::new(&cluster, action).is(key, default), "{key}");
+        let said = Probe::new(&cluster, action).with(key, other);
+        assert!(said.is(key, other), "{key}");
+        for elsewhere in [KmsAction::Decrypt, KmsAction::DisableKey] {
+            let probe = Probe::new(&cluster, elsewhere).with(key, other);
+            assert!(probe.holds(&absent(key)), "{elsewhere} {key}");
+        }
+    }
+    // Without a date there must be a model that needs none.
+    let (model, action) = ("kms:ExpirationModel", KmsAction::ImportKeyMaterial);
+    assert!(Probe::new(&cluster, action).holds(&absent(model)));
+    let dated = || Probe::new(&cluster, action).with("kms:ValidTo", "2026-07-14T16:10:00Z");
+    assert!(dated().is(model, "KEY_MATERIAL_EXPIRES"));
+    let other = "KEY_MATERIAL_DOES_NOT_EXPIRE";
+    assert!(dated().with(model, other).is(model, other));
+    let bypass = Probe::new(&cluster, KmsAction::PutKeyPolicy);
+    assert!(bypass.holds(&absent("kms:BypassPolicyLockoutSafetyCheck")));
+}
+
+/// CK-57, CK-15 to CK-17, CK-20, CK-21: what CreateKey would make, as a question says it or by default. KeyUsage has a
+/// default for symmetric keys alone (W-4).
+#[test]
+fn question_about_create_key_has_the_defaults_of_the_operation() {
+    let mut cluster = Cluster::new();
+    let mut holds = |said: &[(&str, &str)], condition: &str| {
+        let mut who = caller(BOB);
+        for (key, value) in said {
+            let entry = ContextEntry::Single((*value).into());
+            who.facts.context.insert(key.to_lowercase().into(), entry);
+        }
+        cluster.put_policy(BOB, &only_if(condition));
+        let request = Request {
+            caller: &who,
+            scope: &scope(),
+            action: KmsAction::CreateKey.into(),
+            target: Target::Account(OWNER.parse().unwrap()),
+            encryption_context: &EncryptionContext::new(),
+            about: About::Nothing,
+            token_grants: &[],
+            parameters: Parameters::FromFront,
+            now: cluster.state.clock(),
+        };
+        authorize(&cluster.state, &request).is_allow()
+    };
+    for (key, value) in [
+        ("kms:KeySpec", "SYMMETRIC_DEFAULT"),
+        ("kms:CustomerMasterKeySpec", "SYMMETRIC_DEFAULT"),
+        ("kms:KeyUsage", "ENCRYPT_DECRYPT"),
+        ("kms:KeyOrigin", "AWS_KMS"),
+        ("kms:MultiRegion", "false"),
+    ] {
+        assert!(holds(&[], &equals(key, value)), "{key}");
+        assert!(!holds(&[], &equals(key, "x")), "{key}");
+    }
+    assert!(holds(&[], &absent("kms:MultiRegionKeyType")));
+    let rsa = [("kms:KeySpec", "RSA_2048")];
+    assert!(holds(&rsa, &equals("kms:KeySpec", "RSA_2048")));
+    assert!(holds(&rsa, &absent("kms:KeyUsage")));
+    let set = [("kms:MultiRegion", "true")];
+    assert!(holds(&set, &equals("kms:MultiRegionKeyType", "PRIMARY")));
+    // CK-36: the tags that it is to have are those of the resource.
+    let tagged = [("aws:RequestTag/Project", "a")];
+    assert!(holds(&tagged, &equals("aws:ResourceTag/project", "a")));
+    assert!(holds(&[], &absent("aws:ResourceTag/project")));
+}
+
+/// CK-11: true too for a service that calls for itself.
+#[test]
+fn service_that_calls_for_itself_makes_grants_for_a_resource() {
+    let mut cluster = Cluster::new();
+    let service = "dnssec-route53.amazonaws.com";
+    cluster.put_key_policy(&format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{ADMIN}"}},"Action":"kms:*","Resource":"*"}},
+        {{"Effect":"Allow","Principal":{{"Service":"{service}"}},"Action":"kms:*","Resource":"*","Condition":{{"Bool":{{"kms:GrantIsForAWSResource":"true"}}}}}}]}}"#
+    ));
+    let who = Caller {
+        identity: crate::domain::authz::caller::Identity::Service(service.parse().unwrap()),
+        facts: Default::default(),
+    };
+    let key = cluster.state.key(&key_arn(1)).unwrap();
+    for (action, allowed) in [
+        (KmsAction::CreateGrant, true),
+        (KmsAction::ListGrants, true),
+        (KmsAction::RevokeGrant, true),
+        (KmsAction::RetireGrant, false),
+        (KmsAction::Decrypt, false),
+    ] {
+        let request = Request {
+            caller: &who,
+            scope: &scope(),
+            action: action.into(),
+            target: Target::Key { key, alias: None },
+            encryption_context: &EncryptionContext::new(),
+            about: About::Nothing,
+            token_grants: &[],
+            parameters: Parameters::FromFront,
+            now: cluster.state.clock(),
+        };
+        let decision = authorize(&cluster.state, &request);
+        assert_eq!(decision.is_allow(), allowed, "{action}");
+    }
 }
 
 /// CK-22: the policy is named `default`, also of an operation that is only asked about.
@@ -742,5 +857,254 @@ fn key_of_another_operation_is_absent() {
         let probe = Probe::new(&cluster, action).with(key, "x");
         assert_eq!(probe.holds(&equals(key, "x")), applies, "{action} {key}");
         assert_eq!(probe.holds(&absent(key)), !applies, "{action} {key}");
+    }
+}
+
+/// A request of an action of KMS for which everything is said that can be said, by a front.
+struct Dressed {
+    cluster: Cluster,
+    caller: Caller,
+    alias: AliasName,
+    pairs: EncryptionContext,
+    grant: crate::domain::state::grant::Grant,
+}
+
+impl Dressed {
+    fn new() -> Self {
+        let mut cluster = Cluster::new();
+        cluster.organize(OWNER);
+        let command = create_alias::CreateAlias {
+            alias: "alias/one".into(),
+            target: key(1),
+        };
+        cluster.done(ADMIN, Command::CreateAlias(command));
+        let mut command = create_grant(1, ADMIN);
+        let pairs: EncryptionContext = [("c".into(), "1".into())].into();
+        command.context_subset = Arc::new(pairs.clone());
+        cluster.done(ADMIN, Command::CreateGrant(command));
+        let grant = cluster.state.grants().of_key(&key_arn(1), None).next();
+        let grant = (**grant.unwrap()).clone();
+        cluster.set_key(|key| {
+            key.tags = [("t".into(), "v".into())].into();
+            key.multi_region = Some(MultiRegionKeyType::Primary);
+        });
+        let mut caller = caller(BOB);
+        caller.facts.via_service = Some("ec2.eu-west-1.amazonaws.com".into());
+        let mut said = |name: &str, value: &str| {
+            let entry = ContextEntry::Single(value.into());
+            caller
+                .facts
+                .context
+                .insert(name.to_lowercase().into(), entry);
+        };
+        for row in rows().filter(|row| row.told != Told::Nobody) {
+            for n in 0..32 {
+                let name = row.name.replace("<k>", "t");
+                said(&name.replace("<n>", &n.to_string()), "front");
+            }
+        }
+        Self {
+            cluster,
+            caller,
+            alias: "alias/one".parse().unwrap(),
+            pairs,
+            grant,
+        }
+    }
+
+    fn holds(&self, action: KmsAction, condition: &str) -> bool {
+        let mut cluster = self.cluster.copy();
+        cluster.put_policy(BOB, &only_if(condition));
+        let key = cluster.state.key(&key_arn(1)).unwrap();
+        let request = Request {
+            caller: &self.caller,
+            scope: &scope(),
+            action: action.into(),
+            target: match action.target() {
+                ActionTarget::None => Target::Account(OWNER.parse().unwrap()),
+                ActionTarget::Key | ActionTarget::KeyAndAlias => Target::Key {
+                    key,
+                    alias: action.accepts_alias().then_some(&self.alias),
+                },
+            },
+            encryption_context: &self.pairs,
+            about: match action {
+                KmsAction::RetireGrant => About::Retired(&self.grant),
+                _ => About::Nothing,
+            },
+            token_grants: &[],
+            parameters: Parameters::FromFront,
+            now: cluster.state.clock(),
+        };
+        authorize(&cluster.state, &request).is_allow()
+    }
+}
+
+/// CK-58, CK-40: the walk. Whatever AWS's reference lists for an action is there in a request for which everything is
+/// said, but for what policies are refused for; and what it lists for no action is there in none.
+#[test]
+fn every_key_that_the_reference_lists_for_an_action_has_a_value_there() {
+    let text = include_str!("../../../docs/kms-authorization-reference.json");
+    let reference: serde_json::Value = serde_json::from_str(text).unwrap();
+    let dressed = Dressed::new();
+    let mut walked = 0;
+    for row in reference["actions"].as_array().unwrap() {
+        let action = KmsAction::by_name(row["name"].as_str().unwrap()).unwrap();
+        let of_key = reference["resourceTypes"]["key"]["conditionKeys"].as_array();
+        let of_key = of_key.filter(|_| action.target() != ActionTarget::None);
+        for name in row["conditionKeys"]
+            .as_array()
+            .into_iter()
+            .chain(of_key)
+            .flatten()
+        {
+            let name = name.as_str().unwrap();
+            let name = name
+                .replace("${TagKey}", "t")
+                .replace("${EncryptionContextKey}", "c");
+            let key = ContextKey::parse(&name);
+            if key.row().is_some_and(|row| row.told == Told::Nobody) {
+                continue;
+            }
+            walked += 1;
+            let present = format!(r#""Null":{{"{name}":"false"}}"#);
+            assert!(dressed.holds(action, &present), "{action} {name}");
+        }
+    }
+    assert!(walked > 700, "{walked}");
+}
+
+/// CK-58: what the server tells is taken from nobody else; what the front tells is as it states it; of a member of the
+/// request the front speaks for operations that are carried out elsewhere; and of what nobody tells nobody is believed.
+#[test]
+fn value_of_a_key_is_taken_from_whoever_tells_it() {
+    let dressed = Dressed::new();
+    let mut seen = [0; 3];
+    // What nobody tells no policy can ask for.
+    for row in rows().filter(|row| row.told != Told::Nobody) {
+        let name = row.name.replace("<k>", "t").replace("<n>", "3");
+        let carries = |action: &&KmsAction| (row.presence)(**action) != Presence::Never;
+        for action in KmsAction::ALL
+            .iter()
+            .copied()
+            .filter(|action| carries(&action))
+        {
+            // D-14, G-50: these are allowed on other grounds than the key's policies.
+            if matches!(
+                action,
+                KmsAction::RetireGrant | KmsAction::ListRetirableGrants
+            ) {
+                continue;
+            }
+            let equals = match row.count {
+                Count::One => equals(&name, "front"),
+                Count::Many => any(&name, "front"),
+            };
+            let is_fronts = dressed.holds(action, &equals);
+            match row.told {
+                Told::Server => {
+                    seen[0] += 1;
+                    assert!(!is_fronts, "{action} {name}");
+                }
+                Told::Front => {
+                    seen[1] += 1;
+                    assert!(is_fronts, "{action} {name}");
+                }
+                Told::Parameter => {
+                    seen[2] += 1;
+                    assert!(is_fronts, "{action} {name}");
+                }
+                Told::Nobody | Told::ServerOrFront => {}
+            }
+        }
+    }
+    assert!(seen.iter().all(|count| *count > 20), "{seen:?}");
+    // CK-0: through no endpoint of the cluster's the address is the front's word; what the cluster knows is not.
+    let id = "aws:PrincipalOrgID";
+    assert!(dressed.holds(KmsAction::Decrypt, &equals(id, ORGANIZATION)));
+    assert!(!dressed.holds(KmsAction::Decrypt, &equals(id, "front")));
+    // Of an account that is in an organization of the cluster nobody else says where the source is.
+    let mut service = Dressed::new();
+    for (name, value) in [
+        ("aws:sourceaccount", OWNER),
+        ("aws:sourceorgid", "o-forged"),
+    ] {
+        let entry = ContextEntry::Single(value.into());
+        service.caller.facts.context.insert(name.into(), entry);
+    }
+    assert!(service.holds(KmsAction::Decrypt, &equals("aws:SourceOrgID", ORGANIZATION)));
+    assert!(!service.holds(KmsAction::Decrypt, &equals("aws:SourceOrgID", "o-forged")));
+}
+
+/// CK-36, CK-58: IAM's own names for the tags of a user or role, and the kind of a control policy, where the actions that
+/// have them are decided here.
+#[test]
+fn keys_of_other_services_are_known_to_their_actions() {
+    let mut cluster = Cluster::new();
+    let tag = crate::domain::op::tag_principal::TagPrincipal {
+        arn: crate::domain::op::testing::arn(ADMIN),
+        tags: [("team".into(), "a".into())].into(),
+    };
+    cluster.done(ADMIN, Command::TagPrincipal(tag));
+    let read = || {
+        Query::GetPrincipal(crate::domain::op::get_principal::GetPrincipal {
+            arn: crate::domain::op::testing::arn(ADMIN),
+        })
+    };
+    for (condition, allowed) in [
+        (equals("aws:ResourceTag/Team", "a"), true),
+        (equals("iam:ResourceTag/team", "a"), true),
+        (equals("iam:ResourceTag/team", "b"), false),
+        (absent("iam:ResourceTag/team"), false),
+    ] {
+        cluster.put_policy(BOB, &only_if(&condition));
+        assert_eq!(cluster.ask(BOB, read()).is_ok(), allowed, "{condition}");
+    }
+    let key = Probe::new(&cluster, KmsAction::DescribeKey);
+    assert!(key.holds(&absent("iam:ResourceTag/team")));
+}
+
+/// CK-59: of tags whose names differ in letter case alone a Deny takes any and an Allow all: of the request's, of the
+/// key's, of the caller's.
+#[test]
+fn tags_that_differ_in_letter_case_alone_are_taken_against_the_caller() {
+    let torn: crate::domain::state::Tags =
+        [("ENV".into(), "dev".into()), ("env".into(), "prod".into())].into();
+    let mut cluster = Cluster::new();
+    let deny = |condition: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":"*","Resource":"*"}},{{"Effect":"Deny","Action":"*","Resource":"*","Condition":{{{condition}}}}}]}}"#
+        )
+    };
+    let tagging = || {
+        Command::TagResource(tag_resource::TagResource {
+            key: key(1),
+            tags: torn.clone().into_iter().collect(),
+        })
+    };
+    for value in ["dev", "prod"] {
+        let condition = equals("aws:RequestTag/Env", value);
+        assert!(!runs(&cluster, &condition, tagging()), "{value}");
+        cluster.put_policy(BOB, &deny(&condition));
+        let (code, _) = cluster.refusal(BOB, tagging());
+        assert_eq!(code, "AccessDeniedException", "{value}");
+    }
+    let either = r#""StringEquals":{"aws:RequestTag/Env":["dev","prod"]}"#;
+    assert!(runs(&cluster, either, tagging()));
+    cluster.set_key(|key| key.tags = torn.clone());
+    let probe = Probe::new(&cluster, KmsAction::Decrypt);
+    assert!(!probe.holds(&equals("aws:ResourceTag/env", "prod")));
+    assert!(probe.holds(r#""StringLike":{"aws:ResourceTag/env":"*d*"}"#));
+    for (condition, denied) in [
+        (equals("aws:ResourceTag/env", "prod"), true),
+        (equals("aws:ResourceTag/env", "test"), false),
+        (
+            r#""StringNotEquals":{"aws:ResourceTag/env":"prod"}"#.to_owned(),
+            true,
+        ),
+    ] {
+        cluster.put_policy(BOB, &deny(&condition));
+        let decision = cluster.decision(&caller(BOB), "kms:Decrypt");
+        assert_eq!(!decision.is_allow(), denied, "{condition}");
     }
 }

@@ -63,7 +63,8 @@ impl Change for DeleteControlPolicy {
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Node), Refusal> {
         organizations::check_name(&self.name, "policyName").map_err(Refusal::Shape)?;
         let organization = organizations::of_node(cx, &self.node);
-        let allowed = organizations::allow(cx, Operation::DeleteControlPolicy, organization)?;
+        let allowed =
+            organizations::allow_kind(cx, Operation::DeleteControlPolicy, organization, self.kind)?;
         let node = organizations::existing_node(cx, &self.node).map_err(Refusal::NotThere)?;
         let mut node = (**node).clone();
         let controls = node.controls_mut(self.kind);

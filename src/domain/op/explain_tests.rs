@@ -403,13 +403,15 @@ fn explanation_of_a_constraint_tells_how_its_keys_compare() {
         ..UpdateSettings::default()
     };
     cluster.done("operator", Command::UpdateSettings(change));
-    let wanted = "`Tenant`=`Blue`, keys in any letter case, each once".to_owned();
+    let wanted = "`Tenant`=`Blue`, keys in any letter case, of which each must fit".to_owned();
     assert_eq!(
         told(&cluster, &[("tenant", "Blue")]),
         (true, wanted.clone())
     );
     let twice = [("tenant", "Blue"), ("TENANT", "Blue")];
-    assert_eq!(told(&cluster, &twice), (false, wanted));
+    assert_eq!(told(&cluster, &twice), (true, wanted.clone()));
+    let torn = [("tenant", "Blue"), ("TENANT", "Red")];
+    assert_eq!(told(&cluster, &torn), (false, wanted));
 }
 
 proptest! {

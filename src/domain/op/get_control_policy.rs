@@ -41,7 +41,7 @@ impl Question for GetControlPolicy {
     fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
         organizations::check_name(&self.name, "policyName").map_err(Refusal::Shape)?;
         let organization = organizations::of_node(cx, &self.node);
-        organizations::allow(cx, Operation::GetControlPolicy, organization)?;
+        organizations::allow_kind(cx, Operation::GetControlPolicy, organization, self.kind)?;
         let node = organizations::existing_node(cx, &self.node).map_err(Refusal::NotThere)?;
         let mut controls = node.controls(self.kind).iter();
         let Some((name, policy)) = controls.find(|(name, _)| *name == self.name) else {

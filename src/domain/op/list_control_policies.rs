@@ -39,7 +39,7 @@ impl Question for ListControlPolicies {
         let listing = format!("{} of {}", self.kind, self.node);
         let cursor = Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Page)?;
         let organization = organizations::of_node(cx, &self.node);
-        organizations::allow(cx, Operation::ListControlPolicies, organization)?;
+        organizations::allow_kind(cx, Operation::ListControlPolicies, organization, self.kind)?;
         let node = organizations::existing_node(cx, &self.node).map_err(Refusal::NotThere)?;
         let names = node.controls(self.kind).iter().map(|(name, _)| name);
         Ok(Answer::PolicyNames(cursor.names(names)))

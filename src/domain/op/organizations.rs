@@ -10,12 +10,13 @@ use super::refusal::{Said, bad_member, said};
 use super::table::Operation;
 use super::{Change, ErrorCode, Event, Output};
 use crate::domain::authz::caller::Identity;
-use crate::domain::authz::request::Parameters;
+use crate::domain::authz::request::{Parameter, Parameters, RequestTags};
 use crate::domain::authz::{Allowed, Denied, require_operator};
 use crate::domain::ids::{NodeId, OrganizationId};
 use crate::domain::limits::ORGANIZATION_NAME_CHARS_MAX;
+use crate::domain::policy::KnownKey;
 use crate::domain::state::State;
-use crate::domain::state::organization::{Node, Organization};
+use crate::domain::state::organization::{ControlKind, Node, Organization};
 use crate::domain::state::principal::PrincipalType;
 
 /// Asks for the operation's action on an organization, as the operator or by policies of its management account. Of an
@@ -24,6 +25,30 @@ pub fn allow(
     cx: &Context<'_>,
     operation: Operation,
     organization: Option<&Arc<Organization>>,
+) -> Result<Allowed, Denied> {
+    ask(cx, operation, organization, Parameters::NONE)
+}
+
+/// [`allow`] for an operation on policies of one kind: `organizations:PolicyType`.
+pub fn allow_kind(
+    cx: &Context<'_>,
+    operation: Operation,
+    organization: Option<&Arc<Organization>>,
+    kind: ControlKind,
+) -> Result<Allowed, Denied> {
+    let known = vec![(
+        KnownKey::OrganizationsPolicyType,
+        Parameter::Text(kind.as_str()),
+    )];
+    let parameters = Parameters::Known(known, RequestTags::Absent);
+    ask(cx, operation, organization, parameters)
+}
+
+fn ask(
+    cx: &Context<'_>,
+    operation: Operation,
+    organization: Option<&Arc<Organization>>,
+    parameters: Parameters<'_>,
 ) -> Result<Allowed, Denied> {
     let action = operation.action(PrincipalType::User);
     let home = match organization {
@@ -34,7 +59,7 @@ pub fn allow(
         (Identity::Operator | Identity::System | Identity::Service(_), _) | (_, None) => {
             require_operator(cx.caller, &action.to_string())
         }
-        (_, Some(account)) => cx.allow_account(action, account, Parameters::NONE),
+        (_, Some(account)) => cx.allow_account(action, account, parameters),
     }
 }
 

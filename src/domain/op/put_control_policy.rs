@@ -59,7 +59,8 @@ impl Change for PutControlPolicy {
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Node), Refusal> {
         organizations::check_name(&self.name, "policyName").map_err(Refusal::Shape)?;
         let organization = organizations::of_node(cx, &self.node);
-        let allowed = organizations::allow(cx, Operation::PutControlPolicy, organization)?;
+        let allowed =
+            organizations::allow_kind(cx, Operation::PutControlPolicy, organization, self.kind)?;
         let node = organizations::existing_node(cx, &self.node).map_err(Refusal::NotThere)?;
         let policy = policies::read(&self.policy, self.kind.policy_kind())?;
         let managed = (self.kind.full_access_name(), self.kind.full_access_text());

@@ -80,7 +80,8 @@ impl From<BadPolicy> for Rejection {
             PolicyErrorKind::Syntax
             | PolicyErrorKind::Malformed
             | PolicyErrorKind::InvalidPrincipal
-            | PolicyErrorKind::OverlyPermissiveCondition => ErrorCode::MalformedPolicyDocument,
+            | PolicyErrorKind::OverlyPermissiveCondition
+            | PolicyErrorKind::ForbiddenConditionKey => ErrorCode::MalformedPolicyDocument,
         };
         said(code, error).into()
     }

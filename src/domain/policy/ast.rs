@@ -4,7 +4,7 @@ use super::error::{Place, PolicyError, PolicyErrorKind};
 use super::json::{Node, Value};
 
 /// A text and where it stands.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Item {
     pub text: Box<str>,
     pub place: Place,

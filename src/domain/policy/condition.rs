@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use super::Reading;
-use super::context::{ContextKey, ContextSource, ContextValue, Scalar};
+use super::context::{ContextKey, ContextSource, ContextValue, Scalar, in_doubt};
 use super::text::{Case, Syntax, Template};
 use super::value::{Cidr, parse_binary, parse_bool, parse_date, parse_number};
 
@@ -285,6 +285,8 @@ pub struct Condition {
     operator: Operator,
     key: ContextKey,
     bounds: Bounds,
+    /// Whether a value holds a variable.
+    has_variables: bool,
 }
 
 /// A value that the operator cannot compare with: its index, what is wrong, what to write.
@@ -399,11 +401,15 @@ impl Condition {
                 "write true or false",
             )?),
         };
-        Ok(Self {
+        let mut condition = Self {
             operator,
             key,
             bounds,
-        })
+            has_variables: false,
+        };
+        let has_variables = condition.variable_keys().next().is_some();
+        condition.has_variables = has_variables;
+        Ok(condition)
     }
 
     /// The operator.
@@ -450,18 +456,28 @@ impl Condition {
         }
     }
 
-    /// Whether the condition holds for a request.
-    pub fn holds(&self, context: &dyn ContextSource) -> bool {
+    /// Whether the condition holds for a request, in a statement that denies or allows (CK-59).
+    pub fn holds(&self, context: &dyn ContextSource, is_deny: bool) -> bool {
+        let value = context.get(&self.key);
+        if self.has_variables || matches!(value, Some(ContextValue::Spelled(_))) {
+            let keys = std::iter::once(&self.key).chain(self.variable_keys());
+            return in_doubt(context, keys, is_deny, &|chosen| {
+                self.holds_with(chosen.get(&self.key), chosen)
+            });
+        }
+        self.holds_with(value, context)
+    }
+
+    fn holds_with(&self, value: Option<ContextValue<'_>>, context: &dyn ContextSource) -> bool {
         let Operator {
             base,
             quantifier,
             if_exists,
         } = self.operator;
-        let value = context.get(&self.key);
         if let Bounds::Null(wanted) = &self.bounds {
             let absent = match value {
                 None => true,
-                Some(ContextValue::One(_)) => false,
+                Some(ContextValue::One(_) | ContextValue::Spelled(_)) => false,
                 Some(ContextValue::Many(values)) => values.is_empty(),
             };
             return wanted.contains(&absent);
@@ -478,6 +494,8 @@ impl Condition {
         let one = |scalar: Scalar<'_>| self.matches(scalar, context) != base.negated;
         match (value, quantifier) {
             (ContextValue::One(scalar), _) => one(scalar),
+            // One spelling was chosen before.
+            (ContextValue::Spelled(_), _) => false,
             (ContextValue::Many(values), Some(Quantifier::Any)) => {
                 values.any(&mut |text| one(Scalar::Text(text)))
             }

@@ -1,11 +1,13 @@
-//! Condition keys, interned, and where their values come from.
+//! Condition keys by name, and where the values of a request's come from.
 //!
 //! A policy's keys are parsed once into [`ContextKey`]; a source answers by matching on it, without formatting names.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use super::keys::{KnownKey, NITRO_TPM_PCR_COUNT, PCR_COUNT};
 use super::statement::Suppose;
 use super::text::eq_folded;
 use super::value::format_time;
@@ -32,108 +34,6 @@ impl Folded {
     }
 }
 
-macro_rules! known_keys {
-    ($($name:ident = $text:literal,)*) => {
-        /// A condition key with a fixed name.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        #[allow(missing_docs, reason = "the names are AWS's own")]
-        pub enum KnownKey { $($name,)* }
-
-        impl KnownKey {
-            /// Every key of the list.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
-
-            /// The name as AWS writes it.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$name => $text,)* }
-            }
-        }
-    };
-}
-
-known_keys! {
-    AssumedRoot = "aws:AssumedRoot",
-    CalledVia = "aws:CalledVia",
-    CalledViaFirst = "aws:CalledViaFirst",
-    CalledViaLast = "aws:CalledViaLast",
-    CurrentTime = "aws:CurrentTime",
-    EpochTime = "aws:EpochTime",
-    MultiFactorAuthAge = "aws:MultiFactorAuthAge",
-    MultiFactorAuthPresent = "aws:MultiFactorAuthPresent",
-    PrincipalAccount = "aws:PrincipalAccount",
-    PrincipalArn = "aws:PrincipalArn",
-    PrincipalIsAwsService = "aws:PrincipalIsAWSService",
-    PrincipalOrgId = "aws:PrincipalOrgID",
-    PrincipalOrgPaths = "aws:PrincipalOrgPaths",
-    PrincipalServiceName = "aws:PrincipalServiceName",
-    PrincipalServiceNamesList = "aws:PrincipalServiceNamesList",
-    PrincipalType = "aws:PrincipalType",
-    Referer = "aws:Referer",
-    RequestedRegion = "aws:RequestedRegion",
-    ResourceAccount = "aws:ResourceAccount",
-    ResourceOrgId = "aws:ResourceOrgID",
-    ResourceOrgPaths = "aws:ResourceOrgPaths",
-    SecureTransport = "aws:SecureTransport",
-    SourceAccount = "aws:SourceAccount",
-    SourceArn = "aws:SourceArn",
-    SourceIdentity = "aws:SourceIdentity",
-    SourceIp = "aws:SourceIp",
-    SourceOrgId = "aws:SourceOrgID",
-    SourceOrgPaths = "aws:SourceOrgPaths",
-    SourceVpc = "aws:SourceVpc",
-    SourceVpcArn = "aws:SourceVpcArn",
-    SourceVpce = "aws:SourceVpce",
-    TagKeys = "aws:TagKeys",
-    TokenIssueTime = "aws:TokenIssueTime",
-    UserAgent = "aws:UserAgent",
-    UserId = "aws:userid",
-    UserName = "aws:username",
-    ViaAwsService = "aws:ViaAWSService",
-    VpceAccount = "aws:VpceAccount",
-    VpceOrgId = "aws:VpceOrgID",
-    VpceOrgPaths = "aws:VpceOrgPaths",
-    VpcSourceIp = "aws:VpcSourceIp",
-    BypassPolicyLockoutSafetyCheck = "kms:BypassPolicyLockoutSafetyCheck",
-    CallerAccount = "kms:CallerAccount",
-    CustomerMasterKeySpec = "kms:CustomerMasterKeySpec",
-    CustomerMasterKeyUsage = "kms:CustomerMasterKeyUsage",
-    DataKeyPairSpec = "kms:DataKeyPairSpec",
-    EncapsulationAlgorithm = "kms:EncapsulationAlgorithm",
-    EncryptionAlgorithm = "kms:EncryptionAlgorithm",
-    EncryptionContextKeys = "kms:EncryptionContextKeys",
-    ExpirationModel = "kms:ExpirationModel",
-    GrantConstraintSourceArn = "kms:GrantConstraintSourceArn",
-    GrantConstraintType = "kms:GrantConstraintType",
-    GrantIsForAwsResource = "kms:GrantIsForAWSResource",
-    GrantOperations = "kms:GrantOperations",
-    GranteePrincipal = "kms:GranteePrincipal",
-    GranteeServicePrincipal = "kms:GranteeServicePrincipal",
-    KeyAgreementAlgorithm = "kms:KeyAgreementAlgorithm",
-    KeyOrigin = "kms:KeyOrigin",
-    KeySpec = "kms:KeySpec",
-    KeyUsage = "kms:KeyUsage",
-    MacAlgorithm = "kms:MacAlgorithm",
-    MessageType = "kms:MessageType",
-    MultiRegion = "kms:MultiRegion",
-    MultiRegionKeyType = "kms:MultiRegionKeyType",
-    PolicyName = "kms:PolicyName",
-    PrimaryRegion = "kms:PrimaryRegion",
-    ReEncryptOnSameKey = "kms:ReEncryptOnSameKey",
-    RecipientAttestationImageSha384 = "kms:RecipientAttestation:ImageSha384",
-    ReplicaRegion = "kms:ReplicaRegion",
-    RequestAlias = "kms:RequestAlias",
-    ResourceAliases = "kms:ResourceAliases",
-    RetiringPrincipal = "kms:RetiringPrincipal",
-    RetiringServicePrincipal = "kms:RetiringServicePrincipal",
-    RotationPeriodInDays = "kms:RotationPeriodInDays",
-    ScheduleKeyDeletionPendingWindowInDays = "kms:ScheduleKeyDeletionPendingWindowInDays",
-    SigningAlgorithm = "kms:SigningAlgorithm",
-    ValidTo = "kms:ValidTo",
-    ViaService = "kms:ViaService",
-    WrappingAlgorithm = "kms:WrappingAlgorithm",
-    WrappingKeySpec = "kms:WrappingKeySpec",
-}
-
 /// A condition key. Names are not case sensitive, their variable part included (C-2).
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ContextKey {
@@ -145,8 +45,14 @@ pub enum ContextKey {
     ResourceTag(Folded),
     /// `aws:RequestTag/<k>`
     RequestTag(Folded),
+    /// `iam:ResourceTag/<k>`
+    IamResourceTag(Folded),
     /// `kms:EncryptionContext:<k>`
     EncryptionContext(Folded),
+    /// `kms:RecipientAttestation:PCR<n>`
+    Pcr(u8),
+    /// `kms:RecipientAttestation:NitroTPMPCR<n>`
+    NitroTpmPcr(u8),
     /// Any other name, in lower case.
     Other(Folded),
 }
@@ -155,16 +61,36 @@ impl ContextKey {
     /// Reads a key's name. Every text is some key.
     pub fn parse(text: &str) -> Self {
         type Family = (&'static str, fn(Folded) -> ContextKey);
-        const FAMILIES: [Family; 4] = [
+        const FAMILIES: [Family; 5] = [
             ("aws:principaltag/", ContextKey::PrincipalTag),
             ("aws:resourcetag/", ContextKey::ResourceTag),
             ("aws:requesttag/", ContextKey::RequestTag),
+            ("iam:resourcetag/", ContextKey::IamResourceTag),
             ("kms:encryptioncontext:", ContextKey::EncryptionContext),
+        ];
+        type Registers = (&'static str, u8, fn(u8) -> ContextKey);
+        const REGISTERS: [Registers; 2] = [
+            ("kms:recipientattestation:pcr", PCR_COUNT, ContextKey::Pcr),
+            (
+                "kms:recipientattestation:nitrotpmpcr",
+                NITRO_TPM_PCR_COUNT,
+                ContextKey::NitroTpmPcr,
+            ),
         ];
         let folded = text.to_lowercase();
         for (prefix, family) in FAMILIES {
             if let Some(name) = folded.strip_prefix(prefix) {
                 return family(Folded(name.into()));
+            }
+        }
+        for (prefix, count, register) in REGISTERS {
+            let number = folded.strip_prefix(prefix);
+            let number = number.and_then(|text| {
+                let number = text.parse::<u8>().ok()?;
+                (number < count && number.to_string() == text).then_some(number)
+            });
+            if let Some(number) = number {
+                return register(number);
             }
         }
         let known = KnownKey::ALL
@@ -190,7 +116,12 @@ impl fmt::Display for ContextKey {
             Self::PrincipalTag(name) => write!(f, "aws:PrincipalTag/{}", name.0),
             Self::ResourceTag(name) => write!(f, "aws:ResourceTag/{}", name.0),
             Self::RequestTag(name) => write!(f, "aws:RequestTag/{}", name.0),
+            Self::IamResourceTag(name) => write!(f, "iam:ResourceTag/{}", name.0),
             Self::EncryptionContext(name) => write!(f, "kms:EncryptionContext:{}", name.0),
+            Self::Pcr(number) => write!(f, "kms:RecipientAttestation:PCR{number}"),
+            Self::NitroTpmPcr(number) => {
+                write!(f, "kms:RecipientAttestation:NitroTPMPCR{number}")
+            }
             Self::Other(name) => f.write_str(&name.0),
         }
     }
@@ -261,6 +192,42 @@ pub enum ContextValue<'a> {
     One(Scalar<'a>),
     /// A multivalued key, even with one element.
     Many(&'a dyn Values),
+    /// A single-valued key whose name stands in the request in several letter cases (CK-59).
+    Spelled(Spellings<'a>),
+}
+
+/// The pairs of a request whose names differ in letter case alone.
+///
+/// Condition keys are not case sensitive (C-2), the names of pairs and tags are: which of them a condition means nobody
+/// can say. So a Deny holds if any of them satisfies its condition, an Allow only if all of them do (CK-59).
+#[derive(Clone, Copy)]
+pub struct Spellings<'a> {
+    pairs: &'a Pairs,
+    name: &'a Folded,
+}
+
+/// Pairs of names and values: tags, an encryption context.
+type Pairs = BTreeMap<Arc<str>, Arc<str>>;
+
+impl<'a> Spellings<'a> {
+    /// What `pairs` have under a name: nothing, one value, or several spellings.
+    pub fn find(pairs: &'a Pairs, name: &'a Folded) -> Option<ContextValue<'a>> {
+        let all = Self { pairs, name };
+        let mut values = all.pairs();
+        let (_, first) = values.next()?;
+        Some(if values.next().is_some() {
+            ContextValue::Spelled(all)
+        } else {
+            ContextValue::text(first)
+        })
+    }
+
+    /// The pairs, in the order of their names.
+    pub fn pairs(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        let name = self.name;
+        let own = self.pairs.iter().filter(move |(own, _)| name.matches(own));
+        own.map(|(own, value)| (&**own, &**value))
+    }
 }
 
 impl<'a> ContextValue<'a> {
@@ -273,7 +240,7 @@ impl<'a> ContextValue<'a> {
 /// Where a request's condition keys come from. `None` means that the request has no such key (CK-40).
 pub trait ContextSource {
     /// The value of a key.
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>>;
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>>;
 
     /// What is taken for granted of statements; nothing in a decision.
     fn suppose(&self) -> Option<&dyn Suppose> {
@@ -281,10 +248,73 @@ pub trait ContextSource {
     }
 }
 
+/// The most combinations of values that are tried one by one: of two keys with sixteen values each. A request with
+/// more is taken against its caller: its Deny holds, its Allow does not.
+const CHOICES_MAX: usize = 256;
+
+/// Whether a test holds for a request in which some of `keys` stand in several letter cases: of a Deny for any choice
+/// among them, of an Allow for every one (CK-59).
+pub(super) fn in_doubt<'k>(
+    context: &dyn ContextSource,
+    keys: impl Iterator<Item = &'k ContextKey>,
+    is_deny: bool,
+    test: &dyn Fn(&dyn ContextSource) -> bool,
+) -> bool {
+    let mut doubtful: Vec<(&ContextKey, Vec<&str>)> = Vec::new();
+    for key in keys {
+        if doubtful.iter().all(|(other, _)| *other != key)
+            && let Some(ContextValue::Spelled(spellings)) = context.get(key)
+        {
+            let mut values: Vec<&str> = spellings.pairs().map(|(_, value)| value).collect();
+            values.sort_unstable();
+            values.dedup();
+            doubtful.push((key, values));
+        }
+    }
+    if doubtful.is_empty() {
+        return test(context);
+    }
+    let counts = doubtful.iter().map(|(_, values)| values.len());
+    let choices = counts.fold(1_usize, usize::saturating_mul);
+    if choices > CHOICES_MAX {
+        return is_deny;
+    }
+    let holds = |choice: usize| {
+        let mut rest = choice;
+        let chosen = doubtful.iter().filter_map(|(key, values)| {
+            let value = values.get(rest % values.len())?;
+            rest /= values.len();
+            Some((*key, *value))
+        });
+        test(&Chosen {
+            inner: context,
+            chosen: chosen.collect(),
+        })
+    };
+    if is_deny {
+        (0..choices).any(holds)
+    } else {
+        (0..choices).all(holds)
+    }
+}
+
+/// A context in which one spelling of every key is chosen.
+struct Chosen<'a> {
+    inner: &'a dyn ContextSource,
+    chosen: Vec<(&'a ContextKey, &'a str)>,
+}
+
+impl ContextSource for Chosen<'_> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
+        match self.chosen.iter().find(|(own, _)| *own == key) {
+            Some((_, value)) => Some(ContextValue::text(value)),
+            None => self.inner.get(key),
+        }
+    }
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     /// A context for tests: keys as written, values as given.
@@ -308,7 +338,7 @@ pub(crate) mod tests {
     }
 
     impl ContextSource for Context {
-        fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+        fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
             let (many, values) = self.values.get(key)?;
             Some(if *many {
                 ContextValue::Many(values)

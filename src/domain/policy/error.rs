@@ -26,6 +26,8 @@ pub enum PolicyErrorKind {
     InvalidPrincipal,
     /// `ForAllValues` on a key with one value (P-6).
     OverlyPermissiveCondition,
+    /// A condition key that no key policy may ask for (CK-41).
+    ForbiddenConditionKey,
 }
 
 /// Why a policy document was refused. `Display` is one sentence that a person can act on.
@@ -101,11 +103,15 @@ impl fmt::Display for PolicyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Place { line, column } = self.place;
         match self.kind {
-            // AWS's own words come first, for clients that know them (P-5, P-6).
-            PolicyErrorKind::InvalidPrincipal | PolicyErrorKind::OverlyPermissiveCondition => {
+            // AWS's own words come first, for clients that know them (P-5, P-6, CK-41).
+            PolicyErrorKind::InvalidPrincipal
+            | PolicyErrorKind::OverlyPermissiveCondition
+            | PolicyErrorKind::ForbiddenConditionKey => {
                 write!(f, "{} (line {line}, column {column})", self.message)?;
             }
-            _ => write!(f, "line {line}, column {column}: {}", self.message)?,
+            PolicyErrorKind::Syntax | PolicyErrorKind::TooLarge | PolicyErrorKind::Malformed => {
+                write!(f, "line {line}, column {column}: {}", self.message)?;
+            }
         }
         if !self.help.is_empty() {
             write!(f, "; {}", self.help)?;

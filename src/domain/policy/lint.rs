@@ -114,10 +114,14 @@ lints! {
     DisarmedDeny = "disarmed-deny", "X-68";
     /// A denial by network that meets the calls of services.
     NetworkDeny = "network-deny", "X-69";
+    /// An allow by endpoint, which the calls of services do not meet.
+    NetworkAllow = "network-allow", "X-69";
     /// A condition key that no request of the action has.
     NeverPresent = "never-present", "CK-40";
     /// A condition key that does not exist.
     UnknownKey = "unknown-key", "CK-40";
+    /// A condition key of another service, on actions of KMS.
+    ForeignKey = "foreign-key", "CK-60";
     /// A condition without values.
     NoValues = "no-values", "C-1";
     /// A condition key for identity policies, in a key policy.
@@ -215,7 +219,7 @@ pub fn lint(
             continue;
         }
         resources::check(subject, &whole, &mut found);
-        services::check(subject, &read, &mut found);
+        services::check(subject, &read, &whole, &mut found);
         conditions::check(subject, &read, &mut found);
         denials::check(subject, &read, &whole, &mut found);
     }

@@ -10,9 +10,9 @@ mod condition;
 mod context;
 mod error;
 mod json;
+mod keys;
 mod lint;
 mod outline;
-mod presence;
 mod principal;
 mod resource;
 mod statement;
@@ -27,11 +27,14 @@ use crate::domain::time::Timestamp;
 
 pub use action::{Action, ActionTarget, KmsAction};
 pub use condition::{Condition, Operator, Quantifier};
-pub use context::{ContextKey, ContextSource, ContextValue, Folded, KnownKey, Scalar, Values};
+pub use context::{ContextKey, ContextSource, ContextValue, Folded, Scalar, Spellings, Values};
 pub use error::{Place, PolicyError, PolicyErrorKind};
+pub use keys::{
+    Count, DefaultIf, Family, Form, KnownKey, Presence, Row, Told, Whose, rows,
+    shows_encryption_context,
+};
 pub use lint::{Lint, Warning, lint};
 pub use outline::Outline;
-pub use presence::Presence;
 pub use principal::{Bindings, PolicyPrincipal, Ways, Who};
 pub use resource::{KeyName, ResourceName};
 pub use statement::{
@@ -63,6 +66,8 @@ pub struct Policy {
     statements: Box<[Statement]>,
     /// For each statement, the place of each principal in the text.
     places: Box<[Box<[Place]>]>,
+    /// Why it would not be stored, of one that is only asked about.
+    unstorable: Option<Box<PolicyError>>,
 }
 
 impl Policy {
@@ -71,18 +76,26 @@ impl Policy {
     /// Errors name line, column, the text at fault and how to mend it (P-1 to P-6).
     pub fn parse(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
         validate::check_text(text, kind)?;
-        Self::read(text, kind, Reading::Strict)
+        Self::compile(text, kind, Reading::Strict).map(Arc::new)
     }
 
     /// [`Self::parse`] for a document that is part of a question and is not stored. The quotas of its kind and the
     /// characters of P-1 bind whoever stores a policy; here the length alone is bounded. What whoever stores it is told to
     /// mend, because it can never match or matches too much, is evaluated as it stands ([`Reading::Lenient`]).
     pub fn parse_unstored(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
+        let error = match Self::parse(text, kind) {
+            Ok(policy) => return Ok(policy),
+            Err(error) => error,
+        };
         validate::check_length(text, kind)?;
-        Self::read(text, kind, Reading::Lenient)
+        let read = Self::compile(text, kind, Reading::Lenient)?;
+        Ok(Arc::new(Self {
+            unstorable: Some(Box::new(error)),
+            ..read
+        }))
     }
 
-    fn read(text: &str, kind: PolicyKind, reading: Reading) -> Result<Arc<Self>, PolicyError> {
+    fn compile(text: &str, kind: PolicyKind, reading: Reading) -> Result<Self, PolicyError> {
         let document = ast::document(json::parse(text)?)?;
         let validated = validate::validate(document, kind, reading)?;
         let places = validated
@@ -96,12 +109,18 @@ impl Policy {
             })
             .collect();
         let statements = statement::compile(validated, kind, reading)?;
-        Ok(Arc::new(Self {
+        Ok(Self {
             kind,
             text: text.into(),
             statements,
             places,
-        }))
+            unstorable: None,
+        })
+    }
+
+    /// Why a server would refuse to store it: of a policy that was read by [`Self::parse_unstored`] alone.
+    pub fn unstorable(&self) -> Option<&PolicyError> {
+        self.unstorable.as_deref()
     }
 
     /// What the policy is attached to.

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 
 use super::Reading;
-use super::context::ContextSource;
+use super::context::{ContextKey, ContextSource, in_doubt};
 use super::text::{Case, Fault, Syntax, Template};
 use crate::domain::ids::{KeyArn, Short};
 
@@ -127,6 +127,7 @@ enum Pattern {
 pub(super) struct ResourceSet {
     patterns: Box<[Pattern]>,
     negated: bool,
+    has_variables: bool,
 }
 
 /// What is wrong with the pattern at an index.
@@ -153,13 +154,43 @@ impl ResourceSet {
                 })?,
             );
         }
-        Ok(Self {
+        let mut set = Self {
             patterns: compiled.into(),
             negated,
+            has_variables: false,
+        };
+        let has_variables = set.variable_keys().next().is_some();
+        set.has_variables = has_variables;
+        Ok(set)
+    }
+
+    /// The keys of the variables in its patterns (P-11).
+    pub fn variable_keys(&self) -> impl Iterator<Item = &ContextKey> {
+        self.patterns.iter().flat_map(|pattern| {
+            let tail = match pattern {
+                Pattern::Any => None,
+                Pattern::Arn { tail, .. } => Some(tail),
+            };
+            tail.into_iter().flat_map(Template::keys)
         })
     }
 
-    pub fn contains(&self, name: &ResourceName<'_>, context: &dyn ContextSource) -> bool {
+    /// Whether it holds the resource of a request, in a statement that denies or allows (CK-59).
+    pub fn contains(
+        &self,
+        name: &ResourceName<'_>,
+        context: &dyn ContextSource,
+        is_deny: bool,
+    ) -> bool {
+        if self.has_variables {
+            return in_doubt(context, self.variable_keys(), is_deny, &|chosen| {
+                self.contains_with(name, chosen)
+            });
+        }
+        self.contains_with(name, context)
+    }
+
+    fn contains_with(&self, name: &ResourceName<'_>, context: &dyn ContextSource) -> bool {
         let hit = self.patterns.iter().any(|pattern| match pattern {
             Pattern::Any => true,
             Pattern::Arn { segments, tail } => {
@@ -249,7 +280,7 @@ mod tests {
         let set = ResourceSet::compile([pattern].into_iter(), false, true, Reading::Strict)
             .unwrap_or_else(|_| panic!("{pattern}"));
         let context = Context::default().one("aws:PrincipalTag/team", "a*");
-        set.contains(name, &context)
+        set.contains(name, &context, false)
     }
 
     /// P-11: wildcards stay within a segment, but the last one may hold anything.
@@ -334,7 +365,7 @@ mod tests {
             Reading::Strict,
         );
         assert!(
-            set.is_ok_and(|set| set.contains(&other, &Context::default())
+            set.is_ok_and(|set| set.contains(&other, &Context::default(), false)
                 && set.has_null(&Context::default()))
         );
     }
@@ -358,6 +389,6 @@ mod tests {
         let early = "arn:aws:kms:*:${aws:PrincipalAccount}:key/*";
         let set = ResourceSet::compile([early].into_iter(), false, true, Reading::Lenient);
         let key = ResourceName::arn(KEY).unwrap();
-        assert!(set.is_ok_and(|set| !set.contains(&key, &Context::default())));
+        assert!(set.is_ok_and(|set| !set.contains(&key, &Context::default(), false)));
     }
 }

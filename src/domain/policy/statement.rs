@@ -5,11 +5,12 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::Reading;
-use super::action::{Action, ActionSet};
+use super::action::{Action, ActionSet, KmsAction};
 use super::ast::{self, Effect, Item, Version, malformed, nearest};
 use super::condition::{Condition, Operator, Quantifier};
 use super::context::{ContextKey, ContextSource};
 use super::error::{PolicyError, PolicyErrorKind};
+use super::keys::{Presence, Told};
 use super::principal::{Bindings, PolicyPrincipal, PrincipalSet, Ways, Who};
 use super::resource::{ResourceName, ResourceSet};
 use super::validate::{PolicyKind, ReadPrincipals, Validated};
@@ -212,11 +213,11 @@ impl Statement {
         {
             return Verdict::Void;
         }
-        if !is_covering && !resources.contains(&ask.resource, ask.context) {
+        if !is_covering && !resources.contains(&ask.resource, ask.context, self.is_deny()) {
             return Verdict::ResourceMismatch;
         }
         for condition in &self.conditions {
-            let mut holds = condition.holds(ask.context);
+            let mut holds = condition.holds(ask.context, self.is_deny());
             if let Some(suppose) = suppose {
                 holds = suppose.holds(self, condition, holds);
             }
@@ -232,7 +233,13 @@ impl Statement {
         let conditions: Vec<_> = self
             .conditions
             .iter()
-            .map(|c| (c, c.holds(ask.context), c.has_null(ask.context)))
+            .map(|c| {
+                (
+                    c,
+                    c.holds(ask.context, self.is_deny()),
+                    c.has_null(ask.context),
+                )
+            })
             .collect();
         let resources = self.resources.as_ref();
         let is_void = ask.profile == Profile::Legacy2020
@@ -245,7 +252,8 @@ impl Statement {
                 None => Ways::ATTACHED,
                 Some(set) => set.ways(&ask.who, self.is_deny(), ask.has_boundary, bindings),
             },
-            resource: resources.is_some_and(|set| set.contains(&ask.resource, ask.context)),
+            resource: resources
+                .is_some_and(|set| set.contains(&ask.resource, ask.context, self.is_deny())),
             conditions,
         }
     }
@@ -289,7 +297,7 @@ fn compile_one(
     how: How,
 ) -> Result<Statement, PolicyError> {
     let ast::Statement {
-        place: _,
+        place,
         sid,
         effect,
         principal: _,
@@ -316,6 +324,13 @@ fn compile_one(
             )
         })
         .transpose()?;
+    let resource_item = resource
+        .as_ref()
+        .and_then(|texts| texts.items.first().cloned())
+        .unwrap_or_else(|| Item {
+            text: "".into(),
+            place,
+        });
     let resources = resource
         .filter(|texts| !texts.items.is_empty())
         .map(|texts| {
@@ -332,10 +347,23 @@ fn compile_one(
             })
         })
         .transpose()?;
-    let conditions = conditions
+    let keys: Vec<Item> = conditions.iter().map(|c| c.key.clone()).collect();
+    let conditions: Box<[Condition]> = conditions
         .into_iter()
         .map(|condition| compile_condition(condition, how))
         .collect::<Result<_, _>>()?;
+    if how.reading == Reading::Strict
+        && let Some(actions) = &actions
+    {
+        for (condition, item) in conditions.iter().zip(&keys) {
+            for key in std::iter::once(condition.key()).chain(condition.variable_keys()) {
+                check_told(key, actions, item)?;
+            }
+        }
+        for key in resources.iter().flat_map(ResourceSet::variable_keys) {
+            check_told(key, actions, &resource_item)?;
+        }
+    }
     Ok(Statement {
         sid: sid.map(|sid| sid.text.into()),
         effect,
@@ -344,6 +372,57 @@ fn compile_one(
         resources,
         conditions,
     })
+}
+
+/// CK-58: a statement is refused if nobody tells a key of it to an action that is decided here: the key would be absent
+/// from every request, and a Deny that asks for it would never act.
+fn check_told(key: &ContextKey, actions: &ActionSet, item: &Item) -> Result<(), PolicyError> {
+    let Some(row) = key.row().filter(|row| row.told == Told::Nobody) else {
+        return Ok(());
+    };
+    let of_kms = KmsAction::ALL
+        .iter()
+        .filter(|action| (row.presence)(**action) != Presence::Never)
+        .map(|action| Action::from(*action));
+    let elsewhere = row.elsewhere.iter().map(|action| Action::parse(action));
+    let Some(action) = of_kms
+        .chain(elsewhere)
+        .find(|action| actions.contains(action))
+    else {
+        return Ok(());
+    };
+    let message = format!(
+        "the condition key `{key}` is not known here, and {action} is decided here: the condition would be taken as if the key were absent"
+    );
+    Err(malformed(
+        item.place,
+        &item.text,
+        message,
+        "leave the condition out, or leave the actions that have the key to a statement of another service's policy",
+    ))
+}
+
+/// Keys that no key policy may ask for (CK-41), in lower case: AWS's text names them, whichever of them was used.
+const NOT_IN_KEY_POLICIES: [&str; 3] =
+    ["aws:resourcetag", "kms:resourcetag", "kms:resourcealiases"];
+
+/// CK-41: what a key policy could ask by these its author knows, for it is one key's.
+fn check_permitted(item: &Item) -> Result<(), PolicyError> {
+    let name = item.text.to_lowercase();
+    let is_one = |key: &&str| {
+        name.strip_prefix(*key)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    if !NOT_IN_KEY_POLICIES.iter().any(|key| is_one(&key)) {
+        return Ok(());
+    }
+    Err(PolicyError::new(
+        PolicyErrorKind::ForbiddenConditionKey,
+        item.place,
+        &item.text,
+        "These condition keys are not permitted in a key policy: aws:ResourceTag, kms:ResourceTag, kms:ResourceAliases",
+        "leave the condition out, or put it into the identity policies that this statement enables",
+    ))
 }
 
 fn compile_condition(condition: ast::Condition, how: How) -> Result<Condition, PolicyError> {
@@ -374,6 +453,9 @@ fn compile_condition(condition: ast::Condition, how: How) -> Result<Condition, P
             message,
             "write a key such as aws:PrincipalArn, without variables",
         ));
+    }
+    if is_strict && how.kind == PolicyKind::Key {
+        check_permitted(&key_item)?;
     }
     let key = ContextKey::parse(&key_item.text);
     // P-6: over a single-valued key, ForAllValues holds whenever the key is absent, which nobody means. KMS refuses it in the

@@ -292,6 +292,58 @@ fn invalid_principal_is_refused_in_the_words_of_aws() {
     );
 }
 
+/// CK-58: a statement is refused that asks, as a condition or a variable, for what nobody tells of an action decided
+/// here. CK-60: keys of other services are never refused.
+#[test]
+fn key_that_nobody_tells_is_refused_where_it_would_be_absent() {
+    let statement = |actions: &str, condition: &str| {
+        format!(
+            r#"{{"Version":"2012-10-17","Statement":{{"Effect":"Deny",{actions},"Resource":"*","Condition":{condition}}}}}"#
+        )
+    };
+    let boundary = r#"{"StringNotEquals":{"IAM:PermissionsBoundary":"arn:aws:iam::1:policy/b"}}"#;
+    let variable = r#"{"StringEquals":{"aws:PrincipalTag/b":"${iam:PermissionsBoundary}"}}"#;
+    for (actions, condition) in [
+        (r#""Action":"iam:CreateUser""#, boundary),
+        (r#""Action":["s3:*","iam:Put*"]"#, boundary),
+        (r#""Action":"*""#, boundary),
+        (r#""NotAction":"kms:*""#, boundary),
+        (r#""Action":"iam:DeleteRolePolicy""#, variable),
+    ] {
+        let text = statement(actions, condition);
+        let error = refused(&text, PolicyKind::Identity);
+        assert_eq!(error.kind(), PolicyErrorKind::Malformed, "{text}");
+        assert!(
+            error.message().contains("iam:PermissionsBoundary"),
+            "{error}"
+        );
+        let asked = Policy::parse_unstored(&text, PolicyKind::Identity).unwrap();
+        assert_eq!(asked.unstorable(), Some(&error));
+    }
+    for (actions, condition) in [
+        (r#""Action":"iam:ListUsers""#, boundary),
+        (r#""Action":"kms:*""#, boundary),
+        (r#""Action":"*""#, r#"{"StringEquals":{"s3:prefix":"a"}}"#),
+        (r#""Action":"*""#, r#"{"StringEquals":{"ec2:Region":"a"}}"#),
+        (r#""Action":"*""#, r#"{"StringEquals":{"saml:aud":"a"}}"#),
+        (
+            r#""Action":"*""#,
+            r#"{"Bool":{"aws:IsMcpServiceAction":"true"}}"#,
+        ),
+        (
+            r#""Action":"*""#,
+            r#"{"StringEquals":{"kms:Foo":"a","aws:Foo":"a"}}"#,
+        ),
+    ] {
+        let text = statement(actions, condition);
+        let policy = Policy::parse(&text, PolicyKind::Identity);
+        assert!(
+            policy.is_ok_and(|policy| policy.unstorable().is_none()),
+            "{text}"
+        );
+    }
+}
+
 /// P-6: `ForAllValues` on single-valued keys, in any letter case.
 #[test]
 fn for_all_values_on_a_single_valued_key_is_refused() {

@@ -105,8 +105,11 @@ impl Template {
     pub fn is_null(&self, context: &dyn ContextSource) -> bool {
         self.has_variables
             && self.pieces.iter().any(|piece| match piece {
-                Piece::Variable { key, default: None } => value_of(key, context).is_none(),
-                _ => false,
+                Piece::Variable { key, default: None } => match context.get(key) {
+                    Some(ContextValue::One(_) | ContextValue::Spelled(_)) => false,
+                    Some(ContextValue::Many(_)) | None => true,
+                },
+                Piece::Variable { .. } | Piece::Literal(_) | Piece::Run | Piece::One => false,
             })
     }
 
@@ -295,10 +298,11 @@ fn variable(inner: &str) -> Result<Piece, Fault> {
 }
 
 /// The value of a variable: only single-valued keys have one (C-11).
-fn value_of<'a>(key: &ContextKey, context: &'a dyn ContextSource) -> Option<Cow<'a, str>> {
+fn value_of<'a>(key: &'a ContextKey, context: &'a dyn ContextSource) -> Option<Cow<'a, str>> {
     match context.get(key)? {
         ContextValue::One(scalar) => Some(scalar.into_text()),
-        ContextValue::Many(_) => None,
+        // Of several spellings one was chosen before (CK-59).
+        ContextValue::Many(_) | ContextValue::Spelled(_) => None,
     }
 }
 

@@ -23,6 +23,7 @@ use imbl::{OrdMap, OrdSet};
 use super::cow_map::fixed_hash;
 use super::grant::{ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantOperations};
 use crate::domain::ids::GrantId;
+use crate::domain::limits::CONSTRAINT_PAIRS_MAX;
 use crate::domain::time::Timestamp;
 
 /// A lot with up to this many places is a sorted array, looked through whole; beyond it, an ordered map that is searched.
@@ -105,8 +106,9 @@ enum Selector {
 impl Selector {
     /// That of a whole context.
     fn exactly(context: &EncryptionContext) -> Self {
-        let sum = pair_hashes(context).fold(0, u64::wrapping_add);
-        Self::Exactly(sum, context.len())
+        let mut distinct = Distinct::default();
+        pair_hashes(context).for_each(|hash| distinct.add(hash));
+        distinct.selector().unwrap_or(Self::Anything)
     }
 
     /// Those of the pairs of a context.
@@ -117,6 +119,34 @@ impl Selector {
     /// The number under which a grant stands.
     fn under(self, source_arn: Option<&str>, purse: Purse) -> u64 {
         fixed_hash(&(self, source_arn, purse))
+    }
+}
+
+/// The pairs of a context but for the letter case of their names: those that differ in nothing else are one (G-26). Of more
+/// than a constraint can hold there is no need to know.
+#[derive(Default)]
+struct Distinct {
+    hashes: [u64; CONSTRAINT_PAIRS_MAX],
+    count: usize,
+}
+
+impl Distinct {
+    fn add(&mut self, hash: u64) {
+        let known = self.hashes.get(..self.count);
+        if known.is_none_or(|known| known.contains(&hash)) {
+            return;
+        }
+        if let Some(free) = self.hashes.get_mut(self.count) {
+            *free = hash;
+        }
+        self.count += 1;
+    }
+
+    /// `None` if there are more than a constraint can hold.
+    fn selector(&self) -> Option<Selector> {
+        let hashes = self.hashes.get(..self.count)?;
+        let sum = hashes.iter().copied().fold(0, u64::wrapping_add);
+        Some(Selector::Exactly(sum, self.count))
     }
 }
 
@@ -308,12 +338,14 @@ impl Lot {
         consider(Selector::Anything);
         if heeds_context(offer.operation) {
             // One walk for both: most of the cost is in hashing the texts.
-            let mut sum = 0_u64;
+            let mut distinct = Distinct::default();
             for hash in pair_hashes(offer.context) {
-                sum = sum.wrapping_add(hash);
+                distinct.add(hash);
                 consider(Selector::Pair(hash));
             }
-            consider(Selector::Exactly(sum, offer.context.len()));
+            if let Some(exactly) = distinct.selector() {
+                consider(exactly);
+            }
         }
         best
     }

@@ -2,7 +2,6 @@
 //! G-28, EC-13).
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use super::Subject;
 use crate::domain::authz::request::Use;
@@ -132,7 +131,7 @@ fn is_source_satisfied(
     match &constraints.source_arn {
         Some(wanted) if is_limited => match keys.get(&ContextKey::Known(KnownKey::SourceArn)) {
             Some(ContextValue::One(value)) => *value.into_text() == *wanted.as_str(),
-            Some(ContextValue::Many(_)) | None => false,
+            Some(ContextValue::Many(_) | ContextValue::Spelled(_)) | None => false,
         },
         _ => true,
     }
@@ -173,10 +172,7 @@ pub(in crate::domain::authz) fn constraint_findings(
 fn is_same(case: ConstraintKeyCase, one: &EncryptionContext, other: &EncryptionContext) -> bool {
     match case {
         ConstraintKeyCase::Sensitive => one == other,
-        ConstraintKeyCase::Insensitive => match (folded(one), folded(other)) {
-            (Some(one), Some(other)) => one == other,
-            (None, _) | (_, None) => false,
-        },
+        ConstraintKeyCase::Insensitive => contains(case, one, other) && contains(case, other, one),
     }
 }
 
@@ -190,24 +186,23 @@ fn contains(
         ConstraintKeyCase::Sensitive => pairs
             .iter()
             .all(|(key, value)| context.get(key) == Some(value)),
-        ConstraintKeyCase::Insensitive => match (folded(context), folded(pairs)) {
-            (Some(context), Some(pairs)) => pairs
-                .iter()
-                .all(|(folded, own)| context.get(folded) == Some(own)),
-            (None, _) | (_, None) => false,
-        },
+        // Of keys that differ in letter case alone nobody can say which is meant: every one of them must fit (G-26).
+        ConstraintKeyCase::Insensitive => {
+            let context = folded(context);
+            folded(pairs).iter().all(|(key, value)| {
+                let mut named = context.iter().filter(|(own, _)| own == key).peekable();
+                named.peek().is_some() && named.all(|(_, own)| own == value)
+            })
+        }
     }
 }
 
-/// The pairs with their keys in lower case (G-26). `None` if two keys differ in letter case only, whatever their values:
-/// nobody can say which of them is meant, so such a context satisfies no constraint, and such a constraint is satisfied
-/// by none.
-fn folded(pairs: &EncryptionContext) -> Option<BTreeMap<Cow<'_, str>, &str>> {
-    let folded: BTreeMap<_, _> = pairs
+/// The pairs with their keys in lower case (G-26).
+fn folded(pairs: &EncryptionContext) -> Vec<(Cow<'_, str>, &str)> {
+    pairs
         .iter()
         .map(|(key, value)| (folded_key(key), &**value))
-        .collect();
-    (folded.len() == pairs.len()).then_some(folded)
+        .collect()
 }
 
 /// G-12: whether a parent grant lets its grantee make this grant. One parent must cover all of it (U-5).

@@ -106,7 +106,7 @@ fn policy(statements: &[String], kind: PolicyKind) -> Arc<Policy> {
 struct Map<'a>(&'a BTreeMap<ContextKey, String>);
 
 impl crate::domain::policy::ContextSource for Map<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         self.0.get(key).map(|text| ContextValue::text(text))
     }
 }
@@ -911,7 +911,7 @@ fn satisfied(
 
 /// G-25, G-26, U-12: the letter case of a constraint's keys counts only while they are case sensitive; that of values
 /// always does. Of two keys that differ in nothing else nobody can say which is meant, so where keys are not case
-/// sensitive a request that has both satisfies no constraint, and no request satisfies a constraint that has both.
+/// sensitive a request that has both satisfies a constraint only if both fit.
 #[test]
 fn keys_of_a_constraint_compare_as_the_setting_says() {
     let one = [("Tenant", "Blue")];
@@ -943,21 +943,24 @@ fn keys_of_a_constraint_compare_as_the_setting_says() {
         (subset(&two), &[("tenant", "Blue")], false, false),
         (equals(&[("Ä", "1")]), &[("ä", "1")], false, true),
         // The request has both: the same value, or two.
-        (equals(&one), &both, false, false),
-        (subset(&one), &both, true, false),
+        (equals(&one), &both, false, true),
+        (equals(&one), &torn, false, false),
+        (subset(&one), &both, true, true),
         (subset(&one), &torn, true, false),
+        (subset(&[("tenant", "Red")]), &torn, true, false),
         (
             subset(&[("b", "2")]),
-            &[("a", "1"), ("A", "1"), ("b", "2")],
+            &[("a", "1"), ("A", "3"), ("b", "2")],
             true,
-            false,
+            true,
         ),
         (GrantConstraints::default(), &torn, true, true),
         // The constraint has both.
-        (equals(&both), &both, true, false),
-        (subset(&both), &both, true, false),
-        (equals(&both), &one, false, false),
-        (subset(&both), &one, false, false),
+        (equals(&both), &both, true, true),
+        (subset(&both), &both, true, true),
+        (equals(&both), &one, false, true),
+        (subset(&both), &one, false, true),
+        (subset(&torn), &torn, true, false),
         (subset(&torn), &one, false, false),
     ] {
         for (case, wanted) in [
@@ -974,7 +977,7 @@ fn keys_of_a_constraint_compare_as_the_setting_says() {
 }
 
 /// G-13, G-26, U-12: a child's constraints are as strict as its parent's but for the letter case of keys, where that does
-/// not count. Constraints with two keys that differ in it alone are as strict as none and lax as none.
+/// not count. Of two keys that differ in it alone both must fit.
 #[test]
 fn strictness_of_a_child_follows_the_letter_case_of_keys() {
     let both = [("Tenant", "Blue"), ("tenant", "Blue")];
@@ -1009,9 +1012,14 @@ fn strictness_of_a_child_follows_the_letter_case_of_keys() {
             GrantConstraints::default(),
             false,
         ),
-        (subset(&[("Tenant", "Blue")]), subset(&both), false),
-        (subset(&both), subset(&both), false),
-        (equals(&both), equals(&both), false),
+        (subset(&[("Tenant", "Blue")]), subset(&both), true),
+        (
+            subset(&[("Tenant", "Blue")]),
+            subset(&[("Tenant", "Blue"), ("tenant", "Red")]),
+            false,
+        ),
+        (subset(&both), subset(&both), true),
+        (equals(&both), equals(&both), true),
         (GrantConstraints::default(), subset(&both), true),
     ] {
         assert_eq!(

@@ -480,6 +480,21 @@ impl<'e> Scene<'e> {
             }
             None => "the request has no such key".to_owned(),
             Some(ContextValue::One(scalar)) => quoted(&scalar.into_text()),
+            // CK-59.
+            Some(ContextValue::Spelled(spellings)) => {
+                let mut shown: Vec<String> = spellings
+                    .pairs()
+                    .take(VALUES_SHOWN_MAX)
+                    .map(|(name, value)| format!("{} under `{name}`", quoted(value)))
+                    .collect();
+                if spellings.pairs().nth(VALUES_SHOWN_MAX).is_some() {
+                    shown.push("…".to_owned());
+                }
+                format!(
+                    "{}: names that differ in letter case alone, of which each counts",
+                    shown.join(", ")
+                )
+            }
             Some(ContextValue::Many(values)) => {
                 let (mut shown, mut count) = (Vec::new(), 0_usize);
                 values.any(&mut |value| {
@@ -751,7 +766,7 @@ impl<'e> Scene<'e> {
                 ConstraintKeyCase::Sensitive => {}
                 // G-26.
                 ConstraintKeyCase::Insensitive => {
-                    wanted.push_str(", keys in any letter case, each once");
+                    wanted.push_str(", keys in any letter case, of which each must fit");
                 }
             }
             let found = if action.has_encryption_context() {
@@ -768,7 +783,9 @@ impl<'e> Scene<'e> {
                 .get(&ContextKey::Known(KnownKey::SourceArn));
             let found = match found {
                 Some(ContextValue::One(scalar)) => quoted(&scalar.into_text()),
-                Some(ContextValue::Many(_)) | None => "the request has no aws:SourceArn".to_owned(),
+                Some(ContextValue::Many(_) | ContextValue::Spelled(_)) | None => {
+                    "the request has no aws:SourceArn".to_owned()
+                }
             };
             tell(
                 "G-28",

@@ -708,7 +708,7 @@ struct Statements<'a> {
 }
 
 impl ContextSource for Otherwise<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         self.inner.get(key)
     }
 

@@ -1,6 +1,10 @@
 //! Rules C-1 to C-14, one test each with its negative twins.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use super::*;
+use crate::domain::policy::Spellings;
 use crate::domain::policy::context::tests::Context;
 
 fn holds(operator: &str, key: &str, values: &[&str], context: &Context) -> bool {
@@ -14,7 +18,7 @@ fn holds(operator: &str, key: &str, values: &[&str], context: &Context) -> bool 
     );
     condition
         .unwrap_or_else(|bad| panic!("{}", bad.message))
-        .holds(context)
+        .holds(context, false)
 }
 
 fn one(value: &str) -> Context {
@@ -366,7 +370,7 @@ fn value_that_cannot_be_compared_equals_nothing_in_a_question() {
         );
         let condition = condition.unwrap_or_else(|bad| panic!("{}", bad.message));
         let context = one("7").one("aws:username", "7");
-        assert_eq!(condition.holds(&context), holds, "{operator}");
+        assert_eq!(condition.holds(&context, false), holds, "{operator}");
     }
 }
 
@@ -404,7 +408,7 @@ fn old_version_takes_variables_literally() {
         Reading::Strict,
     );
     let condition = condition.unwrap_or_else(|bad| panic!("{}", bad.message));
-    assert!(condition.holds(&one("${aws:username}").one("aws:username", "bob")));
+    assert!(condition.holds(&one("${aws:username}").one("aws:username", "bob"), false));
     assert!(!condition.has_null(&Context::default()));
 }
 
@@ -452,7 +456,7 @@ fn value_of_the_wrong_type_is_refused() {
 fn typed_values_compare_like_their_texts() {
     struct Typed;
     impl ContextSource for Typed {
-        fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+        fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
             let scalar = match key.to_string().as_str() {
                 "bool" => Scalar::Bool(true),
                 "integer" => Scalar::Integer(7),
@@ -473,7 +477,7 @@ fn typed_values_compare_like_their_texts() {
         );
         condition
             .unwrap_or_else(|bad| panic!("{}", bad.message))
-            .holds(&Typed)
+            .holds(&Typed, false)
     };
     assert!(holds("Bool", "bool", "true") && holds("StringEquals", "bool", "true"));
     assert!(holds("NumericEquals", "integer", "7") && holds("StringEquals", "integer", "7"));
@@ -545,4 +549,160 @@ fn arn_variable_within_a_segment_stays_within_it() {
         &["arn:aws:iam::${aws:PrincipalTag/none, 'x}:y'}:role/z"],
         &context
     ));
+}
+
+/// A context whose pairs may differ in letter case alone.
+struct Pairs {
+    pairs: BTreeMap<Arc<str>, Arc<str>>,
+    other: Context,
+}
+
+impl ContextSource for Pairs {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
+        match key {
+            ContextKey::EncryptionContext(name) => Spellings::find(&self.pairs, name),
+            key => self.other.get(key),
+        }
+    }
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Pairs {
+    Pairs {
+        pairs: pairs
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect(),
+        other: Context::default()
+            .one("aws:PrincipalTag/stage", "Restricted")
+            .one("aws:PrincipalTag/other", "c"),
+    }
+}
+
+/// Whether a condition holds in a Deny, and in an Allow.
+fn holds_in_doubt(operator: &str, key: &str, values: &[&str], context: &Pairs) -> (bool, bool) {
+    let operator = Operator::parse(operator).unwrap();
+    let values = values.iter().copied();
+    let key = ContextKey::parse(key);
+    let condition = Condition::compile(operator, key, values, true, Reading::Strict);
+    let condition = condition.map_err(|bad| bad.message).unwrap();
+    (
+        condition.holds(context, true),
+        condition.holds(context, false),
+    )
+}
+
+/// CK-59: of names that differ in letter case alone a Deny takes any, an Allow all; for every operator, and whichever of
+/// them stands first.
+#[test]
+fn pairs_that_differ_in_letter_case_alone_are_taken_against_the_caller() {
+    let torn = [("STAGE", "x"), ("stage", "Restricted"), ("z", "1")];
+    let turned = [("STAGE", "Restricted"), ("stage", "x")];
+    let both = [("Stage", "Restricted"), ("stage", "Restricted")];
+    let neither = [("STAGE", "x"), ("stage", "y")];
+    let numbers = [("N", "5"), ("n", "50")];
+    let name = "kms:EncryptionContext:sTAGE";
+    for (operator, values) in [
+        ("StringEquals", &["Restricted"][..]),
+        ("StringEqualsIfExists", &["Restricted"]),
+        ("StringEqualsIgnoreCase", &["restricted"]),
+        ("StringLike", &["Rest*"]),
+        ("ForAnyValue:StringEquals", &["Restricted", "Secret"]),
+        ("ForAllValues:StringEquals", &["Restricted", "Secret"]),
+        ("StringEquals", &["${aws:PrincipalTag/stage}"]),
+        ("StringNotEquals", &["x", "y"]),
+        ("StringNotLike", &["?"]),
+        ("ForAllValues:StringNotEquals", &["x", "y"]),
+        ("ForAnyValue:StringNotEquals", &["x", "y"]),
+    ] {
+        for (request, wanted) in [
+            (&torn[..], (true, false)),
+            (&turned, (true, false)),
+            (&both, (true, true)),
+            (&neither, (false, false)),
+            (&both[..1], (true, true)),
+            (&neither[..1], (false, false)),
+        ] {
+            let got = holds_in_doubt(operator, name, values, &pairs(request));
+            assert_eq!(got, wanted, "{operator} {values:?} {request:?}");
+        }
+    }
+    for (operator, value, wanted) in [
+        ("NumericLessThan", "10", (true, false)),
+        ("NumericGreaterThan", "10", (true, false)),
+        ("NumericNotEquals", "5", (true, false)),
+        ("NumericGreaterThan", "1", (true, true)),
+        ("DateLessThan", "10", (true, false)),
+    ] {
+        let got = holds_in_doubt(
+            operator,
+            "kms:EncryptionContext:n",
+            &[value],
+            &pairs(&numbers),
+        );
+        assert_eq!(got, wanted, "{operator} {value}");
+    }
+    let here = holds_in_doubt("Null", name, &["false"], &pairs(&torn));
+    assert_eq!(here, (true, true));
+    let absent = holds_in_doubt("Null", name, &["true"], &pairs(&torn));
+    assert_eq!(absent, (false, false));
+}
+
+/// CK-59: so are the values of variables, in a condition on another key and on the same.
+#[test]
+fn variables_that_differ_in_letter_case_alone_are_taken_against_the_caller() {
+    let torn = pairs(&[("STAGE", "x"), ("stage", "Restricted")]);
+    let (tag, value) = ("aws:PrincipalTag/stage", "${kms:EncryptionContext:stage}");
+    let holds =
+        |operator: &str, key: &str, value: &str| holds_in_doubt(operator, key, &[value], &torn);
+    assert_eq!(holds("StringEquals", tag, value), (true, false));
+    assert_eq!(holds("StringNotEquals", tag, value), (true, false));
+    assert_eq!(
+        holds("StringLike", tag, &format!("*{value}")),
+        (true, false)
+    );
+    let other = "aws:PrincipalTag/other";
+    assert_eq!(holds("StringEquals", other, value), (false, false));
+    assert_eq!(holds("StringNotEquals", other, value), (true, true));
+    // A default is for a variable without a value.
+    let defaulted = "${kms:EncryptionContext:stage, 'Restricted'}";
+    assert_eq!(holds("StringEquals", tag, defaulted), (true, false));
+    // One choice holds for the key and the variable alike.
+    let own = "kms:EncryptionContext:Stage";
+    assert_eq!(holds("StringEquals", own, value), (true, true));
+    assert_eq!(holds("StringNotEquals", own, value), (false, false));
+    let condition = Condition::compile(
+        Operator::parse("StringEquals").unwrap(),
+        ContextKey::parse(tag),
+        [value].into_iter(),
+        true,
+        Reading::Strict,
+    );
+    // C-12: a variable with several values is not null.
+    assert!(condition.is_ok_and(|condition| !condition.has_null(&torn)));
+}
+
+/// CK-59: too many combinations are not tried, and taken against the caller.
+#[test]
+fn more_spellings_than_are_tried_are_taken_against_the_caller() {
+    let name = |bits: u32| -> String {
+        (0..10)
+            .map(|bit| if bits >> bit & 1 == 1 { 'K' } else { 'k' })
+            .collect()
+    };
+    let names: Vec<(String, String)> = (0..300).map(|n| (name(n), n.to_string())).collect();
+    let all = |count: usize| {
+        let all: Vec<(&str, &str)> = names
+            .iter()
+            .take(count)
+            .map(|(n, v)| (&**n, &**v))
+            .collect();
+        pairs(&all)
+    };
+    let key = "kms:EncryptionContext:kkkkkkkkkk";
+    let holds =
+        |count: usize, value: &str| holds_in_doubt("StringLike", key, &[value], &all(count));
+    assert_eq!(holds(256, "?*"), (true, true));
+    assert_eq!(holds(256, "w"), (false, false));
+    assert_eq!(holds(257, "?*"), (true, false));
+    assert_eq!(holds(257, "w"), (true, false));
 }

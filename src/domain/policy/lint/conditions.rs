@@ -3,8 +3,8 @@
 use super::super::action::KmsAction;
 use super::super::ast::{self, Item};
 use super::super::condition::{Operator, Quantifier};
-use super::super::context::{ContextKey, KnownKey};
-use super::super::presence::Presence;
+use super::super::context::ContextKey;
+use super::super::keys::{KnownKey, Presence};
 use super::super::text::{Syntax, Template};
 use super::super::validate::PolicyKind;
 use super::{Found, Lint, Subject, contradiction, shown, values};
@@ -53,7 +53,9 @@ impl Read<'_> {
 
     /// What comes of a value that no request has.
     pub fn outcome_of_no_match(&self, subject: &Subject<'_>) -> &'static str {
-        if self.operator.is_negated() {
+        if self.operator.is_negated() && self.ast.values.len() > 1 {
+            "no request is spared by it"
+        } else if self.operator.is_negated() {
             "the condition holds whatever it is"
         } else if self.ast.values.len() > 1 {
             "it matches nothing"
@@ -173,20 +175,38 @@ pub(super) fn presence_over(
 fn presence(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) -> bool {
     let key = &condition.ast.key;
     if let ContextKey::Other(name) = &condition.key
-        && name.as_str().starts_with("kms:")
-        && !condition.key.is_known()
+        && subject.reached().next().is_some()
     {
-        let near = found.nearest(&key.text, KnownKey::ALL.iter().map(|known| known.name()));
+        let (lint, what, otherwise) = match name.as_str().split_once(':') {
+            Some(("kms", _)) => (
+                Lint::UnknownKey,
+                "is no condition key of KMS: no request has it",
+                "write a key that KMS has; without any condition in its place the statement would hold for more requests",
+            ),
+            Some(("aws", _)) => (
+                Lint::UnknownKey,
+                "is no global condition key of AWS: no request has it unless a front states it by this name",
+                "write a key that AWS has, unless your front states this one; without any condition in its place the statement would hold for more requests",
+            ),
+            Some(_) | None => (
+                Lint::ForeignKey,
+                "is no key that requests of KMS have: they lack it unless a front states it by this name",
+                "write a condition on a key that requests of KMS have, unless your front states this one",
+            ),
+        };
+        let near = (lint == Lint::UnknownKey)
+            .then(|| found.nearest(&key.text, KnownKey::ALL.iter().map(|known| known.name())))
+            .flatten();
         found.add(
-            Lint::UnknownKey,
+            lint,
             key,
             format!(
-                "`{}` is no condition key of KMS: no request has it, so {}",
+                "`{}` {what}, and then {}",
                 condition.name(),
                 outcome_of_absence(subject, condition)
             ),
             near.map_or_else(
-                || "write a key that KMS has; without any condition in its place the statement would hold for more requests".to_string(),
+                || otherwise.to_string(),
                 |near| format!("did you mean `{near}`?"),
             ),
         );
@@ -514,19 +534,22 @@ fn variables_in(
     }
 }
 
-/// CK-41, U-19.
+/// CK-41: as a condition key AWS refuses it in a key policy; of a variable its text says nothing.
 fn identity_only(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) {
-    let is_identity_only = matches!(
-        condition.key,
-        ContextKey::ResourceTag(_) | ContextKey::Known(KnownKey::ResourceAliases)
-    );
-    if is_identity_only && subject.kind == PolicyKind::Key {
-        found.add(
-            Lint::IdentityOnlyKey,
-            &condition.ast.key,
-            format!("AWS documents `{}` for identity policies alone; in a key policy it says what the key's owner knows anyway", condition.name()),
-            "put the condition into the identity policies that this statement enables",
-        );
+    if subject.kind != PolicyKind::Key || !condition.operator.takes_variables() {
+        return;
+    }
+    for value in &condition.ast.values {
+        for (key, _) in variables_of(&value.text) {
+            if matches!(key, ContextKey::ResourceTag(_)) {
+                found.add(
+                    Lint::IdentityOnlyKey,
+                    value,
+                    format!("AWS documents `{key}` for identity policies alone; in a key policy it says what the key's owner knows anyway"),
+                    "write the tag's value itself, or put the condition into the identity policies that this statement enables",
+                );
+            }
+        }
     }
 }
 

@@ -85,7 +85,9 @@ fn has_no_value(same: &[&Read<'_>], variables: bool) -> bool {
     candidates.len() <= CANDIDATES_MAX
         && !candidates.iter().any(|text| {
             let one = One(key, text);
-            compiled.iter().all(|condition| condition.holds(&one))
+            compiled
+                .iter()
+                .all(|condition| condition.holds(&one, false))
         })
 }
 
@@ -145,7 +147,7 @@ fn candidates(usable: &[&&Read<'_>]) -> Option<Vec<String>> {
 struct One<'a>(&'a ContextKey, &'a str);
 
 impl ContextSource for One<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         (key == self.0).then_some(ContextValue::text(self.1))
     }
 }

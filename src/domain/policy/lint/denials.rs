@@ -2,8 +2,8 @@
 
 use super::super::action::{ActionTarget, KmsAction};
 use super::super::condition::Quantifier;
-use super::super::context::{ContextKey, KnownKey};
-use super::super::presence::Presence;
+use super::super::context::ContextKey;
+use super::super::keys::{KnownKey, Presence};
 use super::super::principal::PolicyPrincipal;
 use super::super::validate::PolicyKind;
 use super::conditions::{Read, presence_over};
@@ -27,23 +27,29 @@ pub(super) fn check(
     services(subject, conditions, whole, found);
 }
 
-/// The keys that tell by which network a request came. By name: some are known to AWS alone.
-const NETWORK: &[&str] = &[
-    "aws:SourceIp",
+/// The keys that tell by which endpoint a request came. By name: some are known to AWS alone.
+const ENDPOINT: &[&str] = &[
     "aws:SourceVpc",
     "aws:SourceVpcArn",
     "aws:SourceVpce",
-    "aws:VpcSourceIp",
     "aws:VpceAccount",
     "aws:VpceOrgID",
     "aws:VpceOrgPaths",
 ];
 
-fn is_network(key: &ContextKey) -> bool {
+pub(super) fn is_endpoint(key: &ContextKey) -> bool {
     let name = key.to_string();
-    NETWORK
-        .iter()
-        .any(|known| known.eq_ignore_ascii_case(&name))
+    let mut known = ENDPOINT.iter();
+    known.any(|known| known.eq_ignore_ascii_case(&name))
+}
+
+/// Whether a key tells by which network a request came.
+pub(super) fn is_network(key: &ContextKey) -> bool {
+    let is_address = matches!(
+        key,
+        ContextKey::Known(KnownKey::SourceIp | KnownKey::VpcSourceIp)
+    );
+    is_address || is_endpoint(key)
 }
 
 /// Whether a condition denies what does not come by some network.
@@ -54,8 +60,14 @@ pub(super) fn is_by_network(subject: &Subject<'_>, condition: &Read<'_>) -> bool
         && is_network(&condition.key)
 }
 
+/// Whether services call an action on somebody's behalf.
+pub(super) fn is_asked_by_services(action: KmsAction) -> bool {
+    action == KmsAction::CreateGrant
+        || action.is_cryptographic() && matches!(action.target(), ActionTarget::Key)
+}
+
 /// Whether a condition tells the calls of services from direct ones.
-fn tells_services(condition: &Read<'_>) -> bool {
+pub(super) fn tells_services(condition: &Read<'_>) -> bool {
     let ContextKey::Known(known) = condition.key else {
         return false;
     };
@@ -72,10 +84,6 @@ fn tells_services(condition: &Read<'_>) -> bool {
 
 /// what a service does on somebody's behalf comes by the service's network.
 fn network(subject: &Subject<'_>, conditions: &[Read<'_>], found: &mut Found) {
-    let is_asked_by_services = |action: KmsAction| {
-        action == KmsAction::CreateGrant
-            || action.is_cryptographic() && matches!(action.target(), ActionTarget::Key)
-    };
     if subject.kind == PolicyKind::VpcEndpoint
         || conditions.iter().any(tells_services)
         || !subject.reached().any(is_asked_by_services)

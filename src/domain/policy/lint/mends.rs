@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use serde_json::Value;
 
 use super::super::action::{Action, ActionTarget};
-use super::super::context::{ContextKey, ContextSource, ContextValue, KnownKey};
-use super::super::presence::Presence;
+use super::super::context::{ContextKey, ContextSource, ContextValue};
+use super::super::keys::{KnownKey, Presence};
 use super::super::principal::Who;
 use super::super::resource::ResourceName;
 use super::super::statement::{Ask, Profile, Verdict};
@@ -108,7 +108,7 @@ impl Sample {
 }
 
 impl ContextSource for Sample {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         let action = self.action.kms()?;
         let values = self.keys.get(key)?;
         let is_absent = key.presence(action) == Presence::Never
@@ -613,6 +613,59 @@ fn mends() -> Vec<Mend> {
             )),
         },
         Mend {
+            code: "network-allow",
+            kind: Identity,
+            statements: identity(
+                "Allow",
+                uses,
+                all,
+                r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#,
+            ),
+            says: r#"{"StringEquals": {"kms:ViaService": "s3.eu-west-1.amazonaws.com"}} in place of this condition"#,
+            mended: format!(
+                "{},{}",
+                identity(
+                    "Allow",
+                    uses,
+                    all,
+                    r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#
+                ),
+                identity(
+                    "Allow",
+                    uses,
+                    all,
+                    r#"{"StringEquals":{"kms:ViaService":"s3.eu-west-1.amazonaws.com"}}"#
+                )
+            ),
+            shown: Some((
+                decrypt().with("kms:ViaService", "s3.eu-west-1.amazonaws.com"),
+                "nothing",
+                "allow",
+            )),
+        },
+        Mend {
+            code: "called-via",
+            kind: Identity,
+            statements: identity(
+                "Deny",
+                uses,
+                all,
+                r#"{"ForAllValues:StringNotEquals":{"aws:CalledVia":"ec2.amazonaws.com"}}"#,
+            ),
+            says: r#"{"StringNotEquals": {"kms:ViaService": "ec2.eu-west-1.amazonaws.com"}}"#,
+            mended: identity(
+                "Deny",
+                uses,
+                all,
+                r#"{"StringNotEquals":{"kms:ViaService":"ec2.eu-west-1.amazonaws.com"}}"#,
+            ),
+            shown: Some((
+                decrypt().with("kms:ViaService", "ec2.eu-west-1.amazonaws.com"),
+                "deny",
+                "nothing",
+            )),
+        },
+        Mend {
             code: "value-never-matches",
             kind: Key,
             statements: service(
@@ -1061,11 +1114,13 @@ fn is_possible(key: &ContextKey, value: &str) -> bool {
     let known = match key {
         ContextKey::Known(known) => known,
         // Of other services: a front states it, or nobody does.
-        ContextKey::Other(_) => return false,
+        ContextKey::Other(_) | ContextKey::IamResourceTag(_) => return false,
         ContextKey::PrincipalTag(_)
         | ContextKey::ResourceTag(_)
         | ContextKey::RequestTag(_)
-        | ContextKey::EncryptionContext(_) => return true,
+        | ContextKey::EncryptionContext(_)
+        | ContextKey::Pcr(_)
+        | ContextKey::NitroTpmPcr(_) => return true,
     };
     let is_service = |text: &str| {
         let (service, rest) = text.split_once('.').unwrap_or_default();

@@ -3,7 +3,8 @@
 use super::super::action::KmsAction;
 use super::super::ast;
 use super::super::condition::Operator;
-use super::super::context::{ContextKey, KnownKey};
+use super::super::context::ContextKey;
+use super::super::keys::KnownKey;
 use super::super::principal::PolicyPrincipal;
 use super::super::validate::PolicyKind;
 use super::conditions::Read;

@@ -2,7 +2,8 @@
 
 use super::super::action::{ActionTarget, KmsAction};
 use super::super::ast::Item;
-use super::super::context::{ContextKey, KnownKey};
+use super::super::context::ContextKey;
+use super::super::keys::KnownKey;
 use super::super::validate::PolicyKind;
 use super::whole::{Halves, Whole};
 use super::{Found, Lint, Subject, actions, conditions, shown};

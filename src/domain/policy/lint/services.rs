@@ -4,11 +4,13 @@ use super::super::Reading;
 use super::super::action::{ActionTarget, KmsAction};
 use super::super::ast::Item;
 use super::super::condition::Condition;
-use super::super::context::{ContextKey, ContextSource, ContextValue, KnownKey};
+use super::super::context::{ContextKey, ContextSource, ContextValue};
+use super::super::keys::KnownKey;
 use super::super::principal::PolicyPrincipal;
 use super::super::validate::PolicyKind;
 use super::conditions::Read;
-use super::{Found, Lint, Subject, principals, shown};
+use super::whole::{Mask, Whole};
+use super::{Found, Lint, Subject, denials, principals, shown};
 
 /// Regions of AWS, to tell a slip of the keyboard from a Region: one that is not listed is warned of only if it looks like
 /// one of these, or like no Region at all.
@@ -70,7 +72,13 @@ const CALLED_VIA: &[&str] = &[
 /// encrypted topics and queues.
 const WITHOUT_SOURCE: &[&str] = &["events.amazonaws.com"];
 
-pub(super) fn check(subject: &Subject<'_>, conditions: &[Read<'_>], found: &mut Found) {
+pub(super) fn check(
+    subject: &Subject<'_>,
+    conditions: &[Read<'_>],
+    whole: &Whole<'_>,
+    found: &mut Found,
+) {
+    network_allow(subject, conditions, whole, found);
     if !without_key(subject, conditions, found) {
         confused_deputy(subject, conditions, found);
     }
@@ -81,6 +89,37 @@ pub(super) fn check(subject: &Subject<'_>, conditions: &[Read<'_>], found: &mut 
         called_via(subject, condition, found);
         bucket_key(subject, condition, found);
     }
+}
+
+/// what a service does on somebody's behalf does not come through that person's endpoint.
+fn network_allow(
+    subject: &Subject<'_>,
+    conditions: &[Read<'_>],
+    whole: &Whole<'_>,
+    found: &mut Found,
+) {
+    let is_asked = subject.is_allow()
+        && subject.kind != PolicyKind::VpcEndpoint
+        && subject.reached().any(denials::is_asked_by_services)
+        && !conditions.iter().any(denials::tells_services)
+        && !whole.allows_by_any_network(Mask::of(subject));
+    let by_endpoint = |condition: &&Read<'_>| {
+        condition.wants_presence()
+            && !condition.operator.is_null()
+            && denials::is_endpoint(&condition.key)
+            && !conditions
+                .iter()
+                .any(|other| other.key == condition.key && other.wants_absence())
+    };
+    let Some(condition) = conditions.iter().find(by_endpoint).filter(|_| is_asked) else {
+        return;
+    };
+    found.add(
+        Lint::NetworkAllow,
+        &condition.ast.key,
+        format!("a service that calls KMS on somebody's behalf does not come through the caller's endpoint: `{}` allows direct calls alone, and S3, EBS and others cannot use the key for whoever is allowed by this", condition.name()),
+        "if services shall use the key for them, add a statement that has {\"StringEquals\": {\"kms:ViaService\": \"s3.eu-west-1.amazonaws.com\"}} in place of this condition",
+    );
 }
 
 /// The services that a statement names as principals, each with its place in the text.
@@ -375,10 +414,17 @@ fn called_via(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) {
                     condition.name(),
                     shown(text)
                 ),
-                format!(
-                    "for one service write kms:ViaService, as in {{\"StringEquals\": {{\"kms:ViaService\": \"{}.eu-west-1.amazonaws.com\"}}}}; for any, {{\"Bool\": {{\"aws:ViaAWSService\": \"true\"}}}}",
-                    shown(service)
-                ),
+                {
+                    let (operator, is_via) = if condition.operator.is_negated() {
+                        ("StringNotEquals", "false")
+                    } else {
+                        ("StringEquals", "true")
+                    };
+                    format!(
+                        "for one service write kms:ViaService, as in {{\"{operator}\": {{\"kms:ViaService\": \"{}.eu-west-1.amazonaws.com\"}}}}; for any, {{\"Bool\": {{\"aws:ViaAWSService\": \"{is_via}\"}}}}",
+                        shown(service)
+                    )
+                },
             )
         };
         found.add(Lint::CalledVia, value, message, help);
@@ -414,7 +460,8 @@ fn bucket_key(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) {
         };
         let is_covered = covers.as_ref().is_ok_and(|covers| {
             !buckets.is_empty()
-                && covers.holds(&Pair(&condition.key, bucket)) != condition.operator.is_negated()
+                && covers.holds(&Pair(&condition.key, bucket), false)
+                    != condition.operator.is_negated()
         });
         if is_covered {
             continue;
@@ -444,7 +491,7 @@ fn bucket_of(text: &str) -> Option<&str> {
 struct Pair<'a>(&'a ContextKey, &'a str);
 
 impl ContextSource for Pair<'_> {
-    fn get(&self, key: &ContextKey) -> Option<ContextValue<'_>> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         (key == self.0).then_some(ContextValue::text(self.1))
     }
 }

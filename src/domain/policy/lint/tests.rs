@@ -611,10 +611,34 @@ pub(super) fn rows() -> Vec<Row> {
             &[("no-values", "kms:CallerAccount")],
         ),
         (
-            "CK-41: a tag in a key policy",
+            "CK-41: a tag of the key as a variable in a key policy",
             Key,
-            under(r#"{"StringEquals":{"aws:ResourceTag/Purpose":"Test"}}"#),
-            &[("identity-only-key", "aws:ResourceTag/Purpose")],
+            under(
+                r#"{"StringEquals":{"aws:PrincipalAccount":"${aws:ResourceTag/Purpose, 'none'}"}}"#,
+            ),
+            &[("identity-only-key", "${aws:ResourceTag/Purpose, 'none'}")],
+        ),
+        (
+            "CK-60: a key of another service",
+            Identity,
+            identity(
+                r#""Action":"*","Resource":"*","Condition":{"StringEquals":{"s3:prefix":"a"}}"#,
+            ),
+            &[("foreign-key", "s3:prefix")],
+        ),
+        (
+            "CK-60: a key of another service, on its own actions",
+            Identity,
+            identity(
+                r#""Action":"s3:*","Resource":"*","Condition":{"StringEquals":{"s3:prefix":"a"}}"#,
+            ),
+            &[],
+        ),
+        (
+            "CK-40: no global key",
+            Key,
+            under(r#"{"StringEquals":{"aws:PrincipalOrg":"o-a"}}"#),
+            &[("unknown-key", "aws:PrincipalOrg")],
         ),
         (
             "CK-41: a tag in an identity policy",
@@ -1006,6 +1030,28 @@ pub(super) fn rows() -> Vec<Row> {
             "X-69: direct calls alone",
             ServiceControl,
             r#"{"Effect":"Deny","Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"},"Bool":{"aws:ViaAWSService":"false"}}}"#.to_owned(),
+            &[],
+        ),
+        (
+            "X-69: an allow by endpoint",
+            Identity,
+            identity(r#""Action":["kms:Decrypt","kms:GenerateDataKey"],"Resource":"*","Condition":{"StringEquals":{"aws:SourceVpce":"vpce-1"}}"#),
+            &[("network-allow", "aws:SourceVpce")],
+        ),
+        (
+            "X-69: beside what services may do",
+            Identity,
+            format!(
+                "{},{}",
+                identity(r#""Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:SourceVpce":"vpce-1"}}"#),
+                identity(r#""Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"kms:ViaService":"s3.eu-west-1.amazonaws.com"}}"#),
+            ),
+            &[],
+        ),
+        (
+            "X-69: an allow by endpoint of what no service does",
+            Identity,
+            identity(r#""Action":"kms:PutKeyPolicy","Resource":"*","Condition":{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#),
             &[],
         ),
         (

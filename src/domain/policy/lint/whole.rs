@@ -3,7 +3,7 @@
 use super::super::action::{ActionTarget, KmsAction};
 use super::super::context::ContextKey;
 use super::super::principal::PolicyPrincipal;
-use super::{Subject, conditions, resources};
+use super::{Subject, conditions, denials, resources};
 
 /// Some of the KMS actions.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub(super) struct Whole<'a> {
     alias_operations: Vec<(KmsAction, Halves)>,
     /// The services that statements allow, and what.
     services: Vec<(&'a str, Mask)>,
+    /// What is allowed without a condition on the network.
+    by_any_network: Mask,
     /// What denials say of requests without a key.
     denied_without: Vec<(ContextKey, Mask)>,
 }
@@ -65,6 +67,10 @@ impl<'a> Whole<'a> {
     }
 
     fn allow(&mut self, subject: &Subject<'a>) {
+        let read = conditions::read(subject);
+        if !read.iter().any(|read| denials::is_network(&read.key)) {
+            self.by_any_network.0 |= Mask::of(subject).0;
+        }
         let on_aliases = |action: &KmsAction| matches!(action.target(), ActionTarget::KeyAndAlias);
         let mut halves = None;
         for action in subject.reached().filter(on_aliases) {
@@ -100,6 +106,11 @@ impl<'a> Whole<'a> {
             .iter()
             .find(|(_, mask)| mask.intersects(actions));
         allowed.map(|(name, _)| *name)
+    }
+
+    /// Whether some of these actions are allowed without a condition on the network.
+    pub const fn allows_by_any_network(&self, actions: Mask) -> bool {
+        self.by_any_network.intersects(actions)
     }
 
     /// Whether another denial meets requests without the key.
