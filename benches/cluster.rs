@@ -20,13 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use grantd::client::{Client, Options, Parts, api};
+use grantd::client::{Client, api};
 use grantd::node::{Node, ProcessSettings, create_seal_key, start_process};
 use grantd::wire::stored::encode_entry;
 use grantd::wire::v1::authorization_client::AuthorizationClient;
 use grantd::wire::v1::kms_client::KmsClient;
 use tonic::transport::Channel;
 
+use support::api::{client, connect, header, machine, options, principal};
 use support::echo::{Echo, EchoClient};
 use support::load::{Load, Window, load};
 use support::world::{self, APP, World};
@@ -34,10 +35,6 @@ use support::world::{self, APP, World};
 const NODES: u64 = 3;
 const ACCOUNT: &str = "111122223333";
 const ROOT: &str = "arn:aws:iam::111122223333:root";
-const REGION: &str = "eu-west-1";
-/// A server takes 200 calls at a time over one connection; callers spread over these.
-const CONNECTIONS: usize = 4;
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// How much is done.
 struct Scale {
@@ -369,39 +366,6 @@ impl Cluster {
     }
 }
 
-fn client(address: &str, who: api::claim::Who) -> Client {
-    Client::new([address], options(who), Parts::real()).unwrap()
-}
-
-fn options(who: api::claim::Who) -> Options {
-    Options {
-        claim: api::Claim { who: Some(who) },
-        region: REGION.to_owned(),
-        partition: None,
-        demand: None,
-        deadline: PATIENCE,
-        idempotency_key: None,
-    }
-}
-
-fn header(who: api::claim::Who, position: Option<String>) -> Option<api::RequestHeader> {
-    Some(api::RequestHeader {
-        claim: Some(api::Claim { who: Some(who) }),
-        region: REGION.to_owned(),
-        demand: position.map(|position| api::Demand {
-            consistency: Some(api::demand::Consistency::AtLeast(position)),
-            wait_ms: None,
-        }),
-        ..Default::default()
-    })
-}
-
-fn principal(arn: &str) -> api::claim::Who {
-    api::claim::Who::Principal(api::Subject {
-        kind: Some(api::subject::Kind::Principal(arn.to_owned())),
-    })
-}
-
 fn context(file: u64) -> std::collections::BTreeMap<String, String> {
     let pairs = world::file_context(0);
     let mut pairs: std::collections::BTreeMap<String, String> = pairs
@@ -410,40 +374,4 @@ fn context(file: u64) -> std::collections::BTreeMap<String, String> {
         .collect();
     pairs.insert("file".to_owned(), format!("2026/{file}"));
     pairs
-}
-
-/// The same settings for the echo as for the nodes.
-async fn connect(address: &str) -> Vec<Channel> {
-    let endpoint = Channel::from_shared(format!("http://{address}"))
-        .unwrap()
-        .tcp_nodelay(true);
-    let open = (0..CONNECTIONS).map(|_| endpoint.connect());
-    futures::future::try_join_all(open).await.unwrap()
-}
-
-/// Where this was measured.
-fn machine() -> String {
-    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = read("/proc/cpuinfo");
-    let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name"));
-    let git = |args: &[&str]| {
-        let output = std::process::Command::new("git").args(args).output();
-        output.map_or_else(
-            |_| String::new(),
-            |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
-        )
-    };
-    let changed = if git(&["status", "--porcelain", "src", "proto", "Cargo.lock"]).is_empty() {
-        ""
-    } else {
-        " with changes"
-    };
-    format!(
-        "{} cores ({}), Linux {}, commit {}{changed}, load before {}",
-        std::thread::available_parallelism().map_or(0, usize::from),
-        cpu.map_or("unknown", |name| name.trim_start_matches([' ', '\t', ':'])),
-        read("/proc/sys/kernel/osrelease").trim(),
-        git(&["rev-parse", "--short", "HEAD"]),
-        read("/proc/loadavg").split(' ').next().unwrap_or_default(),
-    )
 }

@@ -86,15 +86,17 @@ impl Load {
         self.spans.len() as u64
     }
 
+    /// The least time that `share` of the calls do not exceed.
+    pub fn at(&mut self, share: f64) -> Duration {
+        self.spans.sort_unstable();
+        let last = self.spans.len() - 1;
+        self.spans[(last as f64 * share) as usize]
+    }
+
     /// A row of a table.
     pub fn line(mut self, what: &str, callers: usize) -> String {
-        self.spans.sort_unstable();
-        let at = |share: f64| {
-            let last = self.spans.len() - 1;
-            micros(self.spans[(last as f64 * share) as usize])
-        };
         let rate = self.spans.len() as f64 / self.took.as_secs_f64();
-        let (median, high) = (at(0.5), at(0.99));
+        let (median, high) = (micros(self.at(0.5)), micros(self.at(0.99)));
         format!("| {what} | {callers} | {rate:.0} | {median} | {high} |")
     }
 }

@@ -1,15 +1,19 @@
 //! May this subject do this to this key now?
 
+use std::sync::Arc;
+
+use super::aside::{Progress, in_place};
 use super::tokens::Opened;
-use super::{Answered, App, AppError, Arrival, Consistency, Terms};
+use super::{Answered, App, AppError, Arrival, Consistency, Terms, bounds};
 use crate::audit::DecisionRecord;
 use crate::authn::{self, Trusted};
 use crate::crypto::token::TokenError;
 use crate::domain::authz::caller::Identity;
 use crate::domain::authz::claim::{Claim, Question, TokenText};
+use crate::domain::effort::Effort;
 use crate::domain::op::posed::{NotPosed, Posed, Verdict};
 use crate::domain::op::{Context, DryRun};
-use crate::domain::time::{Position, Revision};
+use crate::domain::time::{Position, Revision, Timestamp};
 use crate::gate::read::{Staleness, TooStale, View, millis_up};
 
 /// A question's answer.
@@ -35,7 +39,8 @@ impl App {
         terms: &Terms,
         question: Question,
     ) -> Result<(Decided, Answered), AppError> {
-        let (mut decided, answered) = self.decide_all(arrival, terms, &[question]).await?;
+        let questions = [question].into();
+        let (mut decided, answered) = self.decide_all(arrival, terms, questions).await?;
         let one = decided
             .pop()
             .ok_or(AppError::Internal("a question got no answer"))??;
@@ -50,16 +55,31 @@ impl App {
         &self,
         arrival: &Arrival,
         terms: &Terms,
-        questions: &[Question],
+        questions: Arc<[Question]>,
     ) -> Result<(DecidedAll, Answered), AppError> {
         let trusted = self.admit(arrival)?;
         let view = self.view(arrival, terms, terms.consistency).await?;
-        let (view, opened) = self.reach(arrival, terms, view, questions).await?;
-        let decided: DecidedAll = questions
-            .iter()
-            .zip(opened)
-            .map(|(question, opened)| self.decide_on(trusted, terms, &view, question, &opened?))
-            .collect();
+        let (view, opened) = self.reach(arrival, terms, view, &questions).await?;
+        let now = self.now(view.state());
+        let progress = Progress::default();
+        let decided = in_place(|effort| {
+            let asker = Asker {
+                trusted,
+                terms,
+                view: &view,
+                now,
+                effort,
+            };
+            asker.decide_each(&questions, opened, &progress)
+        });
+        let (view, decided) = match decided {
+            Some(decided) => (view, decided),
+            None => {
+                drop(view);
+                self.decide_aside(arrival, terms, trusted, &questions)
+                    .await?
+            }
+        };
         let position = view.position();
         let Staleness(age) = view.finish().map_err(AppError::Stale)?;
         let answered = Answered {
@@ -67,8 +87,38 @@ impl App {
             staleness_ms: Some(millis_up(age)),
             settled_at: None,
         };
-        self.record(arrival, terms, questions, &decided, answered);
+        self.record(arrival, terms, &questions, &decided, answered)
+            .await;
         Ok((decided, answered))
+    }
+
+    /// Decides where what takes long is worked out, on a view that is taken once there is a place.
+    async fn decide_aside(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        trusted: Trusted,
+        questions: &Arc<[Question]>,
+    ) -> Result<(View, DecidedAll), AppError> {
+        let place = self.aside.place(self.remaining(arrival, terms)).await?;
+        let view = self.view(arrival, terms, terms.consistency).await?;
+        let (view, opened) = self.reach(arrival, terms, view, questions).await?;
+        let now = self.now(view.state());
+        // What bounds a batch is its time: how many questions may be asked at once is bounded already.
+        let bounds = bounds(arrival, terms, &view, u64::MAX);
+        let (terms, questions) = (terms.clone(), Arc::clone(questions));
+        let work = move |effort: &Effort<'_>, progress: &Progress| {
+            let asker = Asker {
+                trusted,
+                terms: &terms,
+                view: &view,
+                now,
+                effort,
+            };
+            let decided = asker.decide_each(&questions, opened, progress);
+            (view, decided)
+        };
+        self.aside.run(place, bounds, work).await
     }
 
     /// The tokens of each question, opened on a view that has reached what they need.
@@ -193,14 +243,80 @@ impl App {
         }
     }
 
-    fn decide_on(
+    async fn record(
         &self,
-        trusted: Trusted,
+        arrival: &Arrival,
         terms: &Terms,
-        view: &View,
-        question: &Question,
-        opened: &Opened,
-    ) -> Result<Decided, AppError> {
+        questions: &[Question],
+        decided: &DecidedAll,
+        answered: Answered,
+    ) {
+        let front = match &terms.claim {
+            Claim::Front { name, .. } => Some(name.as_ref()),
+            Claim::Operator | Claim::Principal(_) => None,
+        };
+        for (n, (question, decided)) in questions.iter().zip(decided).enumerate() {
+            if n % RECORDS_AT_ONCE == RECORDS_AT_ONCE - 1 {
+                tokio::task::yield_now().await;
+            }
+            if let Ok(decided) = decided {
+                self.audit.decided(&DecisionRecord {
+                    request_id: arrival.request_id,
+                    front,
+                    subject: &decided.subject,
+                    action: &question.action,
+                    key: decided.verdict.key.as_ref(),
+                    decision: &decided.verdict.decision,
+                    position: answered.position,
+                    staleness_ms: answered.staleness_ms.unwrap_or_default(),
+                    grant_tokens: question.grant_tokens.len(),
+                });
+            }
+        }
+    }
+}
+
+/// Decisions that are told before others get their turn: each is a line of some hundred bytes.
+const RECORDS_AT_ONCE: usize = 100;
+
+/// Who asks, on which view.
+struct Asker<'a> {
+    trusted: Trusted,
+    terms: &'a Terms,
+    view: &'a View,
+    now: Timestamp,
+    effort: &'a Effort<'a>,
+}
+
+impl Asker<'_> {
+    /// Decides each question; of work that was cut, as many as there was time for.
+    fn decide_each(
+        &self,
+        questions: &[Question],
+        opened: Vec<Result<Opened, AppError>>,
+        progress: &Progress,
+    ) -> DecidedAll {
+        let of = questions.len();
+        questions
+            .iter()
+            .zip(opened)
+            .enumerate()
+            .take_while(|_| !self.effort.is_cut())
+            .map(|(done, (question, opened))| {
+                progress.is(done, of);
+                self.decide_on(question, &opened?)
+            })
+            .collect()
+    }
+
+    fn decide_on(&self, question: &Question, opened: &Opened) -> Result<Decided, AppError> {
+        let Self {
+            trusted,
+            terms,
+            view,
+            now,
+            effort,
+        } = *self;
         let state = view.state();
         let caller = authn::verify_question(trusted, &terms.claim, question, state)
             .map_err(AppError::Refused)?;
@@ -208,9 +324,10 @@ impl App {
             state,
             caller: &caller,
             scope: &terms.scope,
-            now: self.now(state),
+            now,
             at: state.revision(),
             token_grants: &opened.ahead,
+            effort: Some(effort),
         };
         let refused = |rejection| AppError::Rejected {
             rejection,
@@ -234,35 +351,6 @@ impl App {
             subject: caller.identity,
             verdict,
         })
-    }
-
-    fn record(
-        &self,
-        arrival: &Arrival,
-        terms: &Terms,
-        questions: &[Question],
-        decided: &DecidedAll,
-        answered: Answered,
-    ) {
-        let front = match &terms.claim {
-            Claim::Front { name, .. } => Some(name.as_ref()),
-            Claim::Operator | Claim::Principal(_) => None,
-        };
-        for (question, decided) in questions.iter().zip(decided) {
-            if let Ok(decided) = decided {
-                self.audit.decided(&DecisionRecord {
-                    request_id: arrival.request_id,
-                    front,
-                    subject: &decided.subject,
-                    action: &question.action,
-                    key: decided.verdict.key.as_ref(),
-                    decision: &decided.verdict.decision,
-                    position: answered.position,
-                    staleness_ms: answered.staleness_ms.unwrap_or_default(),
-                    grant_tokens: question.grant_tokens.len(),
-                });
-            }
-        }
     }
 }
 

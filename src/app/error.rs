@@ -8,6 +8,7 @@ use crate::domain::time::{Position, Revision};
 pub use crate::gate::read::{TooStale, millis_up};
 pub use crate::gate::write::WriteError;
 
+pub use super::aside::TooLong;
 use super::cluster::ClusterError;
 
 /// Why there is no answer.
@@ -32,6 +33,8 @@ pub enum AppError {
     },
     /// The node cannot prove that it is fresh enough.
     Stale(TooStale),
+    /// The answer takes too long.
+    TooLong(TooLong),
     /// The write was not taken, or its outcome is unknown.
     Write(WriteError),
     /// The request was not understood by the front's own reading of it.

@@ -4,6 +4,7 @@
 //! A change: view → claim verified → command built whole, ids drawn → gate → outcome → token minted.
 //! Imports gate, authn, audit, crypto, env, domain. Never: a transport, a second way to write.
 
+pub mod aside;
 pub mod cluster;
 pub mod decide;
 pub mod describe;
@@ -27,6 +28,7 @@ use crate::env::{BootTime, Clock, Rng};
 pub use crate::gate::read::Consistency;
 use crate::gate::read::{Demand, ReadGate, View};
 use crate::gate::write::WriteGate;
+use aside::{Aside, Bounds};
 use cluster::ClusterControl;
 pub use error::AppError;
 use tokens::{Forged, TokenVault};
@@ -47,6 +49,8 @@ pub struct App {
     pub audit: Arc<dyn DecisionSink>,
     /// The keys of the grant tokens.
     pub vault: TokenVault,
+    /// Where long answers are worked out.
+    pub aside: Aside,
     /// What the node can do to its cluster.
     pub cluster: Arc<dyn ClusterControl>,
 }
@@ -90,6 +94,25 @@ pub struct Answered {
     pub settled_at: Option<Revision>,
 }
 
+/// How long a request may take.
+fn deadline(terms: &Terms) -> Duration {
+    terms
+        .deadline
+        .unwrap_or(Duration::from_millis(limits::REQUEST_DEADLINE_MS))
+        .min(Duration::from_millis(limits::REQUEST_DEADLINE_MS_MAX))
+}
+
+/// What bounds work that is done aside for a request.
+fn bounds(arrival: &Arrival, terms: &Terms, view: &View, work: u64) -> Bounds {
+    Bounds {
+        arrived: arrival.at,
+        deadline: deadline(terms),
+        as_of: view.as_of(),
+        staleness: view.bound(),
+        work,
+    }
+}
+
 impl App {
     /// Takes note of a request, before anything of it is read.
     pub fn arrive(&self, peer: Option<IpAddr>) -> Arrival {
@@ -106,11 +129,7 @@ impl App {
 
     /// What is left of the request's time.
     fn remaining(&self, arrival: &Arrival, terms: &Terms) -> Duration {
-        let whole = terms
-            .deadline
-            .unwrap_or(Duration::from_millis(limits::REQUEST_DEADLINE_MS))
-            .min(Duration::from_millis(limits::REQUEST_DEADLINE_MS_MAX));
-        whole.saturating_sub(self.clock.boot().since(arrival.at))
+        deadline(terms).saturating_sub(self.clock.boot().since(arrival.at))
     }
 
     async fn view(

@@ -120,6 +120,16 @@ fn help_for(error: &ClientError) -> Option<String> {
         "TooStale" => {
             "this node cannot prove that its state is fresh enough: ask another, ask again later, or allow more with `--max-staleness`"
         }
+        "Overloaded" => {
+            "other long questions come first on this node: try again later, or another node with `--endpoint`"
+        }
+        "TooLong" if has("deadline") => {
+            "a smaller `--limit`, fewer actions or fewer requests take less; `--deadline` allows more time"
+        }
+        "TooLong" if has("older than the bound") => {
+            "a smaller `--limit`, fewer actions or fewer requests take less; `--max-staleness` allows an older answer, up to the bound of the cluster"
+        }
+        "TooLong" => "a smaller `--limit`, fewer actions or fewer requests take less",
         "Unavailable" => {
             "the cluster cannot take this now: `grantd cluster status` shows who is there; try again later"
         }

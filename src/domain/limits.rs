@@ -363,6 +363,26 @@ pub const MARKER_MAX: usize = 1_024;
 /// at about 100 ns each, one page holds the core for a millisecond.
 pub const LIST_SCAN_MAX: usize = 10_000;
 
+/// Work, in units of [`crate::domain::effort::Effort`], after which a page of who-can or what-can ends with a marker: about
+/// 50 ms of one core, so that it is well below the least bound of staleness ([`MAX_STALENESS_MS_MIN`]) on a slower or
+/// busier machine, too.
+pub const PAGE_WORK: u64 = 5_000_000;
+
+/// Work that one answer may take, in the same units: about 200 ms of one core. What needs more is refused, with what to ask
+/// instead; a batch of decisions is bounded by its deadline and the bound of staleness alone.
+pub const ANSWER_WORK: u64 = 4 * PAGE_WORK;
+
+/// Work for which an explanation looks for the nearest other answer: what decided is told whether one is found or not.
+pub const EXPLAINED_NEAREST_WORK: u64 = PAGE_WORK;
+
+/// Work that a thread which serves clients does for one request before it is given up and done aside: about 1.5 ms,
+/// so that nobody else waits much for it. A thousand usual decisions take less.
+pub const IN_PLACE_WORK: u64 = 150_000;
+
+/// Requests that wait for a place where long answers are worked out: at 200 ms each on one thread, the last waits for six
+/// seconds, and the deadline of a request that names none is ten.
+pub const LONG_ANSWERS_WAITING_MAX: usize = 32;
+
 /// Longest idempotency key of a client, in bytes.
 pub const IDEMPOTENCY_KEY_MAX: usize = 64;
 

@@ -8,8 +8,13 @@ use tokio::sync::oneshot;
 /// Where blocking work runs: a pool of threads in production, in place in a simulator, which has no threads.
 #[async_trait]
 pub trait Offload: Send + Sync + 'static {
-    /// Runs `work` and returns once it has ended.
+    /// Runs `work` and returns once it has ended. Work that was begun is not cut when nobody waits for it any more.
     async fn run(&self, work: Box<dyn FnOnce() + Send>);
+
+    /// How many works get on beside one another; more only wait.
+    fn at_once(&self) -> usize {
+        1
+    }
 }
 
 /// Runs `work` on `offload` and returns its value.

@@ -2,11 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 
 use super::{BootTime, BoxedIo, Clock, Listener, Net, Offload, Rng, WallTime};
 
@@ -59,6 +62,68 @@ impl Offload for Threads {
     async fn run(&self, work: Box<dyn FnOnce() + Send>) {
         // A panic of the work shows as its missing value.
         let _ = tokio::task::spawn_blocking(work).await;
+    }
+}
+
+/// How much less than others a thread that evaluates wants of the processor: whoever serves goes first.
+const NICENESS: i32 = 10;
+
+/// Work for a thread of [`Evaluators`], and whom to tell that it has ended.
+type Job = (Box<dyn FnOnce() + Send>, oneshot::Sender<()>);
+
+/// Threads for evaluations that take long: half the cores, one at the least, behind everything else that wants a core. They
+/// are not those for blocking work, so that no question stands before a write to the disk.
+#[derive(Clone, Debug)]
+pub struct Evaluators {
+    jobs: mpsc::Sender<Job>,
+    threads: usize,
+}
+
+impl Evaluators {
+    /// Starts the threads; they end with the last clone.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start() -> io::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = (cores / 2).max(1);
+        let (jobs, queue) = mpsc::channel::<Job>();
+        let queue = Arc::new(Mutex::new(queue));
+        for n in 1..=threads {
+            let queue = Arc::clone(&queue);
+            std::thread::Builder::new()
+                .name(format!("evaluator-{n}"))
+                .spawn(move || evaluate(&queue))?;
+        }
+        Ok(Self { jobs, threads })
+    }
+}
+
+fn evaluate(queue: &Mutex<mpsc::Receiver<Job>>) {
+    // Of this thread alone, as Linux has it. One that keeps its priority works all the same.
+    let _ = rustix::process::nice(NICENESS);
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok((work, ended)) = next else {
+            return;
+        };
+        // A panic of the work shows as its missing value; the thread goes on with the next.
+        let _ = catch_unwind(AssertUnwindSafe(work));
+        let _ = ended.send(());
+    }
+}
+
+#[async_trait]
+impl Offload for Evaluators {
+    async fn run(&self, work: Box<dyn FnOnce() + Send>) {
+        let (send, ended) = oneshot::channel();
+        if self.jobs.send((work, send)).is_ok() {
+            let _ = ended.await;
+        }
+    }
+
+    fn at_once(&self) -> usize {
+        self.threads
     }
 }
 

@@ -161,6 +161,11 @@ impl View {
         self.clock.wall()
     }
 
+    /// The greatest age that an answer from this view may have.
+    pub const fn bound(&self) -> Duration {
+        self.bound
+    }
+
     /// The second look at the clock: call it when the answer is ready. What it returns bounds the answer's age.
     ///
     /// # Errors

@@ -78,7 +78,7 @@ impl Authorization for Api {
                 .filter_map(|read| read.as_ref().ok())
                 .cloned()
                 .collect();
-            let (decided, answered) = self.0.decide_all(&arrival, &terms, &asked).await?;
+            let (decided, answered) = self.0.decide_all(&arrival, &terms, asked.into()).await?;
             let mut decided = decided.into_iter();
             let items = read
                 .into_iter()

@@ -4,7 +4,7 @@ use tonic::{Code, Status};
 
 use super::{Api, Fault};
 use crate::app::cluster::ClusterError;
-use crate::app::error::{TooStale, WriteError, millis_up};
+use crate::app::error::{TooLong, TooStale, WriteError, millis_up};
 use crate::app::{Answered, AppError, Arrival};
 use crate::authn::Refusal;
 use crate::domain::authz::resolve::Unresolved;
@@ -125,6 +125,7 @@ fn app_error(error: AppError) -> (Code, ErrorInfo) {
             settled_at: _,
         } => rejected(rejection),
         AppError::Stale(stale) => too_stale(&stale),
+        AppError::TooLong(too_long) => self::too_long(&too_long),
         AppError::Write(error) => write_error(&error),
         AppError::NoMintingEpoch => unavailable(
             "no token epoch of this cluster mints grant tokens; the operator begins one with RotateTokenEpoch",
@@ -256,6 +257,25 @@ fn too_stale(stale: &TooStale) -> (Code, ErrorInfo) {
         header: None,
         reason,
         help: String::new(),
+    };
+    (grpc_code, info)
+}
+
+/// A question has no effect: whether to ask again is all there is to say.
+fn too_long(too_long: &TooLong) -> (Code, ErrorInfo) {
+    let (grpc_code, code) = match too_long {
+        TooLong::Crowded | TooLong::NoPlace { .. } => (Code::Unavailable, "Overloaded"),
+        TooLong::Work => (Code::ResourceExhausted, "TooLong"),
+        TooLong::Deadline { .. } | TooLong::Staleness { .. } => (Code::DeadlineExceeded, "TooLong"),
+        TooLong::Gone => (Code::Cancelled, "TooLong"),
+    };
+    let info = ErrorInfo {
+        code,
+        message: too_long.to_string(),
+        retryable: too_long.is_retryable(),
+        safe_to_retry: true,
+        header: None,
+        reason: None,
     };
     (grpc_code, info)
 }

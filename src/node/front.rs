@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use super::cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
 use super::start::{Doors, Front};
 use crate::app::App;
+use crate::app::aside::Aside;
 use crate::app::cluster::{self as told, ClusterControl, ClusterStatus, Role};
 use crate::app::tokens::TokenVault;
 use crate::audit::DecisionSink;
@@ -33,11 +34,13 @@ pub fn app(doors: &Doors, audit: Arc<dyn DecisionSink>) -> App {
         clock,
         rng,
         seal_key,
+        evaluators,
     } = doors.clone();
     App {
         node_id,
         reads: read,
         writes: write,
+        aside: Aside::new(evaluators, clock.clone()),
         clock,
         rng,
         audit,

@@ -12,7 +12,7 @@ use crate::audit::Log;
 use crate::config::Config;
 use crate::crypto::seal::{ParseSealKeyError, SealKey};
 use crate::env::Rng;
-use crate::env::real::{OsRng, RealClock, Tcp, Threads};
+use crate::env::real::{Evaluators, OsRng, RealClock, Tcp, Threads};
 use crate::storage::{SledOptions, SledStorage, StorageError};
 
 /// Longest seal key file that is read: the key, its line end and room for a stray blank.
@@ -69,6 +69,9 @@ pub enum ProcessError {
     /// The node does not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The system gives no thread.
+    #[error("a thread for long questions could not be started: {0}")]
+    Evaluators(io::Error),
     /// The process lost a thread.
     #[error("the store could not be opened: {0}")]
     Thread(#[from] tokio::task::JoinError),
@@ -129,6 +132,7 @@ pub async fn start_process(settings: ProcessSettings) -> Result<Node, ProcessErr
         rng: Arc::new(OsRng),
         net: Arc::new(Tcp),
         threads: Arc::new(Threads),
+        evaluators: Arc::new(Evaluators::start().map_err(ProcessError::Evaluators)?),
         storage: Arc::new(storage),
         seal_key: Arc::new(seal_key),
         sink: Arc::new(Log),

@@ -78,6 +78,8 @@ pub struct NodeParts {
     pub net: Arc<dyn Net>,
     /// Where its blocking work runs.
     pub threads: Arc<dyn Offload>,
+    /// Where it works out answers that take long; never where a write to the disk would wait for them.
+    pub evaluators: Arc<dyn Offload>,
     /// Its disk.
     pub storage: Arc<dyn Storage>,
     /// Seals the secrets that are replicated; the same on every node.
@@ -105,6 +107,8 @@ pub struct Doors {
     pub rng: Arc<dyn Rng>,
     /// Opens the secrets that are replicated.
     pub seal_key: Arc<SealKey>,
+    /// Where answers that take long are worked out.
+    pub evaluators: Arc<dyn Offload>,
 }
 
 /// Why a node does not start.
@@ -160,6 +164,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         rng,
         net,
         threads,
+        evaluators,
         storage,
         seal_key,
         sink,
@@ -223,6 +228,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         clock: clock.clone(),
         rng,
         seal_key,
+        evaluators,
     };
     let peer_service = PeerServer::new(PeerService::new(replica.clone(), write))
         .max_decoding_message_size(crate::domain::limits::PEER_MESSAGE_BYTES_MAX)

@@ -36,7 +36,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Inside `domain`, later may use earlier.
 const DOMAIN_ORDER: &[&[&str]] = &[
-    &["ids", "limits", "time"],
+    &["ids", "limits", "time", "effort"],
     &["policy"],
     &["state"],
     &["authz"],

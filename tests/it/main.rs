@@ -1,5 +1,6 @@
 //! All integration tests, in one binary.
 
+mod affordable;
 mod agreement;
 mod api;
 mod cases;

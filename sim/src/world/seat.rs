@@ -69,6 +69,7 @@ impl Seat {
             rng: self.rng.clone(),
             net: Arc::new(SimNet::new(host(self.node))),
             threads: Arc::new(InPlace),
+            evaluators: Arc::new(InPlace),
             storage: Arc::new(storage),
             seal_key: Arc::new(SealKey::from_bytes(SEAL_KEY)),
             sink: Arc::new(Log),

@@ -295,6 +295,7 @@ fn rehearsed(world: &mut World, request: &Request) -> Option<Told> {
         now: time_of(request).ok()?.max(world.state.clock()),
         at: Revision(world.state.revision().0.saturating_add(1)),
         token_grants: &[],
+        effort: None,
     };
     let rehearsed = parts::rehearse(&command, &cx, |asked| explain(&world.state, asked)).ok()??;
     Some(Told {

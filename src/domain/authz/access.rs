@@ -5,19 +5,25 @@
 //! request is guessed. Imports policy, state. Never: a decision of its own.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
 
-use super::combine::{Evidence, Grantee, NamedPolicy, combine, grantee_match};
+use super::caller::Identity;
+use super::combine::{Evidence, NamedPolicy, combine, operation_of};
 use super::decision::{DecidedBy, Decision};
-use super::gather::{Judge, judge};
-use super::request::{Request, Target};
-use crate::domain::limits::EXPLAINED_GRANTS_MAX;
+use super::gather::{Judge, holders, judge};
+use super::request::Request;
+use crate::domain::effort::{Effort, spend};
+use crate::domain::ids::{AccountId, KeyArn};
 use crate::domain::policy::{
-    Condition, ContextKey, ContextSource, ContextValue, KmsAction, Statement, Suppose, Supposed,
-    Who, Whose,
+    Condition, ContextKey, ContextSource, ContextValue, Statement, Suppose, Supposed, Who, Whose,
 };
 use crate::domain::state::State;
-use crate::domain::state::grant::{Grant, GrantConstraints};
+use crate::domain::state::grant::{Grant, GrantConstraints, GrantOperation};
+use crate::domain::state::grant_index::{self, Holder, heeds_context};
+use crate::domain::time::Timestamp;
 
 /// What a caller may do.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -38,14 +44,136 @@ pub enum Access {
     },
 }
 
-/// What the caller of a request may do by it. The request's own context, encryption context and facts are not looked at.
-pub fn access(state: &State, request: &Request<'_>) -> Access {
-    judge(state, request, Either)
+/// What the caller of a request may do by it. The request's own context, encryption context and facts are not looked at;
+/// `holdings` are what its caller holds on its key.
+pub fn access(
+    state: &State,
+    request: &Request<'_>,
+    holdings: &Holdings,
+    effort: Option<&Effort<'_>>,
+) -> Access {
+    judge(state, request, effort, Either(holdings))
 }
 
-struct Either;
+/// The grants on one key by which a principal may do something, looked up once for all actions.
+#[derive(Debug)]
+pub struct Holdings(Vec<Rc<Held>>);
 
-impl Judge for Either {
+/// The grants on one key of one holder: of each operation the best of those that give it whatever the request says, and
+/// the best of all, by the order in which decisions choose. None is left out of the choice.
+#[derive(Debug, Default)]
+pub struct Held {
+    by_operation: BTreeMap<GrantOperation, Gives>,
+    /// A grant that it may retire as its retiring principal (G-50).
+    retirable: Option<Arc<Grant>>,
+}
+
+#[derive(Debug)]
+struct Gives {
+    /// Gives the operation to every request.
+    always: Option<Arc<Grant>>,
+    /// Gives it to every request that satisfies it.
+    best: Arc<Grant>,
+    /// How many there are.
+    count: usize,
+}
+
+/// What it costs to look at a grant, in units of [`Effort`].
+const WORK_OF_GRANT: u64 = 20;
+
+impl Held {
+    /// Looks through what `holder` holds on `key`.
+    fn of(
+        state: &State,
+        key: &KeyArn,
+        holder: &Holder,
+        now: Timestamp,
+        effort: Option<&Effort<'_>>,
+    ) -> Self {
+        let mut held = Self {
+            retirable: state.grants().retirable_on(holder, key, now).cloned(),
+            ..Self::default()
+        };
+        for grant in state.grants().held_on(key, holder) {
+            if !spend(effort, WORK_OF_GRANT) {
+                break;
+            }
+            if grant.is_expired(now) {
+                continue;
+            }
+            for operation in grant.operations.iter().filter(|op| is_left(grant, *op)) {
+                let always = asks_for_nothing(grant, operation).then(|| Arc::clone(grant));
+                match held.by_operation.entry(operation) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(Gives {
+                            always,
+                            best: Arc::clone(grant),
+                            count: 1,
+                        });
+                    }
+                    Entry::Occupied(mut entry) => {
+                        let gives = entry.get_mut();
+                        gives.count += 1;
+                        if grant_index::outranks(grant, &gives.best) {
+                            gives.best = Arc::clone(grant);
+                        }
+                        let own = gives.always.take();
+                        gives.always = match (own, always) {
+                            (Some(own), Some(new)) if grant_index::outranks(&new, &own) => {
+                                Some(new)
+                            }
+                            (own, new) => own.or(new),
+                        };
+                    }
+                }
+            }
+        }
+        held
+    }
+}
+
+/// What an account holds on a key, looked up once for all of its principals.
+#[derive(Default)]
+pub struct OfAccount(Option<(KeyArn, AccountId, Rc<Held>)>);
+
+impl Holdings {
+    /// What a caller holds on a key, by each of its names; without a key nothing.
+    pub fn of(
+        state: &State,
+        identity: &Identity,
+        key: Option<&KeyArn>,
+        now: Timestamp,
+        effort: Option<&Effort<'_>>,
+        of_account: &mut OfAccount,
+    ) -> Self {
+        let Some(key) = key else {
+            return Self(Vec::new());
+        };
+        let look = |holder: &Holder| Rc::new(Held::of(state, key, holder, now, effort));
+        let held = holders(identity).map(|holder| match (&holder, &of_account.0) {
+            (Holder::Account(account), Some((of, own, held))) if of == key && own == account => {
+                Rc::clone(held)
+            }
+            (Holder::Account(account), _) => {
+                let held = look(&holder);
+                of_account.0 = Some((key.clone(), *account, Rc::clone(&held)));
+                held
+            }
+            (Holder::Arn(..) | Holder::Service(_), _) => look(&holder),
+        });
+        Self(held.collect())
+    }
+
+    fn giving(&self, operation: GrantOperation) -> impl Iterator<Item = &Gives> {
+        self.0
+            .iter()
+            .filter_map(move |held| held.by_operation.get(&operation))
+    }
+}
+
+struct Either<'h>(&'h Holdings);
+
+impl Judge for Either<'_> {
     type Answer = Access;
 
     fn nobody(self, _: Decision) -> Access {
@@ -55,18 +183,20 @@ impl Judge for Either {
     fn somebody<'e, P, G>(
         self,
         evidence: &Evidence<'e, P, G>,
-        state: &'e State,
+        _: &'e State,
         request: &'e Request<'e>,
     ) -> Access
     where
         P: Iterator<Item = NamedPolicy<'e>> + Clone,
         G: Iterator<Item = &'e Grant> + Clone,
     {
+        let Self(holdings) = self;
         let is_session = matches!(
             evidence.ask.who,
             Who::RoleSession { .. } | Who::FederatedUser { .. }
         );
-        let held = grants(state, request, &evidence.ask.who);
+        let operation = request.action.kms().and_then(operation_of);
+        let retires = operation == Some(GrantOperation::RetireGrant);
         let identity: Vec<NamedPolicy<'e>> = evidence.identity.clone().collect();
         let ask = |is_for: bool| -> (Decision, BTreeSet<String>) {
             let context = Open {
@@ -78,19 +208,26 @@ impl Judge for Either {
                 },
             };
             // For the caller: its grants as if the request satisfied them; against it: those that ask for nothing.
-            let bare: Vec<Grant> = held
-                .iter()
-                .filter(|grant| is_for || asks_for_nothing(grant))
+            let given = operation.into_iter().flat_map(|op| holdings.giving(op));
+            let given = given.filter_map(|gives| match is_for {
+                true => Some(&gives.best),
+                false => gives.always.as_ref(),
+            });
+            let retirable = holdings.0.iter().filter_map(|held| held.retirable.as_ref());
+            let bare: Vec<Grant> = given
                 .map(|grant| Grant {
                     constraints: GrantConstraints::default(),
-                    ..(*grant).clone()
+                    ..Grant::clone(grant)
                 })
+                .chain(
+                    retirable
+                        .filter(|_| retires)
+                        .map(|grant| Grant::clone(grant)),
+                )
                 .collect();
-            let decision = {
-                let mut otherwise = evidence.with(identity.iter().copied(), bare.iter());
-                otherwise.ask.context = &context;
-                combine(&otherwise)
-            };
+            let mut otherwise = evidence.with(identity.iter().copied(), bare.iter());
+            otherwise.ask.context = &context;
+            let decision = combine(&otherwise);
             (decision, context.taken.met.into_inner())
         };
         let (against, met_against) = ask(false);
@@ -103,15 +240,23 @@ impl Judge for Either {
         };
         met.extend(met_against);
         let decides = for_it.decided_by().and_then(|by| by.grant);
-        if let Some(grant) = held.iter().find(|grant| Some(grant.id) == decides) {
-            let id = grant.id;
-            if grant.constraints.context.is_some() || grant.constraints.source_arn.is_some() {
-                met.insert(format!("the constraints of grant {id}"));
+        if let (Some(id), Some(operation)) = (decides, operation)
+            && let Some(gives) = holdings.giving(operation).find(|gives| gives.best.id == id)
+        {
+            let (grant, others) = (&gives.best, gives.count - 1);
+            let mut or_others = match others {
+                0 => String::new(),
+                1 => ", or what another grant that holds the action asks".to_owned(),
+                _ => format!(", or what one of {others} other grants that hold the action asks"),
+            };
+            if narrows_context(grant, operation) || narrows_source(grant, operation) {
+                let or_others = std::mem::take(&mut or_others);
+                met.insert(format!("the constraints of grant {id}{or_others}"));
             }
             if let Some(left) = grant.uses_left() {
                 let s = if left == 1 { "" } else { "s" };
                 met.insert(format!(
-                    "a use of grant {id}, which has {left} use{s} left: Consume alone spends one"
+                    "a use of grant {id}, which has {left} use{s} left: Consume alone spends one{or_others}"
                 ));
             }
         }
@@ -140,31 +285,26 @@ fn allowed_by(decision: &Decision) -> Option<String> {
     Some(text)
 }
 
-/// Whether a grant that is there allows whatever the request says.
-fn asks_for_nothing(grant: &Grant) -> bool {
-    let GrantConstraints {
-        context,
-        source_arn,
-        term,
-    } = &grant.constraints;
-    context.is_none() && source_arn.is_none() && term.uses.is_none()
+/// Whether a grant that is there gives an operation whatever the request says.
+fn asks_for_nothing(grant: &Grant, operation: GrantOperation) -> bool {
+    let is_spent =
+        grant.constraints.term.uses.is_some() && operation != GrantOperation::RetireGrant;
+    !is_spent && !narrows_context(grant, operation) && !narrows_source(grant, operation)
 }
 
-/// The grants on the request's key that name the caller or its account.
-fn grants<'e>(state: &'e State, request: &Request<'e>, who: &Who<'_>) -> Vec<&'e Grant> {
-    let Target::Key { key, .. } = request.target else {
-        return Vec::new();
-    };
-    let is_callers = |grant: &&Grant| !matches!(grantee_match(&grant.grantee, who), Grantee::Other);
-    let retires = request.action.kms() == Some(KmsAction::RetireGrant);
-    let on_key = state.grants().of_key(&key.arn, None).map(|grant| &**grant);
-    on_key
-        .filter(is_callers)
-        .filter(|grant| !grant.is_expired(request.now))
-        // The right to retire is no use of a grant: one that is spent still gives it.
-        .filter(|grant| grant.uses_left() != Some(0) || retires)
-        .take(EXPLAINED_GRANTS_MAX)
-        .collect()
+/// G-27, G-13.
+fn narrows_context(grant: &Grant, operation: GrantOperation) -> bool {
+    grant.constraints.context.is_some() && heeds_context(operation)
+}
+
+/// G-28, G-13.
+fn narrows_source(grant: &Grant, operation: GrantOperation) -> bool {
+    grant.constraints.source_arn.is_some() && operation != GrantOperation::RetireGrant
+}
+
+/// Whether a grant can give an operation: the right to retire is no use of it, one that is spent still has it.
+fn is_left(grant: &Grant, operation: GrantOperation) -> bool {
+    grant.uses_left() != Some(0) || operation == GrantOperation::RetireGrant
 }
 
 /// The context of a request that is not there yet.
@@ -189,6 +329,10 @@ impl ContextSource for Open<'_> {
 
     fn suppose(&self) -> Option<&dyn Suppose> {
         Some(&self.taken)
+    }
+
+    fn effort(&self) -> Option<&Effort<'_>> {
+        self.inner.effort()
     }
 }
 

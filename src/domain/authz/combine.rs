@@ -169,7 +169,12 @@ where
     P: Iterator<Item = NamedPolicy<'a>> + Clone,
     G: Iterator<Item = &'a Grant> + Clone,
 {
-    match decide(evidence) {
+    // Of work that was cut nothing is known: it must not allow, whoever forgets to look.
+    let decided = decide(evidence).and_then(|by| match evidence.ask.context.effort() {
+        Some(effort) if effort.is_cut() => Err(No::Implicit(Missing::KeyPolicy)),
+        Some(_) | None => Ok(by),
+    });
+    match decided {
         Ok(by) => Decision::allow(by),
         Err(no) => {
             let denial = Denial {

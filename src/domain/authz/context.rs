@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::caller::{ContextEntry, Identity};
 use super::combine::Endpoint;
 use super::request::{About, Parameter, Parameters, Request, RequestTags, Scope, Target};
+use crate::domain::effort::Effort;
 use crate::domain::ids::{AccountId, AliasName, PrincipalArn, PrincipalKind};
 use crate::domain::limits::ALIASES_PER_KEY_MAX;
 use crate::domain::policy::{Action, KmsAction};
@@ -47,6 +48,7 @@ pub struct RequestContext<'a> {
     endpoint_paths: OnceCell<Vec<String>>,
     vpc_arn: OnceCell<String>,
     through: Through<'a>,
+    effort: Option<&'a Effort<'a>>,
 }
 
 /// A value that the front adds.
@@ -74,6 +76,7 @@ impl<'a> RequestContext<'a> {
         state: &'a State,
         request: &'a Request<'a>,
         principal: Option<&'a Principal>,
+        effort: Option<&'a Effort<'a>>,
     ) -> Self {
         let key = match request.target {
             Target::Key { key, .. } => Some(&**key),
@@ -125,6 +128,7 @@ impl<'a> RequestContext<'a> {
             endpoint_paths: OnceCell::new(),
             vpc_arn: OnceCell::new(),
             through: through(state, entries),
+            effort,
         }
     }
 
@@ -655,6 +659,10 @@ fn through<'a>(state: &'a State, facts: &BTreeMap<Arc<str>, ContextEntry>) -> Th
 }
 
 impl ContextSource for RequestContext<'_> {
+    fn effort(&self) -> Option<&Effort<'_>> {
+        self.effort
+    }
+
     fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
         // CK-40: whoever brings it, a key that does not apply to the operation is absent.
         if let Some(action) = self.kms()

@@ -12,9 +12,12 @@ use super::combine::{self, Evidence, Level, NamedPolicy, Object, Offered, Subjec
 use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
 use super::request::{About, Request, Target, Use};
+use crate::domain::effort::{Effort, spend};
 use crate::domain::ids::{AccountId, Partition, ServicePrincipal, Short, UniqueId, text_of};
 use crate::domain::limits::LEVELS_MAX;
-use crate::domain::policy::{Action, Ask, Bindings, KeyName, Policy, ResourceName, Who};
+use crate::domain::policy::{
+    Action, Ask, Bindings, ContextSource, KeyName, Policy, ResourceName, Who,
+};
 use crate::domain::state::State;
 use crate::domain::state::grant::{Grant, GrantOperation};
 use crate::domain::state::grant_index::{Holder, Offer, Purse};
@@ -25,8 +28,23 @@ use crate::domain::state::organization::ControlKind;
 ///
 /// Total: a caller that does not exist any more, or stands in no account, is denied like any other (Q-10, ID-18).
 pub fn authorize(state: &State, request: &Request<'_>) -> Decision {
-    judge(state, request, Decide)
+    authorize_within(state, request, None)
 }
+
+/// [`authorize`], its work counted. Of work that was cut the answer is a denial that says nothing.
+pub fn authorize_within(
+    state: &State,
+    request: &Request<'_>,
+    effort: Option<&Effort<'_>>,
+) -> Decision {
+    judge(state, request, effort, Decide)
+}
+
+/// What a decision costs whatever its policies are, in units of [`Effort`].
+const WORK_OF_DECISION: u64 = 50;
+
+/// What it costs to see whether a grant fits.
+const WORK_OF_GRANT: u64 = 5;
 
 /// What is done with gathered evidence: decided, or explained as well. Both are shown the same.
 pub(super) trait Judge {
@@ -72,7 +90,13 @@ impl Judge for Decide {
 }
 
 /// Gathers the evidence of a request and has it judged.
-pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) -> J::Answer {
+pub(super) fn judge<J: Judge>(
+    state: &State,
+    request: &Request<'_>,
+    effort: Option<&Effort<'_>>,
+    judge: J,
+) -> J::Answer {
+    spend(effort, WORK_OF_DECISION);
     let identity = &request.caller.identity;
     let resource = resource(&request.target);
     let deny_caller = || {
@@ -90,7 +114,8 @@ pub(super) fn judge<J: Judge>(state: &State, request: &Request<'_>, judge: J) ->
     let Some(who) = who(identity, linked, request.scope.partition) else {
         return judge.nobody(deny_caller());
     };
-    let context = RequestContext::new(state, request, principal.map(|principal| &**principal));
+    let principal = principal.map(|principal| &**principal);
+    let context = RequestContext::new(state, request, principal, effort);
     let spelled = Spelled::of(&request.target);
     let session: &[Arc<Policy>] = match identity {
         Identity::RoleSession { session_policy, .. }
@@ -296,7 +321,7 @@ fn service(action: &Action) -> &str {
 }
 
 /// Every name under which a grant can hold for the caller (G-4), each with the immutable id behind it (ID-18).
-fn holders(identity: &Identity) -> impl Iterator<Item = Holder> + Clone {
+pub(super) fn holders(identity: &Identity) -> impl Iterator<Item = Holder> + Clone {
     let (first, second) = match identity {
         Identity::Operator | Identity::System | Identity::Root { .. } => (None, None),
         Identity::User { arn, unique_id } => {
@@ -381,7 +406,10 @@ fn candidates<'a>(
                 keys: context,
                 key_case: state.settings().constraint_key_case,
             };
-            let accept = move |grant: &Grant| combine::admits(grant, action, offered, subject);
+            let accept = move |grant: &Grant| {
+                spend(context.effort(), WORK_OF_GRANT)
+                    && combine::admits(grant, action, offered, subject)
+            };
             let stored = holders(&request.caller.identity).flat_map(move |holder| {
                 // A question whether the caller could retire any grant is about those that it retires, too (G-50).
                 let retired = matches!(

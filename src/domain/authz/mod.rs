@@ -20,10 +20,11 @@ use std::sync::Arc;
 use self::caller::{Caller, Identity};
 use self::decision::{DecidedBy, Decision, Reason, Source};
 use self::request::Request;
+use crate::domain::effort::Effort;
 use crate::domain::ids::GrantId;
 use crate::domain::state::State;
 
-pub use self::gather::authorize;
+pub use self::gather::{authorize, authorize_within};
 
 /// Proof that a decision allowed something: without one, nothing can be planned or told.
 #[derive(Debug)]
@@ -55,7 +56,16 @@ pub struct Denied {
 
 /// The proof that `request` is allowed, or the denial.
 pub fn require(state: &State, request: &Request<'_>) -> Result<Allowed, Denied> {
-    let decision = match authorize(state, request) {
+    require_within(state, request, None)
+}
+
+/// [`require`], its work counted.
+pub fn require_within(
+    state: &State,
+    request: &Request<'_>,
+    effort: Option<&Effort<'_>>,
+) -> Result<Allowed, Denied> {
+    let decision = match authorize_within(state, request, effort) {
         Decision {
             reason: Reason::Allowed(by),
         } => return Ok(Allowed { by: Some(by) }),

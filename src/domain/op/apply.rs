@@ -14,6 +14,7 @@ use super::{
 };
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::request::Scope;
+use crate::domain::effort::Effort;
 use crate::domain::limits::{
     IDEMPOTENCY_DROPS_PER_ENTRY, IDEMPOTENCY_HORIZON, IDEMPOTENCY_HORIZON_MS, IDEMPOTENCY_KEY_MAX,
     IDEMPOTENCY_REFUSAL_MAX, IDEMPOTENCY_USE_HORIZON_MS,
@@ -47,52 +48,100 @@ pub fn query(
     token_grants: &[Arc<Grant>],
     query: &Query,
 ) -> Result<Answer, Rejection> {
+    let uncut = |_: u64| u64::MAX;
+    ask(
+        state,
+        caller,
+        scope,
+        now,
+        token_grants,
+        query,
+        &Effort::new(&uncut),
+    )
+}
+
+/// The work of a question was cut before there was an answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cut;
+
+/// [`query`], its work counted. A page ends by work that is done (see [`crate::domain::limits::PAGE_WORK`]) whether or not
+/// it can be cut, so that the pages of a listing are the same at every node.
+///
+/// # Errors
+/// [`Cut`], if `effort` was.
+pub fn query_within(
+    state: &State,
+    caller: &Caller,
+    scope: &Scope,
+    now: Timestamp,
+    token_grants: &[Arc<Grant>],
+    query: &Query,
+    effort: &Effort<'_>,
+) -> Result<Result<Answer, Rejection>, Cut> {
+    let answered = ask(state, caller, scope, now, token_grants, query, effort);
+    if effort.is_cut() {
+        Err(Cut)
+    } else {
+        Ok(answered)
+    }
+}
+
+fn ask(
+    state: &State,
+    caller: &Caller,
+    scope: &Scope,
+    now: Timestamp,
+    token_grants: &[Arc<Grant>],
+    query: &Query,
+    effort: &Effort<'_>,
+) -> Result<Answer, Rejection> {
     check_caller(state, caller)?;
-    let cx = Context {
+    let cx = &Context {
         state,
         caller,
         scope,
         now: now.max(state.clock()),
         at: state.revision(),
         token_grants,
+        effort: Some(effort),
     };
     match query {
-        Query::ListAccounts(q) => answer(q, &cx),
-        Query::GetSettings(q) => answer(q, &cx),
-        Query::ListOrganizations(q) => answer(q, &cx),
-        Query::ListNodes(q) => answer(q, &cx),
-        Query::GetControlPolicy(q) => answer(q, &cx),
-        Query::ListControlPolicies(q) => answer(q, &cx),
-        Query::GetVpcEndpoint(q) => answer(q, &cx),
-        Query::ListVpcEndpoints(q) => answer(q, &cx),
-        Query::GetGroup(q) => answer(q, &cx),
-        Query::ListGroups(q) => answer(q, &cx),
-        Query::ListGroupsForUser(q) => answer(q, &cx),
-        Query::GetGroupPolicy(q) => answer(q, &cx),
-        Query::ListGroupPolicies(q) => answer(q, &cx),
-        Query::GetPrincipal(q) => answer(q, &cx),
-        Query::ListPrincipals(q) => answer(q, &cx),
-        Query::GetPrincipalPolicy(q) => answer(q, &cx),
-        Query::ListPrincipalPolicies(q) => answer(q, &cx),
-        Query::DescribeCustomKeyStores(q) => answer(q, &cx),
-        Query::ListKeyStoreWork(q) => answer(q, &cx),
-        Query::ListKeyStoreBackends(q) => answer(q, &cx),
-        Query::DescribeKey(q) => answer(q, &cx),
-        Query::GetKeyPolicy(q) => answer(q, &cx),
-        Query::ListKeyPolicies(q) => answer(q, &cx),
-        Query::ListKeys(q) => answer(q, &cx),
-        Query::ListAliases(q) => answer(q, &cx),
-        Query::ListResourceTags(q) => answer(q, &cx),
-        Query::ListGrants(q) => answer(q, &cx),
-        Query::ListRetirableGrants(q) => answer(q, &cx),
-        Query::Explain(q) => answer(q, &cx),
-        Query::WhatIf(q) => answer(q, &cx),
-        Query::WhoCan(q) => answer(q, &cx),
-        Query::WhatCan(q) => answer(q, &cx),
-        Query::ListGrantsByGrantee(q) => answer(q, &cx),
-        Query::ListDanglingPrincipals(q) => answer(q, &cx),
-        Query::ListDuplicateGrants(q) => answer(q, &cx),
-        Query::DescribeGrants(q) => answer(q, &cx),
+        Query::ListAccounts(q) => answer(q, cx),
+        Query::GetSettings(q) => answer(q, cx),
+        Query::ListOrganizations(q) => answer(q, cx),
+        Query::ListNodes(q) => answer(q, cx),
+        Query::GetControlPolicy(q) => answer(q, cx),
+        Query::ListControlPolicies(q) => answer(q, cx),
+        Query::GetVpcEndpoint(q) => answer(q, cx),
+        Query::ListVpcEndpoints(q) => answer(q, cx),
+        Query::GetGroup(q) => answer(q, cx),
+        Query::ListGroups(q) => answer(q, cx),
+        Query::ListGroupsForUser(q) => answer(q, cx),
+        Query::GetGroupPolicy(q) => answer(q, cx),
+        Query::ListGroupPolicies(q) => answer(q, cx),
+        Query::GetPrincipal(q) => answer(q, cx),
+        Query::ListPrincipals(q) => answer(q, cx),
+        Query::GetPrincipalPolicy(q) => answer(q, cx),
+        Query::ListPrincipalPolicies(q) => answer(q, cx),
+        Query::DescribeCustomKeyStores(q) => answer(q, cx),
+        Query::ListKeyStoreWork(q) => answer(q, cx),
+        Query::ListKeyStoreBackends(q) => answer(q, cx),
+        Query::DescribeKey(q) => answer(q, cx),
+        Query::GetKeyPolicy(q) => answer(q, cx),
+        Query::ListKeyPolicies(q) => answer(q, cx),
+        Query::ListKeys(q) => answer(q, cx),
+        Query::ListAliases(q) => answer(q, cx),
+        Query::ListResourceTags(q) => answer(q, cx),
+        Query::ListGrants(q) => answer(q, cx),
+        Query::ListRetirableGrants(q) => answer(q, cx),
+        Query::Explain(q) => answer(q, cx),
+        Query::WhatIf(q) => answer(q, cx),
+        Query::WhoCan(q) => answer(q, cx),
+        Query::WhatCan(q) => answer(q, cx),
+        Query::ListGrantsByGrantee(q) => answer(q, cx),
+        Query::ListDanglingPrincipals(q) => answer(q, cx),
+        Query::ListDuplicateGrants(q) => answer(q, cx),
+        Query::DescribeGrants(q) => answer(q, cx),
     }
 }
 
@@ -136,6 +185,7 @@ fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Reje
                 now: state.clock(),
                 at,
                 token_grants: &[],
+                effort: None,
             };
             return Ok(Applied {
                 outcome: replay(&cx, command, &record),
@@ -287,6 +337,7 @@ fn change<C: Change>(
         at,
         // a token is never evidence inside `apply`; the state here knows.
         token_grants: &[],
+        effort: None,
     };
     let (_allowed, plan) = command.plan(&cx).map_err(Into::into)?;
     Ok(C::enact(plan, state))

@@ -6,7 +6,8 @@ use super::parts::Parts;
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::request::{About, Parameters, Request, Scope, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
-use crate::domain::authz::{Allowed, Denied, require};
+use crate::domain::authz::{Allowed, Denied, require_within};
+use crate::domain::effort::Effort;
 use crate::domain::ids::{AccountId, GroupArn, KeyRef, PrincipalArn};
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::state::State;
@@ -29,6 +30,8 @@ pub struct Context<'a> {
     pub at: Revision,
     /// Grants of verified tokens that the state has not reached; none inside `apply`.
     pub token_grants: &'a [Arc<Grant>],
+    /// Where the work of a question is counted; a change is never cut, or replicas would differ.
+    pub effort: Option<&'a Effort<'a>>,
 }
 
 /// An operation that changes something. `plan` decides and cannot write; `enact` writes and cannot refuse.
@@ -159,7 +162,7 @@ impl<'a> Context<'a> {
         encryption_context: &EncryptionContext,
         about: About<'_>,
     ) -> Result<Allowed, Denied> {
-        require(
+        require_within(
             self.state,
             &Request {
                 caller: self.caller,
@@ -172,6 +175,7 @@ impl<'a> Context<'a> {
                 parameters,
                 now: self.now,
             },
+            self.effort,
         )
     }
 }

@@ -6,6 +6,7 @@ use super::refusal::refusals;
 use crate::domain::authz::Denied;
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::Unresolved;
+use crate::domain::effort::spend;
 use crate::domain::ids::{KeyArn, KeyRef};
 use crate::domain::limits::GRANTEES_SHOWN_MAX;
 use crate::domain::policy::KmsAction;
@@ -43,6 +44,9 @@ pub struct GrantFigures {
     pub top: Vec<(GrantPrincipal, u32)>,
 }
 
+/// What it costs to compare a grant with the others, in units of [`crate::domain::effort::Effort`].
+const WORK_OF_GRANT: u64 = 60;
+
 refusals! {
     /// Why DescribeGrants is refused, in the order of its checks.
     Refusal {
@@ -71,7 +75,8 @@ impl Question for DescribeGrants {
             top: Vec::new(),
         };
         let mut held: BTreeMap<Holder, (GrantPrincipal, u32)> = BTreeMap::new();
-        for grant in cx.state.grants().of_key(&key.arn, None) {
+        let grants = cx.state.grants().of_key(&key.arn, None);
+        for grant in grants.take_while(|_| spend(cx.effort, WORK_OF_GRANT)) {
             figures.grants += 1;
             figures.expiring += u32::from(grant.constraints.term.expires_at.is_some());
             match Purse::of(grant) {

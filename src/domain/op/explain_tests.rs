@@ -480,6 +480,34 @@ proptest! {
     }
 }
 
+/// EC-58: what decides is among what is told, however many other grants the caller holds on the key: of those the ones that do not
+/// apply are left out first.
+#[test]
+fn grant_that_decides_is_told_behind_hundreds_of_others() {
+    let mut cluster = Cluster::new();
+    for n in 0..600_u16 {
+        let mut grant = create_grant(1, BOB);
+        grant.grant_id.0[..2].copy_from_slice(&n.to_be_bytes());
+        grant.operations = vec![GrantOperation::Encrypt];
+        cluster.done(ADMIN, Command::CreateGrant(grant));
+    }
+    cluster.done(ADMIN, Command::CreateGrant(create_grant(0xff, BOB)));
+    let explained = why(&cluster, &caller(BOB), KmsAction::Decrypt, &[]);
+    assert!(explained.decision.is_allow());
+    let told = lines(&explained).filter(|line| line.grant.is_some());
+    let applying: Vec<_> = told.filter(|line| line.applies).collect();
+    assert_eq!(applying.len(), 1);
+    assert!(applying[0].grant.as_ref().unwrap().starts_with("ffff"));
+    let grants = explained
+        .sections
+        .iter()
+        .find(|section| section.title.starts_with("grants on the key"));
+    assert_eq!(
+        grants.map(|section| section.untold as usize),
+        Some(601 - EXPLAINED_GRANTS_MAX)
+    );
+}
+
 /// D-18 to D-20: an explanation says that a role is linked to a service, that a federated user was passed no policy, and
 /// that a root session is measured by its task policy; and the nearest miss mends it.
 #[test]

@@ -15,6 +15,7 @@ use super::refusal::{Said, refusals, said};
 use super::{Answer, ErrorCode, insight};
 use crate::domain::authz::Denied;
 use crate::domain::authz::request::Parameters;
+use crate::domain::effort::spend;
 use crate::domain::ids::{AccountId, GrantId, KeyArn};
 use crate::domain::policy::{KmsAction, PolicyPrincipal};
 use crate::domain::state::State;
@@ -93,6 +94,9 @@ impl FromStr for At {
     }
 }
 
+/// What it costs to look at a key's policy or at a grant, in units of [`crate::domain::effort::Effort`].
+const WORK_OF_ITEM: u64 = 100;
+
 /// What is looked at: a key's policy, or a grant on it.
 #[derive(Clone, Copy)]
 struct Looked<'a> {
@@ -146,10 +150,12 @@ impl Question for ListDanglingPrincipals {
                 });
                 std::iter::once(policy).chain(held)
             });
-        let paged = cursor.page(
+        let paged = cursor.page_within(
+            cx.effort,
             rest_of_key.chain(looked),
             |looked| At(looked.key.arn.clone(), looked.grant.map(|grant| grant.id)),
             |looked| {
+                spend(cx.effort, WORK_OF_ITEM);
                 let found = dangling(cx, *looked);
                 (!found.is_empty()).then_some(found)
             },

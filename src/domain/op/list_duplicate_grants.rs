@@ -11,6 +11,7 @@ use super::{Answer, Paged};
 use crate::domain::authz::Denied;
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::Unresolved;
+use crate::domain::effort::spend;
 use crate::domain::ids::{AccountId, GrantId, KeyRef};
 use crate::domain::limits::DUPLICATES_SHOWN_MAX;
 use crate::domain::policy::KmsAction;
@@ -37,6 +38,9 @@ pub struct Duplicates {
     /// The ids of the others, in order, at most [`DUPLICATES_SHOWN_MAX`] of them.
     pub others: Vec<GrantId>,
 }
+
+/// What it costs to compare a grant with the others, in units of [`crate::domain::effort::Effort`].
+const WORK_OF_GRANT: u64 = 60;
 
 refusals! {
     /// Why ListDuplicateGrants is refused, in the order of its checks.
@@ -81,6 +85,7 @@ impl Question for ListDuplicateGrants {
         // All of the key are compared, at most as many as its quota: a report that is asked for seldom pays for itself.
         let mut alike: BTreeMap<Likeness<'_>, Vec<&Arc<Grant>>> = BTreeMap::new();
         let grants = cx.state.grants().of_key(&key.arn, None);
+        let grants = grants.take_while(|_| spend(cx.effort, WORK_OF_GRANT));
         for grant in grants.filter(|grant| !grant.is_expired(cx.now)) {
             alike.entry(likeness(grant)).or_default().push(grant);
         }

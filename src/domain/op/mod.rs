@@ -383,6 +383,17 @@ pub enum Query {
     DescribeGrants(describe_grants::DescribeGrants),
 }
 
+impl Query {
+    /// Whether its work is great as a rule: it is not worth while to try it where clients are served. The work of every
+    /// other is counted, too, and given up there when it grows.
+    pub const fn is_long(&self) -> bool {
+        matches!(
+            self,
+            Self::WhoCan(_) | Self::WhatCan(_) | Self::Explain(_) | Self::WhatIf(_)
+        )
+    }
+}
+
 /// Whether the key policy lockout safety check runs (P-7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum LockoutCheck {
@@ -734,7 +745,7 @@ pub enum GrantChange {
     },
 }
 
-pub use self::apply::{apply, query};
+pub use self::apply::{Cut, apply, query, query_within};
 pub use self::context::Context;
 pub use self::grants::ListedGrant;
 

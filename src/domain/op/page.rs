@@ -12,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::refusal::{Said, bad_member, said};
 use super::{ErrorCode, Page, Paged};
+use crate::domain::effort::Effort;
 use crate::domain::limits;
 
 /// The form of markers: raised when it changes, so that an old one is refused and not misread.
@@ -107,15 +108,28 @@ impl<K: FromStr + fmt::Display> Cursor<K> {
         self,
         items: impl Iterator<Item = T>,
         position: impl Fn(&T) -> K,
+        keep: impl FnMut(&T) -> Option<U>,
+    ) -> Paged<U> {
+        self.page_within(None, items, position, keep)
+    }
+
+    /// [`Self::page`] of what is work to look at: it ends as well once `effort` has spent [`limits::PAGE_WORK`], and so
+    /// depends on the state and the question alone.
+    pub fn page_within<T, U>(
+        self,
+        effort: Option<&Effort<'_>>,
+        items: impl Iterator<Item = T>,
+        position: impl Fn(&T) -> K,
         mut keep: impl FnMut(&T) -> Option<U>,
     ) -> Paged<U> {
+        let is_done = || effort.is_some_and(|effort| effort.spent() >= limits::PAGE_WORK);
         let mut items = items.peekable();
         let mut kept = Vec::new();
         let mut scanned = 0;
         while let Some(item) = items.next() {
             scanned += 1;
             kept.extend(keep(&item));
-            if (kept.len() == self.limit || scanned == limits::LIST_SCAN_MAX)
+            if (kept.len() == self.limit || scanned == limits::LIST_SCAN_MAX || is_done())
                 && items.peek().is_some()
             {
                 return Paged {

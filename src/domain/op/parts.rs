@@ -168,7 +168,7 @@ impl<'a> Part<'a> {
 impl Context<'_> {
     /// Asks for one part of an operation.
     pub fn allow_part(&self, part: &Part<'_>) -> Result<Allowed, Denied> {
-        crate::domain::authz::require(self.state, &part.request(self))
+        crate::domain::authz::require_within(self.state, &part.request(self), self.effort)
     }
 
     /// Asks for every part of an operation; the first one's proof.

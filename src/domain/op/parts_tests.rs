@@ -58,6 +58,7 @@ fn verdict(cluster: &Cluster, question: &Question) -> Verdict {
         now: cluster.state.clock(),
         at: cluster.state.revision(),
         token_grants: &[],
+        effort: None,
     };
     let posed = Posed::read(cx, question).unwrap();
     posed.verdict(DryRun::No).unwrap()

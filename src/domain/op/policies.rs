@@ -109,7 +109,7 @@ pub fn check_lockout(cx: &Context<'_>, part: &Part<'_>) -> Result<(), Lockout> {
     match cx.allow_part(part) {
         Ok(_) => Ok(()),
         Err(_) => Err(Lockout {
-            half: shortfall(cx.state, &part.request(cx)).into(),
+            half: shortfall(cx.state, &part.request(cx), cx.effort).into(),
         }),
     }
 }

@@ -19,12 +19,13 @@ use super::replicate_key::ReplicateKey;
 use super::update_alias::UpdateAlias;
 use super::update_primary_region::UpdatePrimaryRegion;
 use super::{Command, DryRun, ErrorCode, LockoutCheck, Rejection};
+use crate::domain::authz::authorize_within;
 use crate::domain::authz::caller::{Caller, ContextEntry};
 use crate::domain::authz::claim::{Members, Question};
 use crate::domain::authz::decision::Decision;
+use crate::domain::authz::explain::{Explanation, explain_within};
 use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, alias_arn, resolve};
-use crate::domain::authz::{authorize, explain::Explanation, explain::explain};
 use crate::domain::ids::{AccountId, CustomKeyStoreId, GrantId, KeyArn, KeyId, KeyRef, Region};
 use crate::domain::policy::{Action, ActionTarget, KmsAction};
 use crate::domain::state::Tags;
@@ -217,7 +218,7 @@ impl<'a> Posed<'a> {
         let state = self.cx.state;
         match &self.what {
             What::One(half) => {
-                let decision = authorize(state, &half.request(&self.cx));
+                let decision = authorize_within(state, &half.request(&self.cx), self.cx.effort);
                 let refusal = self.refused(half, &decision, dry_run);
                 Ok(Verdict {
                     decision,
@@ -228,7 +229,8 @@ impl<'a> Posed<'a> {
                 })
             }
             What::Two(halves) => {
-                let parts = halves.each(|half| authorize(state, &half.request(&self.cx)));
+                let parts = halves
+                    .each(|half| authorize_within(state, &half.request(&self.cx), self.cx.effort));
                 let refusal = self.either_refused(halves, |n| parts.get(n).map(|part| &part.found));
                 let refusal = refusal.or_else(|| match dry_run {
                     DryRun::No => None,
@@ -248,7 +250,9 @@ impl<'a> Posed<'a> {
                 })
             }
             What::Operation(command) => {
-                let rehearsed = self.rehearse(command, |request| authorize(state, request))?;
+                let rehearsed = self.rehearse(command, |request| {
+                    authorize_within(state, request, self.cx.effort)
+                })?;
                 let Rehearsed {
                     parts,
                     key,
@@ -273,7 +277,7 @@ impl<'a> Posed<'a> {
     /// What it names is not there.
     pub fn told(&self) -> Result<Told, Rejection> {
         let state = self.cx.state;
-        let why = |half: &Half<'_>| explain(state, &half.request(&self.cx));
+        let why = |half: &Half<'_>| explain_within(state, &half.request(&self.cx), self.cx.effort);
         match &self.what {
             What::One(half) => {
                 let found = why(half);
@@ -290,7 +294,9 @@ impl<'a> Posed<'a> {
                 Ok(Told { parts, refusal })
             }
             What::Operation(command) => {
-                let rehearsed = self.rehearse(command, |request| explain(state, request))?;
+                let rehearsed = self.rehearse(command, |request| {
+                    explain_within(state, request, self.cx.effort)
+                })?;
                 let Rehearsed { parts, refusal, .. } = rehearsed;
                 Ok(Told { parts, refusal })
             }

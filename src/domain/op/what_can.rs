@@ -6,6 +6,7 @@ use super::refusal::{Said, refusals, said};
 use super::who_can::reached;
 use super::{Answer, ErrorCode, Page, insight};
 use crate::domain::authz::Denied;
+use crate::domain::authz::access::OfAccount;
 use crate::domain::ids::{KeyArn, PrincipalArn};
 use crate::domain::policy::{ActionTarget, KmsAction};
 
@@ -74,8 +75,9 @@ impl Question for WhatCan {
             .iter()
             .partition(|action| action.target() != ActionTarget::None);
         let mut items = Vec::new();
+        let mut of_account = OfAccount::default();
         if cursor.after.is_none() {
-            items.extend(reached(cx, principal, None, &without));
+            items.extend(reached(cx, principal, None, &without, &mut of_account));
         }
         let after = cursor.after.clone();
         let from = after.as_ref().map(|arn| arn.account);
@@ -88,12 +90,13 @@ impl Question for WhatCan {
                 cx.state
                     .keys(partition, region, account, after.map(|arn| arn.key_id))
             });
-        let found = cursor.page(
+        let found = cursor.page_within(
+            cx.effort,
             keys,
             |key| key.arn.clone(),
             |key| {
                 let is_shown = own || insight::may_read_key(cx, key).is_ok();
-                is_shown.then(|| reached(cx, principal, Some(key), &with_key))
+                is_shown.then(|| reached(cx, principal, Some(key), &with_key, &mut of_account))
             },
         );
         items.extend(found.items.into_iter().flatten());

@@ -14,9 +14,16 @@ use super::{Answer, Command, DryRun, Entry, ErrorCode, Rejection, Semantics, app
 use crate::domain::authz::Denied;
 use crate::domain::authz::claim;
 use crate::domain::authz::decision::{Decision, Source};
+use crate::domain::effort::spend;
 use crate::domain::ids::RequestId;
 use crate::domain::limits::{WHAT_IF_CHANGES_MAX, WHAT_IF_QUESTIONS_MAX};
 use crate::domain::time::Revision;
+
+/// What a change costs at the least, in units of [`crate::domain::effort::Effort`]: a copy of what it touches.
+const WORK_OF_CHANGE: u64 = 2_000;
+
+/// What a request costs besides its decisions.
+const WORK_OF_QUESTION: u64 = 200;
 
 /// Tells how requests would be decided after changes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -115,6 +122,9 @@ impl Question for WhatIf {
         }
         let mut before = Vec::with_capacity(questions.len());
         for question in questions {
+            if !spend(cx.effort, WORK_OF_QUESTION) {
+                break;
+            }
             let subject = insight::subject_of(cx, question).map_err(Refusal::Subject)?;
             let its = Context {
                 caller: &subject,
@@ -128,6 +138,9 @@ impl Question for WhatIf {
         }
         let mut state = cx.state.clone();
         for (n, command) in changes.0.iter().enumerate() {
+            if !spend(cx.effort, WORK_OF_CHANGE) {
+                break;
+            }
             let entry = Entry {
                 proposed_at: cx.now,
                 semantics: Semantics::CURRENT,

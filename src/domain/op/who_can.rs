@@ -8,7 +8,7 @@ use super::page::{Cursor, Sizes};
 use super::refusal::{Said, refusals, said};
 use super::{Answer, ErrorCode, Page, insight};
 use crate::domain::authz::Denied;
-use crate::domain::authz::access::{Access, access};
+use crate::domain::authz::access::{Access, Holdings, OfAccount, access};
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::request::{About, Parameters, Request, Target};
 use crate::domain::authz::resolve::Unresolved;
@@ -72,10 +72,12 @@ impl Question for WhoCan {
             .then(|| cx.caller.identity.account())
             .flatten();
         let after = cursor.after.clone();
-        let found = cursor.page(
+        let mut of_account = OfAccount::default();
+        let found = cursor.page_within(
+            cx.effort,
             principals(cx.state, only, after.as_ref()),
             Clone::clone,
-            |principal| Some(reached(cx, principal, Some(key), &actions)),
+            |principal| Some(reached(cx, principal, Some(key), &actions, &mut of_account)),
         );
         Ok(Answer::Access {
             items: found.items.into_iter().flatten().collect(),
@@ -173,11 +175,21 @@ pub(super) fn reached(
     principal: &PrincipalArn,
     key: Option<&Arc<Key>>,
     actions: &[KmsAction],
+    of_account: &mut OfAccount,
 ) -> Vec<Reached> {
     let Some(caller) = caller(cx.state, principal) else {
         return Vec::new();
     };
     let pairs = EncryptionContext::new();
+    let on = key.map(|key| &key.arn);
+    let holdings = Holdings::of(
+        cx.state,
+        &caller.identity,
+        on,
+        cx.now,
+        cx.effort,
+        of_account,
+    );
     let mut alike: BTreeMap<Access, Vec<KmsAction>> = BTreeMap::new();
     for action in actions {
         let request = Request {
@@ -194,7 +206,7 @@ pub(super) fn reached(
             parameters: Parameters::FromFront,
             now: cx.now,
         };
-        match access(cx.state, &request) {
+        match access(cx.state, &request, &holdings, cx.effort) {
             Access::Never => {}
             found => alike.entry(found).or_default().push(*action),
         }
@@ -252,10 +264,15 @@ fn caller(state: &State, principal: &PrincipalArn) -> Option<Caller> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::authz::authorize_within;
+    use crate::domain::effort::Effort;
+    use crate::domain::limits::PAGE_WORK;
     use crate::domain::op::testing::{
-        ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, EXT, OWNER, check_rows, create_grant, key,
+        ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, EXT, OWNER, arn, caller, check_rows,
+        create_grant, key, page, scope,
     };
-    use crate::domain::op::{Command, Query};
+    use crate::domain::op::{Command, Cut, Query, query_within, tag_principal::TagPrincipal};
+    use crate::domain::state::grant::GrantOperation;
 
     fn who_can(actions: &[KmsAction], page: Page) -> Query {
         Query::WhoCan(WhoCan {
@@ -337,6 +354,186 @@ mod tests {
         }
         assert!(matches!(of(EXT), Access::Always { by } if by.starts_with("grant 0202")));
         assert!(matches!(of(CAROL), Access::Always { by } if by.contains("identity_policy")));
+    }
+
+    /// EC-58: grants that stand before others on the key hide none of them, whatever their number and operation: an access review
+    /// must not miss access. The access is the one that the decision gives.
+    #[test]
+    fn grant_of_the_action_is_found_behind_hundreds_of_others() {
+        let mut cluster = Cluster::new();
+        for n in 0..600_u16 {
+            let mut grant = create_grant(1, BOB);
+            grant.grant_id.0[..2].copy_from_slice(&n.to_be_bytes());
+            grant.operations = vec![GrantOperation::Encrypt];
+            grant.context_equals = Arc::new([("n".into(), n.to_string().into())].into());
+            cluster.done(ADMIN, Command::CreateGrant(grant));
+        }
+        cluster.done(ADMIN, Command::CreateGrant(create_grant(0xff, BOB)));
+        let all = [KmsAction::Decrypt, KmsAction::Encrypt];
+        let of_bob: Vec<Reached> = told(&cluster, "operator", &all)
+            .into_iter()
+            .filter(|one| one.principal.as_str() == BOB)
+            .collect();
+        let by = |action| {
+            let one = of_bob.iter().find(|one| one.actions.contains(&action));
+            one.map(|one| one.access.clone())
+        };
+        match by(KmsAction::Decrypt) {
+            Some(Access::Always { by }) => assert!(by.starts_with("grant ffff"), "{by}"),
+            other => panic!("{other:?}"),
+        }
+        match by(KmsAction::Encrypt) {
+            Some(Access::Conditional { by, on }) => {
+                assert!(by.starts_with("grant 0000"), "{by}");
+                assert_eq!(on.len(), 1, "{on:?}");
+                assert!(on[0].contains("one of 599 other grants"), "{on:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// EC-58, G-27, G-28, G-50: a constraint limits the operations that it is looked at for, and a right to retire is one.
+    #[test]
+    fn constraints_make_conditional_what_they_limit_and_nothing_else() {
+        let mut cluster = Cluster::new();
+        let mut grant = create_grant(1, BOB);
+        grant.operations = vec![
+            GrantOperation::Decrypt,
+            GrantOperation::DescribeKey,
+            GrantOperation::RetireGrant,
+        ];
+        grant.context_subset = Arc::new([("a".into(), "1".into())].into());
+        cluster.done(ADMIN, Command::CreateGrant(grant));
+        let mut grant = create_grant(2, CAROL);
+        grant.retiring = Some(EXT.into());
+        cluster.done(ADMIN, Command::CreateGrant(grant));
+        let all = [
+            KmsAction::Decrypt,
+            KmsAction::DescribeKey,
+            KmsAction::RetireGrant,
+        ];
+        let found = told(&cluster, "operator", &all);
+        let of = |who: &str, action| {
+            let one = found
+                .iter()
+                .find(|one| one.principal.as_str() == who && one.actions.contains(&action));
+            one.map(|one| matches!(one.access, Access::Always { .. }))
+        };
+        assert_eq!(of(BOB, KmsAction::Decrypt), Some(false));
+        assert_eq!(of(BOB, KmsAction::DescribeKey), Some(true));
+        assert_eq!(of(BOB, KmsAction::RetireGrant), Some(true));
+        assert_eq!(of(EXT, KmsAction::RetireGrant), Some(true));
+        assert_eq!(of(CAROL, KmsAction::RetireGrant), None);
+    }
+
+    /// EC-59: a page ends by the work that it took, wherever it is asked; all pages together tell all.
+    #[test]
+    fn page_ends_by_its_work_and_the_next_goes_on() {
+        let mut cluster = costly();
+        cluster.done(ADMIN, Command::CreateGrant(create_grant(1, BOB)));
+        cluster.done(ADMIN, Command::CreateGrant(create_grant(2, EXT)));
+        let (mut found, mut marker, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let uncut = |_: u64| u64::MAX;
+            let effort = Effort::new(&uncut);
+            let question = by_arn(&[KmsAction::Decrypt], page(100, marker));
+            let answer = query_within(
+                &cluster.state,
+                &caller("operator"),
+                &scope(),
+                cluster.state.clock(),
+                &[],
+                &question,
+                &effort,
+            );
+            let Ok(Ok(Answer::Access { items, next })) = answer else {
+                panic!("{answer:?}");
+            };
+            // One more than fits is begun.
+            assert!(effort.spent() < 2 * PAGE_WORK, "{}", effort.spent());
+            assert!(effort.spent() >= PAGE_WORK || next.is_none());
+            found.extend(items);
+            pages += 1;
+            marker = next;
+            if marker.is_none() {
+                break;
+            }
+        }
+        assert!(pages > 1);
+        // A session's tags are the request's: what depends on them is told as such.
+        assert_eq!(names(&found), [APP, ADMIN, BOB, EXT]);
+    }
+
+    /// EC-59: of work that was cut there is no answer, and no decision that allows.
+    #[test]
+    fn work_that_is_cut_allows_nothing() {
+        let mut cluster = costly();
+        cluster.put_policy(BOB, ALLOW_ALL);
+        cluster.done(ADMIN, Command::CreateGrant(create_grant(1, BOB)));
+        let key = cluster
+            .state
+            .key(&crate::domain::op::testing::key_arn(1))
+            .unwrap();
+        let (scope, pairs) = (scope(), EncryptionContext::new());
+        let after = |who: &str, most: u64| {
+            let request = Request {
+                caller: &caller(who),
+                scope: &scope,
+                action: KmsAction::Decrypt.into(),
+                target: Target::Key { key, alias: None },
+                encryption_context: &pairs,
+                about: About::Nothing,
+                token_grants: &[],
+                parameters: Parameters::FromFront,
+                now: cluster.state.clock(),
+            };
+            let more = |spent: u64| most.saturating_sub(spent).min(100);
+            let effort = Effort::new(&more);
+            let decision = authorize_within(&cluster.state, &request, Some(&effort));
+            (effort.is_cut(), decision.is_allow())
+        };
+        // The admin is allowed by the first statement, Bob by his grant at the end.
+        for who in [ADMIN, BOB] {
+            assert_eq!(after(who, u64::MAX), (false, true), "{who}");
+            for most in [0, 60, 1_000, 20_000] {
+                assert_eq!(after(who, most), (true, false), "{who} {most}");
+            }
+        }
+        let none = |_: u64| 0;
+        let question = by_arn(&[], page(100, None));
+        let (state, now) = (&cluster.state, cluster.state.clock());
+        let effort = Effort::new(&none);
+        let answer = query_within(
+            state,
+            &caller("operator"),
+            &scope,
+            now,
+            &[],
+            &question,
+            &effort,
+        );
+        assert!(matches!(answer, Err(Cut)));
+    }
+
+    /// A cluster in which each look at the key's policy is a lot of work for its users and roles, and allows nobody else.
+    fn costly() -> Cluster {
+        let mut cluster = Cluster::new();
+        let root = format!("arn:aws:iam::{OWNER}:root");
+        for who in [ADMIN, APP, BOB, CAROL] {
+            let tag = TagPrincipal {
+                arn: arn(who),
+                tags: [("t".into(), "a".repeat(256).into())].into(),
+            };
+            cluster.done(&root, Command::TagPrincipal(tag));
+        }
+        let pattern = format!("*{}b", "?a".repeat(60));
+        let patterns = vec![format!("\"{pattern}\""); 200].join(",");
+        cluster.put_key_policy(&format!(
+            r#"{{"Version":"2012-10-17","Statement":[
+            {{"Effect":"Allow","Principal":{{"AWS":"{ADMIN}"}},"Action":"kms:*","Resource":"*"}},
+            {{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*","Condition":{{"StringLike":{{"aws:PrincipalTag/t":[{patterns}]}}}}}}]}}"#
+        ));
+        cluster
     }
 
     /// A denial that depends on the request makes what is allowed conditional; one that does not takes it away.

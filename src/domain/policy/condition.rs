@@ -7,6 +7,7 @@ use super::Reading;
 use super::context::{ContextKey, ContextSource, ContextValue, Scalar, in_doubt};
 use super::text::{Case, Syntax, Template};
 use super::value::{Cidr, parse_binary, parse_bool, parse_date, parse_number};
+use crate::domain::effort::spend;
 
 /// How the values of a multivalued key are taken together (C-8).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -285,9 +286,14 @@ pub struct Condition {
     operator: Operator,
     key: ContextKey,
     bounds: Bounds,
+    /// What it costs to compare one value of a request with it, its wildcards not counted.
+    work: u64,
     /// Whether a value holds a variable.
     has_variables: bool,
 }
+
+/// What a condition costs besides its values, in units of [`crate::domain::effort::Effort`].
+const WORK: u64 = 4;
 
 /// A value that the operator cannot compare with: its index, what is wrong, what to write.
 pub(super) struct BadValue {
@@ -401,10 +407,20 @@ impl Condition {
                 "write true or false",
             )?),
         };
+        let count = match &bounds {
+            Bounds::String { values, .. } => values.len(),
+            Bounds::Numeric { values, .. } => values.len(),
+            Bounds::Date { values, .. } => values.len(),
+            Bounds::Bool(values) | Bounds::Null(values) => values.len(),
+            Bounds::Binary(values) => values.len(),
+            Bounds::Ip(values) => values.len(),
+            Bounds::Arn(values) => values.len(),
+        };
         let mut condition = Self {
             operator,
             key,
             bounds,
+            work: WORK.saturating_add(u64::try_from(count).unwrap_or(u64::MAX)),
             has_variables: false,
         };
         let has_variables = condition.variable_keys().next().is_some();
@@ -511,6 +527,9 @@ impl Condition {
 
     /// Whether some value of the policy matches this value of the request. A value of the wrong type matches none.
     fn matches(&self, scalar: Scalar<'_>, context: &dyn ContextSource) -> bool {
+        if !spend(context.effort(), self.work) {
+            return false;
+        }
         match &self.bounds {
             Bounds::String { values, case } => {
                 let text = scalar.into_text();

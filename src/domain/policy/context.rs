@@ -11,6 +11,7 @@ use super::keys::{KnownKey, NITRO_TPM_PCR_COUNT, PCR_COUNT};
 use super::statement::Suppose;
 use super::text::eq_folded;
 use super::value::format_time;
+use crate::domain::effort::Effort;
 use crate::domain::ids::AccountId;
 
 /// A name in lower case, compared by its text.
@@ -244,6 +245,11 @@ pub trait ContextSource {
 
     /// What is taken for granted of statements; nothing in a decision.
     fn suppose(&self) -> Option<&dyn Suppose> {
+        None
+    }
+
+    /// Where the work of evaluating is counted; nowhere, unless whoever asks wants it.
+    fn effort(&self) -> Option<&Effort<'_>> {
         None
     }
 }

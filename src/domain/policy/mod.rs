@@ -23,6 +23,7 @@ mod value;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::domain::effort::spend;
 use crate::domain::time::Timestamp;
 
 pub use action::{Action, ActionTarget, KmsAction};
@@ -68,7 +69,13 @@ pub struct Policy {
     places: Box<[Box<[Place]>]>,
     /// Why it would not be stored, of one that is only asked about.
     unstorable: Option<Box<PolicyError>>,
+    /// What a walk through its statements costs, their conditions not counted.
+    work: u64,
 }
+
+/// How many bytes of a policy's text a walk through its statements passes for a unit of [`crate::domain::effort::Effort`]:
+/// a short statement has a hundred, and a principal or a resource of a long one, fifty.
+const BYTES_OF_WORK: usize = 50;
 
 impl Policy {
     /// Reads, validates and compiles a policy document.
@@ -115,6 +122,7 @@ impl Policy {
             statements,
             places,
             unstorable: None,
+            work: u64::try_from(text.len() / BYTES_OF_WORK).unwrap_or(u64::MAX),
         })
     }
 
@@ -200,13 +208,22 @@ impl Policy {
         text.into()
     }
 
+    /// Its statements, of which a decision asks; none once the work was cut.
+    fn walked(&self, ask: &Ask<'_>) -> &[Statement] {
+        if spend(ask.context.effort(), self.work) {
+            &self.statements
+        } else {
+            &[]
+        }
+    }
+
     /// The first `Deny` statement that applies.
     pub fn denying(
         &self,
         ask: &Ask<'_>,
         bindings: Option<&dyn Bindings>,
     ) -> Option<(usize, &Statement)> {
-        self.statements.iter().enumerate().find(|(_, statement)| {
+        self.walked(ask).iter().enumerate().find(|(_, statement)| {
             statement.is_deny()
                 && matches!(statement.verdict(ask, bindings), Verdict::Applies { .. })
         })
@@ -218,7 +235,7 @@ impl Policy {
         ask: &'a Ask<'a>,
         bindings: Option<&'a dyn Bindings>,
     ) -> impl Iterator<Item = (usize, &'a Statement, Ways)> {
-        self.statements
+        self.walked(ask)
             .iter()
             .enumerate()
             .filter_map(move |(index, statement)| {

@@ -5,6 +5,7 @@
 use super::ast;
 use super::error::Place;
 use super::{Policy, json};
+use crate::domain::effort::{Effort, spend};
 
 /// The texts of one statement.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,9 +25,16 @@ pub struct Outline {
 /// Most characters that are shown of an element's values.
 const SHOWN_MAX: usize = 512;
 
+/// What it costs to read a byte of a policy's text again, in units of [`Effort`].
+const WORK_OF_BYTE: u64 = 2;
+
 impl Policy {
     /// The texts of its statements, in their order; empty if the text cannot be read again, which a stored policy's can.
-    pub fn outline(&self) -> Vec<Outline> {
+    pub fn outline(&self, effort: Option<&Effort<'_>>) -> Vec<Outline> {
+        let work = u64::try_from(self.text.len()).unwrap_or(u64::MAX) * WORK_OF_BYTE;
+        if !spend(effort, work) {
+            return Vec::new();
+        }
         let document = json::parse(&self.text).and_then(ast::document);
         let statements = document.map(|document| document.statements);
         statements.unwrap_or_default().iter().map(outline).collect()
@@ -97,7 +105,7 @@ mod tests {
              "Condition":{"StringEquals":{"kms:ViaService":["a","b"],"aws:PrincipalTag/t":"${aws:username}"}}},
             {"Effect":"Deny","NotPrincipal":{"AWS":"111122223333"},"Action":["kms:*"]}]}"#;
         let policy = Policy::parse(text, PolicyKind::Key).unwrap();
-        let outlines = policy.outline();
+        let outlines = policy.outline(None);
         assert_eq!(outlines.len(), policy.statements().len());
         let first = &outlines[0];
         assert_eq!(

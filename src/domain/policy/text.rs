@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 
 use super::context::{ContextKey, ContextSource, ContextValue};
+use crate::domain::effort::{Effort, spend};
 
 /// What a text may hold besides itself.
 #[derive(Clone, Copy)]
@@ -141,13 +142,17 @@ impl Template {
 
     /// Whether the subject matches; a template with a null variable matches nothing (C-12).
     pub fn matches(&self, subject: &str, case: Case, context: &dyn ContextSource) -> bool {
+        let effort = context.effort();
         if !self.has_variables {
-            return self.matches_plain(subject, case);
+            return self.matches_within(subject, case, effort);
+        }
+        if !spend(effort, work_of(self.pieces.len(), WORK_OF_VARIABLE)) {
+            return false;
         }
         let Some(tokens) = self.tokens(context) else {
             return false;
         };
-        glob(|at| tokens.get(at).map(Token::step), subject, case)
+        glob(|at| tokens.get(at).map(Token::step), subject, case, effort)
     }
 
     /// Whether the subject, split at its first `count - 1` colons, matches segment by segment. The template is split
@@ -158,6 +163,12 @@ impl Template {
         count: usize,
         context: &dyn ContextSource,
     ) -> bool {
+        if !spend(
+            context.effort(),
+            work_of(self.pieces.len(), WORK_OF_VARIABLE),
+        ) {
+            return false;
+        }
         let Some(tokens) = self.tokens(context) else {
             return false;
         };
@@ -181,9 +192,14 @@ impl Template {
         let mut parts = subject.splitn(count, ':');
         segments.len() == count
             && segments.iter().all(|segment| {
-                parts
-                    .next()
-                    .is_some_and(|part| glob(|at| segment.get(at).copied(), part, Case::Exact))
+                parts.next().is_some_and(|part| {
+                    glob(
+                        |at| segment.get(at).copied(),
+                        part,
+                        Case::Exact,
+                        context.effort(),
+                    )
+                })
             })
     }
 
@@ -207,6 +223,10 @@ impl Template {
 
     /// [`Self::matches`] for a template that cannot hold variables; one that does matches nothing.
     pub fn matches_plain(&self, subject: &str, case: Case) -> bool {
+        self.matches_within(subject, case, None)
+    }
+
+    fn matches_within(&self, subject: &str, case: Case, effort: Option<&Effort<'_>>) -> bool {
         match (&*self.pieces, case) {
             ([], _) => subject.is_empty(),
             ([Piece::Run], _) => true,
@@ -224,7 +244,7 @@ impl Template {
                         Piece::Variable { .. } => Step::Never,
                     })
                 };
-                glob(view, subject, case)
+                glob(view, subject, case, effort)
             }
         }
     }
@@ -306,17 +326,63 @@ fn value_of<'a>(key: &'a ContextKey, context: &'a dyn ContextSource) -> Option<C
     }
 }
 
+/// What a variable costs to be replaced, in units of [`Effort`].
+const WORK_OF_VARIABLE: u64 = 5;
+
+/// After so much work a pattern looks whether it may go on: some microseconds.
+const WORK_STEP: u64 = 256;
+
+/// How many bytes of text are compared or searched for a unit of work.
+const BYTES_OF_WORK: usize = 32;
+
+fn work_of(count: usize, each: u64) -> u64 {
+    u64::try_from(count)
+        .unwrap_or(u64::MAX)
+        .saturating_mul(each)
+}
+
 /// Matches greedily and goes back to the last `*`: enough, because all that follows a later `*` is independent of an earlier one.
-fn glob<'a>(step: impl Fn(usize) -> Option<Step<'a>>, subject: &str, case: Case) -> bool {
+///
+/// The text behind a `*` is searched for, and one that stands last is looked for at the end alone: a pattern of stars and
+/// texts takes a time that grows with the two lengths and not with their product. `?` can still make it their product,
+/// which is why the work is counted.
+fn glob<'a>(
+    step: impl Fn(usize) -> Option<Step<'a>>,
+    subject: &str,
+    case: Case,
+    effort: Option<&Effort<'_>>,
+) -> bool {
     let mut at = 0;
     let mut rest = subject;
     let mut back: Option<(usize, &str)> = None;
+    let mut work = 0;
     loop {
+        work += 1;
+        if work > WORK_STEP && !spend(effort, std::mem::take(&mut work)) {
+            return false;
+        }
         let next = match step(at) {
-            None if rest.is_empty() => return true,
+            None if rest.is_empty() => break,
             None | Some(Step::Never) => None,
             Some(Step::Run) => {
                 at += 1;
+                let text = match step(at) {
+                    // All that is left.
+                    None => break,
+                    Some(Step::Literal(text)) if case == Case::Exact => text,
+                    Some(Step::Literal(_) | Step::Run | Step::One | Step::Never) => {
+                        back = Some((at, rest));
+                        continue;
+                    }
+                };
+                if step(at + 1).is_none() {
+                    return rest.ends_with(text);
+                }
+                let Some(found) = rest.find(text) else {
+                    return false;
+                };
+                work += work_of((found + text.len()) / BYTES_OF_WORK, 1);
+                rest = rest.get(found..).unwrap_or_default();
                 back = Some((at, rest));
                 continue;
             }
@@ -338,10 +404,18 @@ fn glob<'a>(step: impl Fn(usize) -> Option<Step<'a>>, subject: &str, case: Case)
         if chars.next().is_none() {
             return false;
         }
-        back = Some((resume, chars.as_str()));
         at = resume;
         rest = chars.as_str();
+        if let (Some(Step::Literal(text)), Case::Exact) = (step(resume), case) {
+            let Some(found) = rest.find(text) else {
+                return false;
+            };
+            work += work_of((found + text.len()) / BYTES_OF_WORK, 1);
+            rest = rest.get(found..).unwrap_or_default();
+        }
+        back = Some((resume, rest));
     }
+    spend(effort, work)
 }
 
 /// What is left of `text` after `prefix`.
@@ -499,6 +573,68 @@ mod tests {
             "${aws:${x}}",
         ] {
             assert!(Template::parse(text, LIKE).is_err(), "{text}");
+        }
+    }
+
+    /// `*` and texts are searched for, not tried place by place: the work grows with the lengths, not with their product.
+    #[test]
+    fn work_of_stars_grows_with_the_lengths_alone() {
+        struct Counted<'a>(Effort<'a>);
+        impl ContextSource for Counted<'_> {
+            fn get<'a>(&'a self, _: &'a ContextKey) -> Option<ContextValue<'a>> {
+                None
+            }
+            fn effort(&self) -> Option<&Effort<'_>> {
+                Some(&self.0)
+            }
+        }
+        let all = |_: u64| u64::MAX;
+        let work = |pattern: &str, subject: &str, matches: bool| {
+            let context = Counted(Effort::new(&all));
+            let template = Template::parse(pattern, LIKE).unwrap();
+            assert_eq!(template.matches(subject, Case::Exact, &context), matches);
+            context.0.spent()
+        };
+        let subject = "a".repeat(8_000);
+        let stars = format!("{}*b", "*a".repeat(4_000));
+        assert!(work(&stars, &subject, false) < 10_000);
+        let long = format!("*{}b*c", "a".repeat(4_000));
+        assert!(work(&long, &subject, false) < 1_000);
+        assert!(work(&format!("*{}", "a".repeat(4_000)), &subject, true) < 1_000);
+        // Where it is the product of the lengths, it is counted, and it is cut.
+        let ones = format!("*{}b", "?a".repeat(1_000));
+        assert!(work(&ones, &subject, false) > 1_000_000);
+        let some = |spent: u64| if spent < 10_000 { 1_000 } else { 0 };
+        let context = Counted(Effort::new(&some));
+        assert!(
+            !Template::parse(&ones, LIKE)
+                .unwrap()
+                .matches(&subject, Case::Exact, &context)
+        );
+        assert!(context.0.is_cut() && context.0.spent() < 20_000);
+    }
+
+    /// Whether a pattern matches, one place after the other.
+    fn slowly(pattern: &[char], subject: &[char]) -> bool {
+        match (pattern, subject) {
+            ([], subject) => subject.is_empty(),
+            (['*', rest @ ..], subject) => {
+                (0..=subject.len()).any(|from| slowly(rest, &subject[from..]))
+            }
+            (['?', rest @ ..], [_, left @ ..]) => slowly(rest, left),
+            ([own, rest @ ..], [other, left @ ..]) => own == other && slowly(rest, left),
+            (_, []) => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pattern_matches_what_it_matches_place_by_place(
+            pattern in "[ab\u{e4}*?]{0,10}",
+            subject in "[ab\u{e4}]{0,12}",
+        ) {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(like(&pattern, &subject), slowly(&chars(&pattern), &chars(&subject)));
         }
     }
 

@@ -19,7 +19,7 @@ use crate::domain::ids::{
 };
 use crate::domain::time::Timestamp;
 
-pub use super::grant_lot::{Offer, Purse, constraint_pairs, folded_key, heeds_context};
+pub use super::grant_lot::{Offer, Purse, constraint_pairs, folded_key, heeds_context, outranks};
 
 /// Who holds a grant or may retire it, as an index key: an ARN counts only with its immutable id (ID-18).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -139,6 +139,30 @@ impl GrantIndex {
         self.lot(key, holder).map_or(0, Lot::len)
     }
 
+    /// The grants on `key` held by `holder`, each once, in the order of their ids.
+    pub fn held_on<'a>(
+        &'a self,
+        key: &KeyArn,
+        holder: &Holder,
+    ) -> impl Iterator<Item = &'a Arc<Grant>> + use<'a> {
+        self.in_lot(self.lot(key, holder), None)
+    }
+
+    /// The grants of a lot from after `after`. Piece by piece: a lot may have 50,000, a page takes few of them.
+    fn in_lot<'a>(
+        &'a self,
+        lot: Option<&'a Lot>,
+        mut after: Option<GrantId>,
+    ) -> impl Iterator<Item = &'a Arc<Grant>> + use<'a> {
+        std::iter::from_fn(move || {
+            let ids = lot?.ids(after);
+            after = Some(*ids.last()?);
+            Some(ids)
+        })
+        .flatten()
+        .filter_map(|id| self.by_id.get(&id))
+    }
+
     fn lot(&self, key: &KeyArn, holder: &Holder) -> Option<&Lot> {
         // Found by its parts: to count references of the key's own texts would make every reader of the key wait for
         // every other.
@@ -169,6 +193,41 @@ impl GrantIndex {
             .take_while(move |(k, _)| *k == key)
             .filter(move |(_, id)| Some(*id) != after)
             .filter_map(|(_, id)| self.by_id.get(id))
+    }
+
+    /// The grants on `key` that were given to a principal of this name other than the one that has the id `now` (ID-18);
+    /// and, if asked for, those that such a one could retire.
+    pub fn of_former<'a>(
+        &'a self,
+        key: &KeyArn,
+        name: &PrincipalArn,
+        now: &UniqueId,
+        with_retirable: bool,
+    ) -> impl Iterator<Item = &'a Arc<Grant>> + use<'a> {
+        let first = Holder::Arn(name.clone(), UniqueId::of_account(FIRST_ACCOUNT));
+        let is_former = {
+            let (name, now) = (name.clone(), now.clone());
+            move |holder: &Holder| match holder {
+                Holder::Arn(arn, id) if *arn == name => Some(*id != now),
+                Holder::Account(_) | Holder::Arn(..) | Holder::Service(_) => None,
+            }
+        };
+        let is_retired = is_former.clone();
+        let (of, on) = (key.clone(), key.clone());
+        let held = self
+            .keys_of
+            .range((first.clone(), key.clone())..)
+            .map_while(move |(holder, key)| Some((holder, key, is_former(holder)?)))
+            .filter(move |(_, key, is_former)| *is_former && **key == of)
+            .flat_map(|(holder, key, _)| self.in_lot(self.lot(key, holder), None));
+        let retirable = self
+            .by_retiring
+            .range((first, key.clone(), ID_MIN)..)
+            .take_while(move |_| with_retirable)
+            .map_while(move |(holder, key, id)| Some((key, id, is_retired(holder)?)))
+            .filter(move |(key, _, is_former)| *is_former && **key == on)
+            .filter_map(|(_, id, _)| self.by_id.get(id));
+        held.chain(retirable)
     }
 
     /// The grants of a Region that `holder` may retire as their retiring principal (G-34), in the order of their keys
@@ -213,17 +272,9 @@ impl GrantIndex {
                 *h == holder && key.partition == partition && key.region == region
             })
             .flat_map(move |(holder, key)| {
-                let lot = self.lot(key, holder);
-                let mut after = after.clone().filter(|(k, _)| k == key).map(|(_, id)| id);
-                // Piece by piece: a lot may have 50,000, a page takes few of them.
-                std::iter::from_fn(move || {
-                    let ids = lot?.ids(after);
-                    after = Some(*ids.last()?);
-                    Some(ids)
-                })
-                .flatten()
+                let after = after.clone().filter(|(k, _)| k == key).map(|(_, id)| id);
+                self.in_lot(self.lot(key, holder), after)
             })
-            .filter_map(|id| self.by_id.get(&id))
     }
 
     /// Grants whose time is over at `now` and that are still here, the first that expired first.
@@ -265,12 +316,22 @@ impl GrantIndex {
         key: &KeyArn,
         now: Timestamp,
     ) -> Option<&Arc<Grant>> {
+        self.all_retirable_on(holder, key)
+            .find(|grant| !grant.is_expired(now))
+    }
+
+    /// The grants on `key` that `holder` may retire as their retiring principal, in the order of their ids.
+    pub fn all_retirable_on(
+        &self,
+        holder: &Holder,
+        key: &KeyArn,
+    ) -> impl Iterator<Item = &Arc<Grant>> {
         let from = (holder.clone(), key.clone(), ID_MIN);
+        let (holder, key) = (holder.clone(), key.clone());
         self.by_retiring
             .range(from..)
-            .take_while(|(h, k, _)| h == holder && k == key)
+            .take_while(move |(h, k, _)| *h == holder && *k == key)
             .filter_map(|(_, _, id)| self.by_id.get(id))
-            .find(|grant| !grant.is_expired(now))
     }
 
     /// Every grant, in the order of keys and ids.

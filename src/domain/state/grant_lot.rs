@@ -209,6 +209,11 @@ fn rank(grant: &Grant) -> (End, GrantId) {
     (end_of(grant), grant.id)
 }
 
+/// Whether a grant is chosen before another, where both can allow.
+pub fn outranks(one: &Grant, other: &Grant) -> bool {
+    rank(one) < rank(other)
+}
+
 /// The better of two finds.
 fn better<'a>(a: Option<&'a Arc<Grant>>, b: Option<&'a Arc<Grant>>) -> Option<&'a Arc<Grant>> {
     [a, b].into_iter().flatten().min_by_key(|grant| rank(grant))

@@ -19,7 +19,7 @@ use grantd::domain::op::{Command, Scope, Semantics};
 use grantd::domain::state::State;
 use grantd::domain::state::settings::Settings;
 use grantd::env::real::{OsRng, RealClock, Tcp, Threads};
-use grantd::env::{BootTime, BoxedIo, Clock, Listener, Net, Rng, WallTime};
+use grantd::env::{BootTime, BoxedIo, Clock, Listener, Net, Offload, Rng, WallTime};
 use grantd::gate::{Committed, Consistency, Demand, Draft, TooStale, View, WriteError};
 use grantd::node::{NewCluster, Node, NodeParts, NodeSettings, StartError};
 use grantd::replica::Timings;
@@ -213,9 +213,19 @@ pub struct Cluster {
     links: Arc<Links>,
     disk: fn() -> Disk,
     tune: fn(&mut NodeSettings),
+    evaluators: Arc<dyn Offload>,
 }
 
 impl Cluster {
+    /// `count` nodes that work out long answers on `evaluators`.
+    pub async fn start_evaluating(count: usize, evaluators: Arc<dyn Offload>) -> Self {
+        let cluster = Self {
+            evaluators,
+            ..Self::empty(memory)
+        };
+        cluster.grow(count, new_cluster()).await
+    }
+
     /// `count` nodes, the first of which founded the cluster and the others joined one by one.
     pub async fn start(count: usize) -> Self {
         Self::start_with(count, memory, |_| {}).await
@@ -239,10 +249,15 @@ impl Cluster {
         tune: fn(&mut NodeSettings),
         new: NewCluster,
     ) -> Self {
-        let mut cluster = Self {
+        let cluster = Self {
             tune,
             ..Self::empty(disk)
         };
+        cluster.grow(count, new).await
+    }
+
+    async fn grow(mut self, count: usize, new: NewCluster) -> Self {
+        let cluster = &mut self;
         cluster.add().await;
         cluster.node(0).cluster().initialize(new).await.unwrap();
         for _ in 1..count {
@@ -255,7 +270,7 @@ impl Cluster {
                 .await
                 .unwrap();
         }
-        cluster
+        self
     }
 
     /// No node yet.
@@ -265,6 +280,7 @@ impl Cluster {
             links: Arc::default(),
             disk,
             tune: |_| {},
+            evaluators: Arc::new(Threads),
         }
     }
 
@@ -320,6 +336,7 @@ impl Cluster {
                 links: self.links.clone(),
             }),
             threads: Arc::new(Threads),
+            evaluators: self.evaluators.clone(),
             storage,
             seal_key: Arc::new(SealKey::from_bytes(SEAL_KEY)),
             sink: Arc::new(Discard),

@@ -4,14 +4,17 @@
 use std::sync::Arc;
 
 use super::{Finding, Line, Section};
+use crate::domain::authz::caller::Identity;
 use crate::domain::authz::combine::{
     Endpoint, Evidence, Grantee, NamedPolicy, Object, Subject, admits, constraint_findings,
     grantee_match, is_session_limited, is_under_resource_control, is_under_service_control,
     linked_service, operation_of,
 };
 use crate::domain::authz::decision::{Decision, Missing, Source};
+use crate::domain::authz::gather::holders;
 use crate::domain::authz::request::{Request, Target};
-use crate::domain::ids::{AccountId, PrincipalArn};
+use crate::domain::effort::{Effort, spend};
+use crate::domain::ids::{AccountId, GrantId, PrincipalArn, UniqueId};
 use crate::domain::limits::{EXPLAINED_GRANTS_MAX, EXPLAINED_STATEMENTS_MAX};
 use crate::domain::policy::{
     Action, Ask, Bindings, Condition, ContextKey, ContextValue, Findings, KmsAction, KnownKey,
@@ -72,6 +75,7 @@ impl<'e> Scene<'e> {
         evidence: &Evidence<'e, P, G>,
         on_key: impl Iterator<Item = &'e Grant>,
         former: Vec<Former>,
+        decides: Option<GrantId>,
         now: Timestamp,
     ) -> Self
     where
@@ -127,11 +131,24 @@ impl<'e> Scene<'e> {
         for policy in evidence.session {
             put(Source::SessionPolicy, None, policy, None, 0);
         }
+        let operation = match ask.action {
+            Action::Kms(action) => operation_of(*action).map(|operation| (*action, operation)),
+            Action::Other(_) => None,
+        };
+        let misfit = |grant: &Grant| match operation {
+            _ if decides == Some(grant.id) => 0,
+            Some((action, operation)) if grant.operations.contains(operation) => {
+                let fits = admits(grant, action, evidence.offered(), &evidence.subject);
+                if fits && !grant.is_expired(now) { 1 } else { 2 }
+            }
+            Some(_) | None => 3,
+        };
+        let effort = ask.context.effort();
         let OnKey {
             grants,
             more: more_grants,
             former: former_grants,
-        } = grants_of(on_key, &ask.who, is_retirement);
+        } = grants_of(on_key, &ask.who, is_retirement, effort, misfit);
         Self {
             ask,
             object: evidence.object,
@@ -320,7 +337,7 @@ impl<'e> Scene<'e> {
         let lines = found.into_iter().map(|(_, attached, index, statement)| {
             let policy: *const Policy = attached.policy;
             if outlines.last().is_none_or(|(of, _)| *of != policy) {
-                outlines.push((policy, attached.policy.outline()));
+                outlines.push((policy, attached.policy.outline(self.ask.context.effort())));
             }
             let outline = outlines.last().and_then(|(_, outline)| outline.get(index));
             self.line(
@@ -1027,19 +1044,35 @@ fn section(
     }
 }
 
-/// Every grant on the key of a request, and those that tokens bring.
+/// The grants on the key of a request that name its caller or its account, and those that tokens bring.
 pub(super) fn on_key<'e>(
     state: &'e State,
     request: &'e Request<'e>,
 ) -> impl Iterator<Item = &'e Grant> {
     let key = match request.target {
         Target::Key { key, .. } => Some(key),
-        _ => None,
+        Target::Alias(_) | Target::Principal(_) | Target::Group(_) | Target::Account(_) => None,
     };
-    key.into_iter().flat_map(|key| {
-        let stored = state.grants().of_key(&key.arn, None).map(|grant| &**grant);
-        let brought = request.token_grants.iter().map(|grant| &**grant);
-        stored.chain(brought.filter(|grant| grant.key == key.arn))
+    let is_retirement = request.action.kms() == Some(KmsAction::RetireGrant);
+    key.into_iter().flat_map(move |key| {
+        let stored = holders(&request.caller.identity).flat_map(move |holder| {
+            let held = state.grants().held_on(&key.arn, &holder);
+            let retirable: Vec<_> = match is_retirement {
+                true => state.grants().all_retirable_on(&holder, &key.arn).collect(),
+                false => Vec::new(),
+            };
+            held.chain(retirable)
+        });
+        // ID-18: those of another who had the caller's name.
+        let names = names_of(&request.caller.identity);
+        let former = names.flat_map(move |(arn, now)| {
+            state.grants().of_former(&key.arn, arn, now, is_retirement)
+        });
+        let stored = stored.chain(former);
+        let brought = request.token_grants.iter();
+        stored
+            .chain(brought.filter(|grant| grant.key == key.arn))
+            .map(|grant| &**grant)
     })
 }
 
@@ -1063,33 +1096,63 @@ struct OnKey<'e> {
     former: Vec<&'e Grant>,
 }
 
+/// The names under which policies and grants know a caller, each with the immutable id that it has now.
+fn names_of(identity: &Identity) -> impl Iterator<Item = (&PrincipalArn, &UniqueId)> {
+    let (first, second) = match identity {
+        Identity::User { arn, unique_id } => (Some((arn, unique_id)), None),
+        Identity::RoleSession {
+            arn,
+            role,
+            unique_id,
+            ..
+        } => (Some((role, unique_id)), Some((arn, unique_id))),
+        // A federated user is kept by its name alone, an account and a service are never made again.
+        Identity::Operator
+        | Identity::System
+        | Identity::Root { .. }
+        | Identity::FederatedUser { .. }
+        | Identity::Service(_) => (None, None),
+    };
+    first.into_iter().chain(second)
+}
+
+/// What it costs to look at a grant, in units of [`crate::domain::effort::Effort`].
+const WORK_OF_GRANT: u64 = 30;
+
+/// Those of the grants on a key that name the caller or its account, in the order of their ids; how many are left out. What
+/// `decides` and what fits best are not: others that stand before them would hide why the answer is as it is.
 fn grants_of<'e>(
     on_key: impl Iterator<Item = &'e Grant>,
     who: &Who<'_>,
     is_retirement: bool,
+    effort: Option<&Effort<'_>>,
+    misfit: impl Fn(&Grant) -> u8,
 ) -> OnKey<'e> {
     let names = |named: &GrantPrincipal| !matches!(grantee_match(named, who), Grantee::Other);
     let is_former = |named: &GrantPrincipal| former_name(named, who).is_some();
-    let mut found = OnKey {
-        grants: Vec::new(),
-        more: 0,
-        former: Vec::new(),
-    };
-    for grant in on_key {
+    let mut found: Vec<(u8, &Grant)> = Vec::new();
+    let mut former: Vec<&Grant> = Vec::new();
+    for grant in on_key.take_while(|_| spend(effort, WORK_OF_GRANT)) {
         let retiring = grant.retiring.as_ref().filter(|_| is_retirement);
         if names(&grant.grantee) || retiring.is_some_and(names) {
-            if found.grants.len() < EXPLAINED_GRANTS_MAX {
-                found.grants.push(grant);
-            } else {
-                found.more = found.more.saturating_add(1);
-            }
+            found.push((misfit(grant), grant));
         } else if (is_former(&grant.grantee) || retiring.is_some_and(is_former))
-            && found.former.len() < FORMER_SHOWN_MAX
+            && former.len() < FORMER_SHOWN_MAX
         {
-            found.former.push(grant);
+            former.push(grant);
         }
     }
-    found
+    found.sort_by_key(|(misfit, grant)| (*misfit, grant.id));
+    found.dedup_by_key(|(_, grant)| grant.id);
+    let untold = found.len().saturating_sub(EXPLAINED_GRANTS_MAX);
+    found.truncate(EXPLAINED_GRANTS_MAX);
+    let mut grants: Vec<&Grant> = found.into_iter().map(|(_, grant)| grant).collect();
+    grants.sort_by_key(|grant| grant.id);
+    OnKey {
+        grants,
+        more: u32::try_from(untold).unwrap_or(u32::MAX),
+        former,
+    }
 }
 
 /// Whether this is a name under which policies and grants know the caller.
@@ -1176,10 +1239,14 @@ fn quoted(text: &str) -> String {
 }
 
 fn pairs(pairs: &EncryptionContext) -> String {
-    let shown = pairs.iter().take(VALUES_SHOWN_MAX);
-    let shown: Vec<String> = shown
+    let mut shown: Vec<String> = pairs
+        .iter()
+        .take(VALUES_SHOWN_MAX)
         .map(|(key, value)| format!("{}={}", quoted(key), quoted(value)))
         .collect();
+    if pairs.len() > VALUES_SHOWN_MAX {
+        shown.push(format!("and {} more", pairs.len() - VALUES_SHOWN_MAX));
+    }
     if shown.is_empty() {
         "no pairs".to_owned()
     } else {

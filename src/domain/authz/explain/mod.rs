@@ -15,6 +15,7 @@ use super::combine::{Evidence, NamedPolicy, combine};
 use super::decision::{Decision, Source};
 use super::gather::{Judge, judge};
 use super::request::Request;
+use crate::domain::effort::Effort;
 use crate::domain::state::State;
 use crate::domain::state::former::Former;
 use crate::domain::state::grant::Grant;
@@ -128,7 +129,16 @@ impl Explanation {
 
 /// Explains a request. The decision is the one that [`super::authorize`] gives.
 pub fn explain(state: &State, request: &Request<'_>) -> Explanation {
-    judge(state, request, Explain)
+    explain_within(state, request, None)
+}
+
+/// [`explain`], its work counted.
+pub fn explain_within(
+    state: &State,
+    request: &Request<'_>,
+    effort: Option<&Effort<'_>>,
+) -> Explanation {
+    judge(state, request, effort, Explain)
 }
 
 struct Explain;
@@ -169,8 +179,8 @@ impl Judge for Explain {
 
 /// Which half of the permission to put another key policy is missing, for whoever is refused by the lockout check (P-7,
 /// the new policy itself, or what the caller's account says.
-pub fn shortfall(state: &State, request: &Request<'_>) -> String {
-    judge(state, request, Shortfall)
+pub fn shortfall(state: &State, request: &Request<'_>, effort: Option<&Effort<'_>>) -> String {
+    judge(state, request, effort, Shortfall)
 }
 
 struct Shortfall;
@@ -194,7 +204,7 @@ impl Judge for Shortfall {
     {
         let decision = combine(evidence);
         let former = consider::former(state, request);
-        let scene = consider::Scene::new(evidence, std::iter::empty(), former, request.now);
+        let scene = consider::Scene::new(evidence, std::iter::empty(), former, None, request.now);
         scene.shortfall(&decision)
     }
 }
@@ -212,10 +222,27 @@ where
     G: Iterator<Item = &'e Grant> + Clone,
 {
     let decision = combine(evidence);
-    let scene = consider::Scene::new(evidence, on_key, former, now);
+    let decides = decision.decided_by().and_then(|by| by.grant);
+    let scene = consider::Scene::new(evidence, on_key, former, decides, now);
+    let mut sections = scene.sections();
+    let nearest = nearest::search_within(scene, &decision);
+    if nearest.is_none() {
+        sections.push(unsearched());
+    }
     Explanation {
-        sections: scene.sections(),
-        nearest: nearest::search(&scene, &decision),
+        sections,
+        nearest: nearest.unwrap_or_default(),
         decision,
+    }
+}
+
+/// What is told where the search for the nearest other answer was given up.
+fn unsearched() -> Section {
+    Section {
+        rules: Vec::new(),
+        title: "what would change the answer".to_owned(),
+        says: "not looked for to the end: the policies are too large, or their patterns too costly, to try what else they could say".to_owned(),
+        lines: Vec::new(),
+        untold: 0,
     }
 }

@@ -10,8 +10,9 @@ use crate::domain::authz::combine::{
     Endpoint, Grantee, NamedPolicy, Object, Subject, combine, grantee_match, operation_of,
 };
 use crate::domain::authz::decision::{Decision, Missing, Source};
+use crate::domain::effort::{Effort, spend};
 use crate::domain::ids::{KeyArn, KeyId, Partition, UniqueId};
-use crate::domain::limits::{EXPLAINED_NEAREST_MAX, EXPLAINED_TRIES_MAX};
+use crate::domain::limits::{EXPLAINED_NEAREST_MAX, EXPLAINED_NEAREST_WORK, EXPLAINED_TRIES_MAX};
 use crate::domain::policy::{
     Action, Condition, ContextKey, ContextSource, ContextValue, KmsAction, Outline, Policy,
     PolicyKind, Statement, Suppose, Supposed, Who,
@@ -47,8 +48,56 @@ struct Try<'e> {
     told: Change,
 }
 
+/// What a try costs besides the decision, in units of [`Effort`].
+const WORK_OF_TRY: u64 = 50;
+
+/// What it costs to copy a grant for a try.
+const WORK_OF_COPY: u64 = 30;
+
+/// Between two looks at whether the search may go on, in units of [`Effort`].
+const WORK_STEP: u64 = 10_000;
+
+/// [`search`], for as long as the limit allows: each try is a decision, and there can be a thousand. `None`: given up.
+pub(super) fn search_within<'e>(scene: Scene<'e>, decision: &Decision) -> Option<Vec<Nearest>> {
+    let inner: &'e dyn ContextSource = scene.ask.context;
+    let more = |spent: u64| {
+        let may = spent < EXPLAINED_NEAREST_WORK && spend(inner.effort(), WORK_STEP);
+        if may { WORK_STEP } else { 0 }
+    };
+    let effort = Effort::new(&more);
+    let context = Searching {
+        inner,
+        effort: &effort,
+    };
+    let mut scene: Scene<'_> = scene;
+    scene.ask.context = &context;
+    scene.evidence.ask.context = &context;
+    let found = search(&scene, decision);
+    (!effort.is_cut()).then_some(found)
+}
+
+/// The request's own context, the work of the search counted by itself.
+struct Searching<'a> {
+    inner: &'a dyn ContextSource,
+    effort: &'a Effort<'a>,
+}
+
+impl ContextSource for Searching<'_> {
+    fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
+        self.inner.get(key)
+    }
+
+    fn suppose(&self) -> Option<&dyn Suppose> {
+        self.inner.suppose()
+    }
+
+    fn effort(&self) -> Option<&Effort<'_>> {
+        Some(self.effort)
+    }
+}
+
 /// What gives the other answer than `decision`.
-pub(super) fn search(scene: &Scene<'_>, decision: &Decision) -> Vec<Nearest> {
+fn search(scene: &Scene<'_>, decision: &Decision) -> Vec<Nearest> {
     let found = if decision.is_allow() {
         to_deny(scene, decision)
     } else {
@@ -155,7 +204,7 @@ fn to_deny<'e>(scene: &Scene<'e>, decision: &Decision) -> Vec<Vec<Try<'e>>> {
 fn denying<'e>(scene: &Scene<'e>) -> Vec<Try<'e>> {
     let mut found = Vec::new();
     for attached in &scene.policies {
-        let outline = attached.policy.outline();
+        let outline = attached.policy.outline(scene.ask.context.effort());
         for (index, statement) in attached.policy.statements().iter().enumerate() {
             let findings = statement.findings(&scene.ask, attached.bindings);
             if !statement.is_deny() || !findings.applies() {
@@ -214,7 +263,7 @@ fn uncovered<'e>(
 ) -> Vec<Try<'e>> {
     let mut found = Vec::new();
     for attached in scene.policies.iter().filter(|a| wanted(a.source)) {
-        let outlines = attached.policy.outline();
+        let outlines = attached.policy.outline(scene.ask.context.effort());
         for (index, statement) in attached.policy.statements().iter().enumerate() {
             let findings = statement.findings(&scene.ask, attached.bindings);
             if statement.is_deny() != is_deny || findings.applies() || !findings.could_apply() {
@@ -715,6 +764,10 @@ impl ContextSource for Otherwise<'_> {
     fn suppose(&self) -> Option<&dyn Suppose> {
         Some(&self.statements)
     }
+
+    fn effort(&self) -> Option<&Effort<'_>> {
+        self.inner.effort()
+    }
 }
 
 impl Suppose for Statements<'_> {
@@ -736,6 +789,12 @@ impl Suppose for Statements<'_> {
 
 /// The decision on the evidence as it would be.
 fn decide(scene: &Scene<'_>, tries: &[Try<'_>]) -> Decision {
+    // The grants are copied for it.
+    let grants = u64::try_from(scene.grants.len()).unwrap_or(u64::MAX);
+    spend(
+        scene.ask.context.effort(),
+        WORK_OF_TRY.saturating_add(grants.saturating_mul(WORK_OF_COPY)),
+    );
     let mut statements = Statements {
         without: Vec::new(),
         covering: Vec::new(),

@@ -46,7 +46,10 @@ impl fmt::Display for Section {
             lines,
             untold,
         } = self;
-        writeln!(f, "[{}] {title}: {says}", rules.join(", "))?;
+        if !rules.is_empty() {
+            write!(f, "[{}] ", rules.join(", "))?;
+        }
+        writeln!(f, "{title}: {says}")?;
         for line in lines {
             write!(f, "{line}")?;
         }

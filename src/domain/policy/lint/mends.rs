@@ -1265,7 +1265,7 @@ fn look_for_a_request(kind: PolicyKind, text: &str, dice: &mut Dice) -> usize {
                     && warning.lint != Lint::CalledVia
                     && (only || !policy.statements()[index].principals().iter().any(is_named))
                     // A value among others.
-                    && !(warning.lint == Lint::ValueNeverMatches && !warning.message.contains("never has"))
+                    && (warning.lint != Lint::ValueNeverMatches || warning.message.contains("never has"))
             });
             assert!(
                 !meets || never.is_none(),
