@@ -276,6 +276,7 @@ fn too_long(too_long: &TooLong) -> (Code, ErrorInfo) {
         safe_to_retry: true,
         header: None,
         reason: None,
+        help: String::new(),
     };
     (grpc_code, info)
 }
