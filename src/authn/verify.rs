@@ -471,7 +471,8 @@ mod tests {
         assert_eq!(verified.unwrap_err(), Refusal::OtherSubject);
     }
 
-    /// CK-0: the namespaces of AWS and KMS are the server's; others are the principal's own.
+    /// CK-0, CK-58: keys that AWS names, and those of identity providers, are not for a principal to say of itself; others are
+    /// its own.
     #[test]
     fn principal_may_say_condition_keys_of_its_own_namespace_alone() {
         let state = state();
@@ -481,7 +482,19 @@ mod tests {
         };
         let own = facts(&[("app:tier", "gold")]);
         assert_eq!(verified(own.clone()), Ok(own));
-        for key in ["kms:viaservice", "aws:sourceip", "kms:keyspec"] {
+        for key in [
+            "kms:viaservice",
+            "aws:sourceip",
+            "kms:keyspec",
+            "kms:foo",
+            "aws:foo",
+            "ec2:sourceinstancearn",
+            "lambda:sourcefunctionarn",
+            "saml:sub",
+            "saml:aud",
+            "iam:permissionsboundary",
+            "accounts.google.com:sub",
+        ] {
             assert_eq!(
                 verified(facts(&[(key, "x")])),
                 Err(Refusal::ReservedKey { key: key.into() })

@@ -1164,6 +1164,104 @@ mod tests {
         assert_eq!(decision("aws").as_deref(), Some("implicitDeny"));
     }
 
+    const BOB_LINE: &str = r#"{"id":"a","request":{"principal":"arn:aws:iam::111122223333:user/bob","action":"kms:ACTION","resource":"arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab","context":CONTEXT},"policies":{"key":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:user/bob"},"Action":"kms:*","Resource":"*"},{"Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":CONDITION}]}}}"#;
+
+    fn bob(action: &str, context: &str, condition: &str) -> Value {
+        let line = BOB_LINE
+            .replace("ACTION", action)
+            .replace("CONTEXT", context)
+            .replace("CONDITION", condition);
+        run(&line).1.remove(0)
+    }
+
+    /// CK-59: pairs and tags whose names differ in letter case alone count each; another key that stands twice is an error.
+    #[test]
+    fn names_that_differ_in_letter_case_alone_count_each() {
+        let torn =
+            r#"{"kms:EncryptionContext:STAGE":"x","kms:EncryptionContext:stage":"Restricted"}"#;
+        for (value, decision) in [
+            ("Restricted", "explicitDeny"),
+            ("x", "explicitDeny"),
+            ("y", "allow"),
+        ] {
+            let condition =
+                format!(r#"{{"StringEquals":{{"kms:EncryptionContext:Stage":"{value}"}}}}"#);
+            assert_eq!(bob("Decrypt", torn, &condition)["decision"], decision);
+        }
+        let tags = r#"{"aws:RequestTag/A":"1","aws:RequestTag/a":"2"}"#;
+        let condition = r#"{"StringEquals":{"aws:RequestTag/a":"1"}}"#;
+        assert_eq!(
+            bob("TagResource", tags, condition)["decision"],
+            "explicitDeny"
+        );
+        let twice = r#"{"aws:UserAgent":"1","aws:useragent":"2"}"#;
+        let answer = bob("Decrypt", twice, condition);
+        assert!(
+            answer["error"].as_str().unwrap().contains("twice"),
+            "{answer}"
+        );
+    }
+
+    /// CK-57: the default of a parameter that the line does not give; one that the key decides is the line's to give.
+    #[test]
+    fn parameter_that_a_line_does_not_give_has_its_default() {
+        let window = r#"{"NumericLessThan":{"kms:ScheduleKeyDeletionPendingWindowInDays":"LESS"}}"#;
+        let decision = |context: &str, less: &str| {
+            bob(
+                "ScheduleKeyDeletion",
+                context,
+                &window.replace("LESS", less),
+            )["decision"]
+                .clone()
+        };
+        assert_eq!(decision("{}", "30"), "allow");
+        assert_eq!(decision("{}", "31"), "explicitDeny");
+        let said = r#"{"kms:ScheduleKeyDeletionPendingWindowInDays":7}"#;
+        assert_eq!(decision(said, "30"), "explicitDeny");
+        let null = r#"{"Null":{"KEY":"false"}}"#;
+        for (action, key, decision) in [
+            ("Encrypt", "kms:EncryptionAlgorithm", "allow"),
+            ("Sign", "kms:MessageType", "explicitDeny"),
+            ("Decrypt", "kms:MessageType", "allow"),
+            ("ImportKeyMaterial", "kms:ExpirationModel", "allow"),
+            (
+                "PutKeyPolicy",
+                "kms:BypassPolicyLockoutSafetyCheck",
+                "allow",
+            ),
+        ] {
+            let answer = bob(action, "{}", &null.replace("KEY", key));
+            assert_eq!(answer["decision"], decision, "{key}");
+        }
+    }
+
+    /// U-19: a policy that a server would refuse to store is decided by and warned of.
+    #[test]
+    fn policy_that_would_not_be_stored_is_warned_of() {
+        let condition = r#"{"StringEquals":{"kms:ResourceAliases":"alias/a"}}"#;
+        let answer = bob("Decrypt", "{}", condition);
+        assert_eq!(answer["decision"], "allow");
+        let warning = answer["warnings"][0].as_str().unwrap();
+        assert!(
+            warning.starts_with(
+                "policies.key: a server would refuse to store this policy: These condition keys"
+            ),
+            "{warning}"
+        );
+        let mut text = Vec::new();
+        let line = BOB_LINE
+            .replace("ACTION", "Decrypt")
+            .replace("CONTEXT", "{}")
+            .replace("CONDITION", condition);
+        answer_lines(line.as_bytes(), &mut text, Form::Text).unwrap();
+        assert!(
+            String::from_utf8(text)
+                .unwrap()
+                .starts_with("a: warning: policies.key: ")
+        );
+        assert!(run(GOOD).1[0].get("warnings").is_none());
+    }
+
     #[test]
     fn policy_beyond_the_quotas_of_storing_is_decided() {
         let condition = r#""Condition":{"StringEquals":{"aws:PrincipalTag/t":"€"}},"Action":"#;

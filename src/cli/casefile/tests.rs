@@ -216,6 +216,46 @@ fn files_and_folders_are_run_and_policies_are_taken_from_files() {
     assert!(broken(&by_file).message.contains("are not read here"));
 }
 
+/// U-19, CK-41: facts hold policies that a server would refuse to store; they are evaluated, and warned of in every form.
+#[test]
+fn policy_that_would_not_be_stored_is_evaluated_and_warned_of() {
+    let forbidden = CASE.replace(
+        r#""Action": "kms:Decrypt", "Resource": "*"}]"#,
+        r#""Action": "kms:Decrypt", "Resource": "*", "Condition": {"Null": {"aws:ResourceTag/t": "true"}}}]"#,
+    );
+    assert_ne!(forbidden, CASE);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cases.json");
+    fs::write(&path, file(&[&forbidden])).unwrap();
+    let report = run_paths(&[path], None).unwrap();
+    assert_eq!((report.passed(), report.failed()), (1, 0));
+    let told = "K: a server would refuse to store this as a key policy: These condition keys are not permitted";
+    let text = report.text();
+    assert!(
+        text.contains("WARNING T-1") && text.contains(told),
+        "{text}"
+    );
+    assert!(text.ends_with("1 passed, 0 failed\n"), "{text}");
+    let warning = report.json()["Cases"][0]["Warnings"][0].clone();
+    assert!(warning.as_str().is_some_and(|text| text.starts_with(told)));
+    assert!(report.junit().contains("<system-out>K: a server"));
+    let case = read_cases(&file(&[CASE]), None).unwrap().pop().unwrap();
+    assert_eq!(case.unwrap().warnings(), Vec::<String>::new());
+}
+
+/// C-2: names of condition keys are not case sensitive, so that two spellings say one thing twice; but for pairs (CK-59).
+#[test]
+fn condition_key_given_twice_is_a_problem_of_the_case() {
+    let with = |context: &str| {
+        let context = format!(r#""action": "kms:Decrypt", "context": {context},"#);
+        CASE.replace(r#""action": "kms:Decrypt","#, &context)
+    };
+    let twice = with(r#"{"aws:UserAgent": "a", "aws:useragent": "b"}"#);
+    assert!(broken(&twice).message.contains("twice"));
+    let pairs = with(r#"{"kms:EncryptionContext:a": "1", "kms:EncryptionContext:A": "2"}"#);
+    assert!(matches!(ended(&pairs), Ended::Passed));
+}
+
 /// A text that is no case file is an error, whatever it is.
 #[test]
 fn anything_else_is_refused_without_a_panic() {

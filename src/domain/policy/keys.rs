@@ -140,6 +140,8 @@ pub struct Row {
     pub default: Option<Scalar<'static>>,
     /// What must hold for the default to be used.
     pub default_if: DefaultIf,
+    /// Whether a condition on it chooses who calls, or whence (P-22).
+    pub chooses_callers: bool,
     /// The actions of other services, decided here, whose requests carry it by AWS's reference.
     pub elsewhere: &'static [&'static str],
 }
@@ -248,6 +250,7 @@ const fn row(
         presence,
         default: None,
         default_if: DefaultIf::NotSaid,
+        chooses_callers: false,
         elsewhere: &[],
     }
 }
@@ -256,16 +259,16 @@ table! {
     // Key, name, values, form, whose, told by, which requests of KMS carry it.
     keys {
         // The caller.
-        PrincipalAccount = "aws:PrincipalAccount", One, Form::Account, Caller, Server, every;
-        PrincipalArn = "aws:PrincipalArn", One, Form::PrincipalArn, Caller, Server, every;
+        PrincipalAccount = "aws:PrincipalAccount", One, Form::Account, Caller, Server, every, chooses_callers = true;
+        PrincipalArn = "aws:PrincipalArn", One, Form::PrincipalArn, Caller, Server, every, chooses_callers = true;
         PrincipalIsAwsService = "aws:PrincipalIsAWSService", One, Form::Bool, Caller, Server, every;
-        PrincipalOrgId = "aws:PrincipalOrgID", One, Form::Text, Caller, ServerOrFront, some;
-        PrincipalOrgPaths = "aws:PrincipalOrgPaths", Many, Form::Text, Caller, ServerOrFront, some;
-        PrincipalServiceName = "aws:PrincipalServiceName", One, Form::Text, Caller, Server, some;
-        PrincipalServiceNamesList = "aws:PrincipalServiceNamesList", Many, Form::Text, Request, ServerOrFront, some;
+        PrincipalOrgId = "aws:PrincipalOrgID", One, Form::Text, Caller, ServerOrFront, some, chooses_callers = true;
+        PrincipalOrgPaths = "aws:PrincipalOrgPaths", Many, Form::Text, Caller, ServerOrFront, some, chooses_callers = true;
+        PrincipalServiceName = "aws:PrincipalServiceName", One, Form::Text, Caller, Server, some, chooses_callers = true;
+        PrincipalServiceNamesList = "aws:PrincipalServiceNamesList", Many, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
         PrincipalType = "aws:PrincipalType", One, Form::OneOf(&["Account", "User", "AssumedRole", "FederatedUser"]), Caller, Server, every;
-        UserId = "aws:userid", One, Form::Text, Session, Server, every;
-        UserName = "aws:username", One, Form::Text, Caller, Server, some;
+        UserId = "aws:userid", One, Form::Text, Session, Server, every, chooses_callers = true;
+        UserName = "aws:username", One, Form::Text, Caller, Server, some, chooses_callers = true;
         // Its credentials.
         AssumedRoot = "aws:AssumedRoot", One, Form::Bool, Caller, Server, some;
         ChatbotSourceArn = "aws:ChatbotSourceArn", One, Form::Arn, Request, Front, some;
@@ -290,14 +293,14 @@ table! {
         SsmSourceInstanceArn = "ssm:SourceInstanceArn", One, Form::Arn, Request, Front, some;
         TokenIssueTime = "aws:TokenIssueTime", One, Form::Date, Request, Front, some;
         // The network.
-        SourceIp = "aws:SourceIp", One, Form::Address, Request, Front, some;
-        SourceVpc = "aws:SourceVpc", One, Form::Text, Request, ServerOrFront, some;
-        SourceVpcArn = "aws:SourceVpcArn", One, Form::Arn, Request, ServerOrFront, some;
-        SourceVpce = "aws:SourceVpce", One, Form::Text, Request, Front, some;
+        SourceIp = "aws:SourceIp", One, Form::Address, Request, Front, some, chooses_callers = true;
+        SourceVpc = "aws:SourceVpc", One, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
+        SourceVpcArn = "aws:SourceVpcArn", One, Form::Arn, Request, ServerOrFront, some, chooses_callers = true;
+        SourceVpce = "aws:SourceVpce", One, Form::Text, Request, Front, some, chooses_callers = true;
         VpcSourceIp = "aws:VpcSourceIp", One, Form::Address, Request, Front, some;
-        VpceAccount = "aws:VpceAccount", One, Form::Account, Request, ServerOrFront, some;
-        VpceOrgId = "aws:VpceOrgID", One, Form::Text, Request, ServerOrFront, some;
-        VpceOrgPaths = "aws:VpceOrgPaths", Many, Form::Text, Request, ServerOrFront, some;
+        VpceAccount = "aws:VpceAccount", One, Form::Account, Request, ServerOrFront, some, chooses_callers = true;
+        VpceOrgId = "aws:VpceOrgID", One, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
+        VpceOrgPaths = "aws:VpceOrgPaths", Many, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
         // The resource.
         ResourceAccount = "aws:ResourceAccount", One, Form::Account, Resource, Server, every;
         ResourceOrgId = "aws:ResourceOrgID", One, Form::Text, Resource, ServerOrFront, some;
@@ -314,10 +317,10 @@ table! {
         Referer = "aws:referer", One, Form::Text, Request, Front, some;
         RequestedRegion = "aws:RequestedRegion", One, Form::Text, Cluster, Server, every;
         SecureTransport = "aws:SecureTransport", One, Form::Bool, Request, Front, every;
-        SourceAccount = "aws:SourceAccount", One, Form::Account, Request, Front, some;
-        SourceArn = "aws:SourceArn", One, Form::Arn, Request, Front, some;
-        SourceOrgId = "aws:SourceOrgID", One, Form::Text, Request, ServerOrFront, some;
-        SourceOrgPaths = "aws:SourceOrgPaths", Many, Form::Text, Request, ServerOrFront, some;
+        SourceAccount = "aws:SourceAccount", One, Form::Account, Request, Front, some, chooses_callers = true;
+        SourceArn = "aws:SourceArn", One, Form::Arn, Request, Front, some, chooses_callers = true;
+        SourceOrgId = "aws:SourceOrgID", One, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
+        SourceOrgPaths = "aws:SourceOrgPaths", Many, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
         TagKeys = "aws:TagKeys", Many, Form::Text, Request, Parameter, |action| match action {
             KmsAction::TagResource | KmsAction::UntagResource => Presence::Always,
             action => sometimes(takes_tags(action)),
@@ -328,7 +331,7 @@ table! {
         // Keys of KMS: the caller and the key.
         CallerAccount = "kms:CallerAccount", One, Form::Account, Caller, Server, |action| always(
             is_on_key(action) || action == KmsAction::CreateKey || is_on_custom_key_store(action),
-        );
+        ), chooses_callers = true;
         CustomerMasterKeySpec = "kms:CustomerMasterKeySpec", One, Form::OneOf(KEY_SPECS), Resource, ServerOrFront, |action| always(has_key(action)),
             default = Some(Scalar::Text("SYMMETRIC_DEFAULT"));
         CustomerMasterKeyUsage = "kms:CustomerMasterKeyUsage", One, Form::OneOf(KEY_USAGES), Resource, ServerOrFront, |action| always(has_key(action)),
@@ -420,7 +423,7 @@ table! {
         ];
     }
     families {
-        PrincipalTag = "aws:PrincipalTag/<k>", One, Form::Text, Session, Server, some;
+        PrincipalTag = "aws:PrincipalTag/<k>", One, Form::Text, Session, Server, some, chooses_callers = true;
         ResourceTag = "aws:ResourceTag/<k>", One, Form::Text, Resource, ServerOrFront, |action| sometimes(has_key(action)), elsewhere = ON_IAM_PRINCIPALS;
         RequestTag = "aws:RequestTag/<k>", One, Form::Text, Request, Parameter,
             // CK-37: a request to remove tags names their keys alone.

@@ -70,33 +70,8 @@ fn chooses_callers(condition: &ast::Condition) -> bool {
     let Some(operator) = Operator::parse(&condition.operator.text) else {
         return false;
     };
-    let names_callers = match ContextKey::parse(&condition.key.text) {
-        ContextKey::PrincipalTag(_) => true,
-        ContextKey::Known(key) => matches!(
-            key,
-            KnownKey::CallerAccount
-                | KnownKey::PrincipalAccount
-                | KnownKey::PrincipalArn
-                | KnownKey::PrincipalOrgId
-                | KnownKey::PrincipalOrgPaths
-                | KnownKey::PrincipalServiceName
-                | KnownKey::PrincipalServiceNamesList
-                | KnownKey::SourceAccount
-                | KnownKey::SourceArn
-                | KnownKey::SourceOrgId
-                | KnownKey::SourceOrgPaths
-                | KnownKey::SourceVpc
-                | KnownKey::SourceVpcArn
-                | KnownKey::SourceVpce
-                | KnownKey::SourceIp
-                | KnownKey::UserId
-                | KnownKey::UserName
-                | KnownKey::VpceAccount
-                | KnownKey::VpceOrgId
-                | KnownKey::VpceOrgPaths
-        ),
-        _ => false,
-    };
+    let key = ContextKey::parse(&condition.key.text);
+    let names_callers = key.row().is_some_and(|row| row.chooses_callers);
     names_callers
         && !operator.is_negated()
         && !operator.is_if_exists()
