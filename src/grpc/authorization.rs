@@ -1,14 +1,22 @@
 //! Questions and decisions.
 
+use std::sync::Arc;
+
 use tonic::{Request, Response, Status};
 
+use super::unread::Heft;
 use super::{Api, Call, Fault, refuse_idempotency};
 use crate::app::AppError;
 use crate::app::decide::Decided;
 use crate::domain::authz::claim::Question;
 use crate::domain::ids::KeyArn;
+<<<<<<< HEAD
 use crate::domain::op::posed::Verdict;
 use crate::wire::api::authorization::{decision_out, parts_out, read_batch};
+=======
+use crate::wire::api::Invalid;
+use crate::wire::api::authorization::{decision_out, read_batch};
+>>>>>>> main
 use crate::wire::api::insight::refusal_out;
 use crate::wire::v1;
 use crate::wire::v1::authorization_server::Authorization;
@@ -58,47 +66,7 @@ impl Authorization for Api {
         &self,
         request: Request<v1::BatchAuthorizeRequest>,
     ) -> Result<Response<v1::BatchAuthorizeResponse>, Status> {
-        let arrival = self.arrive(&request);
-        let decided = async {
-            let Call {
-                arrival,
-                terms,
-                idempotency,
-                request,
-            } = self.read(arrival, request)?;
-            refuse_idempotency(idempotency)?;
-            let v1::BatchAuthorizeRequest {
-                header: _,
-                questions,
-            } = request;
-            let read = read_batch(questions)?;
-            // What was refused for its form is told in its place among the answers.
-            let asked: Vec<Question> = read
-                .iter()
-                .filter_map(|read| read.as_ref().ok())
-                .cloned()
-                .collect();
-            let (decided, answered) = self.0.decide_all(&arrival, &terms, asked.into()).await?;
-            let mut decided = decided.into_iter();
-            let items = read
-                .into_iter()
-                .map(|read| match read {
-                    Err(invalid) => Err(Fault::Invalid(invalid)),
-                    Ok(_) => decided
-                        .next()
-                        .unwrap_or(Err(AppError::Internal("a question got no answer")))
-                        .map_err(Fault::App),
-                })
-                .map(|result| self.item(result))
-                .collect();
-            Ok::<_, Fault>(Response::new(v1::BatchAuthorizeResponse {
-                header: Some(self.answer_header(&arrival, answered)),
-                items,
-            }))
-        };
-        decided
-            .await
-            .map_err(|fault| self.failed(&arrival, fault, || None))
+        self.decide_batch(request, Heft::Light).await
     }
 
     async fn explain(
@@ -138,6 +106,51 @@ impl Authorization for Api {
 }
 
 impl Api {
+    pub(super) async fn decide_batch(
+        &self,
+        request: Request<v1::BatchAuthorizeRequest>,
+        heft: Heft,
+    ) -> Result<Response<v1::BatchAuthorizeResponse>, Status> {
+        let arrival = self.arrive(&request);
+        let decided = async {
+            let Call {
+                arrival,
+                terms,
+                idempotency,
+                request,
+            } = self.read(arrival, request)?;
+            refuse_idempotency(idempotency)?;
+            let v1::BatchAuthorizeRequest {
+                header: _,
+                questions,
+            } = request;
+            let (read, asked) = self.by_heft(heft, move || split(questions)).await??;
+            let held = Arc::clone(&asked);
+            let (decided, answered) = self.0.decide_all(&arrival, &terms, asked).await?;
+            // To let many questions go takes long, too.
+            self.by_heft(heft, move || drop(held)).await?;
+            let mut decided = decided.into_iter();
+            let items = read
+                .into_iter()
+                .map(|read| match read {
+                    Err(invalid) => Err(Fault::Invalid(invalid)),
+                    Ok(()) => decided
+                        .next()
+                        .unwrap_or(Err(AppError::Internal("a question got no answer")))
+                        .map_err(Fault::App),
+                })
+                .map(|result| self.item(result))
+                .collect();
+            Ok::<_, Fault>(Response::new(v1::BatchAuthorizeResponse {
+                header: Some(self.answer_header(&arrival, answered)),
+                items,
+            }))
+        };
+        decided
+            .await
+            .map_err(|fault| self.failed(&arrival, fault, || None))
+    }
+
     fn item(&self, result: Result<Decided, Fault>) -> Item {
         let result = match result {
             Ok(decided) => item::Result::Answered(out(&decided)),
@@ -149,7 +162,23 @@ impl Api {
     }
 }
 
+<<<<<<< HEAD
 fn out(decided: &Decided) -> AnsweredItem {
+=======
+/// Whether each question of a batch could be read, and those that could.
+type Split = (Vec<Result<(), Invalid>>, Arc<[Question]>);
+
+/// What was refused for its form is told in its place among the answers.
+fn split(questions: Vec<v1::Question>) -> Result<Split, Invalid> {
+    let mut asked = Vec::with_capacity(questions.len());
+    let read = read_batch(questions)?.into_iter();
+    let read = read.map(|read| read.map(|question| asked.push(question)));
+    let read = read.collect();
+    Ok((read, asked.into()))
+}
+
+fn out(decided: Decided) -> (v1::Decision, Option<String>, Option<v1::Refusal>) {
+>>>>>>> main
     let Decided {
         subject: _,
         verdict:

@@ -11,6 +11,7 @@ mod key_stores;
 mod kms;
 mod organizations;
 mod status;
+mod unread;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,13 +32,13 @@ use crate::wire::api::{
     Invalid,
 };
 use crate::wire::v1;
-use crate::wire::v1::authorization_server::AuthorizationServer;
 use crate::wire::v1::cluster_server::ClusterServer;
 use crate::wire::v1::grants_server::GrantsServer;
 use crate::wire::v1::identity_server::IdentityServer;
 use crate::wire::v1::key_stores_server::KeyStoresServer;
 use crate::wire::v1::kms_server::KmsServer;
 use crate::wire::v1::organizations_server::OrganizationsServer;
+use unread::{Heft, Questions};
 
 /// Left of the call's own deadline for the way back, so that a caller hears why rather than of a timeout.
 const WAY_BACK: Duration = Duration::from_millis(20);
@@ -62,10 +63,7 @@ pub fn routes(app: Arc<App>) -> Routes {
             OrganizationsServer::new(api.clone())
                 .max_decoding_message_size(limits::REQUEST_BYTES_MAX),
         )
-        .add_service(
-            AuthorizationServer::new(api.clone())
-                .max_decoding_message_size(limits::BATCH_REQUEST_BYTES_MAX),
-        )
+        .add_service(Questions::new(api.clone()))
         .add_service(ClusterServer::new(api).max_decoding_message_size(limits::REQUEST_BYTES_MAX))
 }
 
@@ -249,7 +247,19 @@ impl Api {
     /// A read.
     async fn describe<R, A>(&self, request: Request<R>) -> Result<Response<A>, Status>
     where
-        R: Headed + IntoQuery + Send,
+        R: Headed + IntoQuery + Send + 'static,
+        A: FromAnswer,
+    {
+        self.describe_of_heft(request, Heft::Light).await
+    }
+
+    async fn describe_of_heft<R, A>(
+        &self,
+        request: Request<R>,
+        heft: Heft,
+    ) -> Result<Response<A>, Status>
+    where
+        R: Headed + IntoQuery + Send + 'static,
         A: FromAnswer,
     {
         let arrival = self.arrive(&request);
@@ -264,7 +274,7 @@ impl Api {
             let Asked {
                 query,
                 grant_tokens,
-            } = request.into_query()?;
+            } = self.by_heft(heft, move || request.into_query()).await??;
             let (answer, answered) = self
                 .0
                 .describe(&arrival, &terms, query, &grant_tokens)

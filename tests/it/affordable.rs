@@ -9,7 +9,7 @@ use futures::stream::FuturesUnordered;
 use grantd::client::api::{
     AuthorizeRequest, BatchAuthorizeRequest, DisableKeyRequest, ErrorDetail, ExplainRequest,
     Outcome, ProposedChange, Question, WhatCanRequest, WhatIfRequest, WhoCanRequest,
-    proposed_change::Change,
+    batch_authorize_response::item::Result, proposed_change::Change,
 };
 use grantd::domain::limits::LONG_ANSWERS_WAITING_MAX;
 use grantd::env::Offload;
@@ -125,7 +125,7 @@ fn long_question(key: &str) -> Question {
 }
 
 /// Each kind of question that can take long, by name; whether it was answered.
-async fn ask(world: &World, kind: &str) -> Result<(), ErrorDetail> {
+async fn ask(world: &World, kind: &str) -> std::result::Result<(), ErrorDetail> {
     let root = world.api.by_root(ACCOUNT);
     let operator = &world.api;
     let question = long_question(&world.costly);
@@ -157,6 +157,26 @@ async fn ask(world: &World, kind: &str) -> Result<(), ErrorDetail> {
                 questions: vec![question; 3],
             };
             front(operator).call(ask).await.map(drop)
+        }
+        // Nothing about it is long but to read it.
+        "pairs" => {
+            let pairs = (0..300).map(|n| (n.to_string(), "v".to_owned()));
+            let question = Question {
+                subject: Some(user(BOB)),
+                encryption_context: pairs.collect(),
+                ..self::question("kms:Decrypt", &world.plain)
+            };
+            let ask = BatchAuthorizeRequest {
+                header: None,
+                questions: vec![question; 50],
+            };
+            let answer = front(operator).call(ask).await?;
+            let allows = answer.items.iter().map(|item| match &item.result {
+                Some(Result::Answered(answered)) => answered.decision.clone().unwrap().outcome(),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(allows.collect::<Vec<_>>(), [Outcome::Allow; 50]);
+            Ok(())
         }
         "explain" => {
             let ask = ExplainRequest {
@@ -202,6 +222,7 @@ async fn healthy_clients_and_the_lead_do_not_wait_for_long_questions() {
         "batch",
         "explain",
         "what-if",
+        "pairs",
     ];
     for (n, kind) in kinds.into_iter().enumerate() {
         world.turnstile.shut();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::context::Context;
 use super::refusal::{Said, bad_member, said};
 use super::{ErrorCode, Event, GrantChange};
+use crate::domain::effort;
 use crate::domain::ids::{GrantId, KeyArn};
 use crate::domain::limits::GRANT_ID_TEXT_MAX;
 use crate::domain::state::State;
@@ -24,9 +25,15 @@ pub struct ListedGrant {
     pub is_retiring_gone: bool,
 }
 
+/// What it costs to show a grant, in units of [`effort::Effort`].
+const WORK_OF_GRANT: u64 = 40;
+
 impl ListedGrant {
     /// How `grant` is shown; `None` of one that has expired (EC-13), or whose key is deleted (G-57): it counts as absent.
     pub fn of(cx: &Context<'_>, grant: &Grant) -> Option<Self> {
+        if !effort::spend(cx.effort, WORK_OF_GRANT) {
+            return None;
+        }
         if grant.is_expired(cx.now) || cx.state.key(&grant.key).is_none() {
             return None;
         }
