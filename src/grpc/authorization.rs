@@ -10,13 +10,9 @@ use crate::app::AppError;
 use crate::app::decide::Decided;
 use crate::domain::authz::claim::Question;
 use crate::domain::ids::KeyArn;
-<<<<<<< HEAD
 use crate::domain::op::posed::Verdict;
-use crate::wire::api::authorization::{decision_out, parts_out, read_batch};
-=======
 use crate::wire::api::Invalid;
-use crate::wire::api::authorization::{decision_out, read_batch};
->>>>>>> main
+use crate::wire::api::authorization::{decision_out, parts_out, read_batch};
 use crate::wire::api::insight::refusal_out;
 use crate::wire::v1;
 use crate::wire::v1::authorization_server::Authorization;
@@ -162,9 +158,6 @@ impl Api {
     }
 }
 
-<<<<<<< HEAD
-fn out(decided: &Decided) -> AnsweredItem {
-=======
 /// Whether each question of a batch could be read, and those that could.
 type Split = (Vec<Result<(), Invalid>>, Arc<[Question]>);
 
@@ -177,8 +170,7 @@ fn split(questions: Vec<v1::Question>) -> Result<Split, Invalid> {
     Ok((read, asked.into()))
 }
 
-fn out(decided: Decided) -> (v1::Decision, Option<String>, Option<v1::Refusal>) {
->>>>>>> main
+fn out(decided: &Decided) -> AnsweredItem {
     let Decided {
         subject: _,
         verdict:
