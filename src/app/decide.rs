@@ -59,6 +59,9 @@ impl App {
     ) -> Result<(DecidedAll, Answered), AppError> {
         let trusted = self.admit(arrival)?;
         let view = self.view(arrival, terms, terms.consistency).await?;
+        if matches!(terms.claim, Claim::Operator) && terms.scope.region.partition().is_some() {
+            self.check_served(terms, &view)?;
+        }
         let (view, opened) = self.reach(arrival, terms, view, &questions).await?;
         let now = self.now(view.state());
         let progress = Progress::default();

@@ -21,7 +21,7 @@ use crate::authn::{self, Trusted};
 use crate::domain::authz::claim::Claim;
 use crate::domain::ids::RequestId;
 use crate::domain::limits;
-use crate::domain::op::Scope;
+use crate::domain::op::{Scope, regions};
 use crate::domain::state::State;
 use crate::domain::time::{Position, Revision, Timestamp};
 use crate::env::{BootTime, Clock, Rng};
@@ -144,7 +144,26 @@ impl App {
             max_staleness: terms.max_staleness,
             deadline: terms.wait.map_or(left, |wait| wait.min(left)),
         };
-        self.reads.view(&demand).await.map_err(AppError::Stale)
+        let view = self.reads.view(&demand).await.map_err(AppError::Stale)?;
+        self.check_region(terms, &view)?;
+        Ok(view)
+    }
+
+    /// Refuses a request for a Region that the cluster does not serve, before who asks is looked at (ID-46). What the
+    /// operator asks for says itself whether it is done in a Region.
+    fn check_region(&self, terms: &Terms, view: &View) -> Result<(), AppError> {
+        match terms.claim {
+            Claim::Operator => Ok(()),
+            Claim::Principal(_) | Claim::Front { .. } => self.check_served(terms, view),
+        }
+    }
+
+    fn check_served(&self, terms: &Terms, view: &View) -> Result<(), AppError> {
+        regions::check_served(view.state(), &terms.scope).map_err(|rejection| AppError::Rejected {
+            rejection,
+            position: view.position(),
+            settled_at: None,
+        })
     }
 
     /// The time of a decision: what expires has expired when either clock says so.

@@ -57,6 +57,9 @@ pub enum ClusterCommand {
         /// How the keys of grants' constraints on the encryption context compare: `sensitive` or `insensitive`.
         #[arg(long, value_name = "CASE")]
         constraint_key_case: Option<String>,
+        /// The Regions that the cluster serves, all of them: `us-west-2,eu-west-1`. A request for another is refused
+        #[arg(long, value_name = "REGIONS", value_delimiter = ',')]
+        regions: Vec<String>,
     },
 }
 
@@ -102,6 +105,7 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
             grants_per_key,
             grants_per_principal,
             constraint_key_case,
+            regions,
         } => {
             let client = common.client(Fallback::Operator)?;
             let change = api::UpdateSettingsRequest {
@@ -110,6 +114,7 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
                 grants_per_key_max: *grants_per_key,
                 grants_per_principal_max: *grants_per_principal,
                 constraint_key_case: constraint_key_case.clone(),
+                regions: regions.clone(),
             };
             if change != api::UpdateSettingsRequest::default() {
                 client.call(change).await?;
@@ -143,6 +148,7 @@ fn show_settings(settings: &api::Settings) -> Value {
         grants_per_key_max,
         grants_per_principal_max,
         constraint_key_case,
+        regions,
     } = settings;
     object([
         ("MaxStalenessMs", json!(max_staleness_ms)),
@@ -151,6 +157,7 @@ fn show_settings(settings: &api::Settings) -> Value {
         ("GrantsPerKeyMax", json!(grants_per_key_max)),
         ("GrantsPerPrincipalMax", json!(grants_per_principal_max)),
         ("ConstraintKeyCase", json!(constraint_key_case)),
+        ("Regions", json!(regions)),
     ])
 }
 

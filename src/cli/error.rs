@@ -142,6 +142,9 @@ fn help_for(error: &ClientError) -> Option<String> {
         "ValidationException" if has("a front must name the subject") => {
             "add `--on-behalf-of ARN`, or call as yourself: `--as ARN`"
         }
+        "OptInRequired" => {
+            "`--region REGION` names one that is served; the operator adds others: `grantd cluster settings --regions`"
+        }
         "NotFoundException" if has("Invalid arn ") => {
             "that ARN is of another Region than this call: `--region REGION` says where to call"
         }
@@ -288,6 +291,11 @@ mod tests {
                 "grantd identity list",
             ),
             ("NotFoundException", "Invalid arn eu-west-1", "--region"),
+            (
+                "OptInRequired",
+                "this cluster does not serve the Region eu-west-1 of the partition aws: it serves us-west-2",
+                "grantd cluster settings --regions",
+            ),
             (
                 "NotFoundException",
                 "Invalid keyId 'alias/tour'",

@@ -24,7 +24,13 @@ pub enum KeyCommand {
         grant_token: Vec<String>,
     },
     /// List the keys of the account and Region.
-    List(Paging),
+    List {
+        /// Whose keys: SELF, which is the default, or OTHER_ACCOUNTS_VIA_RAM, of which there are none here
+        #[arg(long, value_name = "OWNER")]
+        resource_owner: Vec<String>,
+        #[command(flatten)]
+        paging: Paging,
+    },
     /// Replace the key policy.
     PutPolicy {
         /// Key id or key ARN.
@@ -223,10 +229,14 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 answer.header.as_ref(),
             ))
         }
-        KeyCommand::List(paging) => {
+        KeyCommand::List {
+            resource_owner,
+            paging,
+        } => {
             let request = |page| api::ListKeysRequest {
                 header: None,
                 page: Some(page),
+                resource_owners: resource_owner.clone(),
             };
             paged(&client, paging, "Keys", request, |answer| {
                 (

@@ -6,6 +6,9 @@ pub const ECHO_MAX: usize = 256;
 /// Longest Region name. The longest of AWS has 17 characters; the rest is room.
 pub const REGION_MAX: usize = 64;
 
+/// Regions that a cluster can be told to serve: those of the largest partition, with room for new ones.
+pub const REGIONS_MAX: usize = 64;
+
 /// Longest ARN of any service, as in the IAM model (`arnType`).
 pub const ARN_MAX: usize = 2_048;
 
@@ -99,16 +102,16 @@ pub const IDENTITY_POLICY_MAX: usize = 10_240;
 /// Longest permissions boundary, without white space: a managed policy (IAM quota).
 pub const BOUNDARY_POLICY_MAX: usize = 6_144;
 
-/// Longest session policy, without white space (STS: 2,048 characters).
+/// Longest session policy in characters (STS: 2,048, of the plain text).
 pub const SESSION_POLICY_MAX: usize = 2_048;
 
-/// Longest service control policy, without white space (Organizations quota since 2025).
+/// Longest service control policy in characters, all of which count (Organizations quota since May 2026).
 pub const SERVICE_CONTROL_POLICY_MAX: usize = 10_240;
 
-/// Longest resource control policy, without white space (Organizations quota).
+/// Longest resource control policy in characters, all of which count (Organizations quota).
 pub const RESOURCE_CONTROL_POLICY_MAX: usize = 5_120;
 
-/// Longest VPC endpoint policy, without white space (VPC quota).
+/// Longest VPC endpoint policy in characters, white space included (VPC quota).
 pub const VPC_ENDPOINT_POLICY_MAX: usize = 20_480;
 
 /// Longest policy text of any kind, white space included, in bytes: bounds the work of reading (four times P-1).
@@ -253,6 +256,12 @@ pub const DELETION_WINDOW_DAYS_MIN: u32 = 7;
 /// Longest waiting period of a key's deletion, in days, and the one that is taken when none is asked for (W-5).
 pub const DELETION_WINDOW_DAYS_MAX: u32 = 30;
 
+/// Latest that imported key material may expire, in days from the request (W-33).
+pub const IMPORT_VALID_TO_DAYS_MAX: u32 = 365;
+
+/// Bytes of the representative of a message that ML-DSA signs (W-33).
+pub const MU_BYTES: usize = 64;
+
 /// The rotation period, in days, that is taken when none is asked for (CK-30).
 pub const ROTATION_PERIOD_DAYS: i64 = 365;
 
@@ -330,8 +339,11 @@ pub const UNIT_DEPTH_MAX: usize = 5;
 /// Nodes from an organization's root to an account, both included: what a decision walks.
 pub const LEVELS_MAX: usize = UNIT_DEPTH_MAX + 2;
 
-/// Control policies of one kind at one node (Organizations: five): every level is evaluated at every decision.
-pub const CONTROL_POLICIES_PER_NODE_MAX: usize = 5;
+/// Service control policies at one node (Organizations: ten, since May 2026): every level is evaluated at every decision.
+pub const SERVICE_CONTROL_POLICIES_PER_NODE_MAX: usize = 10;
+
+/// Resource control policies at one node, RCPFullAWSAccess included (Organizations: five).
+pub const RESOURCE_CONTROL_POLICIES_PER_NODE_MAX: usize = 5;
 
 /// Longest name of an organizational unit or control policy in characters (Organizations: 128).
 pub const ORGANIZATION_NAME_CHARS_MAX: usize = 128;

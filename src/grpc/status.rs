@@ -370,6 +370,7 @@ fn grpc_code(code: ErrorCode) -> Code {
         | ErrorCode::XksProxyInvalidConfiguration
         | ErrorCode::XksProxyVpcEndpointServiceInvalidConfiguration
         | ErrorCode::XksKeyInvalidConfiguration
+        | ErrorCode::RegionNotServed
         | ErrorCode::UnmodifiableEntity
         | ErrorCode::ConstraintViolation
         | ErrorCode::IdempotencyMismatch

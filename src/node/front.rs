@@ -12,6 +12,7 @@ use crate::app::aside::Aside;
 use crate::app::cluster::{self as told, ClusterControl, ClusterStatus, Role};
 use crate::app::tokens::TokenVault;
 use crate::audit::DecisionSink;
+use crate::domain::ids::Regions;
 use crate::domain::limits;
 use crate::domain::op::Scope;
 use crate::domain::state::settings::Settings;
@@ -114,6 +115,7 @@ impl ClusterControl for Cluster {
         let new = NewCluster {
             settings: Settings {
                 max_staleness_ms,
+                regions: first_region(&scope)?,
                 ..defaults
             },
             scope,
@@ -136,6 +138,21 @@ impl ClusterControl for Cluster {
             Ok(_) => Ok(()),
             Err(error) => Err(told_error(error)),
         }
+    }
+}
+
+/// The Region that a new cluster serves: that of the request which makes it (ID-46).
+fn first_region(scope: &Scope) -> Result<Regions, told::ClusterError> {
+    let Scope { partition, region } = scope;
+    match Regions::new([region]) {
+        Ok(regions) if regions.partition() == *partition => Ok(regions),
+        Ok(regions) => Err(told::ClusterError::Refused(format!(
+            "the Region {region} is in the partition {}, not in {partition}",
+            regions.partition()
+        ))),
+        Err(error) => Err(told::ClusterError::Refused(format!(
+            "{error}: name the Region that the cluster serves at first"
+        ))),
     }
 }
 

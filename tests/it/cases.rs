@@ -212,7 +212,9 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 fn policy(value: &Value, kind: PolicyKind) -> Arc<Policy> {
-    Policy::parse(&value.to_string(), kind).unwrap_or_else(|error| panic!("{error}: {value}"))
+    // A world's policy is taken as it stands (P-51).
+    Policy::parse_unstored(&value.to_string(), kind)
+        .unwrap_or_else(|error| panic!("{error}: {value}"))
 }
 
 fn policies(value: &Value, kind: PolicyKind) -> Vec<Arc<Policy>> {

@@ -7,6 +7,7 @@ use grantd::cli::casefile::run_paths;
 
 /// The groups, and how many cases of each there are.
 const GROUPS: &[(&str, usize)] = &[
+    ("I7L", 200),
     ("IL", 270),
     ("IX", 28),
     ("OC", 237),

@@ -173,7 +173,11 @@ async fn every_kind_of_policy_tells_its_surprises_when_it_is_put() {
             deny(everyone, "kms:RetireGrant"),
             &["retire-grant"],
         ),
-        ("RESOURCE_CONTROL_POLICY", for_all.clone(), &[]),
+        (
+            "RESOURCE_CONTROL_POLICY",
+            deny(everyone, "kms:Decrypt"),
+            &[],
+        ),
     ] {
         let put = PutControlPolicyRequest {
             header: None,

@@ -14,7 +14,7 @@ use super::read::{Node, Problem};
 use super::schema::{context_line, read_constraints};
 use super::sources;
 use super::world::{NOW, World, federating_user, unique_id};
-use crate::client::shape::Violations;
+use crate::client::shape::{Violations, oversized_context};
 use crate::domain::authz::authorize;
 use crate::domain::authz::caller::{Caller, ContextEntry, Identity, RequestFacts};
 use crate::domain::authz::decision::Decision;
@@ -483,7 +483,8 @@ pub struct Question {
     encryption_context: super::Pairs,
     retired: Option<Arc<crate::domain::state::grant::Grant>>,
     tags: TagsAsked,
-    now: Timestamp,
+    /// When.
+    pub now: Timestamp,
 }
 
 impl Question {
@@ -559,6 +560,7 @@ impl Question {
             true => params.pairs("EncryptionContext")?,
             false => request.encryption_context.clone(),
         };
+        check_context(&encryption_context)?;
         // CK-7: of RetireGrant, the pairs of the grant.
         if let (KmsAction::RetireGrant, true, Some(grant)) =
             (kms, encryption_context.is_empty(), retired)
@@ -592,6 +594,11 @@ impl Question {
             constraints,
             encryption_context,
         })
+    }
+
+    /// Whether an encryption context comes with it.
+    pub fn has_context(&self) -> bool {
+        !self.encryption_context.is_empty()
     }
 
     /// Another encryption context and another key: one half of ReEncrypt.
@@ -656,6 +663,14 @@ impl Question {
     /// What the engine says.
     pub fn decide(&self, world: &World) -> Decision {
         authorize(&world.state, &self.request(world))
+    }
+}
+
+/// Refuses an encryption context that is larger than a server takes.
+pub fn check_context(pairs: &super::Pairs) -> Outcome<()> {
+    match oversized_context(pairs.iter().map(|(key, value)| (&**key, &**value))) {
+        None => Ok(()),
+        Some(message) => Err(Happened::shape(&message).into()),
     }
 }
 

@@ -3,15 +3,16 @@
 //! Imports domain. Never: a second way to write than `apply`; a member of a request that is silently left alone.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::ask::{
-    Outcome, Question, Stop, caller, key_of_world, key_ref, operations, tag_list, time_of,
+    Outcome, Question, Stop, caller, check_context, key_of_world, key_ref, operations, tag_list,
+    time_of,
 };
-use super::model::Request;
+use super::model::{Kind, Request};
 use super::outcome::{Happened, grant_entry};
 use super::read::{Node, Problem};
 use super::shape;
@@ -23,6 +24,7 @@ use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::op::key_use::{self, RandomSource, Use};
 use crate::domain::op::parts::{self, Found, Purpose};
 use crate::domain::op::posed::Told;
+use crate::domain::op::use_members::UseMembers;
 use crate::domain::op::{
     Answer, Command, Context, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query,
     Rejection, Semantics, apply, query,
@@ -37,7 +39,7 @@ use crate::domain::op::{
 use crate::domain::policy::KmsAction;
 use crate::domain::state::Tags;
 use crate::domain::state::key::{Key, KeySpec, MultiRegionKeyType};
-use crate::domain::time::Revision;
+use crate::domain::time::{Revision, Timestamp};
 
 /// Members of an operation with key material. Those that are condition keys are read as such.
 const USE_MEMBERS: &[&str] = &[
@@ -222,15 +224,23 @@ fn with_key_id(world: &World, request: &Request) -> Result<Request, Problem> {
     Ok(request)
 }
 
-/// Carries out a request.
+/// Carries out a request. What a scenario does not say of bytes is filled in; the one call of a case is what the case
+/// says.
 ///
 /// # Errors
 /// [`Problem`]: the case cannot be run.
-pub fn call(world: &mut World, request: &Request) -> Result<Happened, Problem> {
-    match carry_out(world, request) {
-        Ok(happened) | Err(Stop::Happened(happened)) => Ok(happened),
-        Err(Stop::Problem(problem)) => Err(problem),
+pub fn call(world: &mut World, kind: Kind, request: &Request) -> Result<Happened, Problem> {
+    let happened = match carry_out(world, request) {
+        Ok(happened) | Err(Stop::Happened(happened)) => happened,
+        Err(Stop::Problem(problem)) => return Err(problem),
+    };
+    if kind == Kind::Api
+        && happened.succeeded()
+        && let Some(message) = shape::lacking(request)
+    {
+        return Ok(Happened::shape(&message));
     }
+    Ok(happened)
 }
 
 fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
@@ -643,7 +653,11 @@ fn ask(
         }),
         "ListKeys" => {
             m.elsewhere(&["ResourceOwners"]);
-            Query::ListKeys(list_keys::ListKeys { page: m.page()? })
+            let owners = m.node.texts("ResourceOwners")?;
+            Query::ListKeys(list_keys::ListKeys {
+                page: m.page()?,
+                owners: owners.iter().filter_map(|word| word.parse().ok()).collect(),
+            })
         }
         "ListAliases" => Query::ListAliases(list_aliases::ListAliases {
             key: match key_id {
@@ -798,12 +812,72 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
             })
         }
     };
+    let members = use_members(m, question.has_context(), question.now)?;
     let asked = Use {
         algorithm,
+        members: members.told(),
         source,
         dry_run,
     };
     used(world, &question, asked)
+}
+
+/// The members of a use, with what they borrow from.
+struct Told {
+    whole: UseMembers<'static>,
+    texts: BTreeMap<&'static str, Arc<str>>,
+}
+
+impl Told {
+    fn told(&self) -> UseMembers<'_> {
+        let text = |name: &str| self.texts.get(name).map(|text| &**text);
+        UseMembers {
+            message_type: text("MessageType"),
+            key_pair_spec: text("KeyPairSpec"),
+            wrapping_algorithm: text("WrappingAlgorithm"),
+            wrapping_key_spec: text("WrappingKeySpec"),
+            expiration_model: text("ExpirationModel"),
+            valid_to: text("ValidTo"),
+            import_type: text("ImportType"),
+            ..self.whole
+        }
+    }
+}
+
+/// The members of a request to use a key: all of them, for a case says its request whole.
+fn use_members(m: &Members<'_>, has_context: bool, now: Timestamp) -> Result<Told, Problem> {
+    const TEXTS: [&str; 7] = [
+        "MessageType",
+        "KeyPairSpec",
+        "WrappingAlgorithm",
+        "WrappingKeySpec",
+        "ExpirationModel",
+        "ValidTo",
+        "ImportType",
+    ];
+    let mut texts = BTreeMap::new();
+    for name in TEXTS {
+        if let Some(node) = m.node.get(name) {
+            texts.insert(name, node.scalar()?);
+        }
+    }
+    let input = m.node.get("Message").or_else(|| m.node.get("Plaintext"));
+    let input_bytes = match input {
+        None => None,
+        Some(node) => Some(shape::byte_count(node.text()?)),
+    };
+    let has = |name: &str| m.node.get(name).is_some();
+    let whole = UseMembers {
+        whole: true,
+        now,
+        has_context,
+        input_bytes,
+        has_material_id: has("KeyMaterialId"),
+        has_material_description: has("KeyMaterialDescription"),
+        has_include_material: has("IncludeKeyMaterial"),
+        ..UseMembers::default()
+    };
+    Ok(Told { whole, texts })
 }
 
 /// One use of one key.
@@ -827,13 +901,21 @@ fn re_encrypt(
     let text = |name: &str| m.node.get(name).map(|node| node.text()).transpose();
     // CK-6: the default is the symmetric algorithm, for either key.
     let algorithm = |name: &str| Ok::<_, Problem>(text(name)?.or(Some("SYMMETRIC_DEFAULT")));
+    let members = |half: &Question| UseMembers {
+        whole: true,
+        now: half.now,
+        has_context: half.has_context(),
+        ..UseMembers::default()
+    };
     let asked = Use {
         algorithm: algorithm("SourceEncryptionAlgorithm")?,
+        members: members(&reading),
         ..Use::default()
     };
     used(world, &reading, asked)?;
     let asked = Use {
         algorithm: algorithm("DestinationEncryptionAlgorithm")?,
+        members: members(&writing),
         dry_run,
         ..Use::default()
     };
@@ -887,6 +969,7 @@ fn halves(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Halves> 
         let mut of = request.clone();
         of.action = action.full_name().to_owned();
         of.key_id = named.map(str::to_owned);
+        check_context(&pairs)?;
         let same = from.arn == to.arn;
         if let Some(members) = of.params.as_object_mut() {
             members.insert("same_key".into(), json!(same));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::read::{Node, Problem};
-use crate::domain::ids::{AccountId, AliasName, KeyArn, PrincipalArn, Region};
+use crate::domain::ids::{AccountId, AliasName, KeyArn, PrincipalArn, Region, Regions};
 use crate::domain::policy::{Policy, Profile};
 use crate::domain::state::Tags;
 use crate::domain::state::grant::{GrantConstraints, GrantOperations};
@@ -68,6 +68,8 @@ pub struct World {
     pub path: String,
     /// The endpoint's Region.
     pub region: Region,
+    /// The Regions that are served; absent: every Region of the partition (ID-46).
+    pub regions: Option<Regions>,
     /// Accounts, with their organization.
     pub accounts: BTreeMap<AccountId, AccountLine>,
     /// Users, roles and others, by ARN or service name.

@@ -102,6 +102,15 @@ impl Happened {
         }
     }
 
+    /// Whether it was done, or would have been if it were not a dry run (G-20).
+    pub fn succeeded(&self) -> bool {
+        match self {
+            Self::Allowed { .. } => true,
+            Self::Denied { .. } => false,
+            Self::Refused { code, .. } => code == "DryRunOperationException",
+        }
+    }
+
     /// The decision behind it.
     pub fn decision(&self) -> Option<&Decision> {
         match self {

@@ -166,6 +166,13 @@ impl<'v> Node<'v> {
             .ok_or_else(|| self.wrong("a whole number"))
     }
 
+    /// A whole number of either sign.
+    pub fn whole(&self) -> Result<i64, Problem> {
+        self.value
+            .as_i64()
+            .ok_or_else(|| self.wrong("a whole number"))
+    }
+
     /// A text that is one of ours: an ARN, a closed word.
     pub fn parse<T: std::str::FromStr>(&self) -> Result<T, Problem>
     where

@@ -135,7 +135,7 @@ fn run_step(
             Err(Stop::Happened(happened)) => happened,
             Err(Stop::Problem(problem)) => return Err(problem),
         },
-        Kind::Api | Kind::Scenario => call(world, &request)?,
+        Kind::Api | Kind::Scenario => call(world, kind, &request)?,
     };
     let agrees = compare(&step.expected, &Got::of(world, &happened));
     if agrees.is_err() {
@@ -202,7 +202,7 @@ fn all_pages(
         if let Some(members) = request.params.as_object_mut() {
             members.insert("Marker".into(), next);
         }
-        happened = call(world, &request)?;
+        happened = call(world, Kind::Scenario, &request)?;
     }
     let why = format!("the listing `{list}` has more than {PAGES_MAX} pages");
     Err(Problem::at(&request.path, why))

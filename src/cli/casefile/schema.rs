@@ -14,6 +14,7 @@ use super::model::{
     PrincipalLine, ReadCase, Request, Step, StoreLine, World,
 };
 use super::read::{Node, Problem, short};
+use crate::domain::ids::{Region, Regions};
 use crate::domain::policy::{Policy, PolicyKind, Profile};
 use crate::domain::state::grant::{ContextConstraint, GrantConstraints, Term};
 /// The one version of the schema.
@@ -165,6 +166,7 @@ impl Reader<'_> {
     fn world(self, node: &Node<'_>) -> Result<World, Problem> {
         node.only(&[
             "region",
+            "regions",
             "accounts",
             "principals",
             "keys",
@@ -206,6 +208,7 @@ impl Reader<'_> {
         Ok(World {
             path: node.path().to_owned(),
             region: node.need("region")?.parse()?,
+            regions: regions(node)?,
             accounts,
             principals,
             keys,
@@ -398,6 +401,25 @@ impl Reader<'_> {
         Policy::parse_unstored(&text, kind)
             .map_err(|error| node.problem(format!("{}: {error}", path.display())))
     }
+}
+
+/// The Regions of a world that does not have them all; its own is one of them.
+fn regions(node: &Node<'_>) -> Result<Option<Regions>, Problem> {
+    let Some(list) = node.get("regions") else {
+        return Ok(None);
+    };
+    let listed: Vec<Region> = list
+        .items()?
+        .iter()
+        .map(Node::parse)
+        .collect::<Result<_, _>>()?;
+    let regions = Regions::new(&listed).map_err(|error| list.problem(error.to_string()))?;
+    let own: Region = node.need("region")?.parse()?;
+    if !regions.contains(regions.partition(), &own) {
+        let why = format!("the world's own Region {own} is none of them: {regions}");
+        return Err(list.problem(why));
+    }
+    Ok(Some(regions))
 }
 
 /// A word of one of our closed sets.

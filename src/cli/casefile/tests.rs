@@ -134,8 +134,12 @@ fn case_that_cannot_be_run_names_where_and_what() {
 #[test]
 fn use_of_a_key_is_decided_in_order() {
     let api = CASE.replace("\"authz\"", "\"api\"");
+    let whole = api.replace(
+        "\"key_id\":",
+        "\"params\": {\"CiphertextBlob\": \"AA==\"}, \"key_id\":",
+    );
     assert!(matches!(
-        ended(&api.replace(
+        ended(&whole.replace(
             ", \"decided_by\": {\"type\": \"key_policy\", \"sid\": \"S\"}",
             ""
         )),
@@ -147,7 +151,12 @@ fn use_of_a_key_is_decided_in_order() {
             format!("\"expected\": {{\"decision\": \"error\", \"error_codes\": [\"{code}\"]}}}}");
         ended(&format!("{}{expected}", &case[..a]))
     };
-    let dry = api.replace("\"key_id\":", "\"params\": {\"DryRun\": true}, \"key_id\":");
+    // W-36: what the call lacks is told last.
+    assert!(matches!(expect(&api, "ValidationException"), Ended::Passed));
+    let dry = whole.replace(
+        "{\"CiphertextBlob\"",
+        "{\"DryRun\": true, \"CiphertextBlob\"",
+    );
     assert!(matches!(
         expect(&dry, "DryRunOperationException"),
         Ended::Passed

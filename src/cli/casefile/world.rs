@@ -15,7 +15,8 @@ use super::stores;
 use crate::domain::authz::request::Scope;
 use crate::domain::authz::resolve::alias_arn;
 use crate::domain::ids::{
-    AccountId, GrantId, KeyArn, Partition, PrincipalArn, PrincipalKind, ServicePrincipal, UniqueId,
+    AccountId, GrantId, KeyArn, Partition, PrincipalArn, PrincipalKind, Regions, ServicePrincipal,
+    UniqueId,
 };
 use crate::domain::limits::DELETION_WINDOW_DAYS_MAX;
 use crate::domain::state::alias::Alias;
@@ -96,15 +97,24 @@ impl World {
     /// [`Problem`]: facts that cannot be, or that this version does not hold.
     pub fn of(case: &Case) -> Result<Self, Problem> {
         let lines = &case.world;
+        let region = lines.region.partition();
         let partition = lines
             .keys
             .values()
             .next()
-            .map_or(Partition::Aws, |key| key.arn.partition);
+            .map_or(region.unwrap_or_default(), |key| key.arn.partition);
         let scope = Scope {
             partition,
             region: lines.region.clone(),
         };
+        let regions = lines.regions.unwrap_or(Regions::of(partition));
+        if !regions.contains(partition, &scope.region) {
+            let why = format!(
+                "the Region {} is none of the partition {partition}, which has {regions}",
+                scope.region
+            );
+            return Err(Problem::at(format!("{}.region", lines.path), why));
+        }
         let principals = principals_of(case)?;
         let mut accounts: Vec<AccountId> = lines.accounts.keys().copied().collect();
         accounts.extend(principals.keys().map(PrincipalArn::account));
@@ -198,6 +208,7 @@ impl World {
             clock: steps_begin(case)?,
             settings: Settings {
                 profile: case.profile,
+                regions,
                 ..Settings::default()
             },
             forgotten: Default::default(),

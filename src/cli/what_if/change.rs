@@ -136,6 +136,8 @@ pub(super) enum ChangeLine {
         grants_per_key_max: Option<u32>,
         grants_per_principal_max: Option<u32>,
         constraint_key_case: Option<String>,
+        #[serde(default)]
+        regions: Vec<String>,
     },
 }
 
@@ -397,12 +399,14 @@ impl ChangeLine {
                 grants_per_key_max,
                 grants_per_principal_max,
                 constraint_key_case,
+                regions,
             } => Change::UpdateSettings(api::UpdateSettingsRequest {
                 header: None,
                 profile,
                 grants_per_key_max,
                 grants_per_principal_max,
                 constraint_key_case,
+                regions,
             }),
         }
     }

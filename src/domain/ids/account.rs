@@ -12,6 +12,9 @@ use crate::domain::limits;
 pub struct AccountId(u64);
 
 impl AccountId {
+    /// The account that sorts before all others.
+    pub const FIRST: Self = Self(0);
+
     /// The account with this number, if it has at most twelve digits.
     pub const fn from_number(number: u64) -> Option<Self> {
         if number < 1_000_000_000_000 {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::context::{Change, Context, Question};
 use super::parts::Parts;
 use super::refusal::{Said, said};
+use super::regions;
 use super::{
     Answer, Applied, Command, CreatedGrant, Entry, ErrorCode, Event, Idempotency, KeyDescription,
     Output, Query, Rejection, Semantics,
@@ -95,6 +96,7 @@ fn ask(
     query: &Query,
     effort: &Effort<'_>,
 ) -> Result<Answer, Rejection> {
+    regions::check_request(state, &caller.identity, scope, query.operation())?;
     check_caller(state, caller)?;
     let cx = &Context {
         state,
@@ -170,6 +172,7 @@ fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Reje
         let why = "the cluster is not initialized yet: nothing can be changed before";
         return Err(said(ErrorCode::UnsupportedOperation, why).into());
     }
+    regions::check_request(state, &caller.identity, scope, command.operation())?;
     check_caller(state, caller)?;
     let Some(idempotency) = idempotency else {
         return Ok(run(state, at, caller, scope, command));

@@ -91,12 +91,12 @@ impl Change for Bootstrap {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::domain::op::Command;
     use crate::domain::op::testing::{Cluster, check_rows};
 
-    fn good() -> Bootstrap {
+    pub(in crate::domain::op) fn good() -> Bootstrap {
         Bootstrap {
             incarnation: Incarnation([1; 16]),
             settings: Settings::default(),

@@ -7,6 +7,7 @@
 
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
+use super::use_members::{self, UseMembers};
 use super::{ErrorCode, Event, Output, Rejection, grants, key_kinds};
 use crate::domain::authz::request::{About, Parameters, Target, Use};
 use crate::domain::authz::resolve::{AliasUse, Unresolved};
@@ -172,6 +173,13 @@ impl Change for Consume {
             }
         };
         key_kinds::check_usable(action, cx.state, key)?;
+        // W-33: what a grant is spent on is a use like any other.
+        let members = UseMembers {
+            now: cx.now,
+            has_context: !self.encryption_context.is_empty(),
+            ..UseMembers::default()
+        };
+        use_members::check(action, key, &members).map_err(Rejection::from)?;
         let grant = allowed.grant().and_then(|id| cx.state.grants().get(&id));
         let paying = grant.and_then(|grant| {
             grant.uses_left()?;

@@ -7,6 +7,7 @@ use super::parts::{Part, Parts};
 use super::policies::Lockout;
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::update_key_description::check_description;
+use super::use_members::check_available;
 use super::{ErrorCode, Event, KeyChange, KeyDescription, Output, key_stores, policies, tags};
 use crate::domain::authz::request::{Parameter, Parameters, RequestTags};
 use crate::domain::authz::{Allowed, Denied};
@@ -67,7 +68,7 @@ pub enum MultiRegion {
 refusals! {
     /// Why CreateKey is refused, in the order of its checks.
     Refusal {
-        /// A description, tags, spec or usage that cannot be.
+        /// A description, tags, spec or usage that cannot be, or a spec that the Region does not have (W-34).
         Shape(Said),
         /// Not permitted.
         Denied(Denied),
@@ -102,6 +103,7 @@ impl CreateKey {
             return Err(said(ErrorCode::Validation, why));
         }
         key_stores::check_members(self)?;
+        check_available(self.spec, self.partition, "KeySpec")?;
         usage_for(self.spec, self.usage)
     }
 

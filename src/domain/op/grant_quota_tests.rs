@@ -95,7 +95,7 @@ fn key_takes_fifty_thousand_grants_and_lists_each_once() {
             grant_id: None,
             grantee: None,
             grantee_service: None,
-            page: page(1_000, marker),
+            page: page(100, marker),
         });
         let Ok(Answer::Grants(paged)) = cluster.ask(ADMIN, question) else {
             panic!("refused");

@@ -57,6 +57,8 @@ enum Obstacle {
     Origin(KeyOrigin),
     /// 7 by spec
     Spec(KeySpec),
+    /// 7 of a multi-Region replica: its primary key is rotated (ST-30)
+    Replica,
     /// 5
     PendingImport,
     /// 11
@@ -143,14 +145,14 @@ impl StateRule {
                 (S::Updating, Self::PrepareImport | Self::DropMaterial) => Some(O::Updating),
                 _ => None,
             },
-            Self::Rotation => match (state, kind.cannot_rotate(RotatedOrigins::Own)) {
+            Self::Rotation => match (state, kind.cannot_start(RotatedOrigins::Own)) {
                 (S::Creating, _) => Some(O::Creating),
                 (_, Some(obstacle)) => Some(obstacle),
                 (S::Enabled | S::Updating, None) => None,
                 (other, None) => Some(O::of(other)),
             },
             Self::RotationStatus => kind.cannot_rotate(RotatedOrigins::Own),
-            Self::RotateNow => match (state, kind.cannot_rotate(RotatedOrigins::OwnAndImported)) {
+            Self::RotateNow => match (state, kind.cannot_start(RotatedOrigins::OwnAndImported)) {
                 (S::Enabled | S::Updating | S::Unavailable, obstacle) => obstacle,
                 (other, _) => Some(O::of(other)),
             },
@@ -178,6 +180,7 @@ impl Obstacle {
 struct Kind {
     origin: KeyOrigin,
     spec: KeySpec,
+    multi_region: Option<MultiRegionKeyType>,
 }
 
 /// Whose material can be rotated.
@@ -192,6 +195,15 @@ enum RotatedOrigins {
 impl Kind {
     const fn is_imported(self) -> bool {
         matches!(self.origin, KeyOrigin::External)
+    }
+
+    /// Why rotation is not begun or ended at such a key (ST-30).
+    const fn cannot_start(self, origins: RotatedOrigins) -> Option<Obstacle> {
+        match (self.cannot_rotate(origins), self.multi_region) {
+            (Some(obstacle), _) => Some(obstacle),
+            (None, Some(MultiRegionKeyType::Replica)) => Some(Obstacle::Replica),
+            (None, Some(MultiRegionKeyType::Primary) | None) => None,
+        }
     }
 
     /// Why the material of such a key is never rotated.
@@ -233,6 +245,12 @@ impl From<BadState> for super::Rejection {
                 ErrorCode::UnsupportedOperation,
                 format_args!("{key} key spec is {spec} which is not valid for this operation."),
             ),
+            Obstacle::Replica => said(
+                ErrorCode::UnsupportedOperation,
+                format_args!(
+                    "{key} is a multi-Region replica key: its rotation is set and begun on the primary key."
+                ),
+            ),
             Obstacle::PendingImport => said(invalid, format_args!("{key} is pending import.")),
             Obstacle::Unavailable => said(invalid, format_args!("{key} is unavailable.")),
             Obstacle::Creating => said(invalid, format_args!("{key} is creating.")),
@@ -247,6 +265,7 @@ pub fn check_state(rule: StateRule, state: &State, key: &Key) -> Result<(), BadS
     let kind = Kind {
         origin: key.origin,
         spec: key.spec,
+        multi_region: key.multi_region,
     };
     match rule.obstacle(state.key_state(key), kind) {
         None => Ok(()),
@@ -308,7 +327,7 @@ mod tests {
     }
 
     /// A letter for what stands in the way: `.` nothing, a number as in ST-2, `u`navailable, `c`reating, `w` updating,
-    /// `o`rigin, `s`pec.
+    /// `o`rigin, `s`pec, `r`eplica.
     fn letter(rule: StateRule, state: KeyState, kind: Kind) -> char {
         match rule.obstacle(state, kind) {
             None => '.',
@@ -321,15 +340,17 @@ mod tests {
             Some(Obstacle::Updating) => 'w',
             Some(Obstacle::Origin(_)) => 'o',
             Some(Obstacle::Spec(_)) => 's',
+            Some(Obstacle::Replica) => 'r',
         }
     }
 
-    /// ST-2: every row of the table by the operations that it lists, every cell, on each kind of key it tells apart.
+    /// ST-2, ST-30: every row of the table by the operations that it lists, every cell, on each kind of key it tells apart.
     #[test]
     fn states_stand_in_the_way_as_the_table_says() {
         let own = Kind {
             origin: KeyOrigin::AwsKms,
             spec: KeySpec::SymmetricDefault,
+            multi_region: None,
         };
         let imported = Kind {
             origin: KeyOrigin::External,
@@ -343,7 +364,15 @@ mod tests {
             spec: KeySpec::Rsa2048,
             ..own
         };
-        let any: &[Kind] = &[own, imported, hsm, rsa];
+        let replica = Kind {
+            multi_region: Some(MultiRegionKeyType::Replica),
+            ..own
+        };
+        let primary = Kind {
+            multi_region: Some(MultiRegionKeyType::Primary),
+            ..own
+        };
+        let any: &[Kind] = &[own, imported, hsm, rsa, primary, replica];
         // Creating Enabled Disabled PendingDeletion PendingImport PendingReplicaDeletion Unavailable Updating
         let table: &[(&str, &[Kind], &str)] = &[
             ("CreateGrant", any, "c.1353.."),
@@ -378,17 +407,28 @@ mod tests {
             ("GetParametersForImport", &[own, hsm, rsa], "cooooooo"),
             ("DeleteImportedKeyMaterial", &[imported], "c......w"),
             ("DeleteImportedKeyMaterial", &[own, hsm, rsa], "cooooooo"),
-            ("EnableKeyRotation DisableKeyRotation", &[own], "c.1353u."),
+            (
+                "EnableKeyRotation DisableKeyRotation",
+                &[own, primary],
+                "c.1353u.",
+            ),
+            // ST-30
+            (
+                "EnableKeyRotation DisableKeyRotation",
+                &[replica],
+                "crrrrrrr",
+            ),
             (
                 "EnableKeyRotation DisableKeyRotation",
                 &[imported, hsm],
                 "cooooooo",
             ),
             ("EnableKeyRotation DisableKeyRotation", &[rsa], "csssssss"),
-            ("GetKeyRotationStatus", &[own], "........"),
+            ("GetKeyRotationStatus", &[own, primary, replica], "........"),
             ("GetKeyRotationStatus", &[imported, hsm], "oooooooo"),
             ("GetKeyRotationStatus", &[rsa], "ssssssss"),
-            ("RotateKeyOnDemand", &[own, imported], "c.1353.."),
+            ("RotateKeyOnDemand", &[own, imported, primary], "c.1353.."),
+            ("RotateKeyOnDemand", &[replica], "cr1353rr"),
             ("RotateKeyOnDemand", &[hsm], "co1353oo"),
             ("RotateKeyOnDemand", &[rsa], "cs1353ss"),
         ];

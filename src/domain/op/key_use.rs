@@ -6,6 +6,7 @@
 use super::key_kinds::check_usable;
 use super::key_rules::{StateRule, check_customer_managed, check_state};
 use super::refusal::{Said, said};
+use super::use_members::{self, UseMembers};
 use super::{DryRun, ErrorCode, Rejection, Scope, key_stores};
 use crate::domain::authz::decision::Decision;
 use crate::domain::ids::{AccountId, CustomKeyStoreId};
@@ -16,8 +17,10 @@ use crate::domain::state::key::{Key, KeyFamily, KeyOrigin, KeySpec};
 /// What a request to use a key says beyond action and key.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Use<'a> {
-    /// The algorithm that the request names.
+    /// The algorithm that the request names, or the default.
     pub algorithm: Option<&'a str>,
+    /// Its other members.
+    pub members: UseMembers<'a>,
     /// The custom key store that it takes random bytes from (K-7).
     pub source: Option<RandomSource<'a>>,
     /// Whether it is only to be said whether it would succeed (G-20).
@@ -54,7 +57,7 @@ pub fn refusal(
         });
     }
     if let (Some(action), Some(key)) = (action, key)
-        && let Err(rejection) = check(action, state, key, asked.algorithm)
+        && let Err(rejection) = check_request(action, state, key, &asked)
     {
         return Some(rejection);
     }
@@ -78,6 +81,21 @@ pub fn refusal(
             .into(),
         ),
     }
+}
+
+/// The key first, then what the members say together and of it (W-33, W-34).
+fn check_request(
+    action: KmsAction,
+    state: &State,
+    key: &Key,
+    asked: &Use<'_>,
+) -> Result<(), Rejection> {
+    check(action, state, key, asked.algorithm)?;
+    let members = UseMembers {
+        algorithm: asked.algorithm,
+        ..asked.members
+    };
+    Ok(use_members::check(action, key, &members)?)
 }
 
 /// The key that is named is not the one that made the ciphertext (ST-3).

@@ -80,7 +80,7 @@ impl Question for ListDuplicateGrants {
         let key = cx.key_without_alias(&self.key)?;
         let listing = format!("duplicate grants of {}", key.arn);
         let cursor: Cursor<GrantId> =
-            Cursor::read(&self.page, Sizes::GRANTS, &listing).map_err(Refusal::Page)?;
+            Cursor::read(&self.page, Sizes::OWN_GRANTS, &listing).map_err(Refusal::Page)?;
         cx.allow_key(KmsAction::ListGrants, key, Parameters::NONE)?;
         // All of the key are compared, at most as many as its quota: a report that is asked for seldom pays for itself.
         let mut alike: BTreeMap<Likeness<'_>, Vec<&Arc<Grant>>> = BTreeMap::new();

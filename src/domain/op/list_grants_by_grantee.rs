@@ -56,7 +56,7 @@ impl Question for ListGrantsByGrantee {
         .map_err(Refusal::Shape)?;
         let listing = format!("grants held by {grantee} in {}", cx.scope.region);
         let cursor: Cursor<ByKey> =
-            Cursor::read(&self.page, Sizes::GRANTS, &listing).map_err(Refusal::Page)?;
+            Cursor::read(&self.page, Sizes::OWN_GRANTS, &listing).map_err(Refusal::Page)?;
         let is_operator = matches!(cx.caller.identity, Identity::Operator);
         match &grantee {
             Named::Service(service) => {

@@ -3,24 +3,35 @@
 use super::Page;
 use super::context::{Context, Question};
 use super::page::{Cursor, Sizes};
-use super::refusal::{Said, refusals, said};
+use super::refusal::{Said, bad_member, refusals, said};
 use super::{Answer, ErrorCode};
 use crate::domain::authz::Denied;
 use crate::domain::authz::request::Parameters;
 use crate::domain::ids::KeyId;
 use crate::domain::policy::KmsAction;
 
+crate::domain::state::closed_set! {
+    /// Whose keys are listed (`ResourceOwnerType`, W-37).
+    pub enum ResourceOwner {
+        Own = "SELF",
+        OtherAccountsViaRam = "OTHER_ACCOUNTS_VIA_RAM",
+    }
+}
+
 /// Lists the keys of the caller's account and Region.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListKeys {
     /// Which page (G-32).
     pub page: Page,
+    /// `ResourceOwners`; none: the caller's account alone. No key is shared through Resource Access Manager here, so of
+    /// other accounts there is none to list (W-37).
+    pub owners: Vec<ResourceOwner>,
 }
 
 refusals! {
     /// Why ListKeys is refused, in the order of its checks.
     Refusal {
-        /// A limit or marker that cannot be.
+        /// A limit or marker that cannot be, or more owners than there are.
         Page(Said),
         /// The caller is in no account.
         NoAccount(Said),
@@ -38,11 +49,24 @@ impl Question for ListKeys {
             Refusal::NoAccount(said(ErrorCode::Validation, why))
         })?;
         let (partition, region) = (cx.scope.partition, &cx.scope.region);
-        let listing = format!("keys of {account} in {partition} {region}");
+        if self.owners.len() > ResourceOwner::ALL.len() {
+            let must = format!(
+                "have length less than or equal to {}",
+                ResourceOwner::ALL.len()
+            );
+            let owners: Vec<&str> = self.owners.iter().map(|owner| owner.as_str()).collect();
+            let echo = format!("[{}]", owners.join(", "));
+            return Err(Refusal::Page(bad_member(echo, "resourceOwners", must)));
+        }
+        let has_own = self.owners.is_empty() || self.owners.contains(&ResourceOwner::Own);
+        // A marker is good for the owners that it was given for.
+        let of_others = if has_own { "" } else { "shared with " };
+        let listing = format!("keys of {of_others}{account} in {partition} {region}");
         let cursor: Cursor<KeyId> =
             Cursor::read(&self.page, Sizes::KEYS, &listing).map_err(Refusal::Page)?;
         cx.allow_account(KmsAction::ListKeys, account, Parameters::NONE)?;
         let keys = cx.state.keys(partition, region, account, cursor.after);
+        let keys = keys.filter(|_| has_own);
         let paged = cursor.page(keys, |key| key.arn.key_id, |key| Some(key.arn.clone()));
         Ok(Answer::Keys(paged))
     }
@@ -54,10 +78,38 @@ mod tests {
     use crate::domain::op::testing::{
         ADMIN, BOB, Cluster, EXT, all_pages, check_rows, create_key, key_arn, page,
     };
-    use crate::domain::op::{Command, Query};
+    use crate::domain::op::{Command, Paged, Query};
 
     fn list(page: Page) -> Query {
-        Query::ListKeys(ListKeys { page })
+        let owners = Vec::new();
+        Query::ListKeys(ListKeys { page, owners })
+    }
+
+    /// W-37: the account's own keys unless others are asked for, of whom there are none; a marker is bound to the owners.
+    #[test]
+    fn keys_are_listed_of_the_owners_that_are_asked_for() {
+        use ResourceOwner::{OtherAccountsViaRam, Own};
+        let mut cluster = Cluster::new();
+        cluster.done(ADMIN, Command::CreateKey(create_key(3)));
+        let ask = |owners: &[ResourceOwner], page| {
+            let owners = owners.to_vec();
+            match cluster.ask(ADMIN, Query::ListKeys(ListKeys { page, owners })) {
+                Ok(Answer::Keys(Paged { items, next })) => Ok((items.len(), next)),
+                Ok(other) => panic!("{other:?}"),
+                Err((code, _)) => Err(code),
+            }
+        };
+        let count = |owners: &[ResourceOwner]| ask(owners, Page::default()).map(|(n, _)| n);
+        assert_eq!(count(&[]), Ok(2));
+        assert_eq!(count(&[Own]), Ok(2));
+        assert_eq!(count(&[OtherAccountsViaRam]), Ok(0));
+        assert_eq!(count(&[Own, OtherAccountsViaRam]), Ok(2));
+        assert_eq!(count(&[OtherAccountsViaRam, Own]), Ok(2));
+        assert_eq!(count(&[Own, Own, Own]), Err("ValidationException"));
+        let (_, next) = ask(&[Own], page(1, None)).unwrap();
+        let rest = |owners: &[ResourceOwner]| ask(owners, page(1, next.clone())).map(|(n, _)| n);
+        assert_eq!(rest(&[Own]), Ok(1));
+        assert_eq!(rest(&[OtherAccountsViaRam]), Err("InvalidMarkerException"));
     }
 
     #[test]

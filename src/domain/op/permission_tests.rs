@@ -183,6 +183,7 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
                 grants_per_key_max: Some(7),
                 grants_per_principal_max: None,
                 constraint_key_case: None,
+                regions: None,
             },
         )),
         O::CreateOrganization => Do(Command::CreateOrganization(
@@ -553,7 +554,10 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
                 page: page(),
             },
         )),
-        O::ListKeys => Ask(Query::ListKeys(ops::list_keys::ListKeys { page: page() })),
+        O::ListKeys => Ask(Query::ListKeys(ops::list_keys::ListKeys {
+            page: page(),
+            owners: Vec::new(),
+        })),
         O::ListAliases => Ask(Query::ListAliases(ops::list_aliases::ListAliases {
             key: None,
             page: page(),

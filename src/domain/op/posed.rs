@@ -18,6 +18,7 @@ use super::refusal::{Said, said};
 use super::replicate_key::ReplicateKey;
 use super::update_alias::UpdateAlias;
 use super::update_primary_region::UpdatePrimaryRegion;
+use super::use_members::UseMembers;
 use super::{Command, DryRun, ErrorCode, LockoutCheck, Rejection};
 use crate::domain::authz::authorize_within;
 use crate::domain::authz::caller::{Caller, ContextEntry};
@@ -31,6 +32,7 @@ use crate::domain::policy::{Action, ActionTarget, KmsAction};
 use crate::domain::state::Tags;
 use crate::domain::state::grant::{EncryptionContext, Grant};
 use crate::domain::state::key::{Key, KeyOrigin, KeySpec};
+use crate::domain::time::Timestamp;
 
 /// The operation that asks for two actions, and is no action itself (G-8).
 const RE_ENCRYPT: &str = "kms:ReEncrypt";
@@ -315,6 +317,7 @@ impl<'a> Posed<'a> {
     fn refused(&self, half: &Half<'_>, decision: &Decision, dry_run: DryRun) -> Option<Rejection> {
         let asked = Use {
             algorithm: self.algorithm,
+            members: half.members(self.cx.now),
             source: self.random_source.map(|store| RandomSource {
                 scope: self.cx.scope,
                 account: self.account,
@@ -424,6 +427,25 @@ impl<'a> Half<'a> {
             token_grants: &self.tokens,
             parameters: Parameters::FromFront,
             now: cx.now,
+        }
+    }
+
+    /// The other members of its request, of which the front told as condition keys; what it told nothing of is unknown here.
+    fn members(&self, now: Timestamp) -> UseMembers<'_> {
+        let text = |key: &str| match self.caller.facts.context.get(key)? {
+            ContextEntry::Single(text) => Some(&**text),
+            ContextEntry::Multi(_) => None,
+        };
+        UseMembers {
+            now,
+            has_context: !self.pairs.is_empty(),
+            message_type: text("kms:messagetype"),
+            key_pair_spec: text("kms:datakeypairspec"),
+            wrapping_algorithm: text("kms:wrappingalgorithm"),
+            wrapping_key_spec: text("kms:wrappingkeyspec"),
+            expiration_model: text("kms:expirationmodel"),
+            valid_to: text("kms:validto"),
+            ..UseMembers::default()
         }
     }
 

@@ -6,7 +6,10 @@ use super::table::Operation;
 use super::{ErrorCode, Event, Output, organizations, policies};
 use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::NodeId;
-use crate::domain::limits::CONTROL_POLICIES_PER_NODE_MAX;
+use crate::domain::limits::{
+    RESOURCE_CONTROL_POLICIES_PER_NODE_MAX, SERVICE_CONTROL_POLICIES_PER_NODE_MAX,
+};
+use crate::domain::policy::same_text;
 use crate::domain::state::State;
 use crate::domain::state::organization::{ControlKind, Node};
 use std::sync::Arc;
@@ -46,10 +49,12 @@ refusals! {
     }
 }
 
-/// Whether two texts differ in white space alone; neither has any within its strings.
-fn same_text(one: &str, other: &str) -> bool {
-    let dense = |text: &str| -> String { text.split_ascii_whitespace().collect() };
-    dense(one) == dense(other)
+/// How many policies of a kind a node can have.
+const fn policies_max(kind: ControlKind) -> usize {
+    match kind {
+        ControlKind::Service => SERVICE_CONTROL_POLICIES_PER_NODE_MAX,
+        ControlKind::Resource => RESOURCE_CONTROL_POLICIES_PER_NODE_MAX,
+    }
 }
 
 impl Change for PutControlPolicy {
@@ -73,7 +78,21 @@ impl Change for PutControlPolicy {
                 ),
             )));
         }
+        // P-51: what AWS's own allows, no customer's may.
+        if self.kind == ControlKind::Resource
+            && *self.name != *managed.0
+            && same_text(&self.policy, managed.1)
+        {
+            return Err(Refusal::Managed(said(
+                ErrorCode::MalformedPolicyDocument,
+                format_args!(
+                    "a resource control policy that is made by a customer has the effect `Deny` alone; {}, which stays attached, allows everything already",
+                    managed.0
+                ),
+            )));
+        }
         let mut node = (**node).clone();
+        let max = policies_max(self.kind);
         let controls = node.controls_mut(self.kind);
         let place = controls.binary_search_by(|(name, _)| name.cmp(&self.name));
         match place {
@@ -84,12 +103,10 @@ impl Change for PutControlPolicy {
             }
             Err(at) => controls.insert(at, (Arc::clone(&self.name), policy)),
         }
-        if controls.len() > CONTROL_POLICIES_PER_NODE_MAX {
+        if controls.len() > max {
             return Err(Refusal::TooMany(said(
                 ErrorCode::QuotaExceeded,
-                format_args!(
-                    "Cannot exceed quota for PoliciesPerTarget: {CONTROL_POLICIES_PER_NODE_MAX}"
-                ),
+                format_args!("Cannot exceed quota for PoliciesPerTarget: {max}"),
             )));
         }
         Ok((allowed, node))
@@ -108,6 +125,7 @@ mod tests {
     use crate::domain::op::testing::{
         ADMIN, ALLOW_ALL, Cluster, MANAGEMENT, OTHER, OWNER, caller, check_rows, create_key,
     };
+    use crate::domain::policy::Policy;
 
     fn put(node: &str, kind: ControlKind, name: &str, policy: &str) -> Command {
         Command::PutControlPolicy(PutControlPolicy {
@@ -173,7 +191,28 @@ mod tests {
                 "UnmodifiableEntity",
                 "FullAWSAccess cannot be changed",
             ),
+            (
+                "AWS's text under another name",
+                cluster.refusal(
+                    MANAGEMENT,
+                    put(
+                        "r-root",
+                        ControlKind::Resource,
+                        "p",
+                        ControlKind::Resource.full_access_text(),
+                    ),
+                ),
+                "MalformedPolicyDocumentException",
+                "has the effect `Deny` alone",
+            ),
         ]);
+        let own = put(
+            "r-root",
+            ControlKind::Resource,
+            "RCPFullAWSAccess",
+            ControlKind::Resource.full_access_text(),
+        );
+        cluster.done(MANAGEMENT, own);
         // The other kind's name is a name like any other; AWS's own text may stand under its name.
         cluster.done(
             MANAGEMENT,
@@ -184,10 +223,24 @@ mod tests {
     }
 
     #[test]
-    fn sixth_policy_of_a_node_is_refused_and_one_of_the_same_name_replaced() {
+    fn policy_beyond_the_quota_of_a_node_is_refused_and_one_of_the_same_name_replaced() {
         let mut cluster = Cluster::new();
         cluster.organize(OWNER);
-        for n in 1..CONTROL_POLICIES_PER_NODE_MAX {
+        for n in 1..5 {
+            let name = format!("p{n}");
+            let no = for_all("Deny", "kms:*");
+            cluster.done(MANAGEMENT, put("r-root", ControlKind::Resource, &name, &no));
+        }
+        let more = put(
+            "r-root",
+            ControlKind::Resource,
+            "more",
+            &for_all("Deny", "kms:*"),
+        );
+        let (code, said) = cluster.refusal(MANAGEMENT, more);
+        assert_eq!(code, "LimitExceeded");
+        assert!(said.ends_with("PoliciesPerTarget: 5"), "{said}");
+        for n in 1..10 {
             let name = format!("p{n}");
             cluster.done(
                 MANAGEMENT,
@@ -205,7 +258,19 @@ mod tests {
             .iter()
             .map(|(name, _)| &**name)
             .collect();
-        assert_eq!(names, ["FullAWSAccess", "p1", "p2", "p3", "p4"]);
+        let wanted = [
+            "FullAWSAccess",
+            "p1",
+            "p2",
+            "p3",
+            "p4",
+            "p5",
+            "p6",
+            "p7",
+            "p8",
+            "p9",
+        ];
+        assert_eq!(names, wanted);
         assert!(node.service_control[1].1.text().contains("s3:*"));
     }
 
@@ -216,24 +281,27 @@ mod tests {
         let mut cluster = Cluster::new();
         cluster.organize(OWNER);
         let ask = |cluster: &Cluster| cluster.decision(&caller(ADMIN), "kms:Encrypt");
-        for (kind, allowed, missing) in [
+        for (kind, put_text, allowed, missing) in [
             (
                 ControlKind::Service,
+                only("kms:Decrypt"),
                 only("kms:Decrypt"),
                 Missing::ServiceControlPolicy,
             ),
             (
                 ControlKind::Resource,
+                for_all("Deny", "kms:Sign"),
                 for_all("Allow", "kms:Decrypt"),
                 Missing::ResourceControlPolicy,
             ),
         ] {
             assert!(ask(&cluster).is_allow());
-            cluster.done(MANAGEMENT, put("r-root", kind, "p", &allowed));
+            cluster.done(MANAGEMENT, put("r-root", kind, "p", &put_text));
             assert!(ask(&cluster).is_allow());
             let node = cluster.state.node(&"r-root".parse().unwrap()).unwrap();
             let mut node = (**node).clone();
-            node.controls_mut(kind).retain(|(name, _)| &**name == "p");
+            let allowed = Policy::parse_unstored(&allowed, kind.policy_kind()).unwrap();
+            *node.controls_mut(kind) = vec![("p".into(), allowed)];
             let full = cluster.copy();
             cluster.state.put_node(Arc::new(node.clone()));
             assert_eq!(ask(&cluster).missing(), Some(missing));

@@ -9,7 +9,9 @@ use super::parts::{Part, Parts};
 use super::policies::Lockout;
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::update_key_description::check_description;
-use super::{ErrorCode, Event, KeyChange, KeyDescription, LockoutCheck, Output, policies, tags};
+use super::use_members::check_available;
+use super::{ErrorCode, Event, KeyChange, KeyDescription, LockoutCheck, Output};
+use super::{policies, regions, tags};
 use crate::domain::authz::request::{Parameter, Parameters, RequestTags, Scope};
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
@@ -46,7 +48,9 @@ refusals! {
         Key(Unresolved),
         /// Not permitted on the primary, or to make keys or tags in the replica's Region (D-15).
         Denied(Denied),
-        /// A key of AWS's (ST-5), or no primary.
+        /// A Region to which no key goes (W-38).
+        Destination(Said),
+        /// A key of AWS's (ST-5), no primary, or of a spec that the Region does not have (W-34).
         NotPrimary(Said),
         /// The key's state stands in the way (ST-2).
         State(BadState),
@@ -199,9 +203,17 @@ impl Change for ReplicateKey {
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
         let primary = self.primary(cx)?;
         let account = primary.arn.account;
-        let allowed = cx.allow_parts(&self.permissions(cx, primary))?;
+        let partition = primary.arn.partition;
+        let parts = self.permissions(cx, primary);
+        let allowed = cx.allow_part(&parts.first)?;
+        regions::check_destination(cx.state, partition, &self.region)
+            .map_err(Refusal::Destination)?;
+        for part in &parts.rest {
+            cx.allow_part(part)?;
+        }
         key_rules::check_customer_managed(primary).map_err(Refusal::NotPrimary)?;
         key_rules::check_primary(primary).map_err(Refusal::NotPrimary)?;
+        check_available(primary.spec, partition, "KeySpec").map_err(Refusal::NotPrimary)?;
         key_rules::check_state(StateRule::Replicate, cx.state, primary)?;
         let arn = KeyArn {
             region: self.region.clone(),

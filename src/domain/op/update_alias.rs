@@ -312,10 +312,10 @@ mod tests {
     #[test]
     fn asymmetric_keys_stand_in_for_each_other() {
         let mut cluster = cluster();
-        let mut sm2 = create_key(3);
-        sm2.spec = KeySpec::Sm2;
-        sm2.usage = Some(KeyUsage::SignVerify);
-        cluster.done(ADMIN, Command::CreateKey(sm2));
+        let mut other = create_key(3);
+        other.spec = KeySpec::MlDsa44;
+        other.usage = Some(KeyUsage::SignVerify);
+        cluster.done(ADMIN, Command::CreateKey(other));
         for (usage, fits) in [
             (KeyUsage::SignVerify, true),
             (KeyUsage::EncryptDecrypt, false),

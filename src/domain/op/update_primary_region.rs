@@ -6,7 +6,7 @@ use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
 use super::parts::{Part, Parts};
 use super::refusal::{Said, refusals, said};
-use super::{ErrorCode, Event, KeyChange, Output};
+use super::{ErrorCode, Event, KeyChange, Output, regions};
 use crate::domain::authz::request::{Parameter, Parameters, RequestTags, Scope};
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::authz::{Allowed, Denied};
@@ -32,7 +32,7 @@ refusals! {
         Missing(Unresolved),
         /// Not permitted on the primary, or on the replica (D-15).
         Denied(Denied),
-        /// A key of AWS's (ST-5), no primary, or the primary's own Region.
+        /// A key of AWS's (ST-5), no primary, the primary's own Region, or one to which no key goes (W-38).
         NotPrimary(Said),
         /// The state of either key stands in the way (ST-2).
         State(BadState),
@@ -107,6 +107,8 @@ impl Change for UpdatePrimaryRegion {
                 format_args!("{} is the primary key already.", old.arn),
             )));
         }
+        regions::check_destination(cx.state, old.arn.partition, &self.region)
+            .map_err(Refusal::NotPrimary)?;
         let new = self.replica(cx, old)?;
         cx.allow_part(&self.on_replica(cx, new))?;
         key_rules::check_state(StateRule::MovePrimary, cx.state, old)?;

@@ -1,9 +1,10 @@
 //! `UpdateSettings`: changes replicated settings; for the operator alone.
 
 use super::context::{Change, Context};
-use super::refusal::{Said, bad_member, refusals};
-use super::{Event, Output};
+use super::refusal::{Said, bad_member, refusals, said};
+use super::{ErrorCode, Event, Output};
 use crate::domain::authz::{Allowed, Denied, require_operator};
+use crate::domain::ids::Regions;
 use crate::domain::limits::GRANTS_PER_KEY_MAX;
 use crate::domain::policy::Profile;
 use crate::domain::state::State;
@@ -21,6 +22,8 @@ pub struct UpdateSettings {
     pub grants_per_principal_max: Option<u32>,
     /// How the keys of constraints on the encryption context compare (G-26, U-12); of the grants that are there, too.
     pub constraint_key_case: Option<ConstraintKeyCase>,
+    /// The Regions that the cluster serves, all of them (ID-46).
+    pub regions: Option<Regions>,
 }
 
 refusals! {
@@ -30,7 +33,31 @@ refusals! {
         Shape(Said),
         /// It is for the operator.
         Denied(Denied),
+        /// A Region that would be served no more has keys or custom key stores.
+        InUse(Said),
     }
+}
+
+/// Refuses to leave what a Region holds where nobody reaches it (ID-46).
+fn check_left(state: &State, now: Regions, wanted: Regions) -> Result<(), Said> {
+    let left = now.without(wanted).filter_map(|name| name.parse().ok());
+    for region in left {
+        let what = match (
+            state.has_keys_in(now.partition(), &region),
+            state.has_key_stores_in(now.partition(), &region),
+        ) {
+            (true, _) => "keys",
+            (false, true) => "custom key stores",
+            (false, false) => continue,
+        };
+        return Err(said(
+            ErrorCode::ConstraintViolation,
+            format_args!(
+                "the Region {region} has {what}, which nobody could reach any more: delete them first, or go on serving it"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 impl Change for UpdateSettings {
@@ -49,6 +76,9 @@ impl Change for UpdateSettings {
         quota(self.grants_per_principal_max, 0, "grantsPerPrincipalMax")?;
         let allowed = require_operator(cx.caller, "grantd:UpdateSettings")?;
         let now = *cx.state.settings();
+        if let Some(wanted) = self.regions {
+            check_left(cx.state, now.regions, wanted).map_err(Refusal::InUse)?;
+        }
         let settings = Settings {
             profile: self.profile.unwrap_or(now.profile),
             grants_per_key_max: self.grants_per_key_max.unwrap_or(now.grants_per_key_max),
@@ -58,6 +88,7 @@ impl Change for UpdateSettings {
                 some => some,
             },
             constraint_key_case: self.constraint_key_case.unwrap_or(now.constraint_key_case),
+            regions: self.regions.unwrap_or(now.regions),
             ..now
         };
         Ok((allowed, settings))
@@ -99,11 +130,51 @@ mod tests {
             ),
             (
                 "not the operator",
-                cluster.refusal(ADMIN, update(|_| ())),
+                cluster.refusal(ADMIN, update(|c| c.regions = Some(regions("us-west-2")))),
                 "AccessDeniedException",
                 "operator",
             ),
+            (
+                "a Region that has a key",
+                cluster.refusal(
+                    "operator",
+                    update(|c| c.regions = Some(regions("us-west-2"))),
+                ),
+                "ConstraintViolationException",
+                "the Region eu-west-1 has keys",
+            ),
         ]);
+    }
+
+    fn regions(text: &str) -> Regions {
+        text.parse().unwrap()
+    }
+
+    /// ID-46: Regions come and go; one that has a key or a custom key store stays, also under another partition's.
+    #[test]
+    fn region_that_holds_something_is_served_on() {
+        let mut cluster = Cluster::new();
+        let set = |text: &str| update(|c| c.regions = Some(regions(text)));
+        cluster.done("operator", set("eu-west-1"));
+        cluster.done("operator", set("eu-west-1, us-west-2"));
+        cluster.done("operator", set("eu-west-1"));
+        assert_eq!(cluster.state.settings().regions.to_string(), "eu-west-1");
+        for text in ["us-west-2", "cn-north-1"] {
+            let (code, message) = cluster.refusal("operator", set(text));
+            assert_eq!(code, "ConstraintViolationException");
+            assert!(
+                message.starts_with("the Region eu-west-1 has keys"),
+                "{message}"
+            );
+        }
+        let mut empty = Cluster::empty();
+        empty.done(
+            "system",
+            Command::Bootstrap(crate::domain::op::bootstrap::tests::good()),
+        );
+        empty.done("operator", set("us-west-2"));
+        empty.done("operator", set("cn-north-1"));
+        assert_eq!(empty.state.settings().regions.to_string(), "cn-north-1");
     }
 
     #[test]

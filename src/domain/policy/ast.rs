@@ -24,7 +24,10 @@ pub(super) enum Effect {
 
 #[derive(Debug)]
 pub(super) struct Document {
-    pub version: Version,
+    /// `None`: it says none, and is of 2008 (P-2).
+    pub stated_version: Option<(Version, Place)>,
+    /// Where the document begins.
+    pub place: Place,
     pub statements: Vec<Statement>,
 }
 
@@ -33,6 +36,7 @@ pub(super) struct Statement {
     pub place: Place,
     pub sid: Option<Item>,
     pub effect: Effect,
+    pub effect_place: Place,
     pub principal: Option<Principals>,
     pub action: Option<Texts>,
     pub resource: Option<Texts>,
@@ -43,6 +47,7 @@ pub(super) struct Statement {
 #[derive(Debug)]
 pub(super) struct Texts {
     pub negated: bool,
+    pub place: Place,
     pub items: Vec<Item>,
 }
 
@@ -95,11 +100,15 @@ const STATEMENT: [&str; 9] = [
 pub(super) fn document(node: Node) -> Result<Document, PolicyError> {
     let place = node.place;
     let members = object(node, "a policy")?;
-    let mut version = Version::V2008;
+    let mut stated_version = None;
     let mut statements = None;
     for member in members {
         match &*member.name {
-            "Version" => version = read_version(text(member.value, "Version")?)?,
+            "Version" => {
+                let item = text(member.value, "Version")?;
+                let place = item.place;
+                stated_version = Some((read_version(item)?, place));
+            }
             "Id" => {
                 text(member.value, "Id")?;
             }
@@ -131,9 +140,18 @@ pub(super) fn document(node: Node) -> Result<Document, PolicyError> {
         ));
     }
     Ok(Document {
-        version,
+        stated_version,
+        place,
         statements,
     })
+}
+
+impl Document {
+    /// The language that it is written in (P-2).
+    pub fn version(&self) -> Version {
+        self.stated_version
+            .map_or(Version::V2008, |(version, _)| version)
+    }
 }
 
 fn read_version(item: Item) -> Result<Version, PolicyError> {
@@ -159,7 +177,11 @@ fn statement(node: Node) -> Result<Statement, PolicyError> {
         let name = &*member.name;
         match name {
             "Sid" => sid = Some(text(member.value, "Sid")?),
-            "Effect" => effect = Some(read_effect(text(member.value, "Effect")?)?),
+            "Effect" => {
+                let item = text(member.value, "Effect")?;
+                let place = item.place;
+                effect = Some((read_effect(item)?, place));
+            }
             "Principal" | "NotPrincipal" => {
                 only_one(&principal, member.place, "Principal")?;
                 principal = Some(principals(member.value, name == "NotPrincipal")?);
@@ -176,7 +198,7 @@ fn statement(node: Node) -> Result<Statement, PolicyError> {
             _ => return Err(unknown(member.place, name, &STATEMENT, "a statement")),
         }
     }
-    let Some(effect) = effect else {
+    let Some((effect, effect_place)) = effect else {
         return Err(malformed(
             place,
             "",
@@ -188,6 +210,7 @@ fn statement(node: Node) -> Result<Statement, PolicyError> {
         place,
         sid,
         effect,
+        effect_place,
         principal,
         action,
         resource,
@@ -380,7 +403,11 @@ fn texts(node: Node, name: &str, negated: bool) -> Result<Texts, PolicyError> {
             .collect::<Result<Vec<_>, _>>()?,
         value => vec![text(Node { place, value }, name)?],
     };
-    Ok(Texts { negated, items })
+    Ok(Texts {
+        negated,
+        place,
+        items,
+    })
 }
 
 fn unknown(place: Place, name: &str, known: &[&str], what: &str) -> PolicyError {

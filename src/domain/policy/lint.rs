@@ -185,7 +185,7 @@ pub fn lint(
 ) -> Result<Vec<Warning>, PolicyError> {
     Policy::parse(text, kind)?;
     let document = ast::document(json::parse(text)?)?;
-    let validated = validate::validate(document, kind, Reading::Strict)?;
+    let validated = validate::validate(document, kind, Reading::to_store(text, kind))?;
     let mut found = Found::default();
     duplicate_sids(&validated.document, &mut found);
     allows_nothing(kind, &validated.document, &mut found);
@@ -253,7 +253,7 @@ impl<'a> Subject<'a> {
         Self {
             kind,
             owner,
-            variables: document.version == ast::Version::V2012,
+            variables: document.version() == ast::Version::V2012,
             ast,
             principals,
             actions: actions.and_then(compile),

@@ -50,6 +50,15 @@ pub fn parse_instant(text: &str) -> Option<Timestamp> {
     u64::try_from(millis).ok().map(Timestamp::from_millis)
 }
 
+/// The resource control policy `RCPFullAWSAccess`, as AWS has it: the one that allows (P-51).
+pub const RCP_FULL_ACCESS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#;
+
+/// Whether two texts differ in white space alone, of which neither has any within its strings.
+pub fn same_text(one: &str, other: &str) -> bool {
+    let dense = |text: &str| -> String { text.split_ascii_whitespace().collect() };
+    dense(one) == dense(other)
+}
+
 /// How strictly a document is read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Reading {
@@ -58,6 +67,16 @@ enum Reading {
     /// As what is only asked about: a value that the operator cannot compare with equals nothing, a variable where none is
     /// replaced is plain text (C-11, P-11), and `ForAllValues` holds as it does (C-8, P-6).
     Lenient,
+}
+
+impl Reading {
+    /// How a text that is to be stored is read. AWS's own resource control policy is what no customer's may be (P-51).
+    fn to_store(text: &str, kind: PolicyKind) -> Self {
+        if kind == PolicyKind::ResourceControl && same_text(text, RCP_FULL_ACCESS) {
+            return Self::Lenient;
+        }
+        Self::Strict
+    }
 }
 
 /// A policy: valid for its kind, compiled once, together with the text it was put as.
@@ -83,7 +102,7 @@ impl Policy {
     /// Errors name line, column, the text at fault and how to mend it (P-1 to P-6).
     pub fn parse(text: &str, kind: PolicyKind) -> Result<Arc<Self>, PolicyError> {
         validate::check_text(text, kind)?;
-        Self::compile(text, kind, Reading::Strict).map(Arc::new)
+        Self::compile(text, kind, Reading::to_store(text, kind)).map(Arc::new)
     }
 
     /// [`Self::parse`] for a document that is part of a question and is not stored. The quotas of its kind and the

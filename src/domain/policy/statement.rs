@@ -270,7 +270,7 @@ pub(super) fn compile(
         principals,
     } = validated;
     let how = How {
-        variables: document.version == Version::V2012,
+        variables: document.version() == Version::V2012,
         kind,
         reading,
     };
@@ -300,6 +300,7 @@ fn compile_one(
         place,
         sid,
         effect,
+        effect_place: _,
         principal: _,
         action,
         resource,

@@ -232,6 +232,180 @@ fn identity_policy_with_key_policy_elements_is_refused() {
     );
 }
 
+fn place_of(text: &str, kind: PolicyKind, said: &str) -> (u32, u32) {
+    let error = refused(text, kind);
+    assert!(error.to_string().contains(said), "{text}: {error}");
+    (error.line(), error.column())
+}
+
+/// P-51: what a resource control policy of a customer's may not hold, each with its place; AWS's own is read as it is, and
+/// a world's as it stands.
+#[test]
+fn resource_control_policy_denies_named_services_alone() {
+    let kind = PolicyKind::ResourceControl;
+    let with = |rest: &str| format!("{{\"Version\":\"2012-10-17\",\n\"Statement\":[{{{rest}}}]}}");
+    for (rest, said, place) in [
+        (
+            r#""Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*""#,
+            "the effect `Allow`",
+            Some((2, 24)),
+        ),
+        (
+            r#""Effect":"Deny","Principal":"*","NotAction":"kms:*","Resource":"*""#,
+            "a `NotAction`",
+            Some((2, 59)),
+        ),
+        (
+            r#""Effect":"Deny","Principal":"*","Action":"*","Resource":"*""#,
+            "the action `*` of a resource control policy names no service",
+            Some((2, 56)),
+        ),
+        (
+            r#""Effect":"Deny","Principal":"*","Action":["kms:*","*:*"],"Resource":"*""#,
+            "`*:*`",
+            Some((2, 65)),
+        ),
+        (
+            r#""Effect":"Deny","Principal":"*","Action":"k?s:Decrypt","Resource":"*""#,
+            "names no service",
+            None,
+        ),
+        (
+            r#""Effect":"Deny","Principal":"*","Action":"k*","Resource":"*""#,
+            "names no service",
+            None,
+        ),
+        (
+            r#""Effect":"Deny","Principal":"*","Resource":"*""#,
+            "no `Action`",
+            None,
+        ),
+        (
+            r#""Effect":"Deny","Principal":"*","Action":"kms:*""#,
+            "no `Resource`",
+            None,
+        ),
+        (
+            r#""Effect":"Deny","NotPrincipal":"*","Action":"kms:*","Resource":"*""#,
+            "names principals",
+            None,
+        ),
+        (
+            r#""Effect":"Deny","Principal":{"AWS":"111122223333"},"Action":"kms:*","Resource":"*""#,
+            "names principals",
+            None,
+        ),
+    ] {
+        let found = place_of(&with(rest), kind, said);
+        assert!(
+            place.is_none_or(|place| place == found),
+            "{rest}: {found:?}"
+        );
+    }
+    for fine in [
+        r#""Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*""#,
+        r#""Effect":"Deny","Principal":"*","Action":["kms:*Key","s3:Get?bject"],"NotResource":"*""#,
+        r#""Effect":"Deny","Principal":{"AWS":"*"},"Action":"kms:Decrypt","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}"#,
+    ] {
+        assert!(Policy::parse(&with(fine), kind).is_ok(), "{fine}");
+    }
+    assert!(Policy::parse(super::RCP_FULL_ACCESS, kind).is_ok());
+    let spaced = super::RCP_FULL_ACCESS.replace(',', " ,\n ");
+    assert!(Policy::parse(&spaced, kind).is_ok());
+    let allow = with(r#""Effect":"Allow","Principal":"*","Action":"*","Resource":"*""#)
+        .replace("2012-10-17", "2008-10-17");
+    assert!(Policy::parse(&allow, kind).is_err());
+    assert!(Policy::parse_unstored(&allow, kind).is_ok());
+}
+
+/// P-51, P-52: policies of an organization say their version; a service control policy holds everything else that IAM's
+/// language has, but for principals.
+#[test]
+fn control_policy_says_its_version() {
+    for (kind, principal) in [
+        (PolicyKind::ServiceControl, ""),
+        (PolicyKind::ResourceControl, r#""Principal":"*","#),
+    ] {
+        let statement =
+            format!(r#"{{"Effect":"Deny",{principal}"Action":"kms:*","Resource":"*"}}"#);
+        let without = format!(r#" {{"Statement":[{statement}]}}"#);
+        assert_eq!(place_of(&without, kind, "no `Version`"), (1, 2));
+        let old = format!(r#"{{"Version":"2008-10-17","Statement":{statement}}}"#);
+        assert_eq!(place_of(&old, kind, "2008-10-17"), (1, 12));
+        assert!(Policy::parse_unstored(&old, kind).is_ok());
+        assert!(Policy::parse_unstored(&without, kind).is_ok());
+        assert!(Policy::parse(&old.replace("2008", "2012"), kind).is_ok());
+    }
+    for fine in [
+        r#""Effect":"Allow","NotAction":"s3:*","Resource":"*""#,
+        r#""Effect":"Allow","Action":"kms:*Key","NotResource":"arn:aws:s3:::b""#,
+        r#""Effect":"Allow","Action":"kms:*","Resource":"arn:aws:kms:*:*:key/*","Condition":{"Bool":{"aws:SecureTransport":"true"}}"#,
+        r#""Sid":"a b","Effect":"Deny","Action":"*","Resource":"*""#,
+    ] {
+        let text = format!(r#"{{"Version":"2012-10-17","Statement":[{{{fine}}}]}}"#);
+        assert!(
+            Policy::parse(&text, PolicyKind::ServiceControl).is_ok(),
+            "{fine}"
+        );
+    }
+}
+
+/// P-53: of IAM's own policies each Sid is unique, but an empty one names nothing; elsewhere it may stand twice.
+#[test]
+fn sid_is_unique_in_policies_of_iam() {
+    let twice = |sid: &str, principal: &str| {
+        let one = |effect: &str| {
+            format!(
+                r#"{{"Sid":"{sid}","Effect":"{effect}",{principal}"Action":"kms:*","Resource":"*"}}"#
+            )
+        };
+        let (first, second) = (one("Deny"), one("Deny"));
+        format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{first},\n{second}]}}")
+    };
+    for kind in [
+        PolicyKind::Identity,
+        PolicyKind::Boundary,
+        PolicyKind::Session,
+    ] {
+        let text = twice("S", "");
+        assert_eq!(place_of(&text, kind, "the Sid `S` stands twice"), (2, 8));
+        assert!(Policy::parse_unstored(&text, kind).is_ok());
+        assert!(Policy::parse(&twice("", ""), kind).is_ok());
+    }
+    let everyone = r#""Principal":"*","#;
+    assert!(Policy::parse(&twice("S", everyone), PolicyKind::Key).is_ok());
+    assert!(Policy::parse(&twice("S", everyone), PolicyKind::ResourceControl).is_ok());
+    assert!(Policy::parse(&twice("S", ""), PolicyKind::ServiceControl).is_ok());
+}
+
+/// P-54: what counts as the size of a policy, by its kind.
+#[test]
+fn size_counts_what_the_kind_counts() {
+    let (plain, everyone) = ("", r#""Principal":"*","#);
+    for (kind, max, principal, counts_space) in [
+        (PolicyKind::Identity, 10_240, plain, false),
+        (PolicyKind::Boundary, 6_144, plain, false),
+        (PolicyKind::Session, 2_048, plain, true),
+        (PolicyKind::ServiceControl, 10_240, plain, true),
+        (PolicyKind::ResourceControl, 5_120, everyone, true),
+        (PolicyKind::VpcEndpoint, 20_480, everyone, true),
+        (PolicyKind::Key, 32_768, everyone, true),
+    ] {
+        let text = |filling: &str, resource: &str| {
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Deny",{principal}"Action":"kms:*",{filling}"Resource":"{resource}"}}]}}"#
+            )
+        };
+        let room = max - text("", "").len();
+        assert!(Policy::parse(&text(&" ".repeat(room - 1), "*"), kind).is_ok());
+        let spaced = Policy::parse(&text(&" ".repeat(room), "*"), kind);
+        assert_eq!(spaced.is_err(), counts_space, "{kind:?}");
+        let long = text("", &format!("arn:aws:s3:::{}", "b".repeat(room - 12)));
+        let refused = Policy::parse(&long, kind).unwrap_err();
+        assert_eq!(refused.kind(), PolicyErrorKind::TooLarge, "{kind:?}");
+    }
+}
+
 /// P-4: a key policy's statement without action or resource is accepted and has no effect.
 #[test]
 fn key_policy_statement_without_action_or_resource_is_void() {

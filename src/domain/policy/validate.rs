@@ -1,7 +1,9 @@
 //! The shape of a policy → a policy that its kind allows (P-1 to P-6).
 
+use std::collections::BTreeSet;
+
 use super::Reading;
-use super::ast::{self, Document, PrincipalType, malformed};
+use super::ast::{self, Document, Effect, PrincipalType, Version, malformed};
 use super::error::{Place, PolicyError, PolicyErrorKind};
 use super::principal::PolicyPrincipal;
 use crate::domain::ids::PrincipalArn;
@@ -48,7 +50,7 @@ impl PolicyKind {
         }
     }
 
-    /// The longest text, in bytes for a key policy and in characters without white space for the others.
+    /// The longest text, as [`Self::size`] counts it.
     const fn size_max(self) -> usize {
         match self {
             Self::Key => limits::KEY_POLICY_MAX,
@@ -58,6 +60,40 @@ impl PolicyKind {
             Self::ServiceControl => limits::SERVICE_CONTROL_POLICY_MAX,
             Self::ResourceControl => limits::RESOURCE_CONTROL_POLICY_MAX,
             Self::VpcEndpoint => limits::VPC_ENDPOINT_POLICY_MAX,
+        }
+    }
+}
+
+impl PolicyKind {
+    /// How long a text is (P-54): in bytes for a key policy; without white space for IAM's own, which does not count it; in
+    /// characters for all others, where all of them count.
+    fn size(self, text: &str) -> usize {
+        match self {
+            Self::Key => text.len(),
+            Self::Identity | Self::Boundary => {
+                text.chars().filter(|c| !c.is_ascii_whitespace()).count()
+            }
+            Self::Session | Self::ServiceControl | Self::ResourceControl | Self::VpcEndpoint => {
+                text.chars().count()
+            }
+        }
+    }
+
+    /// Whether IAM keeps it: there a Sid is plain, and unique within the policy (P-3, P-53).
+    const fn is_of_iam(self) -> bool {
+        match self {
+            Self::Identity | Self::Boundary | Self::Session => true,
+            Self::Key | Self::ServiceControl | Self::ResourceControl | Self::VpcEndpoint => false,
+        }
+    }
+
+    /// Whether it is a policy of an organization.
+    const fn is_control(self) -> bool {
+        match self {
+            Self::ServiceControl | Self::ResourceControl => true,
+            Self::Key | Self::Identity | Self::Boundary | Self::Session | Self::VpcEndpoint => {
+                false
+            }
         }
     }
 }
@@ -96,11 +132,7 @@ fn too_large(kind: PolicyKind, size: usize, max: usize) -> PolicyError {
 
 /// Size and character set, before anything is read (P-1).
 pub(super) fn check_text(text: &str, kind: PolicyKind) -> Result<(), PolicyError> {
-    let size = match kind {
-        PolicyKind::Key => text.len(),
-        _ => text.chars().filter(|c| !c.is_ascii_whitespace()).count(),
-    };
-    let max = kind.size_max();
+    let (size, max) = (kind.size(text), kind.size_max());
     if size > max {
         return Err(too_large(kind, size, max));
     }
@@ -140,6 +172,10 @@ pub(super) fn validate(
     kind: PolicyKind,
     reading: Reading,
 ) -> Result<Validated, PolicyError> {
+    if reading == Reading::Strict {
+        check_version(&document, kind)?;
+        check_sids(&document, kind)?;
+    }
     let principals = document
         .statements
         .iter()
@@ -152,6 +188,77 @@ pub(super) fn validate(
     })
 }
 
+/// P-51, P-52: a policy of an organization says its version, which is the current one.
+fn check_version(document: &Document, kind: PolicyKind) -> Result<(), PolicyError> {
+    if !kind.is_control() {
+        return Ok(());
+    }
+    let help = "write \"Version\": \"2012-10-17\"";
+    match document.stated_version {
+        Some((Version::V2012, _)) => Ok(()),
+        Some((Version::V2008, place)) => {
+            let message = format!("{} has the version \"2008-10-17\"", kind.name());
+            Err(malformed(place, "2008-10-17", message, help))
+        }
+        None => {
+            let message = format!("{} has no `Version`", kind.name());
+            Err(malformed(document.place, "", message, help))
+        }
+    }
+}
+
+/// P-53: within a policy of IAM's a Sid is unique. An empty one names nothing.
+fn check_sids(document: &Document, kind: PolicyKind) -> Result<(), PolicyError> {
+    if !kind.is_of_iam() {
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    for sid in document.statements.iter().filter_map(|s| s.sid.as_ref()) {
+        if !sid.text.is_empty() && !seen.insert(&*sid.text) {
+            let message = format!("the Sid `{}` stands twice", sid.text.escape_debug());
+            let help = format!(
+                "in {} each Sid is unique: give the statement another, or none",
+                kind.name()
+            );
+            return Err(malformed(sid.place, &sid.text, message, help));
+        }
+    }
+    Ok(())
+}
+
+/// P-51: what a resource control policy that a customer makes may not hold.
+fn check_resource_control(statement: &ast::Statement) -> Result<(), PolicyError> {
+    if statement.effect == Effect::Allow {
+        let message = "a statement of a resource control policy has the effect `Allow`";
+        let help = "write \"Effect\": \"Deny\": RCPFullAWSAccess, which stays attached, allows everything already";
+        return Err(malformed(statement.effect_place, "Allow", message, help));
+    }
+    let Some(actions) = &statement.action else {
+        // Told where elements of every kind are.
+        return Ok(());
+    };
+    if actions.negated {
+        let message = "a statement of a resource control policy has a `NotAction`";
+        let help = "write `Action` with the actions that are denied, such as \"kms:*\"";
+        return Err(malformed(actions.place, "NotAction", message, help));
+    }
+    for item in &actions.items {
+        let names_service = item
+            .text
+            .split_once(':')
+            .is_some_and(|(service, _)| !service.is_empty() && !service.contains(['*', '?']));
+        if !names_service {
+            let message = format!(
+                "the action `{}` of a resource control policy names no service",
+                item.text.escape_debug()
+            );
+            let help = "write the service before the colon, such as \"kms:*\"";
+            return Err(malformed(item.place, &item.text, message, help));
+        }
+    }
+    Ok(())
+}
+
 fn check(
     index: usize,
     statement: &ast::Statement,
@@ -162,7 +269,7 @@ fn check(
         // P-3: spaces and more in key policies, letters and digits in IAM's.
         let plain =
             reading == Reading::Lenient || sid.text.bytes().all(|b| b.is_ascii_alphanumeric());
-        if !plain && !kind.has_principals() && kind != PolicyKind::ServiceControl {
+        if !plain && kind.is_of_iam() {
             let message = format!(
                 "the Sid `{}` has other characters than letters and digits",
                 sid.text.escape_debug()
@@ -213,6 +320,9 @@ fn check(
                 ));
             }
         }
+    }
+    if kind == PolicyKind::ResourceControl && reading == Reading::Strict {
+        check_resource_control(statement)?;
     }
     if kind == PolicyKind::ResourceControl
         && let Some(principals) = &principals

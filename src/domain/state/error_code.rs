@@ -50,6 +50,7 @@ closed_set! {
         XksKeyAlreadyInUse = "XksKeyAlreadyInUseException",
         XksKeyNotFound = "XksKeyNotFoundException",
         XksKeyInvalidConfiguration = "XksKeyInvalidConfigurationException",
+        RegionNotServed = "OptInRequired",
         UnmodifiableEntity = "UnmodifiableEntity",
         ConstraintViolation = "ConstraintViolationException",
         NoSuchEntity = "NoSuchEntity",

@@ -77,6 +77,7 @@ impl Sum {
             profile,
             grants_per_principal_max,
             constraint_key_case,
+            regions,
         } = settings;
         let mut form = Form::default();
         form.fixed(&incarnation.0);
@@ -91,6 +92,7 @@ impl Sum {
         form.option(*grants_per_principal_max, |form, max| {
             form.number(u64::from(max));
         });
+        form.text(&regions.to_string());
         self.0.iter().for_each(|lane| form.number(*lane));
         // Only once it is switched on: until then a node that does not know the setting has the same fingerprint.
         match constraint_key_case {

@@ -63,6 +63,13 @@ impl KeyStores {
 
 /// Reading.
 impl State {
+    /// Whether a Region has custom key stores, of any account.
+    pub fn has_key_stores_in(&self, partition: Partition, region: &Region) -> bool {
+        let from = (partition, region.clone(), AccountId::FIRST, None);
+        let first = self.key_stores.in_order.range(from..).next();
+        first.is_some_and(|(p, r, _, _)| *p == partition && r == region)
+    }
+
     /// The custom key store with this id, whoever owns it.
     pub fn key_store(&self, id: &CustomKeyStoreId) -> Option<&Arc<CustomKeyStore>> {
         self.key_stores.get(id)

@@ -255,6 +255,18 @@ impl State {
             .filter_map(|arn| self.keys.get(arn))
     }
 
+    /// Whether a Region has keys, of any account.
+    pub fn has_keys_in(&self, partition: Partition, region: &Region) -> bool {
+        let from = KeyArn {
+            partition,
+            region: region.clone(),
+            account: AccountId::FIRST,
+            key_id: KeyId::Uuid([0; 16]),
+        };
+        let first = self.keys_in_order.range(from..).next();
+        first.is_some_and(|arn| arn.partition == partition && arn.region == *region)
+    }
+
     /// The alias with this ARN.
     pub fn alias(&self, arn: &AliasArn) -> Option<&Arc<Alias>> {
         self.aliases.get(arn)

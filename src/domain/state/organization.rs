@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crate::domain::ids::{AccountId, NodeId, OrganizationId, VpcEndpointId, VpcId};
-use crate::domain::policy::{Policy, PolicyKind};
+use crate::domain::policy::{Policy, PolicyKind, RCP_FULL_ACCESS};
 use crate::domain::time::{Revision, Timestamp};
 
 use super::closed_set;
@@ -81,9 +81,7 @@ impl ControlKind {
             Self::Service => {
                 r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#
             }
-            Self::Resource => {
-                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}"#
-            }
+            Self::Resource => RCP_FULL_ACCESS,
         }
     }
 

@@ -1,7 +1,8 @@
 //! The replicated settings of a cluster.
 //!
-//! Imports limits, policy, facts of grants. Holds facts; the gate, the engine and the operations act on them.
+//! Imports ids, limits, policy, facts of grants. Holds facts; the gate, the engine and the operations act on them.
 
+use crate::domain::ids::{Partition, Regions};
 use crate::domain::limits;
 use crate::domain::policy::Profile;
 use crate::domain::state::grant::ConstraintKeyCase;
@@ -21,6 +22,8 @@ pub struct Settings {
     pub grants_per_principal_max: Option<u32>,
     /// How the keys of constraints on the encryption context compare (G-26, U-12).
     pub constraint_key_case: ConstraintKeyCase,
+    /// The Regions that the cluster serves (ID-46).
+    pub regions: Regions,
 }
 
 impl Default for Settings {
@@ -32,6 +35,7 @@ impl Default for Settings {
             profile: Profile::Current,
             grants_per_principal_max: None,
             constraint_key_case: ConstraintKeyCase::Sensitive,
+            regions: Regions::of(Partition::Aws),
         }
     }
 }

@@ -158,17 +158,11 @@ fn read_members(
 
 /// Refuses an encryption context that is longer than one can be.
 fn check_context(context: &BTreeMap<String, String>) -> Result<(), Invalid> {
-    let bytes: usize = context
-        .iter()
-        .map(|(key, value)| key.len() + value.len())
-        .sum();
-    if bytes > limits::ENCRYPTION_CONTEXT_BYTES_MAX {
-        return Err(Invalid::validation(format!(
-            "the encryption context has {bytes} bytes; at most {} are allowed",
-            limits::ENCRYPTION_CONTEXT_BYTES_MAX
-        )));
+    let pairs = context.iter();
+    match shape::oversized_context(pairs.map(|(key, value)| (key.as_str(), value.as_str()))) {
+        Some(why) => Err(Invalid::validation(why)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What was decided of the parts of an operation.

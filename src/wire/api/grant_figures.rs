@@ -9,7 +9,6 @@ use super::shape::{self, Violations};
 use super::{
     Change, Drawn, FromAnswer, FromOutput, IntoChange, Invalid, Lacking, arc, key_ref, page,
 };
-use crate::domain::limits;
 use crate::domain::op::consume::Consume;
 use crate::domain::op::describe_grants::{DescribeGrants, GrantFigures};
 use crate::domain::op::list_duplicate_grants::{Duplicates, ListDuplicateGrants};
@@ -38,15 +37,9 @@ impl IntoChange for v1::ConsumeRequest {
             GrantOperation::as_str,
         );
         violations.finish()?;
-        let bytes: usize = encryption_context
-            .iter()
-            .map(|(key, value)| key.len() + value.len())
-            .sum();
-        if bytes > limits::ENCRYPTION_CONTEXT_BYTES_MAX {
-            return Err(Invalid::validation(format!(
-                "the encryption context has {bytes} bytes; at most {} are allowed",
-                limits::ENCRYPTION_CONTEXT_BYTES_MAX
-            )));
+        let pairs = encryption_context.iter();
+        if let Some(why) = shape::oversized_context(pairs.map(|(k, v)| (k.as_str(), v.as_str()))) {
+            return Err(Invalid::validation(why));
         }
         let operation = operation.ok_or_else(|| Invalid::validation("no operation is named"))?;
         Ok(Change::of(Command::Consume(Consume {

@@ -88,7 +88,7 @@ impl TryFrom<Option<v1::RequestHeader>> for Header {
         .parse()
         .map_err(|error| Invalid::validation(format!("header.region: {error}")))?;
         let partition = match partition {
-            None => Default::default(),
+            None => region.partition().unwrap_or_default(),
             Some(partition) => partition
                 .parse()
                 .map_err(|error| Invalid::validation(format!("header.partition: {error}")))?,

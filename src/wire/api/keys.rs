@@ -14,7 +14,7 @@ use crate::domain::op::describe_key::DescribeKey;
 use crate::domain::op::disable_key::DisableKey;
 use crate::domain::op::enable_key::EnableKey;
 use crate::domain::op::get_key_policy::GetKeyPolicy;
-use crate::domain::op::list_keys::ListKeys;
+use crate::domain::op::list_keys::{ListKeys, ResourceOwner};
 use crate::domain::op::put_key_policy::PutKeyPolicy;
 use crate::domain::op::{
     Answer, Command, ErrorCode, KeyDescription, LockoutCheck, Output, Query, Scope,
@@ -164,9 +164,27 @@ queries! {
             policy_name: policy_name.map(arc),
         }
 
-    ListKeysRequest { page: sent }
-        check |violations| { violations.page(sent.as_ref()); }
-        => ListKeys { page: page(sent) }
+    ListKeysRequest { page: sent, resource_owners }
+        check |violations| {
+            violations.page(sent.as_ref());
+            violations.list("resourceOwners", &resource_owners, ResourceOwner::ALL.len());
+            drop(read_owners(&mut violations, &resource_owners));
+        }
+        => ListKeys {
+            page: page(sent),
+            owners: read_owners(&mut Violations::new(), &resource_owners),
+        }
+}
+
+/// W-8: each a word of the closed set.
+fn read_owners(violations: &mut Violations, sent: &[String]) -> Vec<ResourceOwner> {
+    let owners = sent.iter().enumerate();
+    owners
+        .filter_map(|(at, owner)| {
+            let path = format!("resourceOwners.{}.member", at + 1);
+            violations.member(&path, owner, ResourceOwner::ALL, ResourceOwner::as_str)
+        })
+        .collect()
 }
 
 impl From<KeyDescription> for v1::KeyMetadata {

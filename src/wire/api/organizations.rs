@@ -6,7 +6,8 @@ use super::reply::{answers, done, outputs, pages, policy_done};
 use super::request::{changes, queries};
 use super::shape::{self, Violations};
 use super::{Change, Drawn, IntoChange, Invalid, arc, page};
-use crate::domain::ids::{AccountId, NodeId, OrganizationId, ParseIdError};
+use crate::domain::ids::{AccountId, NodeId, OrganizationId, ParseIdError, Region, Regions};
+use crate::domain::limits;
 use crate::domain::op::add_account::AddAccount;
 use crate::domain::op::create_organization::CreateOrganization;
 use crate::domain::op::create_organizational_unit::CreateOrganizationalUnit;
@@ -106,6 +107,23 @@ impl IntoChange for v1::CreateOrganizationalUnitRequest {
     }
 }
 
+/// Regions that a cluster can serve; none: nothing is said of them (ID-46).
+fn read_regions(sent: &[String]) -> Result<Option<Regions>, Invalid> {
+    if sent.is_empty() {
+        return Ok(None);
+    }
+    let read = |text: &String| text.parse::<Region>();
+    let regions: Vec<Region> = sent
+        .iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Invalid::validation(format!("regions: {error}")))?;
+    let regions = Regions::new(&regions);
+    regions
+        .map(Some)
+        .map_err(|error| Invalid::validation(format!("regions: {error}")))
+}
+
 impl IntoChange for v1::UpdateSettingsRequest {
     fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
@@ -114,6 +132,7 @@ impl IntoChange for v1::UpdateSettingsRequest {
             grants_per_key_max,
             grants_per_principal_max,
             constraint_key_case,
+            regions,
         } = self;
         let mut violations = Violations::new();
         let profile = profile.and_then(|profile| {
@@ -123,12 +142,17 @@ impl IntoChange for v1::UpdateSettingsRequest {
             let (all, name) = (ConstraintKeyCase::ALL, ConstraintKeyCase::as_str);
             violations.member("constraintKeyCase", &case, all, name)
         });
+        violations.list("regions", &regions, limits::REGIONS_MAX);
+        for (at, region) in regions.iter().enumerate() {
+            violations.text(&format!("regions.{}.member", at + 1), region, shape::REGION);
+        }
         violations.finish()?;
         Ok(Change::of(Command::UpdateSettings(UpdateSettings {
             profile,
             grants_per_key_max,
             grants_per_principal_max,
             constraint_key_case,
+            regions: read_regions(&regions)?,
         })))
     }
 }
@@ -289,6 +313,7 @@ impl From<Settings> for v1::Settings {
             profile,
             grants_per_principal_max,
             constraint_key_case,
+            regions,
         } = settings;
         Self {
             max_staleness_ms,
@@ -297,6 +322,7 @@ impl From<Settings> for v1::Settings {
             grants_per_key_max,
             grants_per_principal_max,
             constraint_key_case: constraint_key_case.as_str().to_owned(),
+            regions: regions.names().map(str::to_owned).collect(),
         }
     }
 }

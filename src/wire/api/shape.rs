@@ -104,6 +104,18 @@ pub const GRANT_ID: Text = text(1, 128);
 pub const GRANT_NAME: Text = patterned(1, 256, "^[a-zA-Z0-9:/_-]+$", is_name);
 /// `GrantTokenType`
 pub const GRANT_TOKEN: Text = text(1, limits::GRANT_TOKEN_CHARS_MAX);
+/// `BackingKeyIdType`
+pub const KEY_MATERIAL_ID: Text = patterned(64, 64, "^[a-f0-9]+$", |t| {
+    !t.is_empty() && t.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+});
+/// `KeyMaterialDescriptionType`
+pub const KEY_MATERIAL_DESCRIPTION: Text = patterned(0, 256, "^[a-zA-Z0-9:/_\\s.-]+$", |t| {
+    !t.is_empty()
+        && t.chars().all(|c| {
+            c.is_ascii_alphanumeric()
+                || matches!(c, ':' | '/' | '_' | '.' | '-' | ' ' | '\t'..='\r')
+        })
+});
 /// `KeyIdType`
 pub const KEY_ID: Text = text(1, 2048);
 /// `KeyStorePasswordType`
@@ -272,6 +284,14 @@ fn is_source_arn(text: &str) -> bool {
             let rest = next();
             !rest.is_empty() && !rest.contains('\n')
         }
+}
+
+/// What is said of an encryption context of more bytes than a request may bring; `None`: it is not too large.
+pub fn oversized_context<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Option<String> {
+    let bytes: usize = pairs.map(|(key, value)| key.len() + value.len()).sum();
+    let max = limits::ENCRYPTION_CONTEXT_BYTES_MAX;
+    (bytes > max)
+        .then(|| format!("the encryption context has {bytes} bytes; at most {max} are allowed"))
 }
 
 /// Collects the violations of one request, in the order of its members.

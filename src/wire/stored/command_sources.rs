@@ -4,7 +4,7 @@
 
 use super::row::{Str, Text, row};
 use crate::domain::ids::{
-    GroupArn, NodeId, OrganizationId, PrincipalArn, UniqueId, VpcEndpointId, VpcId,
+    GroupArn, NodeId, OrganizationId, PrincipalArn, Regions, UniqueId, VpcEndpointId, VpcId,
 };
 use crate::domain::op;
 use crate::domain::policy::Profile;
@@ -72,6 +72,7 @@ row! {
         grants_per_key_max: Option<u32>,
         grants_per_principal_max: Option<u32>,
         constraint_key_case: Option<Text<ConstraintKeyCase>>,
+        regions: Option<Text<Regions>>,
     }
 }
 

@@ -15,7 +15,7 @@ use super::policy::{
 use super::row::{Blob, Members, Pairs, Shared, Stored, Str, Text, numbered, row};
 use crate::domain::ids::{
     AliasArn, Arn, CustomKeyStoreId, GroupArn, KeyArn, NodeId, OrganizationId, PrincipalArn,
-    ServicePrincipal, UniqueId, VpcEndpointId, VpcId,
+    Regions, ServicePrincipal, UniqueId, VpcEndpointId, VpcId,
 };
 use crate::domain::policy::Profile;
 use crate::domain::state::alias::Alias;
@@ -64,6 +64,7 @@ row! {
         profile: Text<Profile>,
         grants_per_principal_max: Option<u32>,
         constraint_key_case: Text<ConstraintKeyCase>,
+        regions: Text<Regions>,
     }
 }
 

@@ -119,12 +119,65 @@ pub fn key_is_deleted_and_kept(story: &mut Story, key: &str) {
     assert_eq!(state(story, key), "Enabled");
 }
 
+/// ID-46, W-38: a cluster serves the Region that it was made for, until the operator says more; a request for another is
+/// refused, and no key goes there.
+fn regions_are_served(story: &mut Story, key: &str) {
+    let elsewhere = story.fails(ROOT, &["key", "list", "--region", "eu-west-1"]);
+    let served = "does not serve the Region eu-west-1 of the partition aws: it serves us-west-2";
+    assert!(elsewhere.contains("OptInRequired"), "{elsewhere}");
+    assert!(elsewhere.contains(served), "{elsewhere}");
+    for caller in [ALICE, OPERATOR] {
+        let ask = [
+            "authorize",
+            "--principal",
+            ALICE,
+            "--action",
+            "kms:ListKeys",
+        ];
+        let ask = [ask.as_slice(), &["--region", "eu-west-1"]].concat();
+        let refused = story.fails(caller, &ask);
+        assert!(refused.contains(served), "{refused}");
+    }
+    for region in ["eu-west-1", "cn-north-1", "nowhere-mars-9"] {
+        let refused = story.fails(ROOT, &["key", "replicate", key, region]);
+        assert!(
+            refused.contains("UnsupportedOperationException"),
+            "{refused}"
+        );
+    }
+    let settings = ["cluster", "settings", "--regions"];
+    for (regions, said) in [
+        (
+            "us-west-2,cn-north-1",
+            "a cluster serves Regions of one partition",
+        ),
+        (
+            "us-west-2,nowhere-mars-9",
+            "there is no Region nowhere-mars-9",
+        ),
+        ("eu-west-1", "the Region us-west-2 has keys"),
+    ] {
+        let refused = story.fails(OPERATOR, &[settings.as_slice(), &[regions]].concat());
+        assert!(refused.contains(said), "{refused}");
+    }
+    let told = story.ok(
+        OPERATOR,
+        &[settings.as_slice(), &["us-west-2,eu-west-1"]].concat(),
+    );
+    assert_eq!(
+        told["Settings"]["Regions"],
+        json!(["eu-west-1", "us-west-2"])
+    );
+    story.ok(ROOT, &["key", "list", "--region", "eu-west-1"]);
+}
+
 pub fn key_spans_regions(story: &mut Story) {
     let here = story.member(
         ROOT,
         &["key", "create", "--multi-region"],
         "KeyMetadata.Arn",
     );
+    regions_are_served(story, &here);
     let there = story.member(
         ROOT,
         &[

@@ -123,7 +123,7 @@ pub(super) fn rows() -> Vec<Row> {
         (
             "D-3: RCPFullAWSAccess",
             ResourceControl,
-            everyone(r#""Action":"*""#),
+            r#"{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}"#.to_owned(),
             &[],
         ),
         (

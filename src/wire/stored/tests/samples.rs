@@ -49,6 +49,7 @@ const ROLE: &str = "arn:aws:iam::111122223333:role/app/backend";
 const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/backend/blue";
 const UNIT: &str = "ou-ab12cd34-0123456789abcdef";
 const GROUP: &str = "arn:aws:iam::111122223333:group/eng/readers";
+const RESOURCE_CONTROL: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}}"#;
 const ENDPOINT_POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}}"#;
 const KEY_POLICY: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"root","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}]}"#;
 const STORE: &str = "cks-1234567890abcdef0";
@@ -97,6 +98,7 @@ fn settings() -> Settings {
         profile: Profile::Legacy2020,
         grants_per_principal_max: Some(500),
         constraint_key_case: ConstraintKeyCase::Sensitive,
+        regions: "eu-central-1, us-east-1".parse().unwrap(),
     }
 }
 
@@ -459,6 +461,7 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 grants_per_key_max: Some(1_000),
                 grants_per_principal_max: Some(0),
                 constraint_key_case: None,
+                regions: None,
             }),
         ),
         (
@@ -476,6 +479,7 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 grants_per_key_max: Some(1_000),
                 grants_per_principal_max: None,
                 constraint_key_case: Some(ConstraintKeyCase::Insensitive),
+                regions: Some("us-east-1, us-west-2".parse().unwrap()),
             }),
         ),
         (
@@ -908,7 +912,7 @@ pub(super) fn root_node() -> Node {
         )],
         resource_control: vec![(
             "everyone".into(),
-            policy(ENDPOINT_POLICY, PolicyKind::ResourceControl),
+            policy(RESOURCE_CONTROL, PolicyKind::ResourceControl),
         )],
     }
 }
