@@ -23,7 +23,7 @@ use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::op::key_use::{self, RandomSource, Use};
 use crate::domain::op::parts::{self, Found, Purpose};
-use crate::domain::op::posed::Told;
+use crate::domain::op::posed::Told as Explained;
 use crate::domain::op::use_members::UseMembers;
 use crate::domain::op::{
     Answer, Command, Context, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query,
@@ -257,7 +257,7 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
 
 /// Why a request ends as it does, part by part; `None` of one that is refused before anything is asked. Nothing is
 /// changed.
-pub fn why(world: &World, request: &Request) -> Option<Told> {
+pub fn why(world: &World, kind: Kind, request: &Request) -> Option<Explained> {
     // What is drawn for the command is drawn again when it is carried out.
     let mut world = world.clone();
     if let Some(told) = rehearsed(&mut world, request) {
@@ -280,7 +280,7 @@ pub fn why(world: &World, request: &Request) -> Option<Told> {
         let question = Question::of(&world, request).ok()?;
         vec![found(&question)?]
     };
-    let refusal = match call(&mut world, request) {
+    let refusal = match call(&mut world, kind, request) {
         Ok(Happened::Refused { code, message }) => Some(Rejection {
             code: code.parse().ok()?,
             message: message.into(),
@@ -289,11 +289,11 @@ pub fn why(world: &World, request: &Request) -> Option<Told> {
         }),
         Ok(Happened::Allowed { .. } | Happened::Denied { .. }) | Err(_) => None,
     };
-    Some(Told { parts, refusal })
+    Some(Explained { parts, refusal })
 }
 
 /// [`why`] of an operation that grantd carries out and that is asked for in several parts.
-fn rehearsed(world: &mut World, request: &Request) -> Option<Told> {
+fn rehearsed(world: &mut World, request: &Request) -> Option<Explained> {
     let request = &with_key_id(world, request).ok()?;
     let members = Members::new(request.params());
     let command = command(world, request, &members).ok()??;
@@ -308,7 +308,7 @@ fn rehearsed(world: &mut World, request: &Request) -> Option<Told> {
         effort: None,
     };
     let rehearsed = parts::rehearse(&command, &cx, |asked| explain(&world.state, asked)).ok()??;
-    Some(Told {
+    Some(Explained {
         parts: rehearsed.parts,
         refusal: rehearsed.refusal,
     })

@@ -125,7 +125,7 @@ fn run_step(
     let request = world.filled_in(&step.request);
     let mut happened = match kind {
         Kind::Authz if names_alias(&request) => {
-            match why_of(world, &request).and_then(|told| told.decision().cloned()) {
+            match why_of(world, kind, &request).and_then(|told| told.decision().cloned()) {
                 Some(decision) => Happened::decided(decision),
                 None => call(&mut world.clone(), &request)?,
             }
@@ -237,7 +237,7 @@ fn why(world: &World, kind: Kind, request: &Request) -> Option<String> {
             Err(_) => None,
         },
         Kind::Authz | Kind::Api | Kind::Scenario => {
-            why_of(world, request).map(|told| told.to_string())
+            why_of(world, kind, request).map(|told| told.to_string())
         }
     }
 }
