@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::aside::{Progress, in_place};
+use super::error::WriteError;
 use super::tokens::Opened;
+use super::usage::Noted;
 use super::{Answered, App, AppError, Arrival, Consistency, Terms, bounds};
 use crate::audit::DecisionRecord;
 use crate::authn::{self, Trusted};
@@ -11,8 +13,11 @@ use crate::crypto::token::TokenError;
 use crate::domain::authz::caller::Identity;
 use crate::domain::authz::claim::{Claim, Question, TokenText};
 use crate::domain::effort::Effort;
+use crate::domain::ids::KeyArn;
 use crate::domain::op::posed::{NotPosed, Posed, Verdict};
 use crate::domain::op::{Context, DryRun};
+use crate::domain::policy::KmsAction;
+use crate::domain::state::key_usage::ReportDue;
 use crate::domain::time::{Position, Revision, Timestamp};
 use crate::gate::read::{Staleness, TooStale, View, millis_up};
 
@@ -23,6 +28,8 @@ pub struct Decided {
     pub subject: Identity,
     /// What comes of it.
     pub verdict: Verdict,
+    /// The uses that are allowed, if the state knows too little of their keys' last ones (EC-23).
+    pub untold: Vec<(KeyArn, KmsAction, Timestamp)>,
 }
 
 /// The answers to a batch, all of one view.
@@ -58,31 +65,15 @@ impl App {
         questions: Arc<[Question]>,
     ) -> Result<(DecidedAll, Answered), AppError> {
         let trusted = self.admit(arrival)?;
-        let view = self.view(arrival, terms, terms.consistency).await?;
-        if matches!(terms.claim, Claim::Operator) && terms.scope.region.partition().is_some() {
-            self.check_served(terms, &view)?;
+        let (mut view, mut decided) = self
+            .decide_once(arrival, terms, trusted, &questions)
+            .await?;
+        let noted = self.note_uses(arrival, &view, &decided);
+        if !noted.is_empty() {
+            (view, decided) = self
+                .decide_recorded(arrival, terms, trusted, &questions, view, noted)
+                .await?;
         }
-        let (view, opened) = self.reach(arrival, terms, view, &questions).await?;
-        let now = self.now(view.state());
-        let progress = Progress::default();
-        let decided = in_place(|effort| {
-            let asker = Asker {
-                trusted,
-                terms,
-                view: &view,
-                now,
-                effort,
-            };
-            asker.decide_each(&questions, opened, &progress)
-        });
-        let (view, decided) = match decided {
-            Some(decided) => (view, decided),
-            None => {
-                drop(view);
-                self.decide_aside(arrival, terms, trusted, &questions)
-                    .await?
-            }
-        };
         let position = view.position();
         let Staleness(age) = view.finish().map_err(AppError::Stale)?;
         let answered = Answered {
@@ -93,6 +84,120 @@ impl App {
         self.record(arrival, terms, &questions, &decided, answered)
             .await;
         Ok((decided, answered))
+    }
+
+    /// Takes note of the uses among the answers. What must be known to the cluster before its answer, by its place.
+    fn note_uses(
+        &self,
+        arrival: &Arrival,
+        view: &View,
+        decided: &DecidedAll,
+    ) -> Vec<(usize, Noted)> {
+        let mut noted = Vec::new();
+        for (at, decided) in decided.iter().enumerate() {
+            let untold = decided.iter().flat_map(|decided| &decided.untold);
+            for (key, action, now) in untold {
+                let Some(key) = view.state().key(key) else {
+                    continue;
+                };
+                match self.usage.note(key, *action, *now, arrival.request_id) {
+                    Noted::Enough => {}
+                    wait => noted.push((at, wait)),
+                }
+            }
+        }
+        noted
+    }
+
+    /// Decides once the cluster knows of the uses in `noted`. Anew, on a view that knows of them too: the first has grown
+    /// old meanwhile. A use that the cluster does not know of is not allowed.
+    async fn decide_recorded(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        trusted: Trusted,
+        questions: &Arc<[Question]>,
+        view: View,
+        noted: Vec<(usize, Noted)>,
+    ) -> Result<(View, DecidedAll), AppError> {
+        let mut known = view.position();
+        drop(view);
+        let mut refused = Vec::new();
+        for (at, noted) in noted {
+            let why = match noted {
+                Noted::Enough => continue,
+                Noted::Refused(why) => why,
+                Noted::Wait(waiting) => {
+                    let left = self.remaining(arrival, terms);
+                    match waiting.recorded(&*self.clock, left).await {
+                        Some(revision) => {
+                            known.revision = known.revision.max(revision);
+                            continue;
+                        }
+                        None => "the cluster did not take it in time",
+                    }
+                }
+            };
+            refused.push((at, why));
+        }
+        let consistency = match terms.consistency {
+            Consistency::Linearizable => Consistency::Linearizable,
+            Consistency::AtLeast(asked) if asked.revision > known.revision => {
+                Consistency::AtLeast(asked)
+            }
+            Consistency::AtLeast(_) | Consistency::Bounded => Consistency::AtLeast(known),
+        };
+        let terms = Terms {
+            consistency,
+            ..terms.clone()
+        };
+        let (view, mut decided) = self
+            .decide_once(arrival, &terms, trusted, questions)
+            .await?;
+        for (at, why) in refused {
+            if let Some(decided) = decided.get_mut(at) {
+                *decided = Err(AppError::Write(WriteError::Unavailable {
+                    why: format!(
+                        "the first use of the key in 24 hours must be known to the cluster before it is allowed, and {why}"
+                    ),
+                }));
+            }
+        }
+        Ok((view, decided))
+    }
+
+    /// Decides on one view.
+    async fn decide_once(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        trusted: Trusted,
+        questions: &Arc<[Question]>,
+    ) -> Result<(View, DecidedAll), AppError> {
+        let view = self.view(arrival, terms, terms.consistency).await?;
+        if matches!(terms.claim, Claim::Operator) && terms.scope.region.partition().is_some() {
+            self.check_served(terms, &view)?;
+        }
+        let (view, opened) = self.reach(arrival, terms, view, questions).await?;
+        let now = self.now(view.state());
+        let progress = Progress::default();
+        let decided = in_place(|effort| {
+            let asker = Asker {
+                trusted,
+                terms,
+                view: &view,
+                now,
+                effort,
+            };
+            asker.decide_each(questions, opened, &progress)
+        });
+        match decided {
+            Some(decided) => Ok((view, decided)),
+            None => {
+                drop(view);
+                self.decide_aside(arrival, terms, trusted, questions).await
+            }
+        }
     }
 
     /// Decides where what takes long is worked out, on a view that is taken once there is a place.
@@ -349,8 +454,16 @@ impl Asker<'_> {
             DryRun::No
         };
         let verdict = posed.verdict(dry_run).map_err(refused)?;
+        // Only what is carried out is a use: not what is refused, and no dry run.
+        let is_carried_out = verdict.refusal.is_none();
+        let untold = posed
+            .uses()
+            .filter(|(_, key)| is_carried_out && key.report_due(now) != ReportDue::No)
+            .map(|(action, key)| (key.arn.clone(), action, now))
+            .collect();
         drop(posed);
         Ok(Decided {
+            untold,
             subject: caller.identity,
             verdict,
         })

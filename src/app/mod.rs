@@ -11,6 +11,7 @@ pub mod describe;
 pub mod error;
 pub mod mutate;
 pub mod tokens;
+pub mod usage;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use aside::{Aside, Bounds};
 use cluster::ClusterControl;
 pub use error::AppError;
 use tokens::{Forged, TokenVault};
+use usage::UsageLog;
 
 /// What the use cases work with; one a node.
 pub struct App {
@@ -49,6 +51,8 @@ pub struct App {
     pub audit: Arc<dyn DecisionSink>,
     /// The keys of the grant tokens.
     pub vault: TokenVault,
+    /// The uses of keys that the state does not know of yet.
+    pub usage: Arc<UsageLog>,
     /// Where long answers are worked out.
     pub aside: Aside,
     /// What the node can do to its cluster.

@@ -23,6 +23,11 @@ pub enum KeyCommand {
         #[arg(long, value_name = "TOKEN")]
         grant_token: Vec<String>,
     },
+    /// Show when a key was last used for a cryptographic operation.
+    GetLastUsage {
+        /// Key id or key ARN.
+        key: String,
+    },
     /// List the keys of the account and Region.
     List {
         /// Whose keys: SELF, which is the default, or OTHER_ACCOUNTS_VIA_RAM, of which there are none here
@@ -228,6 +233,27 @@ pub(super) async fn run(common: &Common, command: &KeyCommand) -> Result<Shown, 
                 metadata(answer.key_metadata.as_ref()),
                 answer.header.as_ref(),
             ))
+        }
+        KeyCommand::GetLastUsage { key } => {
+            let request = api::GetKeyLastUsageRequest {
+                header: None,
+                key_id: key.clone(),
+            };
+            let answer = client.call(request).await?.answer;
+            let api::GetKeyLastUsageResponse {
+                header,
+                key_id,
+                key_last_usage,
+                tracking_start_date_ms,
+                key_creation_date_ms,
+            } = answer;
+            let value = object([
+                ("KeyId", json!(key_id)),
+                ("KeyLastUsage", last_usage(key_last_usage.as_ref())),
+                ("TrackingStartDate", time(tracking_start_date_ms)),
+                ("KeyCreationDate", time(key_creation_date_ms)),
+            ]);
+            Ok(Shown::answer(value, header.as_ref()))
         }
         KeyCommand::List {
             resource_owner,
@@ -440,6 +466,23 @@ pub(super) fn show_tag(tag: &api::Tag) -> Value {
 
 fn optional_time(ms: Option<u64>) -> Value {
     ms.map_or(Value::Null, time)
+}
+
+/// The last use of a key under AWS's names; empty without one.
+fn last_usage(used: Option<&api::KeyLastUsageData>) -> Value {
+    let Some(api::KeyLastUsageData {
+        operation,
+        timestamp_ms,
+        kms_request_id,
+    }) = used
+    else {
+        return json!({});
+    };
+    object([
+        ("Operation", json!(operation)),
+        ("Timestamp", optional_time(*timestamp_ms)),
+        ("KmsRequestId", json!(kms_request_id)),
+    ])
 }
 
 /// A list that is not shown when it is empty.

@@ -37,6 +37,7 @@ fn every_command_of_the_documentation_parses() {
         "key tags k",
         "key describe k",
         "key set-description k d",
+        "key get-last-usage k",
         "key list-policies k",
         "key schedule-deletion k --pending-window-in-days 7",
         "key cancel-deletion k",

@@ -88,6 +88,7 @@ operations! {
     KmsClient {
         Write CreateKeyRequest => CreateKeyResponse, create_key;
         Read DescribeKeyRequest => DescribeKeyResponse, describe_key;
+        Read GetKeyLastUsageRequest => GetKeyLastUsageResponse, get_key_last_usage;
         Write PutKeyPolicyRequest => PutKeyPolicyResponse, put_key_policy;
         Read GetKeyPolicyRequest => GetKeyPolicyResponse, get_key_policy;
         Write EnableKeyRequest => EnableKeyResponse, enable_key;

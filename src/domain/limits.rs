@@ -250,6 +250,25 @@ pub const GRANTEES_SHOWN_MAX: usize = 100;
 /// Keys of one account in one Region (W-5: AWS's quota).
 pub const KEYS_PER_ACCOUNT_MAX: usize = 100_000;
 
+/// Keys of whose use one report tells (EC-23): each is hashed with its policy, some microseconds, so `apply` stands still for
+/// a few milliseconds; a cluster of 100,000 keys that are all used is told of within 400 entries an hour.
+pub const KEY_USAGE_REPORT_MAX: usize = 256;
+
+/// Most that the last use that the state knows of a key in use may lie behind, in milliseconds, before the next use is
+/// reported: an hour, as AWS says of its own; less would write more than it tells.
+pub const KEY_USAGE_LAG_MS_MAX: u64 = 3_600_000;
+
+/// How long a use that is not urgent may wait for company, in milliseconds: reports are promised within ten seconds, and
+/// one that must be tried again needs the other half.
+pub const KEY_USAGE_WAIT_MS_MAX: u64 = 5_000;
+
+/// Keys whose use a node holds until it is reported, about 200 bytes each. It is never reached while reports are taken;
+/// beyond it a use that is not urgent is left to the next use of its key, and an urgent one is refused.
+pub const KEY_USAGE_PENDING_MAX: usize = 65_536;
+
+/// How long reports may fail before the node says so, in milliseconds: longer than an election and a restart.
+pub const KEY_USAGE_WARN_MS: u64 = 60_000;
+
 /// Shortest waiting period of a key's deletion, in days (W-5).
 pub const DELETION_WINDOW_DAYS_MIN: u32 = 7;
 

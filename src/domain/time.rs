@@ -20,6 +20,14 @@ impl Timestamp {
         self.0
     }
 
+    /// Milliseconds of a day.
+    pub const DAY_MS: u64 = 86_400_000;
+
+    /// Milliseconds from `earlier` to here; none if it is not earlier.
+    pub const fn millis_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+
     /// Whole seconds since the Unix epoch, as `aws:EpochTime` shows them.
     pub const fn as_secs(self) -> u64 {
         self.0 / 1000
@@ -28,7 +36,7 @@ impl Timestamp {
     /// The instant this many days later; the last representable one if that overflows.
     #[must_use]
     pub const fn after_days(self, days: u32) -> Self {
-        Self(self.0.saturating_add(days as u64 * 86_400_000))
+        Self(self.0.saturating_add(days as u64 * Self::DAY_MS))
     }
 }
 

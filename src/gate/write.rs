@@ -13,8 +13,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
 
+use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
+use crate::domain::ids::{KeyArn, RequestId};
 use crate::domain::limits::{PROPOSALS_IN_FLIGHT_MAX, STAMP_AHEAD_MS_MAX};
-use crate::domain::op::{Output, Rejection};
+use crate::domain::op::due::endpoint;
+use crate::domain::op::report_key_usage::ReportKeyUsage;
+use crate::domain::op::{Command, Output, Rejection, Semantics};
+use crate::domain::state::State;
+use crate::domain::state::key_usage::KeyUse;
 use crate::domain::time::{Position, Revision, Timestamp};
 use crate::env::{Clock, WallTime, timeout};
 pub use crate::replica::Draft;
@@ -178,6 +184,40 @@ impl WriteGate {
     ) -> Result<Proposed, NotProposed> {
         let entry = draft.stamp(self.stamp());
         self.replica.propose(&entry, deadline).await
+    }
+
+    /// Tells the cluster of uses of keys, from whichever node (EC-23).
+    ///
+    /// # Errors
+    /// As [`WriteError`] says; to tell again is harmless.
+    pub async fn report_key_usage(
+        &self,
+        uses: Vec<(KeyArn, KeyUse)>,
+        request_id: RequestId,
+        deadline: Duration,
+    ) -> Result<Committed, WriteError> {
+        let Some(scope) = self.with_state(endpoint) else {
+            return Err(WriteError::Unavailable {
+                why: "there are no keys".to_owned(),
+            });
+        };
+        let draft = Draft {
+            semantics: Semantics::CURRENT,
+            caller: Caller {
+                identity: Identity::System,
+                facts: RequestFacts::default(),
+            },
+            scope,
+            request_id,
+            idempotency: None,
+            command: Command::ReportKeyUsage(ReportKeyUsage { uses }),
+        };
+        self.propose(draft, deadline).await
+    }
+
+    /// Looks at the state as this node has it, however old.
+    pub fn with_state<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.replica.board().load().state)
     }
 
     /// Proposes what time has made due, here and now or not at all: by a leader that has heard a majority of the voters

@@ -173,6 +173,7 @@ fn split(questions: Vec<v1::Question>) -> Result<Split, Invalid> {
 fn out(decided: &Decided) -> AnsweredItem {
     let Decided {
         subject: _,
+        untold: _,
         verdict:
             Verdict {
                 decision,

@@ -8,6 +8,7 @@ calls! {
     Kms {
         change create_key(CreateKeyRequest) -> CreateKeyResponse;
         describe describe_key(DescribeKeyRequest) -> DescribeKeyResponse;
+        describe get_key_last_usage(GetKeyLastUsageRequest) -> GetKeyLastUsageResponse;
         change put_key_policy(PutKeyPolicyRequest) -> PutKeyPolicyResponse;
         describe get_key_policy(GetKeyPolicyRequest) -> GetKeyPolicyResponse;
         change enable_key(EnableKeyRequest) -> EnableKeyResponse;

@@ -36,6 +36,7 @@ pub fn app(doors: &Doors, audit: Arc<dyn DecisionSink>) -> App {
         rng,
         seal_key,
         evaluators,
+        usage,
     } = doors.clone();
     App {
         node_id,
@@ -46,6 +47,7 @@ pub fn app(doors: &Doors, audit: Arc<dyn DecisionSink>) -> App {
         rng,
         audit,
         vault: TokenVault::new(seal_key),
+        usage,
         cluster,
     }
 }

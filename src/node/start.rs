@@ -9,6 +9,7 @@ use tonic::service::Routes;
 
 use super::cluster::Cluster;
 use super::serve::{DateHeader, serve};
+use crate::app::usage::{ByGate, UsageLog};
 use crate::audit::Sink;
 use crate::crypto::seal::SealKey;
 use crate::env::{Clock, Net, Offload, Rng, timeout};
@@ -21,6 +22,9 @@ use crate::wire::peer::peer_server::PeerServer;
 
 /// How long a stopping node lets open calls end.
 const DRAIN: Duration = Duration::from_secs(2);
+
+/// How long a node that is to stop tries to tell of the last uses of keys: longer than an election.
+const FLUSH: Duration = Duration::from_secs(2);
 
 /// How long a stopped node waits until its storage is let go: connections and streams of Raft that were told to end do
 /// so one by one, and what is queued is written.
@@ -109,6 +113,8 @@ pub struct Doors {
     pub seal_key: Arc<SealKey>,
     /// Where answers that take long are worked out.
     pub evaluators: Arc<dyn Offload>,
+    /// The uses of keys that the state does not know of yet.
+    pub usage: Arc<UsageLog>,
 }
 
 /// Why a node does not start.
@@ -220,6 +226,11 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         rng.clone(),
         settings.due_every,
     );
+    let reports = ByGate {
+        writes: write.clone(),
+        rng: rng.clone(),
+    };
+    let usage = Arc::new(UsageLog::new(Arc::new(reports), clock.clone()));
     let doors = Doors {
         node_id,
         read,
@@ -229,6 +240,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         rng,
         seal_key,
         evaluators,
+        usage: usage.clone(),
     };
     let peer_service = PeerServer::new(PeerService::new(replica.clone(), write))
         .max_decoding_message_size(crate::domain::limits::PEER_MESSAGE_BYTES_MAX)
@@ -240,6 +252,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
     let tasks = vec![
         tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
         tokio::spawn(dues(due, stop.subscribe())),
+        tokio::spawn(uses(usage, stop.subscribe())),
         tokio::spawn(watch_for_failure(replica.clone(), failed, stop.clone())),
         tokio::spawn(serve_until(
             listener,
@@ -301,6 +314,15 @@ async fn dues(due: DueTask, stop: watch::Receiver<Stop>) {
         () = stopped(stop) => {}
         () = due.run() => {}
     }
+}
+
+async fn uses(usage: Arc<UsageLog>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = usage.run() => {}
+    }
+    usage.end();
 }
 
 /// A fault of the disk or of Raft stops the whole node: what cannot write must not go on answering.
@@ -394,6 +416,10 @@ impl Node {
             storage,
         } = self;
         let clock = doors.clock.clone();
+        if *stop.borrow() == Stop::Run {
+            // ORDER: while the node can still write.
+            doors.usage.flush(FLUSH).await;
+        }
         stop.send_replace(Stop::Now);
         if let Err(error) = replica.shutdown().await {
             tracing::error!(%error, "Raft did not stop cleanly");

@@ -21,6 +21,7 @@ mod house;
 mod insight;
 mod key_deletion;
 mod key_stores;
+mod key_usage;
 mod kills;
 mod mutants;
 mod outcomes;

@@ -22,7 +22,7 @@ use crate::domain::authz::explain::{Explanation, explain};
 use crate::domain::authz::request::{self, About, Parameters, RequestTags, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
 use crate::domain::ids::{AccountId, AliasArn, KeyArn, KeyRef, PrincipalArn, PrincipalKind};
-use crate::domain::policy::{Action, KmsAction};
+use crate::domain::policy::{Action, KmsAction, KnownKey};
 use crate::domain::state::Tags;
 use crate::domain::state::grant::{
     ContextConstraint, GrantConstraints, GrantOperation, GrantOperations,
@@ -139,6 +139,10 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
     let mut context: BTreeMap<Arc<str>, ContextEntry> = BTreeMap::new();
     context.insert("aws:securetransport".into(), one("true"));
     for (key, line) in &request.context {
+        // CK-52: the world holds it, as of every step.
+        if is_unused_days(key) {
+            continue;
+        }
         // CK-59: pairs of the encryption context may differ in letter case alone, whoever states them.
         if pair_name(key).is_some() {
             continue;
@@ -175,6 +179,32 @@ pub fn caller(request: &Request) -> Result<Caller, Problem> {
             context,
         },
     })
+}
+
+fn is_unused_days(key: &str) -> bool {
+    key.eq_ignore_ascii_case(KnownKey::TrailingDaysWithoutKeyUsage.name())
+}
+
+/// Since when the key of a request has not been used, where its context says for how many days it has not (CK-52).
+pub fn unused_since(request: &Request) -> Result<Option<Timestamp>, Problem> {
+    let mut lines = request.context.iter();
+    let Some((key, line)) = lines.find(|(key, _)| is_unused_days(key)) else {
+        return Ok(None);
+    };
+    let days: Option<u64> = match line {
+        ContextLine::One(text) => text.parse().ok(),
+        ContextLine::Many(_) => None,
+    };
+    let now = time_of(request)?.as_millis();
+    let since = days
+        .and_then(|days| days.checked_mul(Timestamp::DAY_MS))
+        .and_then(|idle| now.checked_sub(idle));
+    since
+        .map(|since| Some(Timestamp::from_millis(since)))
+        .ok_or_else(|| {
+            let why = "want whole days without use, not from before 1970";
+            Problem::at(format!("{}.context.{key}", request.path), why)
+        })
 }
 
 /// The name of the pair of an encryption context that a condition key stands for, as it was written.
@@ -397,7 +427,7 @@ fn epoch_of(request: &Request) -> Result<Timestamp, Problem> {
 }
 
 /// `YYYY-MM-DD`, with `Thh:mm:ss` and `Z` or without: milliseconds since 1970.
-fn civil_millis(text: &str) -> Option<u64> {
+pub fn civil_millis(text: &str) -> Option<u64> {
     let (date, time) = match text.split_once('T') {
         Some((date, time)) => (date, time.strip_suffix('Z')?),
         None => (text, "00:00:00"),

@@ -18,6 +18,7 @@ use super::read::{Node, Problem};
 use super::shape;
 use super::stores;
 use super::world::World;
+use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::explain::explain;
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
@@ -31,14 +32,15 @@ use crate::domain::op::{
 };
 use crate::domain::op::{
     cancel_key_deletion, create_alias, create_grant, create_key, delete_alias, describe_key,
-    disable_key, enable_key, get_key_policy, list_aliases, list_grants, list_key_policies,
-    list_keys, list_resource_tags, list_retirable_grants, put_key_policy, replicate_key,
-    retire_grant, revoke_grant, schedule_key_deletion, tag_resource, untag_resource, update_alias,
-    update_key_description, update_primary_region,
+    disable_key, enable_key, get_key_last_usage, get_key_policy, list_aliases, list_grants,
+    list_key_policies, list_keys, list_resource_tags, list_retirable_grants, put_key_policy,
+    replicate_key, report_key_usage, retire_grant, revoke_grant, schedule_key_deletion,
+    tag_resource, untag_resource, update_alias, update_key_description, update_primary_region,
 };
 use crate::domain::policy::KmsAction;
 use crate::domain::state::Tags;
 use crate::domain::state::key::{Key, KeySpec, MultiRegionKeyType};
+use crate::domain::state::key_usage::{KeyUse, UsageOperation};
 use crate::domain::time::{Revision, Timestamp};
 
 /// Members of an operation with key material. Those that are condition keys are read as such.
@@ -95,7 +97,6 @@ const MATERIAL: &[KmsAction] = &[
     KmsAction::DeleteImportedKeyMaterial,
     KmsAction::EnableKeyRotation,
     KmsAction::DisableKeyRotation,
-    KmsAction::GetKeyLastUsage,
     KmsAction::GetKeyRotationStatus,
     KmsAction::ListKeyRotations,
     KmsAction::RotateKeyOnDemand,
@@ -634,13 +635,16 @@ fn key_answer(operation: &str, key: &Key) -> Value {
 
 /// Asks the state, or decides about the use of a key.
 fn ask(
-    world: &World,
+    world: &mut World,
     request: &Request,
     m: &Members<'_>,
     key_id: Option<&str>,
 ) -> Outcome<Happened> {
     let question = match request.operation() {
         "DescribeKey" => Query::DescribeKey(describe_key::DescribeKey {
+            key: key_ref(key_id)?,
+        }),
+        "GetKeyLastUsage" => Query::GetKeyLastUsage(get_key_last_usage::GetKeyLastUsage {
             key: key_ref(key_id)?,
         }),
         "GetKeyPolicy" => Query::GetKeyPolicy(get_key_policy::GetKeyPolicy {
@@ -731,11 +735,31 @@ fn told(answer: Answer) -> Value {
             |(key, value)| json!({ "TagKey": &**key, "TagValue": &**value }),
         ),
         Answer::Key(description) => json!({ "KeyMetadata": metadata(&description.key) }),
+        Answer::LastUsage(told) => last_usage(&told),
         Answer::Policy { name, text } => json!({ "PolicyName": &*name, "Policy": &*text }),
         Answer::PolicyNames(names) => listed("PolicyNames", names, |name| json!(&**name)),
         // Answers of operations that no case can call.
         _ => json!({}),
     }
+}
+
+fn last_usage(told: &get_key_last_usage::LastUsage) -> Value {
+    let get_key_last_usage::LastUsage {
+        key_id,
+        last,
+        tracked_since,
+        created_at,
+    } = told;
+    let last = last.as_ref().map_or_else(
+        || json!({}),
+        |used| json!({ "Operation": used.operation.as_str(), "Timestamp": used.at.as_secs() }),
+    );
+    json!({
+        "KeyId": key_id.to_string(),
+        "KeyLastUsage": last,
+        "TrackingStartDate": tracked_since.as_secs(),
+        "KeyCreationDate": created_at.as_secs(),
+    })
 }
 
 fn metadata(key: &Key) -> Value {
@@ -762,7 +786,7 @@ fn metadata(key: &Key) -> Value {
 
 /// A cryptographic operation: carried out elsewhere, by whoever holds the key material, if it is permitted and the key
 /// can be used; a dry run ends before (G-20).
-fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happened> {
+fn use_key(world: &mut World, request: &Request, m: &Members<'_>) -> Outcome<Happened> {
     let name = request.operation();
     let is_re_encrypt = name == "ReEncrypt";
     let is_use = is_re_encrypt
@@ -819,7 +843,46 @@ fn use_key(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Happene
         source,
         dry_run,
     };
-    used(world, &question, asked)
+    let happened = used(world, &question, asked)?;
+    record_uses(world, request, [question])?;
+    Ok(happened)
+}
+
+/// CK-53: what was allowed is the last use of its key for the steps that follow.
+fn record_uses<const N: usize>(
+    world: &mut World,
+    request: &Request,
+    questions: [Question; N],
+) -> Result<(), Problem> {
+    let now = time_of(request)?;
+    let uses = questions.iter().filter_map(|question| {
+        let used = KeyUse {
+            operation: UsageOperation::of(question.action.kms()?)?,
+            at: now,
+            request_id: None,
+        };
+        Some((question.key.as_ref()?.arn.clone(), used))
+    });
+    let uses: Vec<_> = uses.collect();
+    if uses.is_empty() {
+        return Ok(());
+    }
+    let entry = Entry {
+        proposed_at: now,
+        semantics: Semantics::CURRENT,
+        caller: Caller {
+            identity: Identity::System,
+            facts: RequestFacts::default(),
+        },
+        scope: world.scope.clone(),
+        request_id: RequestId(world.draw("report")),
+        idempotency: None,
+        command: Command::ReportKeyUsage(report_key_usage::ReportKeyUsage { uses }),
+    };
+    let at = Revision(world.state.revision().0.saturating_add(1));
+    let applied = apply(&mut world.state, at, &entry);
+    let refused = |rejection: Rejection| Problem::at(&request.path, &*rejection.message);
+    applied.outcome.map(|_| ()).map_err(refused)
 }
 
 /// The members of a use, with what they borrow from.
@@ -892,7 +955,7 @@ fn used(world: &World, question: &Question, asked: Use<'_>) -> Outcome<Happened>
 
 /// G-8: from the source key, named or the ciphertext's, and to the destination key, each with its own context.
 fn re_encrypt(
-    world: &World,
+    world: &mut World,
     request: &Request,
     m: &Members<'_>,
     dry_run: DryRun,
@@ -919,7 +982,9 @@ fn re_encrypt(
         dry_run,
         ..Use::default()
     };
-    used(world, &writing, asked)
+    let happened = used(world, &writing, asked)?;
+    record_uses(world, request, [reading, writing])?;
+    Ok(happened)
 }
 
 /// What ReEncrypt asks of the key that it decrypts with, and of the one that it encrypts under.

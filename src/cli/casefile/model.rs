@@ -15,6 +15,7 @@ use crate::domain::state::grant::{GrantConstraints, GrantOperations};
 use crate::domain::state::key::{
     KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
+use crate::domain::time::Timestamp;
 
 /// What a case is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -144,6 +145,10 @@ pub struct KeyLine {
     pub manager: KeyManager,
     /// How many grants that concern nobody it has.
     pub grant_count: u64,
+    /// When it was created.
+    pub created: Option<Timestamp>,
+    /// When it was last used.
+    pub last_used: Option<Timestamp>,
 }
 
 /// A grant of the world.

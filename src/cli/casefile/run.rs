@@ -127,7 +127,7 @@ fn run_step(
         Kind::Authz if names_alias(&request) => {
             match why_of(world, kind, &request).and_then(|told| told.decision().cloned()) {
                 Some(decision) => Happened::decided(decision),
-                None => call(&mut world.clone(), &request)?,
+                None => call(&mut world.clone(), kind, &request)?,
             }
         }
         Kind::Authz => match Question::of(world, &request) {

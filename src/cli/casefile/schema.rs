@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::ask::civil_millis;
 use super::model::{
     AccountLine, Assert, Case, ContextLine, Expected, ExpectedBy, GrantLine, KeyLine, Kind,
     PrincipalLine, ReadCase, Request, Step, StoreLine, World,
@@ -17,6 +18,8 @@ use super::read::{Node, Problem, short};
 use crate::domain::ids::{Region, Regions};
 use crate::domain::policy::{Policy, PolicyKind, Profile};
 use crate::domain::state::grant::{ContextConstraint, GrantConstraints, Term};
+use crate::domain::time::Timestamp;
+
 /// The one version of the schema.
 const SCHEMA: u64 = 1;
 
@@ -262,6 +265,8 @@ impl Reader<'_> {
             "multi_region",
             "manager",
             "grant_count",
+            "created",
+            "last_used",
         ])?;
         let aliases = node.list("aliases")?;
         let or = |name: &str, default: &str| match node.get(name) {
@@ -277,6 +282,13 @@ impl Reader<'_> {
         let origin = word("origin", "AWS_KMS")?;
         let state = word("state", "Enabled")?;
         let manager = word("manager", "CUSTOMER")?;
+        let created = node.get("created").map(|n| date(&n)).transpose()?;
+        let last_used = node.get("last_used").map(|n| date(&n)).transpose()?;
+        if let (Some(created), Some(last_used)) = (created, last_used)
+            && last_used < created
+        {
+            return Err(node.problem("the key was used before it was created"));
+        }
         Ok(KeyLine {
             arn: node.need("arn")?.parse()?,
             spec: closed(spec)?,
@@ -289,6 +301,8 @@ impl Reader<'_> {
             multi_region: node.get("multi_region").map(|n| n.parse()).transpose()?,
             manager: closed(manager)?,
             grant_count: node.get("grant_count").map_or(Ok(0), |n| n.number())?,
+            created,
+            last_used,
         })
     }
 
@@ -401,6 +415,14 @@ impl Reader<'_> {
         Policy::parse_unstored(&text, kind)
             .map_err(|error| node.problem(format!("{}: {error}", path.display())))
     }
+}
+
+/// A date, with a time of day or without.
+fn date(node: &Node<'_>) -> Result<Timestamp, Problem> {
+    let millis = civil_millis(node.text()?);
+    millis.map(Timestamp::from_millis).ok_or_else(|| {
+        node.problem("want a date such as 2026-07-14 or 2026-07-14T16:10:00Z, from 1970 on")
+    })
 }
 
 /// The Regions of a world that does not have them all; its own is one of them.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::ask::time_of;
+use super::ask::{self, time_of};
 use super::model::{Case, GrantLine, KeyLine, Kind, PrincipalLine, Request};
 use super::read::Problem;
 use super::sources;
@@ -26,6 +26,7 @@ use crate::domain::state::grant::{
 };
 use crate::domain::state::group::Group;
 use crate::domain::state::key::{Deletion, Key, KeyState};
+use crate::domain::state::key_usage::{KeyUse, UsageOperation};
 use crate::domain::state::principal::{Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
 use crate::domain::state::{State, Tags};
@@ -161,8 +162,16 @@ impl World {
         let stores = stores::stores(lines, &scope)?;
         let places = stores::places(lines, &stores)?;
         facts.extend(stores.iter().cloned().map(Arc::new).map(Fact::KeyStore));
+        let mut unused_since: BTreeMap<&str, Timestamp> = BTreeMap::new();
+        for request in case.steps.iter().map(|step| &step.request) {
+            if let (Some(since), Some(named)) = (ask::unused_since(request)?, &request.key_id) {
+                unused_since.insert(named, since);
+            }
+        }
         for (name, line) in &lines.keys {
-            let mut fact = key(line);
+            let names = [line.arn.to_string(), line.arn.key_id.to_string()];
+            let stated = names.iter().find_map(|name| unused_since.get(&**name));
+            let mut fact = key(line, stated.copied());
             stores::put(&mut fact, places.get(name), &stores);
             let fact = Arc::new(fact);
             let at = Scope {
@@ -490,11 +499,21 @@ fn principal(arn: &PrincipalArn, line: &PrincipalLine, group: Option<&Group>) ->
     }
 }
 
-fn key(line: &KeyLine) -> Key {
+/// A key of a world. One of which nothing is said is as old as the day; one of which a request states for how long it has
+/// not been used is as old as that.
+fn key(line: &KeyLine, unused_since: Option<Timestamp>) -> Key {
+    let last_used = line.last_used.filter(|_| unused_since.is_none());
+    let created_at = match (line.created, unused_since.or(last_used)) {
+        (Some(created), None) => created,
+        (Some(created), Some(since)) => created.min(since),
+        (None, since) => since.map_or(NOW, |since| since.min(NOW)),
+    };
+    // A key that was created earlier than it was last used, by what a request states.
+    let last_use = last_used.or(unused_since.filter(|since| *since > created_at));
     Key {
         arn: line.arn.clone(),
         born: Revision(3),
-        created_at: NOW,
+        created_at,
         description: "".into(),
         spec: line.spec,
         usage: line.usage,
@@ -507,6 +526,11 @@ fn key(line: &KeyLine) -> Key {
         bindings: Arc::default(),
         deletion: pending(line.state),
         custom_key_store: None,
+        last_use: last_use.map(|at| KeyUse {
+            operation: UsageOperation::Decrypt,
+            at,
+            request_id: None,
+        }),
     }
 }
 

@@ -498,6 +498,11 @@ impl<'a> RequestContext<'a> {
                 })),
                 About::Nothing | About::NewGrant(..) | About::Use(_) => None,
             }),
+            // CK-52: what the state knows, whoever asks.
+            K::TrailingDaysWithoutKeyUsage => self.key.map(|key| {
+                let days = key.days_without_use(self.request.now);
+                ContextValue::One(Scalar::Integer(i64::try_from(days).unwrap_or(i64::MAX)))
+            }),
             // Parameters of an operation.
             K::BypassPolicyLockoutSafetyCheck
             | K::DataKeyPairSpec
@@ -593,9 +598,7 @@ impl<'a> RequestContext<'a> {
             | K::ViaAwsMcpService
             | K::VpcSourceIp => self.fact(&ContextKey::Known(known)),
             // CK-58: policies that ask for these where they could be are refused.
-            K::IamPermissionsBoundary | K::IsMcpServiceAction | K::TrailingDaysWithoutKeyUsage => {
-                None
-            }
+            K::IamPermissionsBoundary | K::IsMcpServiceAction => None,
         }
     }
 

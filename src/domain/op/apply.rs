@@ -129,6 +129,7 @@ fn ask(
         Query::ListKeyStoreWork(q) => answer(q, cx),
         Query::ListKeyStoreBackends(q) => answer(q, cx),
         Query::DescribeKey(q) => answer(q, cx),
+        Query::GetKeyLastUsage(q) => answer(q, cx),
         Query::GetKeyPolicy(q) => answer(q, cx),
         Query::ListKeyPolicies(q) => answer(q, cx),
         Query::ListKeys(q) => answer(q, cx),
@@ -289,6 +290,7 @@ macro_rules! of_each {
             Command::RevokeGrant($c) => $does,
             Command::Consume($c) => $does,
             Command::ExpireGrants($c) => $does,
+            Command::ReportKeyUsage($c) => $does,
         }
     };
 }

@@ -8,7 +8,7 @@
 use super::context::{Change, Context};
 use super::refusal::{Said, refusals, said};
 use super::use_members::{self, UseMembers};
-use super::{ErrorCode, Event, Output, Rejection, grants, key_kinds};
+use super::{ErrorCode, Event, Output, Rejection, grants, key_kinds, report_key_usage};
 use crate::domain::authz::request::{About, Parameters, Target, Use};
 use crate::domain::authz::resolve::{AliasUse, Unresolved};
 use crate::domain::authz::{Allowed, Denied};
@@ -19,6 +19,7 @@ use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation};
 use crate::domain::state::grant_index::Purse;
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::Key;
+use crate::domain::state::key_usage::{KeyUse, UsageOperation};
 use crate::domain::time::Revision;
 use std::sync::Arc;
 
@@ -57,6 +58,8 @@ refusals! {
 pub struct Plan {
     /// The grant with one use less, if one was spent.
     paying: Option<Arc<Grant>>,
+    /// The key, used now.
+    used: Option<Arc<Key>>,
     consumed: Consumed,
 }
 
@@ -193,12 +196,33 @@ impl Change for Consume {
             grant: allowed.grant(),
             uses_left: paying.as_ref().and_then(|grant| grant.uses_left()),
         };
-        Ok((allowed, Plan { paying, consumed }))
+        let used = UsageOperation::of(action).and_then(|operation| {
+            key.with_use(KeyUse {
+                operation,
+                at: cx.now,
+                request_id: None,
+            })
+        });
+        let plan = Plan {
+            paying,
+            used: used.map(Arc::new),
+            consumed,
+        };
+        Ok((allowed, plan))
     }
 
-    fn enact(Plan { paying, consumed }: Plan, state: &mut State) -> (Output, Vec<Event>) {
-        let events = paying.map(|grant| grants::spend(grant, state));
-        (Output::Consumed(consumed), events.into_iter().collect())
+    fn enact(plan: Plan, state: &mut State) -> (Output, Vec<Event>) {
+        let Plan {
+            paying,
+            used,
+            consumed,
+        } = plan;
+        let spent = paying.map(|grant| grants::spend(grant, state));
+        let used = used.and_then(|key| report_key_usage::store(key, state));
+        (
+            Output::Consumed(consumed),
+            spent.into_iter().chain(used).collect(),
+        )
     }
 }
 

@@ -185,6 +185,7 @@ impl CreateKey {
             bindings,
             deletion: None,
             custom_key_store: None,
+            last_use: None,
         })
     }
 

@@ -17,7 +17,7 @@ use super::testing::{
     create_grant, key, key_arn, scope,
 };
 use super::who_can::WhoCan;
-use super::{Answer, Command, Event, GrantChange, Idempotency, Output, Page, Query};
+use super::{Answer, Command, Event, GrantChange, Idempotency, KeyChange, Output, Page, Query};
 use crate::domain::authz::access::Access;
 use crate::domain::authz::authorize;
 use crate::domain::authz::claim;
@@ -31,6 +31,7 @@ use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, Grant, GrantOperation, Term};
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::KeyState;
+use crate::domain::state::key_usage::UsageOperation;
 use crate::domain::time::{Revision, Timestamp};
 
 fn id(n: u8) -> GrantId {
@@ -304,13 +305,15 @@ fn grant_with_a_budget_allows_only_what_is_spent() {
             grant: Some(id(1)),
             uses_left: Some(left),
         };
+        cluster.now += 1;
         assert_eq!(use_of(&mut cluster, BOB, None), Ok(wanted));
         let event = Event::GrantChanged {
             grant: id(1),
             key: key_arn(1),
             change: GrantChange::Spent { uses_left: left },
         };
-        assert_eq!(cluster.events, [event]);
+        let used = Event::KeyChanged(key_arn(1), KeyChange::Used(UsageOperation::Decrypt));
+        assert_eq!(cluster.events, [event, used]);
         assert_eq!(grant(&cluster, 1).unwrap().uses_left(), Some(left));
         assert!(!may(&cluster, BOB, cluster.now, &[]));
     }

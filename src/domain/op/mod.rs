@@ -68,6 +68,7 @@ pub mod finish_key_deletion;
 pub mod get_control_policy;
 pub mod get_group;
 pub mod get_group_policy;
+pub mod get_key_last_usage;
 pub mod get_key_policy;
 pub mod get_principal;
 pub mod get_principal_policy;
@@ -106,6 +107,7 @@ pub mod remove_user_from_group;
 pub mod replicate_key;
 pub mod report_custom_key_store;
 pub mod report_key_store_backends;
+pub mod report_key_usage;
 pub mod retire_grant;
 pub mod revoke_grant;
 pub mod rotate_token_epoch;
@@ -141,6 +143,7 @@ use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::{Key, KeyState, MultiRegionKeyType};
 use crate::domain::state::key_store::{Backing, ConnectionState, CustomKeyStore};
 use crate::domain::state::key_store_backend::KeyStoreBackend;
+use crate::domain::state::key_usage::UsageOperation;
 use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal};
 use crate::domain::state::settings::Settings;
@@ -306,6 +309,8 @@ pub enum Command {
     Consume(consume::Consume),
     /// [`expire_grants`]
     ExpireGrants(expire_grants::ExpireGrants),
+    /// [`report_key_usage`]
+    ReportKeyUsage(report_key_usage::ReportKeyUsage),
 }
 
 /// A question about the state that an operation answers.
@@ -353,6 +358,8 @@ pub enum Query {
     ListKeyStoreBackends(list_key_store_backends::ListKeyStoreBackends),
     /// [`describe_key`]
     DescribeKey(describe_key::DescribeKey),
+    /// [`get_key_last_usage`]
+    GetKeyLastUsage(get_key_last_usage::GetKeyLastUsage),
     /// [`get_key_policy`]
     GetKeyPolicy(get_key_policy::GetKeyPolicy),
     /// [`list_key_policies`]
@@ -574,6 +581,8 @@ pub enum Answer {
     PolicyNames(Paged<Arc<str>>),
     /// A key.
     Key(KeyDescription),
+    /// The last use of a key.
+    LastUsage(get_key_last_usage::LastUsage),
     /// Custom key stores, in the order of their ids.
     KeyStores(Paged<CustomKeyStore>),
     /// What was told of the backends of custom key stores, in the order of their names.
@@ -725,6 +734,8 @@ pub enum KeyChange {
     Described,
     /// Its part in its multi-Region set is now this.
     MultiRegion(MultiRegionKeyType),
+    /// Its last use is now this operation's.
+    Used(UsageOperation),
     /// Its waiting period is over and it went, its aliases with events of their own, its grants without.
     Deleted,
 }
@@ -787,6 +798,8 @@ mod key_store_keys_tests;
 mod key_store_tests;
 #[cfg(test)]
 mod key_store_update_tests;
+#[cfg(test)]
+mod key_usage_tests;
 #[cfg(test)]
 mod linked_role_tests;
 #[cfg(test)]

@@ -18,6 +18,7 @@ use crate::domain::ids::{GrantId, UniqueId};
 use crate::domain::op as ops;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::grant::GrantOperation;
+use crate::domain::state::key_usage::{KeyUse, UsageOperation};
 use crate::domain::state::organization::ControlKind;
 use crate::domain::state::principal::PrincipalType;
 use crate::domain::state::settings::Settings;
@@ -449,6 +450,18 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
             grant_id: None,
         })),
         O::ExpireGrants => Do(Command::ExpireGrants(ops::expire_grants::ExpireGrants {})),
+        O::ReportKeyUsage => Do(Command::ReportKeyUsage(
+            ops::report_key_usage::ReportKeyUsage {
+                uses: vec![(
+                    key_arn(1),
+                    KeyUse {
+                        operation: UsageOperation::Sign,
+                        at: Default::default(),
+                        request_id: None,
+                    },
+                )],
+            },
+        )),
         O::ListAccounts => Ask(Query::ListAccounts(ops::list_accounts::ListAccounts {
             page: page(),
         })),
@@ -544,6 +557,9 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
         O::DescribeKey => Ask(Query::DescribeKey(ops::describe_key::DescribeKey {
             key: key(1),
         })),
+        O::GetKeyLastUsage => Ask(Query::GetKeyLastUsage(
+            ops::get_key_last_usage::GetKeyLastUsage { key: key(1) },
+        )),
         O::GetKeyPolicy => Ask(Query::GetKeyPolicy(ops::get_key_policy::GetKeyPolicy {
             key: key(1),
             policy_name: None,

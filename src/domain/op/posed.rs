@@ -212,6 +212,16 @@ impl<'a> Posed<'a> {
         }
     }
 
+    /// The uses of keys that it asks for.
+    pub fn uses(&self) -> impl Iterator<Item = (KmsAction, &Arc<Key>)> {
+        let halves: &[Half<'_>] = match &self.what {
+            What::One(half) => std::slice::from_ref(half),
+            What::Two(halves) => &halves[..],
+            What::Operation(_) => &[],
+        };
+        halves.iter().filter_map(|half| Some((half.kms, half.key?)))
+    }
+
     /// What comes of it.
     ///
     /// # Errors

@@ -168,6 +168,7 @@ impl ReplicateKey {
             deletion: None,
             // Keys of custom key stores have no replicas (K-5).
             custom_key_store: None,
+            last_use: None,
         }))
     }
 

@@ -191,6 +191,7 @@ operations! {
         RevokeGrant: kms(KmsAction::RevokeGrant), Key, Policies;
         Consume: Asks::Named, Key, Policies;
         ExpireGrants: Asks::Office("grantd:ExpireGrants"), Cluster, System;
+        ReportKeyUsage: Asks::Office("grantd:ReportKeyUsage"), Cluster, System;
     }
     Query {
         ListAccounts: Asks::Office("grantd:ListAccounts"), Cluster, Operator;
@@ -214,6 +215,7 @@ operations! {
         ListKeyStoreWork: Asks::Office("grantd:ListKeyStoreWork"), Cluster, Operator;
         ListKeyStoreBackends: Asks::Office("grantd:ListKeyStoreBackends"), Cluster, Operator;
         DescribeKey: kms(KmsAction::DescribeKey), Key, Policies;
+        GetKeyLastUsage: kms(KmsAction::GetKeyLastUsage), Key, Policies;
         GetKeyPolicy: kms(KmsAction::GetKeyPolicy), Key, Policies;
         ListKeyPolicies: kms(KmsAction::ListKeyPolicies), Key, Policies;
         ListKeys: kms(KmsAction::ListKeys), Account, Policies;

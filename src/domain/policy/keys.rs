@@ -346,7 +346,7 @@ table! {
             default = Some(Scalar::Bool(false));
         MultiRegionKeyType = "kms:MultiRegionKeyType", One, Form::OneOf(&["PRIMARY", "REPLICA"]), Resource, ServerOrFront, |action| sometimes(has_key(action));
         ResourceAliases = "kms:ResourceAliases", Many, Form::Alias, Resource, Server, |action| sometimes(is_on_key(action));
-        TrailingDaysWithoutKeyUsage = "kms:TrailingDaysWithoutKeyUsage", One, Form::Number, Resource, Nobody, |action| always(
+        TrailingDaysWithoutKeyUsage = "kms:TrailingDaysWithoutKeyUsage", One, Form::Number, Resource, Server, |action| always(
             matches!(action, KmsAction::DisableKey | KmsAction::ScheduleKeyDeletion),
         );
         // Keys of KMS: the request.
@@ -778,11 +778,7 @@ mod tests {
             .collect();
         assert_eq!(
             untold,
-            [
-                "aws:IsMcpServiceAction",
-                "kms:TrailingDaysWithoutKeyUsage",
-                "iam:PermissionsBoundary"
-            ]
+            ["aws:IsMcpServiceAction", "iam:PermissionsBoundary"]
         );
     }
 

@@ -18,6 +18,7 @@ use super::key_store::{Backing, Connection, CustomKeyStore, StoreKey, XksProxy, 
 use super::key_store_backend::{
     Backend, ClusterFacts, KeyStoreBackend, ProxyFacts, ProxyHealth, Soundness,
 };
+use super::key_usage::KeyUse;
 use super::organization::{Controls, Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
 use super::settings::Settings;
@@ -339,6 +340,7 @@ impl Form {
             bindings,
             deletion,
             custom_key_store,
+            last_use,
         } = key;
         self.shown(arn);
         self.revision(*born);
@@ -374,6 +376,16 @@ impl Form {
                 form.option(xks_key.as_ref(), |form, key| form.text(key.as_str()));
             },
         );
+        self.option(*last_use, |form, used| {
+            let KeyUse {
+                operation,
+                at,
+                request_id,
+            } = used;
+            form.text(operation.as_str());
+            form.time(at);
+            form.option(request_id, |form, id| form.fixed(&id.0));
+        });
     }
 
     fn key_store(&mut self, store: &CustomKeyStore) {

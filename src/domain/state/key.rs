@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::closed_set;
 use super::key_store::StoreKey;
+use super::key_usage::KeyUse;
 use super::{Bindings, Tags};
 use crate::domain::ids::KeyArn;
 use crate::domain::policy::Policy;
@@ -186,4 +187,6 @@ pub struct Key {
     pub deletion: Option<Deletion>,
     /// The custom key store that it lives in (K-5).
     pub custom_key_store: Option<StoreKey>,
+    /// The last use that is known (EC-23).
+    pub last_use: Option<KeyUse>,
 }

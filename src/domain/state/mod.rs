@@ -23,6 +23,7 @@ pub mod key_store;
 pub mod key_store_backend;
 mod key_store_backends;
 mod key_stores;
+pub mod key_usage;
 mod membership;
 pub mod organization;
 pub mod principal;

@@ -46,6 +46,7 @@ macro_rules! headed {
 headed! {
     CreateKeyRequest = "CreateKey", |request| request.policy.as_deref().map(|text| (text, PolicyKind::Key));
     DescribeKeyRequest = "DescribeKey";
+    GetKeyLastUsageRequest = "GetKeyLastUsage";
     ConnectCustomKeyStoreRequest = "ConnectCustomKeyStore";
     DisconnectCustomKeyStoreRequest = "DisconnectCustomKeyStore";
     DeleteCustomKeyStoreRequest = "DeleteCustomKeyStore";

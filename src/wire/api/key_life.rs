@@ -1,18 +1,20 @@
-//! The life of keys: descriptions, the names of policies, deletion, multi-Region keys.
+//! The life of keys: descriptions, the names of policies, last use, deletion, multi-Region keys.
 
 use super::keys::lockout_check;
-use super::reply::{done, outputs, pages};
+use super::reply::{answers, done, outputs, pages};
 use super::request::{changes, queries};
 use super::{FromOutput, Invalid, Lacking, arc, key_ref, page, shape, tags};
 use crate::domain::ids::{KeyArn, Region};
 use crate::domain::op::cancel_key_deletion::CancelKeyDeletion;
+use crate::domain::op::get_key_last_usage::{GetKeyLastUsage, LastUsage};
 use crate::domain::op::list_key_policies::ListKeyPolicies;
 use crate::domain::op::replicate_key::ReplicateKey;
 use crate::domain::op::schedule_key_deletion::ScheduleKeyDeletion;
 use crate::domain::op::update_key_description::UpdateKeyDescription;
 use crate::domain::op::update_primary_region::UpdatePrimaryRegion;
-use crate::domain::op::{KeyDescription, Output, RelatedKeys};
+use crate::domain::op::{Answer, KeyDescription, Output, RelatedKeys};
 use crate::domain::state::key::MultiRegionKeyType;
+use crate::domain::state::key_usage::KeyUse;
 use crate::wire::v1;
 
 fn region(text: &str) -> Result<Region, Invalid> {
@@ -78,6 +80,10 @@ changes! {
 }
 
 queries! {
+    GetKeyLastUsageRequest { key_id }
+        check |violations| { violations.key(&key_id); }
+        => GetKeyLastUsage { key: key_ref(&key_id)? }
+
     ListKeyPoliciesRequest { key_id, page: sent }
         check |violations| {
             violations.key(&key_id);
@@ -158,6 +164,30 @@ impl FromOutput for v1::ReplicateKeyResponse {
     fn with_warnings(mut self, warnings: Vec<v1::PolicyWarning>) -> Self {
         self.policy_warnings = warnings;
         self
+    }
+}
+
+answers! {
+    GetKeyLastUsageResponse from Answer::LastUsage(LastUsage { key_id, last, tracked_since, created_at }) => {
+        key_id: key_id.to_string(),
+        key_last_usage: Some(last.map(v1::KeyLastUsageData::from).unwrap_or_default()),
+        tracking_start_date_ms: tracked_since.as_millis(),
+        key_creation_date_ms: created_at.as_millis(),
+    }
+}
+
+impl From<KeyUse> for v1::KeyLastUsageData {
+    fn from(used: KeyUse) -> Self {
+        let KeyUse {
+            operation,
+            at,
+            request_id,
+        } = used;
+        Self {
+            operation: Some(operation.to_string()),
+            timestamp_ms: Some(at.as_millis()),
+            kms_request_id: request_id.map(|id| id.to_string()),
+        }
     }
 }
 

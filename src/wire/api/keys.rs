@@ -210,6 +210,7 @@ impl From<KeyDescription> for v1::KeyMetadata {
             bindings: _, // what the policy's principals were when it was put
             deletion,
             custom_key_store,
+            last_use: _, // GetKeyLastUsage tells it
         } = key;
         let (store, xks_key) = match custom_key_store {
             Some(StoreKey { store, xks_key }) => (Some(store), xks_key),

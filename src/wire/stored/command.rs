@@ -3,7 +3,7 @@
 //! Imports domain's op.
 
 use super::command_sources::*;
-use super::facts::{SettingsRow, TermRow};
+use super::facts::{KeyUseRow, SettingsRow, TermRow};
 use super::key_store_backends::ReportKeyStoreBackendsRow;
 use super::key_stores::{
     ConnectCustomKeyStoreRow, CreateCustomKeyStoreRow, DeleteCustomKeyStoreRow,
@@ -77,6 +77,7 @@ numbered! {
         90 = DeleteVpcEndpoint(command: DeleteVpcEndpointRow),
         60 = Consume(command: ConsumeRow),
         61 = ExpireGrants(command: ExpireGrantsRow),
+        37 = ReportKeyUsage(command: ReportKeyUsageRow),
     }
 }
 
@@ -216,6 +217,12 @@ row! {
 row! {
     CancelKeyDeletionRow: op::cancel_key_deletion::CancelKeyDeletion {
         key: Text<KeyRef>,
+    }
+}
+
+row! {
+    ReportKeyUsageRow: op::report_key_usage::ReportKeyUsage {
+        uses: Vec<(Text<KeyArn>, KeyUseRow)>,
     }
 }
 

@@ -32,6 +32,7 @@ use crate::domain::state::idempotency::{
 use crate::domain::state::key::{
     Deletion, Key, KeyManager, KeyOrigin, KeySpec, KeyState, KeyUsage, MultiRegionKeyType,
 };
+use crate::domain::state::key_usage::{KeyUse, UsageOperation};
 use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
@@ -153,6 +154,15 @@ row! {
         bindings: Pairs<Text<PrincipalArn>, Text<UniqueId>>,
         deletion: Option<DeletionRow>,
         custom_key_store: Option<StoreKeyRow>,
+        last_use: Option<KeyUseRow>,
+    }
+}
+
+row! {
+    KeyUseRow: KeyUse {
+        operation: Text<UsageOperation>,
+        at: u64,
+        request_id: Option<[u8; 16]>,
     }
 }
 

@@ -21,6 +21,9 @@ pub fn key_is_made_and_described(story: &mut Story) -> String {
     let key = made["KeyMetadata"]["Arn"].as_str().unwrap().to_owned();
     let listed = story.ok(ROOT, &["key", "list"]);
     assert_eq!(listed["Keys"][0]["KeyArn"], json!(key));
+    let usage = story.ok(ROOT, &["key", "get-last-usage", &key]);
+    assert_eq!(usage["KeyLastUsage"], json!({}));
+    assert_eq!(usage["TrackingStartDate"], usage["KeyCreationDate"]);
     let names = story.ok(ROOT, &["key", "list-policies", &key]);
     assert_eq!(names["PolicyNames"], json!(["default"]));
     let policy = story.member(ROOT, &["key", "get-policy", &key], "Policy");

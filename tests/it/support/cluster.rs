@@ -145,6 +145,7 @@ pub struct Member {
 #[derive(Default)]
 pub struct TestClock {
     ahead_ms: AtomicU64,
+    behind_ms: AtomicU64,
     /// How often somebody went to sleep for a span.
     sleeps: watch::Sender<BTreeMap<Duration, u64>>,
 }
@@ -154,6 +155,12 @@ impl TestClock {
     pub fn set_ahead(&self, span: Duration) {
         let ms = u64::try_from(span.as_millis()).unwrap();
         self.ahead_ms.store(ms, Ordering::SeqCst);
+    }
+
+    /// Sets the wall clock so far behind the real one.
+    pub fn set_behind(&self, span: Duration) {
+        let ms = u64::try_from(span.as_millis()).unwrap();
+        self.behind_ms.store(ms, Ordering::SeqCst);
     }
 
     /// Returns once a task that does something every `span` has done it `times` from its beginning to its end.
@@ -178,7 +185,8 @@ impl Clock for TestClock {
 
     fn wall(&self) -> WallTime {
         let WallTime(real) = RealClock.wall();
-        WallTime(real + self.ahead_ms.load(Ordering::SeqCst))
+        let (ahead, behind) = (&self.ahead_ms, &self.behind_ms);
+        WallTime(real + ahead.load(Ordering::SeqCst) - behind.load(Ordering::SeqCst))
     }
 
     async fn sleep(&self, span: Duration) {

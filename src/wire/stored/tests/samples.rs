@@ -34,6 +34,7 @@ use crate::domain::state::key_store::{
 use crate::domain::state::key_store_backend::{
     Backend, ClusterFacts, KeyStoreBackend, ProxyFacts, ProxyHealth, Soundness,
 };
+use crate::domain::state::key_usage::{KeyUse, UsageOperation};
 use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
 use crate::domain::state::settings::Settings;
@@ -80,6 +81,14 @@ fn context(pairs: &[(&str, &str)]) -> Arc<EncryptionContext> {
 
 fn policy(text: &str, kind: PolicyKind) -> Arc<Policy> {
     Policy::parse(text, kind).unwrap()
+}
+
+fn key_use() -> KeyUse {
+    KeyUse {
+        operation: UsageOperation::GenerateDataKeyWithoutPlaintext,
+        at: Timestamp::from_millis(1_795_313_425_321),
+        request_id: Some(RequestId([0x5e; 16])),
+    }
 }
 
 fn user_id() -> UniqueId {
@@ -575,6 +584,12 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
             "expire-grants",
             Command::ExpireGrants(op::expire_grants::ExpireGrants {}),
         ),
+        (
+            "report-key-usage",
+            Command::ReportKeyUsage(op::report_key_usage::ReportKeyUsage {
+                uses: vec![(id(KEY), key_use())],
+            }),
+        ),
     ]
 }
 
@@ -722,6 +737,7 @@ pub(super) fn key() -> Key {
         policy: policy(KEY_POLICY, PolicyKind::Key),
         bindings: Arc::new([(id(ROLE), role_id()), (id(USER), user_id())].into()),
         deletion: None,
+        last_use: Some(key_use()),
         custom_key_store: Some(StoreKey {
             store: id(EXTERNAL_STORE),
             xks_key: Some(id("bb8562717f809024")),
