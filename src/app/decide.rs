@@ -10,18 +10,13 @@ use super::{Answered, App, AppError, Arrival, Consistency, Terms, bounds};
 use crate::audit::DecisionRecord;
 use crate::authn::{self, Trusted};
 use crate::crypto::token::TokenError;
-use crate::domain::authz::caller::{Caller, ContextEntry, Identity};
+use crate::domain::authz::caller::Identity;
 use crate::domain::authz::claim::{Claim, Question, TokenText};
-use crate::domain::authz::decision::Decision;
-use crate::domain::authz::request::{About, Parameters, Request, Target};
-use crate::domain::authz::resolve::{AliasUse, resolve};
-use crate::domain::authz::{self};
 use crate::domain::effort::Effort;
-use crate::domain::ids::{AccountId, GrantId, KeyArn};
-use crate::domain::op::key_use::{self, RandomSource, Use};
-use crate::domain::op::use_members::UseMembers;
-use crate::domain::op::{DryRun, Rejection};
-use crate::domain::policy::{Action, ActionTarget, KmsAction};
+use crate::domain::ids::KeyArn;
+use crate::domain::op::posed::{NotPosed, Posed, Verdict};
+use crate::domain::op::{Context, DryRun};
+use crate::domain::policy::KmsAction;
 use crate::domain::state::key_usage::ReportDue;
 use crate::domain::time::{Position, Revision, Timestamp};
 use crate::gate::read::{Staleness, TooStale, View, millis_up};
@@ -31,16 +26,10 @@ use crate::gate::read::{Staleness, TooStale, View, millis_up};
 pub struct Decided {
     /// Whom it is about.
     pub subject: Identity,
-    /// The decision.
-    pub decision: Decision,
-    /// The key that was decided on.
-    pub key: Option<KeyArn>,
-    /// Grants that the state did not know yet and that the decision took into account, by token.
-    pub token_grants: Vec<GrantId>,
-    /// The error that AWS would answer the request with; `None`: it would be carried out.
-    pub refusal: Option<Rejection>,
-    /// The use that is allowed, if the state knows too little of the key's last one (EC-23).
-    pub untold: Option<(KmsAction, Timestamp)>,
+    /// What comes of it.
+    pub verdict: Verdict,
+    /// The uses that are allowed, if the state knows too little of their keys' last ones (EC-23).
+    pub untold: Vec<(KeyArn, KmsAction, Timestamp)>,
 }
 
 /// The answers to a batch, all of one view.
@@ -106,20 +95,15 @@ impl App {
     ) -> Vec<(usize, Noted)> {
         let mut noted = Vec::new();
         for (at, decided) in decided.iter().enumerate() {
-            let Ok(Decided {
-                key: Some(key),
-                untold: Some((action, now)),
-                ..
-            }) = decided
-            else {
-                continue;
-            };
-            let Some(key) = view.state().key(key) else {
-                continue;
-            };
-            match self.usage.note(key, *action, *now, arrival.request_id) {
-                Noted::Enough => {}
-                wait => noted.push((at, wait)),
+            let untold = decided.iter().flat_map(|decided| &decided.untold);
+            for (key, action, now) in untold {
+                let Some(key) = view.state().key(key) else {
+                    continue;
+                };
+                match self.usage.note(key, *action, *now, arrival.request_id) {
+                    Noted::Enough => {}
+                    wait => noted.push((at, wait)),
+                }
             }
         }
         noted
@@ -389,8 +373,8 @@ impl App {
                     front,
                     subject: &decided.subject,
                     action: &question.action,
-                    key: decided.key.as_ref(),
-                    decision: &decided.decision,
+                    key: decided.verdict.key.as_ref(),
+                    decision: &decided.verdict.decision,
                     position: answered.position,
                     staleness_ms: answered.staleness_ms.unwrap_or_default(),
                     grant_tokens: question.grant_tokens.len(),
@@ -444,112 +428,46 @@ impl Asker<'_> {
         let state = view.state();
         let caller = authn::verify_question(trusted, &terms.claim, question, state)
             .map_err(AppError::Refused)?;
-        let action = Action::parse(&question.action);
-        let kms = action
-            .kms()
-            .ok_or_else(|| AppError::UnknownAction(question.action.as_ref().into()))?;
-        let account = account_of(&caller, question)?;
-        let key = question
-            .key
-            .as_ref()
-            .filter(|_| kms.target() != ActionTarget::None)
-            .map(|key| {
-                let alias_use = if kms.accepts_alias() {
-                    AliasUse::Accepted
-                } else {
-                    AliasUse::Refused
-                };
-                resolve(state, &terms.scope, account, key, alias_use)
-            })
-            .transpose()
-            .map_err(AppError::Unresolved)?;
-        let target = match (key, question.key.as_ref()) {
-            (Some(key), Some(named)) => Target::Key {
-                key,
-                alias: named.alias(),
-            },
-            _ => Target::Account(account),
-        };
-        let token_grants: Vec<_> = opened
-            .ahead
-            .iter()
-            .filter(|grant| key.is_some_and(|key| key.arn == grant.key))
-            .map(Arc::clone)
-            .collect();
-        let request = Request {
+        let cx = Context {
+            state,
             caller: &caller,
             scope: &terms.scope,
-            action,
-            target,
-            encryption_context: &question.encryption_context,
-            about: About::Nothing,
-            token_grants: &token_grants,
-            parameters: Parameters::FromFront,
             now,
+            at: state.revision(),
+            token_grants: &opened.ahead,
+            effort: Some(effort),
         };
-        let decision = authz::authorize_within(state, &request, Some(effort));
-        let source = question.random_source.as_ref();
-        let asked = Use {
-            algorithm: algorithm(&caller),
-            members: members(&caller, question, request.now),
-            source: source.map(|store| RandomSource {
-                scope: &terms.scope,
-                account,
-                store,
-            }),
-            dry_run: if question.dry_run {
-                DryRun::Yes
-            } else {
-                DryRun::No
-            },
+        let refused = |rejection| AppError::Rejected {
+            rejection,
+            position: view.position(),
+            settled_at: None,
         };
-        let refusal = key_use::refusal(state, &decision, Some(kms), key.map(|key| &**key), asked);
+        let posed = Posed::read(cx, question).map_err(|why| match why {
+            NotPosed::Action(action) => AppError::UnknownAction(action),
+            NotPosed::NeedsKeyArn => AppError::Refused(authn::Refusal::NeedsKeyArn),
+            NotPosed::Key(unresolved) => AppError::Unresolved(unresolved),
+            NotPosed::Said(_) | NotPosed::Refused(_) => refused(why.into()),
+        })?;
+        let dry_run = if question.dry_run {
+            DryRun::Yes
+        } else {
+            DryRun::No
+        };
+        let verdict = posed.verdict(dry_run).map_err(refused)?;
         // Only what is carried out is a use: not what is refused, and no dry run.
-        let untold = key
-            .filter(|key| refusal.is_none() && key.report_due(now) != ReportDue::No)
-            .map(|_| (kms, now));
+        let is_carried_out = verdict.refusal.is_none();
+        let untold = posed
+            .uses()
+            .filter(|(_, key)| is_carried_out && key.report_due(now) != ReportDue::No)
+            .map(|(action, key)| (key.arn.clone(), action, now))
+            .collect();
+        drop(posed);
         Ok(Decided {
             untold,
-            refusal,
             subject: caller.identity,
-            decision,
-            key: key.map(|key| key.arn.clone()),
-            token_grants: token_grants.iter().map(|grant| grant.id).collect(),
+            verdict,
         })
     }
-}
-
-/// Its other members, of which the front told as condition keys; what it told nothing of is unknown here.
-fn members<'a>(caller: &'a Caller, question: &Question, now: Timestamp) -> UseMembers<'a> {
-    let text = |key: &str| match caller.facts.context.get(key)? {
-        ContextEntry::Single(text) => Some(&**text),
-        ContextEntry::Multi(_) => None,
-    };
-    UseMembers {
-        now,
-        has_context: !question.encryption_context.is_empty(),
-        message_type: text("kms:messagetype"),
-        key_pair_spec: text("kms:datakeypairspec"),
-        wrapping_algorithm: text("kms:wrappingalgorithm"),
-        wrapping_key_spec: text("kms:wrappingkeyspec"),
-        expiration_model: text("kms:expirationmodel"),
-        valid_to: text("kms:validto"),
-        ..UseMembers::default()
-    }
-}
-
-/// The algorithm that the request names, of which the front told as a condition key (CK-6, CK-18, CK-32).
-fn algorithm(caller: &Caller) -> Option<&str> {
-    const KEYS: [&str; 3] = [
-        "kms:encryptionalgorithm",
-        "kms:signingalgorithm",
-        "kms:macalgorithm",
-    ];
-    KEYS.iter()
-        .find_map(|key| match caller.facts.context.get(*key)? {
-            ContextEntry::Single(text) => Some(&**text),
-            ContextEntry::Multi(_) => None,
-        })
 }
 
 /// The furthest revision, up to `limit`, that a question waits for.
@@ -584,18 +502,5 @@ fn beyond_committed(error: &AppError) -> Option<Revision> {
     match error {
         AppError::Stale(TooStale::BeyondCommitted { read_index, .. }) => Some(*read_index),
         _ => None,
-    }
-}
-
-/// Where a bare key id or alias of the question resolves (ID-4). A service has no account: it names the key by ARN.
-fn account_of(caller: &Caller, question: &Question) -> Result<AccountId, AppError> {
-    use crate::domain::ids::KeyRef;
-    match (caller.identity.account(), &question.key) {
-        (Some(account), _) => Ok(account),
-        (None, Some(KeyRef::KeyArn(arn))) => Ok(arn.account),
-        (None, Some(KeyRef::AliasArn(arn))) => Ok(arn.account),
-        (None, Some(KeyRef::Id(_) | KeyRef::Alias(_)) | None) => {
-            Err(AppError::Refused(authn::Refusal::NeedsKeyArn))
-        }
     }
 }

@@ -365,6 +365,7 @@ mod tests {
             facts,
             dry_run: false,
             random_source: None,
+            members: Default::default(),
         }
     }
 

@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 use super::Exit;
 use super::common::{Common, Fallback};
 use super::error::CliError;
-use super::input::{map, pair, read_policy};
+use super::explain::outcome;
+use super::input::{map, pair, read_policy, tags};
 use super::output::{Shown, object};
 use crate::client::api;
 
@@ -19,7 +20,10 @@ use crate::client::api;
 #[derive(Args, Debug)]
 #[command(
     after_help = "Exit codes: 0 allowed; 1 denied (explicitly or not), or allowed of a key whose state or kind forbids it; 2 no decision.\n\n\
-Example:\n  grantd authorize --principal arn:aws:iam::111122223333:user/Alice --action kms:Decrypt --key alias/orders"
+An operation that is asked for in several parts is decided whole: CreateAlias of the key and of the alias, CreateKey\n\
+with tags, a policy under the lockout check. `Parts` tells each.\n\n\
+Examples:\n  grantd authorize --principal arn:aws:iam::111122223333:user/Alice --action kms:Decrypt --key alias/orders\n  \
+grantd explain --principal arn:aws:iam::111122223333:user/Alice --action kms:CreateAlias --alias alias/new --key $KEY"
 )]
 pub struct AuthorizeArgs {
     /// Whom it is about: ARN of a user, of an account's root or of a role session; or a service principal
@@ -37,6 +41,27 @@ pub struct AuthorizeArgs {
     /// Key id, key ARN, alias name or alias ARN; left out for an action without a key
     #[arg(long)]
     key: Option<String>,
+    /// CreateAlias, UpdateAlias, DeleteAlias: the alias, which must be allowed as well as the key
+    #[arg(long, value_name = "ALIAS")]
+    alias: Option<String>,
+    /// ReplicateKey, UpdatePrimaryRegion: the other Region
+    #[arg(long, value_name = "REGION")]
+    to_region: Option<String>,
+    /// CreateKey, ReplicateKey: a tag, for which kms:TagResource must be allowed
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    tag: Vec<(String, String)>,
+    /// CreateKey, ReplicateKey, PutKeyPolicy: the key policy (file, `-` or text), which must pass the lockout check
+    #[arg(long, value_name = "POLICY")]
+    policy: Option<String>,
+    /// Do not check whether the policy locks its caller out
+    #[arg(long, requires = "policy")]
+    bypass_lockout_check: bool,
+    /// kms:ReEncrypt: the key that it encrypts under; `--key` is the one that it decrypts with
+    #[arg(long, value_name = "KEY")]
+    destination_key: Option<String>,
+    /// kms:ReEncrypt: a pair of the encryption context that it encrypts with
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    destination_context: Vec<(String, String)>,
     /// A pair of the encryption context
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     encryption_context: Vec<(String, String)>,
@@ -114,16 +139,8 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
         json!(decision.message)
     };
     // What AWS would answer: of a permitted request the state or the usage of the key that stands in its way.
-    let refusal = answer.refusal.as_ref().map_or(
-        Value::Null,
-        |refusal| json!({ "Code": refusal.code, "Message": refusal.message }),
-    );
-    // A dry run that would succeed is said in AWS's form of an error.
-    let stands_in_the_way = answer
-        .refusal
-        .as_ref()
-        .is_some_and(|refusal| refusal.code != "DryRunOperationException");
-    let exit = if stands_in_the_way {
+    let refusal = answer.refusal.as_ref().map_or(Value::Null, show_refusal);
+    let exit = if stands_in_the_way(answer.refusal.as_ref()) {
         Exit::Denied
     } else {
         exit
@@ -136,8 +153,64 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
         ("KeyArn", json!(answer.key_arn)),
         ("TokenGrantIds", tokens),
         ("Refusal", refusal),
+        ("Parts", show_parts(&answer.parts)),
     ]);
     Ok(Shown::answer(value, answer.header.as_ref()).exit(exit))
+}
+
+/// Whether something stands in the way of the request. A dry run that would succeed is said in AWS's form of an error.
+pub(super) fn stands_in_the_way(refusal: Option<&api::Refusal>) -> bool {
+    refusal.is_some_and(|refusal| refusal.code != "DryRunOperationException")
+}
+
+/// An error of AWS, with what is behind it.
+pub(super) fn show_refusal(refusal: &api::Refusal) -> Value {
+    let api::Refusal {
+        code,
+        message,
+        help,
+    } = refusal;
+    let help = if help.is_empty() {
+        Value::Null
+    } else {
+        json!(help)
+    };
+    object([
+        ("Code", json!(code)),
+        ("Message", json!(message)),
+        ("Help", help),
+    ])
+}
+
+/// What was decided of each part of an operation; nothing of one that has one part.
+pub(super) fn show_parts(parts: &[api::PartDecision]) -> Value {
+    if parts.is_empty() {
+        return Value::Null;
+    }
+    parts.iter().map(|part| object(show_part(part))).collect()
+}
+
+/// What was decided of one part.
+pub(super) fn show_part(part: &api::PartDecision) -> [(&'static str, Value); 5] {
+    let api::PartDecision {
+        action,
+        resource,
+        is_lockout_check,
+        decision,
+    } = part;
+    let decision = decision.clone().unwrap_or_default();
+    let lockout = if *is_lockout_check {
+        json!(true)
+    } else {
+        Value::Null
+    };
+    [
+        ("Action", json!(action)),
+        ("Resource", json!(resource)),
+        ("LockoutCheck", lockout),
+        ("Decision", json!(outcome(&decision))),
+        ("Reason", json!(decision.why)),
+    ]
 }
 
 /// The question, and the options of the one who asks it.
@@ -159,12 +232,33 @@ pub(super) fn ask(common: &mut Common, args: &AuthorizeArgs) -> Result<api::Ques
         session_tag,
         action,
         key,
+        alias,
+        to_region,
+        tag,
+        policy,
+        bypass_lockout_check,
+        destination_key,
+        destination_context,
         encryption_context,
         grant_token,
         context,
         custom_key_store,
         dry_run,
     } = args;
+    let members = api::RequestMembers {
+        alias_name: alias.clone(),
+        region: to_region.clone(),
+        tags: tags(tag),
+        policy: policy
+            .as_deref()
+            .map(read_policy)
+            .transpose()?
+            .map(|policy| policy.text),
+        bypass_policy_lockout_safety_check: bypass_lockout_check.then_some(true),
+        destination_key_id: destination_key.clone(),
+        destination_encryption_context: map("--destination-context", destination_context)?,
+        xks_key_id: None,
+    };
     let subject = match principal {
         Some(principal) => {
             let mut subject = common.subject("--principal", principal)?;
@@ -188,6 +282,7 @@ pub(super) fn ask(common: &mut Common, args: &AuthorizeArgs) -> Result<api::Ques
         facts: (facts != api::RequestFacts::default()).then_some(facts),
         dry_run: *dry_run,
         custom_key_store_id: custom_key_store.clone(),
+        members: (members != api::RequestMembers::default()).then_some(members),
     })
 }
 

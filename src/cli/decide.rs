@@ -702,7 +702,12 @@ fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), 
         },
         Form::Explained | Form::Text => {
             // Grants of a line have no end: any time is as good.
-            let told = explain_evidence(&evidence, grants.iter(), Timestamp::from_millis(0));
+            let told = explain_evidence(
+                &evidence,
+                grants.iter(),
+                Vec::new(),
+                Timestamp::from_millis(0),
+            );
             Told {
                 explanation: Some(told.to_string()),
                 decision: told.decision,

@@ -69,6 +69,9 @@ impl From<ClientError> for CliError {
 fn help_for(error: &ClientError) -> Option<String> {
     use api::error_detail::Reason;
     if let Some(detail) = error.detail() {
+        if !detail.help.is_empty() {
+            return Some(detail.help.clone());
+        }
         match &detail.reason {
             Some(Reason::Policy(fault)) if !fault.help.is_empty() => {
                 return Some(fault.help.clone());
@@ -144,6 +147,12 @@ fn help_for(error: &ClientError) -> Option<String> {
         }
         "NotFoundException" if has("Invalid arn ") => {
             "that ARN is of another Region than this call: `--region REGION` says where to call"
+        }
+        "NotFoundException" if has("Invalid keyId 'alias/") || has("Invalid keyId 'arn:") => {
+            "an alias is not taken here (ID-6): name the key by its id or ARN, which `grantd key describe ALIAS` tells"
+        }
+        "ValidationException" if has(" is asked for ") => {
+            "`--alias ALIAS` names an alias, `--key KEY` a key, `--to-region REGION` the other Region, `--destination-key KEY` the other key"
         }
         "NotFoundException" if has("Grant ID ") => {
             "`grantd grant list KEY` shows the grants of a key"
@@ -286,6 +295,21 @@ mod tests {
                 "OptInRequired",
                 "this cluster does not serve the Region eu-west-1 of the partition aws: it serves us-west-2",
                 "grantd cluster settings --regions",
+            ),
+            (
+                "NotFoundException",
+                "Invalid keyId 'alias/tour'",
+                "an alias is not taken here",
+            ),
+            (
+                "NotFoundException",
+                "Invalid keyId 'arn:aws:kms:eu-west-1:111122223333:alias/tour'",
+                "an alias is not taken here",
+            ),
+            (
+                "ValidationException",
+                "kms:CreateAlias is asked for of an alias and of a key, and both must allow it: name the alias as well",
+                "--alias ALIAS",
             ),
             (
                 "NotFoundException",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Exit;
-use super::authorize::{AuthorizeArgs, ask};
+use super::authorize::{AuthorizeArgs, ask, show_part, show_refusal, stands_in_the_way};
 use super::common::{Common, Fallback, OutputForm};
 use super::error::CliError;
 use super::output::{Shown, object};
@@ -21,6 +21,7 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
     let answer = client.call(request).await?.answer;
     let decision = answer.decision.clone().unwrap_or_default();
     let exit = match decision.outcome() {
+        api::Outcome::Allow if stands_in_the_way(answer.refusal.as_ref()) => Exit::Denied,
         api::Outcome::Allow => Exit::Success,
         api::Outcome::ExplicitDeny | api::Outcome::ImplicitDeny => Exit::Denied,
         api::Outcome::Unspecified => Exit::Error,
@@ -41,6 +42,11 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
                     "Nearest",
                     Value::Array(answer.nearest.iter().map(nearest).collect()),
                 ),
+                (
+                    "Refusal",
+                    answer.refusal.as_ref().map_or(Value::Null, show_refusal),
+                ),
+                ("Parts", parts(&answer.parts)),
             ]);
             Shown::answer(value, answer.header.as_ref())
         }
@@ -56,6 +62,32 @@ pub(super) fn outcome(decision: &api::Decision) -> &'static str {
         api::Outcome::ImplicitDeny => "implicitDeny",
         api::Outcome::Unspecified => "unknown",
     }
+}
+
+/// The parts of an operation; nothing of one that has one part.
+fn parts(parts: &[told::Part]) -> Value {
+    if parts.is_empty() {
+        return Value::Null;
+    }
+    let part = |part: &told::Part| {
+        let told::Part {
+            decided,
+            sections,
+            nearest: near,
+        } = part;
+        let [action, resource, lockout, decision, reason] =
+            show_part(&decided.clone().unwrap_or_default());
+        object([
+            action,
+            resource,
+            lockout,
+            decision,
+            reason,
+            ("Sections", sections.iter().map(section).collect()),
+            ("Nearest", near.iter().map(nearest).collect()),
+        ])
+    };
+    parts.iter().map(part).collect()
 }
 
 fn section(section: &told::Section) -> Value {

@@ -144,7 +144,7 @@ pub struct CreateArgs {
     #[arg(long, value_name = "TOKEN")]
     grant_token: Vec<String>,
     /// How long it holds, as `90s`, `15m`, `8h` or `30d`; without it, until it is ended
-    #[arg(long, value_name = "SPAN", value_parser = lifetime)]
+    #[arg(long, value_name = "SPAN", value_parser = parse_span)]
     expires_in: Option<Duration>,
     /// Until when it holds, as `2026-12-24T18:00:00Z`; with `--name` a retry must give the same time, which
     /// `--expires-in` does not
@@ -156,30 +156,6 @@ pub struct CreateArgs {
     /// Only check whether it would be done: exit code 0 if it would
     #[arg(long)]
     dry_run: bool,
-}
-
-/// A span of time in one of the units of a grant's life.
-fn lifetime(text: &str) -> Result<Duration, String> {
-    let hours = |count: &str, hours_each: u64| {
-        let count: u64 = count.parse().ok()?;
-        let seconds = count.checked_mul(hours_each)?.checked_mul(3_600)?;
-        Some(Duration::from_secs(seconds))
-    };
-    let long = match (text.strip_suffix('h'), text.strip_suffix('d')) {
-        (Some(count), _) => Some(hours(count, 1)),
-        (_, Some(count)) => Some(hours(count, 24)),
-        (None, None) => None,
-    };
-    match long {
-        None => parse_span(text).ok(),
-        Some(span) => span,
-    }
-    .ok_or_else(|| {
-        format!(
-            "`{}` is not a span of time: want a whole number with a unit: `90s`, `15m`, `8h` or `30d`",
-            short(text)
-        )
-    })
 }
 
 /// An instant in milliseconds since the Unix epoch.

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use self::change::{ChangeLine, ControlKind, put_key_policy, revoke_grant};
 use super::Exit;
+use super::authorize::show_parts;
 use super::common::{Common, Fallback, OutputForm};
 use super::error::CliError;
 use super::explain::outcome;
@@ -33,7 +34,8 @@ const FILE_MAX: u64 = 64 << 20;
 #[command(
     after_help = "Exit codes: 0 nothing flips, 1 some answers flip, 2 error.\n\n\
 A line of --requests: {\"principal\": ARN, \"session_of\": ROLE_ARN, \"action\": \"kms:Decrypt\", \"key\": KEY,\n\
-\"encryption_context\": {…}, \"context\": {…}}. A line of --changes: {\"PutKeyPolicy\": {\"KeyId\": KEY, \"Policy\": {…}}}, and\n\
+\"encryption_context\": {…}, \"context\": {…}}; of an operation of several parts also \"alias\", \"to_region\", \"tags\",\n\
+\"policy\", \"destination_key\", \"destination_context\". A line of --changes: {\"PutKeyPolicy\": {\"KeyId\": KEY, \"Policy\": {…}}}, and\n\
 likewise, with the members of their requests:\n\
   keys           EnableKey, DisableKey, TagResource, UntagResource, ScheduleKeyDeletion, CancelKeyDeletion\n\
   aliases        CreateAlias, UpdateAlias, DeleteAlias\n\
@@ -102,6 +104,9 @@ pub struct WhatIfArgs {
     /// One request: the key
     #[arg(long, conflicts_with = "requests")]
     key: Option<String>,
+    /// One request: the alias of an alias operation, which must be allowed as well as the key
+    #[arg(long, value_name = "ALIAS", conflicts_with = "requests")]
+    alias: Option<String>,
     /// One request: a pair of the encryption context
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair, conflicts_with = "requests")]
     encryption_context: Vec<(String, String)>,
@@ -169,7 +174,12 @@ fn text(told: &[(String, Flip)], flips: usize) -> String {
 fn show((name, flip): &(String, Flip)) -> Value {
     let side = |side: Option<&Side>| {
         let (decision, why) = side_of(side);
-        json!({ "Decision": decision, "Reason": why })
+        let parts = side.map_or(&[][..], |side| &side.parts);
+        object([
+            ("Decision", json!(decision)),
+            ("Reason", json!(why)),
+            ("Parts", show_parts(parts)),
+        ])
     };
     json!({
         "Request": name,
@@ -185,15 +195,24 @@ fn side_of(side: Option<&Side>) -> (String, String) {
         Some(side::Result::Decision(decision)) => {
             (outcome(decision).to_owned(), decision.why.clone())
         }
-        Some(side::Result::Refusal(api::Refusal { code, message })) => {
-            (code.clone(), message.clone())
+        Some(side::Result::Refusal(api::Refusal {
+            code,
+            message,
+            help,
+        })) => {
+            let behind = if help.is_empty() {
+                String::new()
+            } else {
+                format!(": {help}")
+            };
+            (code.clone(), format!("{message}{behind}"))
         }
         None => ("unknown".to_owned(), String::new()),
     }
 }
 
 /// A request as a line says it.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
 struct RequestLine {
     principal: String,
@@ -205,6 +224,14 @@ struct RequestLine {
     #[serde(default)]
     context: BTreeMap<String, ValueLine>,
     via_service: Option<String>,
+    alias: Option<String>,
+    to_region: Option<String>,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+    policy: Option<Value>,
+    destination_key: Option<String>,
+    #[serde(default)]
+    destination_context: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -225,8 +252,8 @@ fn requests(common: &Common, args: &WhatIfArgs) -> Result<Vec<(String, api::Ques
                 action: args.action.clone().unwrap_or_default(),
                 key: args.key.clone(),
                 encryption_context: map("--encryption-context", &args.encryption_context)?,
-                context: BTreeMap::new(),
-                via_service: None,
+                alias: args.alias.clone(),
+                ..RequestLine::default()
             },
         )],
         (None, None) => Vec::new(),
@@ -255,7 +282,26 @@ fn question(
         encryption_context,
         context,
         via_service,
+        alias,
+        to_region,
+        tags,
+        policy,
+        destination_key,
+        destination_context,
     } = line;
+    let tag = |(tag_key, tag_value)| api::Tag { tag_key, tag_value };
+    let members = api::RequestMembers {
+        alias_name: alias,
+        region: to_region,
+        tags: tags.into_iter().map(tag).collect(),
+        policy: policy.map(|policy| match policy {
+            Value::String(text) => text,
+            object => object.to_string(),
+        }),
+        destination_key_id: destination_key,
+        destination_encryption_context: destination_context,
+        ..api::RequestMembers::default()
+    };
     let name = match &key {
         Some(key) => format!("{principal} {action} {key}"),
         None => format!("{principal} {action}"),
@@ -289,6 +335,7 @@ fn question(
         key_id: key,
         encryption_context,
         facts: (facts != api::RequestFacts::default()).then_some(facts),
+        members: (members != api::RequestMembers::default()).then_some(members),
         ..api::Question::default()
     };
     Ok((name, question))
@@ -486,7 +533,9 @@ mod tests {
             result: Some(side::Result::Refusal(api::Refusal {
                 code: "NotFoundException".to_owned(),
                 message: "gone".to_owned(),
+                help: String::new(),
             })),
+            parts: Vec::new(),
         };
         let flip = Flip {
             before: None,

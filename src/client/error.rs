@@ -140,6 +140,7 @@ impl Failure {
             ),
             header: None,
             reason: None,
+            help: String::new(),
         })
     }
 }

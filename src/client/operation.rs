@@ -184,6 +184,7 @@ operations! {
         Read WhatIfRequest => WhatIfResponse, what_if;
         Read WhoCanRequest => AccessResponse, who_can;
         Read WhatCanRequest => AccessResponse, what_can;
+        Read ListDanglingPrincipalsRequest => ListDanglingPrincipalsResponse, list_dangling_principals;
     }
     ClusterClient {
         Node StatusRequest => StatusResponse, status, without header;

@@ -48,12 +48,12 @@ pub enum LogFormat {
     Json,
 }
 
-/// A span written as `250ms`, `2s` or `1m`.
+/// A span written as `250ms`, `2s`, `1m`, `8h` or `30d`.
 ///
 /// # Errors
 /// A sentence that says what is allowed.
 pub fn parse_span(text: &str) -> Result<Duration, String> {
-    const ALLOWED: &str = "want a whole number with a unit: `250ms`, `2s` or `1m`";
+    const ALLOWED: &str = "want a whole number with a unit: `250ms`, `2s`, `1m`, `8h` or `30d`";
     let at = text
         .find(|c: char| !c.is_ascii_digit())
         .unwrap_or(text.len());
@@ -65,6 +65,8 @@ pub fn parse_span(text: &str) -> Result<Duration, String> {
         "ms" => Some(count),
         "s" => count.checked_mul(1_000),
         "m" => count.checked_mul(60_000),
+        "h" => count.checked_mul(3_600_000),
+        "d" => count.checked_mul(86_400_000),
         _ => return Err(format!("`{text}` is not a span of time: {ALLOWED}")),
     };
     ms.map(Duration::from_millis)
@@ -80,16 +82,20 @@ mod tests {
         assert_eq!(parse_span("250ms"), Ok(Duration::from_millis(250)));
         assert_eq!(parse_span("2s"), Ok(Duration::from_secs(2)));
         assert_eq!(parse_span("1m"), Ok(Duration::from_secs(60)));
+        assert_eq!(parse_span("1h"), Ok(Duration::from_secs(3_600)));
+        assert_eq!(parse_span("2d"), Ok(Duration::from_secs(172_800)));
         for bad in [
             "",
             "5",
             "s",
-            "1h",
+            "1w",
             "-1s",
             "1.5s",
             "1 s",
             "99999999999999999999s",
             "18446744073709551615m",
+            "18446744073709551615h",
+            "18446744073709551615d",
         ] {
             assert!(parse_span(bad).is_err(), "{bad}");
         }

@@ -10,8 +10,9 @@ use crate::app::AppError;
 use crate::app::decide::Decided;
 use crate::domain::authz::claim::Question;
 use crate::domain::ids::KeyArn;
+use crate::domain::op::posed::Verdict;
 use crate::wire::api::Invalid;
-use crate::wire::api::authorization::{decision_out, read_batch};
+use crate::wire::api::authorization::{decision_out, parts_out, read_batch};
 use crate::wire::api::insight::refusal_out;
 use crate::wire::v1;
 use crate::wire::v1::authorization_server::Authorization;
@@ -38,12 +39,18 @@ impl Authorization for Api {
             } = request;
             let question = Question::try_from(question.unwrap_or_default())?;
             let (decided, answered) = self.0.decide(&arrival, &terms, question).await?;
-            let (decision, key_arn, refusal) = out(decided);
-            Ok::<_, Fault>(Response::new(v1::AuthorizeResponse {
-                header: Some(self.answer_header(&arrival, answered)),
-                decision: Some(decision),
+            let AnsweredItem {
+                decision,
                 key_arn,
                 refusal,
+                parts,
+            } = out(&decided);
+            Ok::<_, Fault>(Response::new(v1::AuthorizeResponse {
+                header: Some(self.answer_header(&arrival, answered)),
+                decision,
+                key_arn,
+                refusal,
+                parts,
             }))
         };
         decided
@@ -83,6 +90,13 @@ impl Authorization for Api {
         &self,
         request: Request<v1::WhatCanRequest>,
     ) -> Result<Response<v1::AccessResponse>, Status> {
+        self.describe(request).await
+    }
+
+    async fn list_dangling_principals(
+        &self,
+        request: Request<v1::ListDanglingPrincipalsRequest>,
+    ) -> Result<Response<v1::ListDanglingPrincipalsResponse>, Status> {
         self.describe(request).await
     }
 }
@@ -135,14 +149,7 @@ impl Api {
 
     fn item(&self, result: Result<Decided, Fault>) -> Item {
         let result = match result {
-            Ok(decided) => {
-                let (decision, key_arn, refusal) = out(decided);
-                item::Result::Answered(AnsweredItem {
-                    decision: Some(decision),
-                    key_arn,
-                    refusal,
-                })
-            }
+            Ok(decided) => item::Result::Answered(out(&decided)),
             Err(fault) => item::Result::Error(self.detail(fault)),
         };
         Item {
@@ -163,16 +170,23 @@ fn split(questions: Vec<v1::Question>) -> Result<Split, Invalid> {
     Ok((read, asked.into()))
 }
 
-fn out(decided: Decided) -> (v1::Decision, Option<String>, Option<v1::Refusal>) {
+fn out(decided: &Decided) -> AnsweredItem {
     let Decided {
         subject: _,
         untold: _,
-        decision,
-        key,
-        token_grants,
-        refusal,
+        verdict:
+            Verdict {
+                decision,
+                parts,
+                key,
+                token_grants,
+                refusal,
+            },
     } = decided;
-    let told = decision_out(&decision, &token_grants);
-    let key = key.map(|arn: KeyArn| arn.to_string());
-    (told, key, refusal.as_ref().map(refusal_out))
+    AnsweredItem {
+        decision: Some(decision_out(decision, token_grants)),
+        key_arn: key.as_ref().map(KeyArn::to_string),
+        refusal: refusal.as_ref().map(refusal_out),
+        parts: parts_out(parts),
+    }
 }

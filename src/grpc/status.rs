@@ -112,6 +112,7 @@ fn app_error(error: AppError) -> (Code, ErrorInfo) {
                 safe_to_retry: true,
                 header: None,
                 reason: None,
+                help: String::new(),
             },
         ),
         AppError::ForeignBirth { now: _ } => coded(
@@ -139,6 +140,7 @@ fn app_error(error: AppError) -> (Code, ErrorInfo) {
                 safe_to_retry: false,
                 header: None,
                 reason: None,
+                help: String::new(),
             },
         ),
     }
@@ -153,6 +155,7 @@ fn refused(code: ErrorCode, message: impl Into<String>) -> ErrorInfo {
         safe_to_retry: true,
         header: None,
         reason: None,
+        help: String::new(),
     }
 }
 
@@ -170,6 +173,7 @@ fn unavailable(message: impl Into<String>) -> (Code, ErrorInfo) {
             safe_to_retry: true,
             header: None,
             reason: None,
+            help: String::new(),
         },
     )
 }
@@ -184,6 +188,7 @@ fn unknown(message: impl Into<String>) -> (Code, ErrorInfo) {
             safe_to_retry: false,
             header: None,
             reason: None,
+            help: String::new(),
         },
     )
 }
@@ -193,8 +198,10 @@ fn rejected(rejection: Rejection) -> (Code, ErrorInfo) {
         code,
         message,
         decision,
+        help,
     } = rejection;
     let mut info = refused(code, message.as_ref());
+    info.help = help.as_deref().unwrap_or_default().to_owned();
     // Room comes back by itself.
     info.retryable = code == ErrorCode::IdempotencyFull;
     info.reason = decision.map(|decision| Reason::Denied(decision_out(&decision, &[])));
@@ -249,6 +256,7 @@ fn too_stale(stale: &TooStale) -> (Code, ErrorInfo) {
         safe_to_retry: true,
         header: None,
         reason,
+        help: String::new(),
     };
     (grpc_code, info)
 }
@@ -268,6 +276,7 @@ fn too_long(too_long: &TooLong) -> (Code, ErrorInfo) {
         safe_to_retry: true,
         header: None,
         reason: None,
+        help: String::new(),
     };
     (grpc_code, info)
 }
@@ -294,6 +303,7 @@ fn cluster_error(error: &ClusterError) -> (Code, ErrorInfo) {
                 safe_to_retry: true,
                 header: None,
                 reason: None,
+                help: String::new(),
             },
         ),
         ClusterError::Unavailable(why) => unavailable(why.as_str()),

@@ -9,6 +9,7 @@ use grantd::cli::casefile::run_paths;
 const GROUPS: &[(&str, usize)] = &[
     ("I7L", 200),
     ("IL", 270),
+    ("IX", 28),
     ("OC", 237),
     ("OE", 382),
     ("OG", 216),

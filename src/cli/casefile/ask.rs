@@ -676,6 +676,15 @@ impl Question {
         }
     }
 
+    /// What it is asked of, where that has a name.
+    pub fn resource(&self) -> Option<String> {
+        match (&self.alias, &self.key) {
+            (Some(alias), _) => Some(alias.to_string()),
+            (None, Some(key)) => Some(key.arn.to_string()),
+            (None, None) => self.retiring.as_ref().map(ToString::to_string),
+        }
+    }
+
     /// Why it says so.
     pub fn explain(&self, world: &World) -> Explanation {
         explain(&world.state, &self.request(world))

@@ -19,13 +19,16 @@ use super::shape;
 use super::stores;
 use super::world::World;
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
+use crate::domain::authz::explain::explain;
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::op::key_use::{self, RandomSource, Use};
+use crate::domain::op::parts::{self, Found, Purpose};
+use crate::domain::op::posed::Told as Explained;
 use crate::domain::op::use_members::UseMembers;
 use crate::domain::op::{
-    Answer, Command, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query, Rejection,
-    Semantics, apply, query,
+    Answer, Command, Context, DryRun, Entry, ErrorCode, LockoutCheck, Output, Page, Paged, Query,
+    Rejection, Semantics, apply, query,
 };
 use crate::domain::op::{
     cancel_key_deletion, create_alias, create_grant, create_key, delete_alias, describe_key,
@@ -246,9 +249,76 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
     check_tokens(world, request)?;
     let request = &with_key_id(world, request)?;
     let members = Members::new(request.params());
+    let Some(command) = command(world, request, &members)? else {
+        return ask(world, request, &members, request.key_id.as_deref());
+    };
+    members.finish()?;
+    change(world, request, command)
+}
+
+/// Why a request ends as it does, part by part; `None` of one that is refused before anything is asked. Nothing is
+/// changed.
+pub fn why(world: &World, kind: Kind, request: &Request) -> Option<Explained> {
+    // What is drawn for the command is drawn again when it is carried out.
+    let mut world = world.clone();
+    if let Some(told) = rehearsed(&mut world, request) {
+        return Some(told);
+    }
+    let found = |question: &Question| {
+        Some(Found {
+            action: question.action.kms()?,
+            resource: question.resource().map(Into::into),
+            purpose: Purpose::Permission,
+            found: question.explain(&world),
+        })
+    };
+    let parts = if request.operation() == "ReEncrypt" {
+        let request = with_key_id(&world, request).ok()?;
+        let members = Members::new(request.params());
+        let Halves { reading, writing } = halves(&world, &request, &members).ok()?;
+        vec![found(&reading)?, found(&writing)?]
+    } else {
+        let question = Question::of(&world, request).ok()?;
+        vec![found(&question)?]
+    };
+    let refusal = match call(&mut world, kind, request) {
+        Ok(Happened::Refused { code, message }) => Some(Rejection {
+            code: code.parse().ok()?,
+            message: message.into(),
+            decision: None,
+            help: None,
+        }),
+        Ok(Happened::Allowed { .. } | Happened::Denied { .. }) | Err(_) => None,
+    };
+    Some(Explained { parts, refusal })
+}
+
+/// [`why`] of an operation that grantd carries out and that is asked for in several parts.
+fn rehearsed(world: &mut World, request: &Request) -> Option<Explained> {
+    let request = &with_key_id(world, request).ok()?;
+    let members = Members::new(request.params());
+    let command = command(world, request, &members).ok()??;
+    let caller = caller(request).ok()?;
+    let cx = Context {
+        state: &world.state,
+        caller: &caller,
+        scope: &world.scope,
+        now: time_of(request).ok()?.max(world.state.clock()),
+        at: Revision(world.state.revision().0.saturating_add(1)),
+        token_grants: &[],
+        effort: None,
+    };
+    let rehearsed = parts::rehearse(&command, &cx, |asked| explain(&world.state, asked)).ok()??;
+    Some(Explained {
+        parts: rehearsed.parts,
+        refusal: rehearsed.refusal,
+    })
+}
+
+/// The command that a request is; `None` of one that only asks.
+fn command(world: &mut World, request: &Request, m: &Members<'_>) -> Outcome<Option<Command>> {
     let key_id = request.key_id.as_deref();
-    let m = &members;
-    let command = match request.operation() {
+    Ok(Some(match request.operation() {
         "CreateKey" => create_key(world, request, m)?,
         "PutKeyPolicy" => Command::PutKeyPolicy(put_key_policy::PutKeyPolicy {
             key: key_ref(key_id)?,
@@ -332,13 +402,8 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
             dry_run: m.dry_run()?,
             descendants: Default::default(),
         }),
-        operation => match stores::command(world, operation, m)? {
-            Some(command) => command,
-            None => return ask(world, request, m, key_id),
-        },
-    };
-    members.finish()?;
-    change(world, request, command)
+        operation => return stores::command(world, operation, m),
+    }))
 }
 
 /// A member that is not there.
@@ -895,6 +960,40 @@ fn re_encrypt(
     m: &Members<'_>,
     dry_run: DryRun,
 ) -> Outcome<Happened> {
+    let Halves { reading, writing } = halves(world, request, m)?;
+    let text = |name: &str| m.node.get(name).map(|node| node.text()).transpose();
+    // CK-6: the default is the symmetric algorithm, for either key.
+    let algorithm = |name: &str| Ok::<_, Problem>(text(name)?.or(Some("SYMMETRIC_DEFAULT")));
+    let members = |half: &Question| UseMembers {
+        whole: true,
+        now: half.now,
+        has_context: half.has_context(),
+        ..UseMembers::default()
+    };
+    let asked = Use {
+        algorithm: algorithm("SourceEncryptionAlgorithm")?,
+        members: members(&reading),
+        ..Use::default()
+    };
+    used(world, &reading, asked)?;
+    let asked = Use {
+        algorithm: algorithm("DestinationEncryptionAlgorithm")?,
+        members: members(&writing),
+        dry_run,
+        ..Use::default()
+    };
+    let happened = used(world, &writing, asked)?;
+    record_uses(world, request, [reading, writing])?;
+    Ok(happened)
+}
+
+/// What ReEncrypt asks of the key that it decrypts with, and of the one that it encrypts under.
+struct Halves {
+    reading: Question,
+    writing: Question,
+}
+
+fn halves(world: &World, request: &Request, m: &Members<'_>) -> Outcome<Halves> {
     let text = |name: &str| m.node.get(name).map(|node| node.text()).transpose();
     let pairs = |name: &str| match m.node.get(name) {
         None => Ok(request.encryption_context.clone()),
@@ -954,27 +1053,5 @@ fn re_encrypt(
         &to,
         pairs("DestinationEncryptionContext")?,
     )?;
-    // CK-6: the default is the symmetric algorithm, for either key.
-    let algorithm = |name: &str| Ok::<_, Problem>(text(name)?.or(Some("SYMMETRIC_DEFAULT")));
-    let members = |half: &Question| UseMembers {
-        whole: true,
-        now: half.now,
-        has_context: half.has_context(),
-        ..UseMembers::default()
-    };
-    let asked = Use {
-        algorithm: algorithm("SourceEncryptionAlgorithm")?,
-        members: members(&reading),
-        ..Use::default()
-    };
-    used(world, &reading, asked)?;
-    let asked = Use {
-        algorithm: algorithm("DestinationEncryptionAlgorithm")?,
-        members: members(&writing),
-        dry_run,
-        ..Use::default()
-    };
-    let happened = used(world, &writing, asked)?;
-    record_uses(world, request, [reading, writing])?;
-    Ok(happened)
+    Ok(Halves { reading, writing })
 }

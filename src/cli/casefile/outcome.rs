@@ -88,6 +88,7 @@ impl Happened {
             code,
             message,
             decision,
+            help: _, // of an explanation, not of what AWS says
         } = rejection;
         if code.as_str() == "AccessDeniedException" {
             return Self::Denied {

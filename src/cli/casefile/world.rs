@@ -36,6 +36,7 @@ use crate::domain::time::{Incarnation, Revision, Timestamp};
 pub const NOW: Timestamp = Timestamp::from_millis(1_795_305_600_000);
 
 /// A world as a state, and the names that its case uses.
+#[derive(Clone)]
 pub struct World {
     /// The facts.
     pub state: State,

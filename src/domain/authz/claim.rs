@@ -5,7 +5,9 @@
 use std::sync::Arc;
 
 use super::caller::RequestFacts;
-use crate::domain::ids::{AccountId, CustomKeyStoreId, KeyRef, PrincipalArn, ServicePrincipal};
+use crate::domain::ids::{
+    AccountId, CustomKeyStoreId, KeyRef, PrincipalArn, Region, ServicePrincipal, XksKeyId,
+};
 use crate::domain::policy::Policy;
 use crate::domain::state::Tags;
 use crate::domain::state::grant::EncryptionContext;
@@ -83,8 +85,32 @@ pub struct Question {
     pub facts: RequestFacts,
     /// Whether the request is a dry run (G-20): it changes no decision, only what would be answered.
     pub dry_run: bool,
-    /// The custom key store that GenerateRandom takes its bytes from (K-7): as `dry_run`.
+    /// The custom key store that GenerateRandom takes its bytes from (K-7): as `dry_run`. Of CreateKey the one that the key
+    /// is to live in (K-5).
     pub random_source: Option<CustomKeyStoreId>,
+    /// What the request says beside action and key, of an operation that is asked for in several parts.
+    pub members: Members,
+}
+
+/// What a request says of an operation that is asked for in several parts (D-14, D-15, P-7, G-8).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Members {
+    /// CreateAlias, UpdateAlias, DeleteAlias: the alias's name.
+    pub alias: Option<Arc<str>>,
+    /// ReplicateKey, UpdatePrimaryRegion: the other Region; else the condition key that it becomes tells it.
+    pub region: Option<Region>,
+    /// CreateKey, ReplicateKey: tags; beside them those that `aws:RequestTag/` tells.
+    pub tags: Tags,
+    /// CreateKey, ReplicateKey, PutKeyPolicy: the key policy.
+    pub policy: Option<Arc<str>>,
+    /// `BypassPolicyLockoutSafetyCheck`, if sent.
+    pub bypass_lockout_check: Option<bool>,
+    /// CreateKey: the key of the external key manager (K-5).
+    pub xks_key: Option<XksKeyId>,
+    /// ReEncrypt: the key that it encrypts under.
+    pub destination: Option<KeyRef>,
+    /// ReEncrypt: the encryption context that it encrypts with.
+    pub destination_context: EncryptionContext,
 }
 
 /// A grant token as sent. `Debug` shows nothing of it: a token is never logged (ID-12).

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::context::{Change, Context, Question};
+use super::parts::Parts;
 use super::refusal::{Said, said};
 use super::regions;
 use super::{
@@ -141,6 +142,7 @@ fn ask(
         Query::WhoCan(q) => answer(q, cx),
         Query::WhatCan(q) => answer(q, cx),
         Query::ListGrantsByGrantee(q) => answer(q, cx),
+        Query::ListDanglingPrincipals(q) => answer(q, cx),
         Query::ListDuplicateGrants(q) => answer(q, cx),
         Query::DescribeGrants(q) => answer(q, cx),
     }
@@ -228,6 +230,71 @@ const fn horizon_of(command: &Command) -> Horizon {
     }
 }
 
+/// Does the same to a command, whichever operation it is of.
+macro_rules! of_each {
+    ($command:expr, $c:ident => $does:expr) => {
+        match $command {
+            Command::Bootstrap($c) => $does,
+            Command::RotateTokenEpoch($c) => $does,
+            Command::CreateAccount($c) => $does,
+            Command::UpdateSettings($c) => $does,
+            Command::CreateOrganization($c) => $does,
+            Command::DeleteOrganization($c) => $does,
+            Command::AddAccount($c) => $does,
+            Command::MoveAccount($c) => $does,
+            Command::RemoveAccount($c) => $does,
+            Command::CreateOrganizationalUnit($c) => $does,
+            Command::DeleteOrganizationalUnit($c) => $does,
+            Command::PutControlPolicy($c) => $does,
+            Command::DeleteControlPolicy($c) => $does,
+            Command::PutVpcEndpoint($c) => $does,
+            Command::DeleteVpcEndpoint($c) => $does,
+            Command::CreateGroup($c) => $does,
+            Command::DeleteGroup($c) => $does,
+            Command::AddUserToGroup($c) => $does,
+            Command::RemoveUserFromGroup($c) => $does,
+            Command::PutGroupPolicy($c) => $does,
+            Command::DeleteGroupPolicy($c) => $does,
+            Command::CreatePrincipal($c) => $does,
+            Command::DeletePrincipal($c) => $does,
+            Command::TagPrincipal($c) => $does,
+            Command::UntagPrincipal($c) => $does,
+            Command::PutPrincipalPolicy($c) => $does,
+            Command::DeletePrincipalPolicy($c) => $does,
+            Command::PutPrincipalPermissionsBoundary($c) => $does,
+            Command::DeletePrincipalPermissionsBoundary($c) => $does,
+            Command::CreateKey($c) => $does,
+            Command::CreateCustomKeyStore($c) => $does,
+            Command::UpdateCustomKeyStore($c) => $does,
+            Command::ConnectCustomKeyStore($c) => $does,
+            Command::DisconnectCustomKeyStore($c) => $does,
+            Command::DeleteCustomKeyStore($c) => $does,
+            Command::ReportCustomKeyStore($c) => $does,
+            Command::ReportKeyStoreBackends($c) => $does,
+            Command::PutKeyPolicy($c) => $does,
+            Command::EnableKey($c) => $does,
+            Command::DisableKey($c) => $does,
+            Command::UpdateKeyDescription($c) => $does,
+            Command::ScheduleKeyDeletion($c) => $does,
+            Command::CancelKeyDeletion($c) => $does,
+            Command::FinishKeyDeletion($c) => $does,
+            Command::ReplicateKey($c) => $does,
+            Command::UpdatePrimaryRegion($c) => $does,
+            Command::CreateAlias($c) => $does,
+            Command::UpdateAlias($c) => $does,
+            Command::DeleteAlias($c) => $does,
+            Command::TagResource($c) => $does,
+            Command::UntagResource($c) => $does,
+            Command::CreateGrant($c) => $does,
+            Command::RetireGrant($c) => $does,
+            Command::RevokeGrant($c) => $does,
+            Command::Consume($c) => $does,
+            Command::ExpireGrants($c) => $does,
+            Command::ReportKeyUsage($c) => $does,
+        }
+    };
+}
+
 fn run(
     state: &mut State,
     at: Revision,
@@ -235,65 +302,7 @@ fn run(
     scope: &Scope,
     command: &Command,
 ) -> Applied {
-    let changed = match command {
-        Command::Bootstrap(c) => change(c, state, at, caller, scope),
-        Command::RotateTokenEpoch(c) => change(c, state, at, caller, scope),
-        Command::CreateAccount(c) => change(c, state, at, caller, scope),
-        Command::UpdateSettings(c) => change(c, state, at, caller, scope),
-        Command::CreateOrganization(c) => change(c, state, at, caller, scope),
-        Command::DeleteOrganization(c) => change(c, state, at, caller, scope),
-        Command::AddAccount(c) => change(c, state, at, caller, scope),
-        Command::MoveAccount(c) => change(c, state, at, caller, scope),
-        Command::RemoveAccount(c) => change(c, state, at, caller, scope),
-        Command::CreateOrganizationalUnit(c) => change(c, state, at, caller, scope),
-        Command::DeleteOrganizationalUnit(c) => change(c, state, at, caller, scope),
-        Command::PutControlPolicy(c) => change(c, state, at, caller, scope),
-        Command::DeleteControlPolicy(c) => change(c, state, at, caller, scope),
-        Command::PutVpcEndpoint(c) => change(c, state, at, caller, scope),
-        Command::DeleteVpcEndpoint(c) => change(c, state, at, caller, scope),
-        Command::CreateGroup(c) => change(c, state, at, caller, scope),
-        Command::DeleteGroup(c) => change(c, state, at, caller, scope),
-        Command::AddUserToGroup(c) => change(c, state, at, caller, scope),
-        Command::RemoveUserFromGroup(c) => change(c, state, at, caller, scope),
-        Command::PutGroupPolicy(c) => change(c, state, at, caller, scope),
-        Command::DeleteGroupPolicy(c) => change(c, state, at, caller, scope),
-        Command::CreatePrincipal(c) => change(c, state, at, caller, scope),
-        Command::DeletePrincipal(c) => change(c, state, at, caller, scope),
-        Command::TagPrincipal(c) => change(c, state, at, caller, scope),
-        Command::UntagPrincipal(c) => change(c, state, at, caller, scope),
-        Command::PutPrincipalPolicy(c) => change(c, state, at, caller, scope),
-        Command::DeletePrincipalPolicy(c) => change(c, state, at, caller, scope),
-        Command::PutPrincipalPermissionsBoundary(c) => change(c, state, at, caller, scope),
-        Command::DeletePrincipalPermissionsBoundary(c) => change(c, state, at, caller, scope),
-        Command::CreateKey(c) => change(c, state, at, caller, scope),
-        Command::CreateCustomKeyStore(c) => change(c, state, at, caller, scope),
-        Command::UpdateCustomKeyStore(c) => change(c, state, at, caller, scope),
-        Command::ConnectCustomKeyStore(c) => change(c, state, at, caller, scope),
-        Command::DisconnectCustomKeyStore(c) => change(c, state, at, caller, scope),
-        Command::DeleteCustomKeyStore(c) => change(c, state, at, caller, scope),
-        Command::ReportCustomKeyStore(c) => change(c, state, at, caller, scope),
-        Command::ReportKeyStoreBackends(c) => change(c, state, at, caller, scope),
-        Command::PutKeyPolicy(c) => change(c, state, at, caller, scope),
-        Command::EnableKey(c) => change(c, state, at, caller, scope),
-        Command::DisableKey(c) => change(c, state, at, caller, scope),
-        Command::UpdateKeyDescription(c) => change(c, state, at, caller, scope),
-        Command::ScheduleKeyDeletion(c) => change(c, state, at, caller, scope),
-        Command::CancelKeyDeletion(c) => change(c, state, at, caller, scope),
-        Command::FinishKeyDeletion(c) => change(c, state, at, caller, scope),
-        Command::ReplicateKey(c) => change(c, state, at, caller, scope),
-        Command::UpdatePrimaryRegion(c) => change(c, state, at, caller, scope),
-        Command::CreateAlias(c) => change(c, state, at, caller, scope),
-        Command::UpdateAlias(c) => change(c, state, at, caller, scope),
-        Command::DeleteAlias(c) => change(c, state, at, caller, scope),
-        Command::TagResource(c) => change(c, state, at, caller, scope),
-        Command::UntagResource(c) => change(c, state, at, caller, scope),
-        Command::CreateGrant(c) => change(c, state, at, caller, scope),
-        Command::RetireGrant(c) => change(c, state, at, caller, scope),
-        Command::RevokeGrant(c) => change(c, state, at, caller, scope),
-        Command::Consume(c) => change(c, state, at, caller, scope),
-        Command::ExpireGrants(c) => change(c, state, at, caller, scope),
-        Command::ReportKeyUsage(c) => change(c, state, at, caller, scope),
-    };
+    let changed = of_each!(command, c => change(c, state, at, caller, scope));
     let (outcome, events) = match changed {
         Ok((output, events)) => (Ok(output), events),
         Err(rejection) => (Err(rejection), Vec::new()),
@@ -303,6 +312,19 @@ fn run(
         settled_at: None,
         events,
     }
+}
+
+/// What a command must be allowed, if it is asked for more than once.
+pub(super) fn parts<'p>(
+    command: &'p Command,
+    cx: &Context<'p>,
+) -> Result<Option<Parts<'p>>, Rejection> {
+    of_each!(command, c => c.parts(cx).map_err(Into::into))
+}
+
+/// The error that a command would end in; nothing is changed.
+pub(super) fn refusal(command: &Command, cx: &Context<'_>) -> Option<Rejection> {
+    of_each!(command, c => c.plan(cx).err().map(Into::into))
 }
 
 fn change<C: Change>(
@@ -457,6 +479,7 @@ fn replay(
                 code: *code,
                 message: Arc::clone(message),
                 decision: None,
+                help: None,
             });
         }
     })
@@ -468,6 +491,7 @@ fn refused(rejection: &Rejection) -> Effect {
         code,
         message,
         decision: _,
+        help: _,
     } = rejection;
     let mut end = message.len().min(IDEMPOTENCY_REFUSAL_MAX);
     while !message.is_char_boundary(end) {

@@ -75,6 +75,7 @@ impl Consume {
                 code: _,
                 message,
                 decision,
+                help,
             } = refusal.into();
             Rejection {
                 code: ErrorCode::NoLongerPermitted,
@@ -83,6 +84,7 @@ impl Consume {
                 )
                 .into(),
                 decision,
+                help,
             }
         })
     }

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
+use super::parts::Parts;
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::request::{About, Parameters, Request, Scope, Target};
 use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
 use crate::domain::authz::{Allowed, Denied, require_within};
 use crate::domain::effort::Effort;
-use crate::domain::ids::{AccountId, AliasArn, GroupArn, KeyRef, PrincipalArn};
+use crate::domain::ids::{AccountId, GroupArn, KeyRef, PrincipalArn};
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, Grant};
@@ -39,6 +40,12 @@ pub trait Change {
     type Refusal: Into<super::Rejection>;
     /// What is to be written.
     type Plan;
+
+    /// What it must be allowed, of an operation that is asked for more than once; `plan` asks for exactly these, in this
+    /// order, though it may refuse in between. `None`: it asks for one thing, which its action and target say.
+    fn parts<'p>(&'p self, _: &Context<'p>) -> Result<Option<Parts<'p>>, Self::Refusal> {
+        Ok(None)
+    }
 
     /// Decides whether and what to write.
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Self::Plan), Self::Refusal>;
@@ -94,17 +101,6 @@ impl<'a> Context<'a> {
             action.into(),
             Target::Key { key, alias: None },
             parameters,
-            &NO_PAIRS,
-            About::Nothing,
-        )
-    }
-
-    /// Asks for `action` on an alias's ARN, by identity policies (D-14).
-    pub fn allow_alias(&self, action: KmsAction, alias: &AliasArn) -> Result<Allowed, Denied> {
-        self.ask(
-            action.into(),
-            Target::Alias(alias),
-            Parameters::NONE,
             &NO_PAIRS,
             About::Nothing,
         )

@@ -2,16 +2,18 @@
 
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
+use super::parts::{Part, Parts};
 use super::refusal::{Said, refusals, said};
 use super::{Change as What, ErrorCode, Event, Output, aliases};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::{Unresolved, alias_arn};
 use crate::domain::authz::{Allowed, Denied};
-use crate::domain::ids::KeyRef;
+use crate::domain::ids::{AliasArn, KeyRef};
 use crate::domain::limits::ALIASES_PER_KEY_MAX;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
 use crate::domain::state::alias::Alias;
+use crate::domain::state::key::Key;
 use std::sync::Arc;
 
 /// Makes an alias of a key.
@@ -43,16 +45,36 @@ refusals! {
     }
 }
 
+impl CreateAlias {
+    /// The key and the alias.
+    fn named<'a>(&self, cx: &Context<'a>) -> Result<(&'a Arc<Key>, AliasArn), Refusal> {
+        let name = aliases::read_name(&self.alias).map_err(Refusal::Name)?;
+        let key = cx.key_without_alias(&self.target)?;
+        Ok((key, alias_arn(cx.scope, key.arn.account, &name)))
+    }
+}
+
+/// D-14: the key, and the alias itself.
+fn parts<'p>(cx: &Context<'_>, key: &Arc<Key>, alias: &AliasArn) -> Parts<'p> {
+    let action = KmsAction::CreateAlias;
+    Parts {
+        first: Part::on_key(cx, action, key, Parameters::NONE),
+        rest: vec![Part::on_alias(cx, action, alias)],
+    }
+}
+
 impl Change for CreateAlias {
     type Refusal = Refusal;
     type Plan = Alias;
 
+    fn parts<'p>(&'p self, cx: &Context<'p>) -> Result<Option<Parts<'p>>, Refusal> {
+        let (key, arn) = self.named(cx)?;
+        Ok(Some(parts(cx, key, &arn)))
+    }
+
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Alias), Refusal> {
-        let name = aliases::read_name(&self.alias).map_err(Refusal::Name)?;
-        let key = cx.key_without_alias(&self.target)?;
-        let allowed = cx.allow_key(KmsAction::CreateAlias, key, Parameters::NONE)?;
-        let arn = alias_arn(cx.scope, key.arn.account, &name);
-        cx.allow_alias(KmsAction::CreateAlias, &arn)?;
+        let (key, arn) = self.named(cx)?;
+        let allowed = cx.allow_parts(&parts(cx, key, &arn))?;
         key_rules::check_customer_managed(key).map_err(Refusal::NotOurs)?;
         key_rules::check_state(StateRule::Edit, cx.state, key)?;
         if cx.state.alias(&arn).is_some() {

@@ -3,6 +3,8 @@
 use super::LockoutCheck;
 use super::context::{Change, Context};
 use super::key_kinds::usage_for;
+use super::parts::{Part, Parts};
+use super::policies::Lockout;
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::update_key_description::check_description;
 use super::use_members::check_available;
@@ -78,7 +80,7 @@ refusals! {
         /// The policy names a principal that does not exist.
         Principal(Said),
         /// The policy would lock the caller out.
-        Lockout(Said),
+        Lockout(Lockout),
         /// The account has as many keys as it can have.
         TooMany(Said),
         /// The key id is taken.
@@ -128,30 +130,33 @@ impl CreateKey {
     }
 }
 
-impl Change for CreateKey {
-    type Refusal = Refusal;
-    type Plan = Arc<Key>;
-
-    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
-        let usage = self.usage(cx).map_err(Refusal::Shape)?;
+impl CreateKey {
+    /// D-15: to make the key, and to tag it.
+    fn permissions(&self, cx: &Context<'_>, usage: KeyUsage) -> Parts<'_> {
         let parameters = self.parameters(usage);
-        let allowed = cx.allow_account(KmsAction::CreateKey, self.account, parameters.clone())?;
+        let mut parts = Parts::one(Part::on_account(
+            cx,
+            KmsAction::CreateKey,
+            self.account,
+            parameters.clone(),
+        ));
         if !self.tags.is_empty() {
-            // D-15
-            cx.allow_account(KmsAction::TagResource, self.account, parameters)?;
+            let tag = KmsAction::TagResource;
+            parts
+                .rest
+                .push(Part::on_account(cx, tag, self.account, parameters));
         }
-        let state = match self.origin {
-            KeyOrigin::AwsKms => KeyState::Enabled,
-            KeyOrigin::External => KeyState::PendingImport,
-            KeyOrigin::AwsCloudHsm | KeyOrigin::ExternalKeyStore => KeyState::Enabled,
-        };
-        let custom_key_store = key_stores::place(self, cx).map_err(Refusal::Store)?;
+        parts
+    }
+
+    /// The key as it would be, wherever its material lives.
+    fn made(&self, cx: &Context<'_>, usage: KeyUsage) -> Result<Key, Refusal> {
         let text = self.policy.clone().unwrap_or_else(|| {
             policies::default_text(&PrincipalArn::root_of(self.partition, self.account))
         });
         let policy = policies::read(&text, PolicyKind::Key)?;
         let bindings: Arc<Bindings> = policies::bind(cx, &policy).map_err(Refusal::Principal)?;
-        let key = Arc::new(Key {
+        Ok(Key {
             arn: KeyArn {
                 partition: self.partition,
                 region: self.region.clone(),
@@ -164,7 +169,12 @@ impl Change for CreateKey {
             spec: self.spec,
             usage,
             origin: self.origin,
-            state,
+            state: match self.origin {
+                KeyOrigin::External => KeyState::PendingImport,
+                KeyOrigin::AwsKms | KeyOrigin::AwsCloudHsm | KeyOrigin::ExternalKeyStore => {
+                    KeyState::Enabled
+                }
+            },
             multi_region: match self.multi_region {
                 MultiRegion::No => None,
                 MultiRegion::Primary => Some(MultiRegionKeyType::Primary),
@@ -174,12 +184,43 @@ impl Change for CreateKey {
             policy,
             bindings,
             deletion: None,
-            custom_key_store,
+            custom_key_store: None,
             last_use: None,
+        })
+    }
+
+    /// P-7 is about a policy that is given: the default one lets the account decide, and `kms:CreateKey` is enough.
+    fn is_checked(&self) -> bool {
+        self.policy.is_some() && self.lockout_check != LockoutCheck::Bypass
+    }
+}
+
+impl Change for CreateKey {
+    type Refusal = Refusal;
+    type Plan = Arc<Key>;
+
+    fn parts<'p>(&'p self, cx: &Context<'p>) -> Result<Option<Parts<'p>>, Refusal> {
+        let usage = self.usage(cx).map_err(Refusal::Shape)?;
+        let mut parts = self.permissions(cx, usage);
+        // The plan says what is wrong with a policy that cannot be stored.
+        if self.is_checked()
+            && let Ok(key) = self.made(cx, usage)
+        {
+            parts.rest.push(Part::lockout(cx, &Arc::new(key)));
+        }
+        Ok(Some(parts))
+    }
+
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
+        let usage = self.usage(cx).map_err(Refusal::Shape)?;
+        let allowed = cx.allow_parts(&self.permissions(cx, usage))?;
+        let custom_key_store = key_stores::place(self, cx).map_err(Refusal::Store)?;
+        let key = Arc::new(Key {
+            custom_key_store,
+            ..self.made(cx, usage)?
         });
-        // P-7 is about a policy that is given: the default one lets the account decide, and `kms:CreateKey` is enough.
-        if self.policy.is_some() {
-            policies::check_lockout(cx, &key, self.lockout_check).map_err(Refusal::Lockout)?;
+        if self.is_checked() {
+            policies::check_lockout(cx, &Part::lockout(cx, &key))?;
         }
         let count = cx
             .state

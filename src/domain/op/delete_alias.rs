@@ -1,6 +1,7 @@
 //! `DeleteAlias`: deletes an alias; its key stays (ID-7).
 
 use super::context::{Change, Context};
+use super::parts::{Part, Parts};
 use super::refusal::{Said, refusals};
 use super::{Change as What, Event, Output, aliases};
 use crate::domain::authz::request::Parameters;
@@ -9,6 +10,7 @@ use crate::domain::authz::{Allowed, Denied};
 use crate::domain::ids::{AliasArn, KeyRef};
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
+use crate::domain::state::key::Key;
 use std::sync::Arc;
 
 /// Deletes an alias; its key stays (ID-7).
@@ -30,16 +32,36 @@ refusals! {
     }
 }
 
+impl DeleteAlias {
+    /// The alias and its key.
+    fn named<'a>(&self, cx: &Context<'a>) -> Result<(&'a Arc<Key>, AliasArn), Refusal> {
+        let name = aliases::read_name(&self.alias).map_err(Refusal::Name)?;
+        let key = cx.key(&KeyRef::Alias(name.clone()), AliasUse::Accepted)?;
+        Ok((key, alias_arn(cx.scope, key.arn.account, &name)))
+    }
+}
+
+/// D-14: the key, and the alias itself.
+fn parts<'p>(cx: &Context<'_>, key: &Arc<Key>, alias: &AliasArn) -> Parts<'p> {
+    let action = KmsAction::DeleteAlias;
+    Parts {
+        first: Part::on_key(cx, action, key, Parameters::NONE),
+        rest: vec![Part::on_alias(cx, action, alias)],
+    }
+}
+
 impl Change for DeleteAlias {
     type Refusal = Refusal;
     type Plan = AliasArn;
 
+    fn parts<'p>(&'p self, cx: &Context<'p>) -> Result<Option<Parts<'p>>, Refusal> {
+        let (key, arn) = self.named(cx)?;
+        Ok(Some(parts(cx, key, &arn)))
+    }
+
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, AliasArn), Refusal> {
-        let name = aliases::read_name(&self.alias).map_err(Refusal::Name)?;
-        let key = cx.key(&KeyRef::Alias(name.clone()), AliasUse::Accepted)?;
-        let allowed = cx.allow_key(KmsAction::DeleteAlias, key, Parameters::NONE)?;
-        let arn = alias_arn(cx.scope, key.arn.account, &name);
-        cx.allow_alias(KmsAction::DeleteAlias, &arn)?;
+        let (key, arn) = self.named(cx)?;
+        let allowed = cx.allow_parts(&parts(cx, key, &arn))?;
         Ok((allowed, arn))
     }
 

@@ -1,13 +1,19 @@
 //! `Explain`: why a request would be decided as it is, and what would change it.
+//!
+//! Of an operation that is asked for in several parts each part is explained, and what the operation would be refused for
+//! beside permission is told first: an explanation never says ALLOW of what would be refused.
 
-use super::Answer;
+use std::fmt;
+
 use super::context::{Context, Question};
-use super::insight::{self, NotPosed, Posed};
+use super::parts::Found;
+use super::posed::{NotPosed, Posed, Told, overall};
 use super::refusal::{Said, refusals};
+use super::{Answer, ErrorCode, Rejection, insight};
 use crate::domain::authz::Denied;
 use crate::domain::authz::claim;
-use crate::domain::authz::explain::explain_within;
-use crate::domain::authz::resolve::Unresolved;
+use crate::domain::authz::decision::{Decision, Outcome, Source};
+use crate::domain::authz::explain::Explanation;
 
 /// Tells why a request would be decided as it is.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -19,21 +25,12 @@ pub struct Explain {
 refusals! {
     /// Why Explain is refused, in the order of its checks.
     Refusal {
-        /// Nobody whom it could be about, or no action of KMS.
-        Question(Said),
-        /// No such key.
-        Key(Unresolved),
-        /// The asker may not read the key's policy and grants, or, without a key, the principal's policies.
+        /// Nobody whom it could be about.
+        Subject(Said),
+        /// No action of KMS, no such key or alias, or a question that does not say enough to be decided.
+        Question(NotPosed),
+        /// The asker may not read the policy and grants of the keys, or, without a key, the principal's policies.
         Denied(Denied),
-    }
-}
-
-impl From<NotPosed> for Refusal {
-    fn from(why: NotPosed) -> Self {
-        match why {
-            NotPosed::Said(said) => Self::Question(said),
-            NotPosed::Key(unresolved) => Self::Key(unresolved),
-        }
     }
 }
 
@@ -41,24 +38,103 @@ impl Question for Explain {
     type Refusal = Refusal;
 
     fn answer(&self, cx: &Context<'_>) -> Result<Answer, Refusal> {
-        let posed = Posed::read(cx, &self.question)?;
-        let reads_identity = insight::may_read_identity(cx, &posed.caller.identity);
-        let reads_identity = match posed.key {
-            Some(key) => {
-                insight::may_read_key(cx, key)?;
-                reads_identity.is_ok()
-            }
-            None => {
-                reads_identity?;
-                true
-            }
+        let subject = insight::subject_of(cx, &self.question).map_err(Refusal::Subject)?;
+        let its = Context {
+            caller: &subject,
+            ..*cx
         };
-        let mut explanation = explain_within(cx.state, &posed.request(cx), cx.effort);
-        explanation.withhold(|source| insight::is_withheld(cx, reads_identity, source));
+        let posed = Posed::read(its, &self.question)?;
+        let keys = posed.keys().map_err(refused)?;
+        let reads_identity = insight::may_read(cx, &subject.identity, &keys)?;
+        let mut told = posed.told().map_err(refused)?;
+        told.withhold(|source| insight::is_withheld(cx, reads_identity, source));
         Ok(Answer::Explanation {
-            explanation: Box::new(explanation),
-            key: posed.key.map(|key| key.arn.clone()),
+            told: Box::new(told),
+            key: keys.first().map(|key| key.arn.clone()),
         })
+    }
+}
+
+fn refused(why: Rejection) -> Refusal {
+    Refusal::Question(NotPosed::Refused(Box::new(why)))
+}
+
+impl Told {
+    /// Whether all of it is permitted: of what is denied the first.
+    pub fn decision(&self) -> Option<&Decision> {
+        overall(&self.parts, |why| &why.decision)
+    }
+
+    /// The part that decides: of those that are denied the first.
+    pub fn deciding(&self) -> Option<&Found<Explanation>> {
+        let is_denied = |part: &&Found<Explanation>| !part.found.decision.is_allow();
+        self.parts.iter().find(is_denied).or(self.parts.first())
+    }
+
+    /// What it would be refused for beside permission, in any of its parts.
+    pub fn beyond_permission(&self) -> Option<&Rejection> {
+        let is_other = |refusal: &&Rejection| refusal.code != ErrorCode::AccessDenied;
+        self.refusal.as_ref().filter(is_other)
+    }
+
+    fn withhold(&mut self, is_withheld: impl Fn(Source) -> bool) {
+        for part in &mut self.parts {
+            part.found.withhold(&is_withheld);
+        }
+    }
+}
+
+/// For people. What is refused beside permission comes first; then, of several parts, which one denies; then each.
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Rejection {
+            code,
+            message,
+            help,
+            ..
+        }) = self.beyond_permission()
+        {
+            writeln!(f, "REFUSED: {code}: {message}")?;
+            if let Some(help) = help {
+                writeln!(f, "   {help}")?;
+            }
+        }
+        if let [only] = &self.parts[..] {
+            return only.found.fmt(f);
+        }
+        let count = self.parts.len();
+        let denied = self
+            .parts
+            .iter()
+            .enumerate()
+            .find(|(_, part)| !part.found.decision.is_allow());
+        match denied {
+            None => writeln!(
+                f,
+                "ALLOW: it is asked for in {count} parts, and each is allowed"
+            )?,
+            Some((n, part)) => writeln!(
+                f,
+                "{}: it is asked for in {count} parts, and part {} is denied: {part}: {}",
+                name(&part.found.decision),
+                n + 1,
+                part.found.decision
+            )?,
+        }
+        for (n, part) in self.parts.iter().enumerate() {
+            writeln!(f, "--- part {} of {count}: {part}", n + 1)?;
+            part.found.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// How an explanation begins.
+const fn name(decision: &Decision) -> &'static str {
+    match decision.outcome() {
+        Outcome::Allow => "ALLOW",
+        Outcome::ExplicitDeny => "EXPLICIT DENY",
+        Outcome::ImplicitDeny => "IMPLICIT DENY",
     }
 }
 
@@ -82,6 +158,7 @@ mod tests {
                 facts: Default::default(),
                 dry_run: false,
                 random_source: None,
+                members: Default::default(),
             },
         })
     }
@@ -101,6 +178,7 @@ mod tests {
                 facts: Default::default(),
                 dry_run: false,
                 random_source: None,
+                members: Default::default(),
             },
         });
         let nobody = "arn:aws:iam::111122223333:user/nobody";
@@ -172,7 +250,7 @@ mod tests {
         let shown = |who: &str, about: &str| {
             let key = crate::domain::ids::KeyRef::KeyArn(key_arn(1));
             match cluster.ask(who, explain(about, "kms:Decrypt", Some(key))) {
-                Ok(Answer::Explanation { explanation, .. }) => explanation.to_string(),
+                Ok(Answer::Explanation { told, .. }) => told.to_string(),
                 other => panic!("{other:?}"),
             }
         };

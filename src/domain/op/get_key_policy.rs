@@ -1,4 +1,5 @@
-//! `GetKeyPolicy`: tells the key policy as it was put.
+//! `GetKeyPolicy`: tells the key policy as it was put, but for principals that are gone: they are told by their immutable
+//! ids, which no policy takes (ID-18, ID-61).
 
 use super::context::{Context, Question};
 use super::refusal::{Said, refusals};
@@ -6,10 +7,12 @@ use super::{Answer, policies};
 use crate::domain::authz::Denied;
 use crate::domain::authz::resolve::Unresolved;
 use crate::domain::ids::KeyRef;
-use crate::domain::policy::KmsAction;
+use crate::domain::policy::{KmsAction, PolicyPrincipal};
+use crate::domain::state::State;
+use crate::domain::state::key::Key;
 use std::sync::Arc;
 
-/// Tells the key policy as it was put.
+/// Tells the key policy as it was put, but for principals that are gone.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct GetKeyPolicy {
     /// The key as the caller named it (ID-6 says which forms an operation takes).
@@ -40,9 +43,25 @@ impl Question for GetKeyPolicy {
         policies::check_name(self.policy_name.as_deref()).map_err(Refusal::Name)?;
         Ok(Answer::Policy {
             name: policies::KEY_POLICY_NAME.into(),
-            text: Arc::clone(key.policy.text()),
+            text: shown(cx.state, key),
         })
     }
+}
+
+/// The text of a key's policy. A principal that was deleted is shown by its immutable id, be it that another bears its
+/// name: so that who reads the policy sees that the statement means nobody.
+pub fn shown(state: &State, key: &Key) -> Arc<str> {
+    let former = state.former_of_policy(key);
+    key.policy.text_with(|principal| match principal {
+        PolicyPrincipal::Arn(arn) => {
+            let gone = former.iter().find(|former| former.arn == *arn)?;
+            Some(gone.shown())
+        }
+        PolicyPrincipal::Everyone
+        | PolicyPrincipal::Account(_)
+        | PolicyPrincipal::Service(_)
+        | PolicyPrincipal::Federated(_) => None,
+    })
 }
 
 #[cfg(test)]

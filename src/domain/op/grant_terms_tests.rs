@@ -772,9 +772,10 @@ fn explained(cluster: &Cluster, who: &str) -> String {
         facts: Default::default(),
         dry_run: false,
         random_source: None,
+        members: Default::default(),
     };
     match cluster.ask(ADMIN, Query::Explain(Explain { question })) {
-        Ok(Answer::Explanation { explanation, .. }) => explanation.to_string(),
+        Ok(Answer::Explanation { told, .. }) => told.to_string(),
         other => panic!("{other:?}"),
     }
 }

@@ -6,7 +6,6 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use super::context::Context;
-use super::principals::immutable_id;
 use super::refusal::{Said, bad_member, said};
 use super::{ErrorCode, Event, GrantChange};
 use crate::domain::effort;
@@ -61,9 +60,7 @@ impl Deref for ListedGrant {
 /// Whether the principal that a grant names is not there any more, be it that another has its name now (ID-18).
 fn is_gone(state: &State, principal: &GrantPrincipal) -> bool {
     match principal {
-        GrantPrincipal::Arn { arn, unique_id } => {
-            immutable_id(state, arn).as_ref() != Some(unique_id)
-        }
+        GrantPrincipal::Arn { arn, unique_id } => state.former(arn, unique_id).is_some(),
         GrantPrincipal::Service(_) => false,
     }
 }

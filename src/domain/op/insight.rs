@@ -14,121 +14,33 @@ use crate::domain::authz::Denied;
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::claim::{Question, Subject};
 use crate::domain::authz::decision::Source;
-use crate::domain::authz::request::{About, Parameters, Request, Target};
-use crate::domain::authz::resolve::{AliasUse, Unresolved, resolve};
-use crate::domain::ids::{AccountId, KeyRef, PrincipalArn, UniqueId};
-use crate::domain::policy::{Action, ActionTarget, KmsAction};
+use crate::domain::authz::request::Parameters;
+use crate::domain::ids::{PrincipalArn, UniqueId};
+use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
-use crate::domain::state::grant::{EncryptionContext, Grant};
 use crate::domain::state::key::Key;
 use crate::domain::state::principal::PrincipalType;
 
-/// A question, looked up.
-pub struct Posed<'a> {
-    /// Whom it is about.
-    pub caller: Caller,
-    /// What it asks.
-    pub action: Action,
-    /// On which key.
-    pub key: Option<&'a Arc<Key>>,
-    named: Option<&'a KeyRef>,
-    account: AccountId,
-    pairs: &'a EncryptionContext,
-    tokens: Vec<Arc<Grant>>,
+/// Whom a question is about. What it says of its request is taken as it is: nothing is allowed by an explanation.
+pub fn subject_of(cx: &Context<'_>, question: &Question) -> Result<Caller, Said> {
+    match &question.subject {
+        Some(subject) => of_subject(cx.state, subject, &question.facts),
+        None => own(cx, &question.facts),
+    }
 }
 
-/// Why a question cannot be looked up.
-pub enum NotPosed {
-    /// It names nobody, or nothing that can be asked.
-    Said(Said),
-    /// It names no key.
-    Key(Unresolved),
-}
-
-impl<'a> Posed<'a> {
-    /// Looks a question up. What it says of its request is taken as it is: nothing is allowed by an explanation.
-    pub fn read(cx: &Context<'a>, question: &'a Question) -> Result<Self, NotPosed> {
-        let Question {
-            subject,
-            action,
-            key: named,
-            encryption_context,
-            grant_tokens: _,
-            facts,
-            dry_run: _,
-            random_source: _, // a refusal's, not a decision's
-        } = question;
-        let caller = match subject {
-            Some(subject) => of_subject(cx.state, subject, facts).map_err(NotPosed::Said)?,
-            None => own(cx, facts).map_err(NotPosed::Said)?,
-        };
-        let action = Action::parse(action);
-        let Some(kms) = action.kms() else {
-            return Err(NotPosed::Said(said(
-                ErrorCode::Validation,
-                format_args!("`{action}` is no action of KMS: write it as kms:Decrypt"),
-            )));
-        };
-        let named = named
-            .as_ref()
-            .filter(|_| kms.target() != ActionTarget::None);
-        let account = match (caller.identity.account(), named) {
-            (Some(account), _) => account,
-            (None, Some(KeyRef::KeyArn(arn))) => arn.account,
-            (None, Some(KeyRef::AliasArn(arn))) => arn.account,
-            (None, _) => {
-                return Err(NotPosed::Said(said(
-                    ErrorCode::Validation,
-                    "a service has no account in which a key id or alias could resolve: name the key by its ARN",
-                )));
-            }
-        };
-        let alias_use = if kms.accepts_alias() {
-            AliasUse::Accepted
-        } else {
-            AliasUse::Refused
-        };
-        let key = named
-            .map(|named| resolve(cx.state, cx.scope, account, named, alias_use))
-            .transpose()
-            .map_err(NotPosed::Key)?;
-        let of_key = |grant: &&Arc<Grant>| key.is_some_and(|key| key.arn == grant.key);
-        Ok(Self {
-            tokens: cx
-                .token_grants
-                .iter()
-                .filter(of_key)
-                .map(Arc::clone)
-                .collect(),
-            caller,
-            action,
-            key,
-            named,
-            account,
-            pairs: encryption_context,
-        })
+/// Whether the asker may read what decides a question about `subject`: the policies and grants of its keys, or, without a
+/// key, the subject's own policies. Whether it may read those is the answer.
+pub fn may_read(cx: &Context<'_>, subject: &Identity, keys: &[Arc<Key>]) -> Result<bool, Denied> {
+    let reads_identity = may_read_identity(cx, subject);
+    if keys.is_empty() {
+        reads_identity?;
+        return Ok(true);
     }
-
-    /// The question as the engine takes it.
-    pub fn request<'p>(&'p self, cx: &'p Context<'_>) -> Request<'p> {
-        Request {
-            caller: &self.caller,
-            scope: cx.scope,
-            action: self.action.clone(),
-            target: match self.key {
-                Some(key) => Target::Key {
-                    key,
-                    alias: self.named.and_then(KeyRef::alias),
-                },
-                None => Target::Account(self.account),
-            },
-            encryption_context: self.pairs,
-            about: About::Nothing,
-            token_grants: &self.tokens,
-            parameters: Parameters::FromFront,
-            now: cx.now,
-        }
+    for key in keys {
+        may_read_key(cx, key)?;
     }
+    Ok(reads_identity.is_ok())
 }
 
 /// The asker itself, with what it says of its request.

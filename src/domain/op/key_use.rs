@@ -53,6 +53,7 @@ pub fn refusal(
             code: ErrorCode::AccessDenied,
             message: decision.message().into(),
             decision: Some(Box::new(decision.clone())),
+            help: None,
         });
     }
     if let (Some(action), Some(key)) = (action, key)
@@ -119,7 +120,15 @@ pub fn check(
     // ST-5: of the key material of an AWS managed key, too.
     if matches!(
         action,
-        KmsAction::EnableKeyRotation
+        KmsAction::PutKeyPolicy
+            | KmsAction::EnableKey
+            | KmsAction::DisableKey
+            | KmsAction::UpdateKeyDescription
+            | KmsAction::ScheduleKeyDeletion
+            | KmsAction::CancelKeyDeletion
+            | KmsAction::TagResource
+            | KmsAction::UntagResource
+            | KmsAction::EnableKeyRotation
             | KmsAction::DisableKeyRotation
             | KmsAction::RotateKeyOnDemand
             | KmsAction::GetParametersForImport

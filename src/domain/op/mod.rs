@@ -19,7 +19,9 @@ pub mod key_stores;
 pub mod key_use;
 mod organizations;
 mod page;
+pub mod parts;
 mod policies;
+pub mod posed;
 mod principals;
 mod refusal;
 pub mod regions;
@@ -75,6 +77,7 @@ pub mod get_vpc_endpoint;
 pub mod list_accounts;
 pub mod list_aliases;
 pub mod list_control_policies;
+pub mod list_dangling_principals;
 pub mod list_duplicate_grants;
 pub mod list_grants;
 pub mod list_grants_by_grantee;
@@ -127,7 +130,6 @@ use std::sync::Arc;
 
 use crate::domain::authz::caller::Caller;
 use crate::domain::authz::decision::Decision;
-use crate::domain::authz::explain::Explanation;
 pub use crate::domain::authz::request::Scope;
 use crate::domain::ids::{
     AccountId, AliasArn, BackendName, CloudHsmClusterId, CustomKeyStoreId, GrantId, GroupArn,
@@ -382,6 +384,8 @@ pub enum Query {
     WhatCan(what_can::WhatCan),
     /// [`list_grants_by_grantee`]
     ListGrantsByGrantee(list_grants_by_grantee::ListGrantsByGrantee),
+    /// [`list_dangling_principals`]
+    ListDanglingPrincipals(list_dangling_principals::ListDanglingPrincipals),
     /// [`list_duplicate_grants`]
     ListDuplicateGrants(list_duplicate_grants::ListDuplicateGrants),
     /// [`describe_grants`]
@@ -592,8 +596,8 @@ pub enum Answer {
     /// Grants, in the order of their ids.
     /// Why a request is decided as it is.
     Explanation {
-        /// The explanation.
-        explanation: Box<Explanation>,
+        /// The explanation, part by part.
+        told: Box<posed::Told>,
         /// The key that it is about.
         key: Option<KeyArn>,
     },
@@ -607,6 +611,15 @@ pub enum Answer {
         next: Option<Arc<str>>,
     },
     Grants(Paged<ListedGrant>),
+    /// What names principals that are gone, key by key.
+    Dangling {
+        /// The entries.
+        items: Vec<list_dangling_principals::Dangling>,
+        /// How many keys were passed over because the asker may not read them.
+        withheld: u32,
+        /// The marker of the next page.
+        next: Option<Arc<str>>,
+    },
     /// Groups of grants that are duplicates of one another, in the order of their first ids.
     Duplicates(Paged<list_duplicate_grants::Duplicates>),
     /// The grants of a key in figures.
@@ -635,6 +648,8 @@ pub struct Rejection {
     pub message: Arc<str>,
     /// The decision behind an `AccessDenied`.
     pub decision: Option<Box<Decision>>,
+    /// What is behind a text that AWS words too shortly, for people: it stands beside the text, never in it.
+    pub help: Option<Arc<str>>,
 }
 
 /// What changed, for watch and audit; ordered by revision, and within one by position.
@@ -744,6 +759,7 @@ pub enum GrantChange {
 }
 
 pub use self::apply::{Cut, apply, query, query_within};
+pub use self::context::Context;
 pub use self::grants::ListedGrant;
 
 #[cfg(test)]
@@ -786,6 +802,8 @@ mod key_store_update_tests;
 mod key_usage_tests;
 #[cfg(test)]
 mod linked_role_tests;
+#[cfg(test)]
+mod parts_tests;
 #[cfg(test)]
 mod permission_tests;
 #[cfg(test)]

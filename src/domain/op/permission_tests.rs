@@ -160,6 +160,7 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
         facts: Default::default(),
         dry_run: false,
         random_source: None,
+        members: Default::default(),
     };
     let grant_id = || GrantId([1; 32]).to_string().into();
     match operation {
@@ -620,6 +621,12 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
             ops::list_grants_by_grantee::ListGrantsByGrantee {
                 grantee: Some(CAROL.into()),
                 grantee_service: None,
+                page: page(),
+            },
+        )),
+        O::ListDanglingPrincipals => Ask(Query::ListDanglingPrincipals(
+            ops::list_dangling_principals::ListDanglingPrincipals {
+                account: None,
                 page: page(),
             },
         )),

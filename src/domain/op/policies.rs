@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use super::context::Context;
-use super::principals::immutable_id;
+use super::parts::Part;
 use super::refusal::{BadPolicy, Said, said};
-use super::{ErrorCode, LockoutCheck};
-use crate::domain::authz::request::{About, Parameter, Parameters, RequestTags, Target};
+use super::{ErrorCode, LockoutCheck, Rejection};
+use crate::domain::authz::explain::shortfall;
+use crate::domain::authz::request::{Parameter, Parameters, RequestTags};
 use crate::domain::ids::{PrincipalArn, PrincipalKind};
-use crate::domain::policy::{KmsAction, KnownKey, Policy, PolicyKind, PolicyPrincipal};
+use crate::domain::policy::{KnownKey, Policy, PolicyKind, PolicyPrincipal};
 use crate::domain::state::Bindings;
-use crate::domain::state::grant::EncryptionContext;
-use crate::domain::state::key::Key;
 
 /// The policy of this text.
 pub fn read(text: &str, kind: PolicyKind) -> Result<Arc<Policy>, BadPolicy> {
@@ -49,7 +48,7 @@ pub fn bind(cx: &Context<'_>, policy: &Policy) -> Result<Arc<Bindings>, Said> {
                 }
             }
             PolicyPrincipal::Arn(arn) => {
-                let id = immutable_id(cx.state, arn).ok_or_else(|| missing(arn))?;
+                let id = cx.state.immutable_id(arn).ok_or_else(|| missing(arn))?;
                 bindings.insert(arn.clone(), id);
             }
         }
@@ -84,25 +83,35 @@ pub fn default_text(root: &PrincipalArn) -> Arc<str> {
     .into()
 }
 
-/// Refuses a key whose policy would not let the caller put another one (P-7). `key` is as it would be.
-pub fn check_lockout(cx: &Context<'_>, key: &Arc<Key>, check: LockoutCheck) -> Result<(), Said> {
-    if check == LockoutCheck::Bypass {
-        return Ok(());
-    }
-    cx.ask(
-        KmsAction::PutKeyPolicy.into(),
-        Target::Key { key, alias: None },
-        Parameters::NONE,
-        &EncryptionContext::new(),
-        About::Nothing,
-    )
-    .map(drop)
-    .map_err(|_| {
-        said(
+/// A policy that would lock the caller out (P-7), and which half is missing: that it lets the caller or its account put
+/// another, or that the caller's account lets it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Lockout {
+    half: Arc<str>,
+}
+
+/// AWS's sentence; the half is the help behind it.
+impl From<Lockout> for Rejection {
+    fn from(Lockout { half }: Lockout) -> Self {
+        let said = said(
             ErrorCode::MalformedPolicyDocument,
             "The new key policy will not allow you to update the key policy in the future.",
-        )
-    })
+        );
+        Self {
+            help: Some(half),
+            ..said.into()
+        }
+    }
+}
+
+/// Refuses a key whose policy would not let the caller put another one (P-7). `part` is about the key as it would be.
+pub fn check_lockout(cx: &Context<'_>, part: &Part<'_>) -> Result<(), Lockout> {
+    match cx.allow_part(part) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Lockout {
+            half: shortfall(cx.state, &part.request(cx), cx.effort).into(),
+        }),
+    }
 }
 
 /// `kms:BypassPolicyLockoutSafetyCheck`, absent unless sent (CK-1).

@@ -4,10 +4,9 @@ use std::fmt;
 
 use super::ErrorCode;
 use super::refusal::{Said, said};
-use crate::domain::ids::{PrincipalArn, PrincipalKind, ServicePrincipal, UniqueId};
+use crate::domain::ids::{PrincipalArn, ServicePrincipal};
 use crate::domain::state::State;
 use crate::domain::state::grant::GrantPrincipal;
-use crate::domain::state::principal::PrincipalType;
 
 /// A principal of grants as a request names it, not yet known to exist.
 pub enum Named {
@@ -40,7 +39,7 @@ impl Named {
     pub fn bind(self, state: &State) -> Result<GrantPrincipal, Said> {
         match self {
             Self::Service(service) => Ok(GrantPrincipal::Service(service)),
-            Self::Arn(arn) => match immutable_id(state, &arn) {
+            Self::Arn(arn) => match state.immutable_id(&arn) {
                 Some(unique_id) => Ok(GrantPrincipal::Arn { arn, unique_id }),
                 // this one can be mended by waiting; a malformed ARN cannot, and reads otherwise.
                 None => Err(said(
@@ -57,33 +56,6 @@ impl fmt::Display for Named {
         match self {
             Self::Arn(arn) => arn.fmt(f),
             Self::Service(service) => service.fmt(f),
-        }
-    }
-}
-
-/// The immutable id behind a principal that exists in this cluster.
-///
-/// A user or role has its own; a session its role's; an account, and a federated user, of whom nothing but the name is
-/// kept, the account's. `None`: it does not exist here. A principal of an account that this cluster does not know does
-/// not exist here either, its account root included: nobody could ever call as it.
-pub fn immutable_id(state: &State, arn: &PrincipalArn) -> Option<UniqueId> {
-    let account = arn.account();
-    state.account(account)?;
-    match arn.kind() {
-        PrincipalKind::Root | PrincipalKind::FederatedUser { .. } => {
-            Some(UniqueId::of_account(account))
-        }
-        PrincipalKind::User { .. } | PrincipalKind::Role { .. } => state
-            .principal(arn)
-            .map(|principal| principal.unique_id.clone()),
-        PrincipalKind::AssumedRole { role, .. } => {
-            let role = state.principal_named(account, PrincipalType::Role, role)?;
-            // A session's ARN repeats the role's name letter by letter (ID-17).
-            let named = match role.arn.kind() {
-                PrincipalKind::Role { name, .. } => arn.as_str().contains(&format!("/{name}/")),
-                _ => false,
-            };
-            named.then(|| role.unique_id.clone())
         }
     }
 }

@@ -3,6 +3,8 @@
 use super::LockoutCheck;
 use super::context::{Change, Context};
 use super::key_rules;
+use super::parts::{Part, Parts};
+use super::policies::Lockout;
 use super::refusal::{BadPolicy, Said, refusals};
 use super::{Event, KeyChange, Output, policies};
 use crate::domain::authz::request::Parameters;
@@ -43,7 +45,33 @@ refusals! {
         /// The policy names a principal that does not exist.
         Principal(Said),
         /// The policy would lock the caller out.
-        Lockout(Said),
+        Lockout(Lockout),
+    }
+}
+
+impl PutKeyPolicy {
+    /// To put it.
+    fn permission(&self, cx: &Context<'_>, key: &Arc<Key>) -> Part<'_> {
+        let mut parameters = policies::name_parameter(self.policy_name.as_deref());
+        if let Parameters::Known(known, _) = &mut parameters {
+            known.extend(policies::lockout_parameter(self.lockout_check));
+        }
+        Part::on_key(cx, KmsAction::PutKeyPolicy, key, parameters)
+    }
+
+    /// The key with the new policy.
+    fn made(&self, cx: &Context<'_>, key: &Key) -> Result<Arc<Key>, Refusal> {
+        let policy = policies::read(&self.policy, PolicyKind::Key)?;
+        let bindings = policies::bind(cx, &policy).map_err(Refusal::Principal)?;
+        Ok(Arc::new(Key {
+            policy,
+            bindings,
+            ..key.clone()
+        }))
+    }
+
+    fn is_checked(&self) -> bool {
+        self.lockout_check != LockoutCheck::Bypass
     }
 }
 
@@ -51,23 +79,27 @@ impl Change for PutKeyPolicy {
     type Refusal = Refusal;
     type Plan = Arc<Key>;
 
+    fn parts<'p>(&'p self, cx: &Context<'p>) -> Result<Option<Parts<'p>>, Refusal> {
+        let key = cx.key_without_alias(&self.key)?;
+        let mut parts = Parts::one(self.permission(cx, key));
+        // The plan says what is wrong with a policy that cannot be stored.
+        if self.is_checked()
+            && let Ok(new) = self.made(cx, key)
+        {
+            parts.rest.push(Part::lockout(cx, &new));
+        }
+        Ok(Some(parts))
+    }
+
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
         let key = cx.key_without_alias(&self.key)?;
-        let mut parameters = policies::name_parameter(self.policy_name.as_deref());
-        if let Parameters::Known(known, _) = &mut parameters {
-            known.extend(policies::lockout_parameter(self.lockout_check));
-        }
-        let allowed = cx.allow_key(KmsAction::PutKeyPolicy, key, parameters)?;
+        let allowed = cx.allow_part(&self.permission(cx, key))?;
         key_rules::check_customer_managed(key).map_err(Refusal::Managed)?;
         policies::check_name(self.policy_name.as_deref()).map_err(Refusal::Name)?;
-        let policy = policies::read(&self.policy, PolicyKind::Key)?;
-        let bindings = policies::bind(cx, &policy).map_err(Refusal::Principal)?;
-        let key = Arc::new(Key {
-            policy,
-            bindings,
-            ..(**key).clone()
-        });
-        policies::check_lockout(cx, &key, self.lockout_check).map_err(Refusal::Lockout)?;
+        let key = self.made(cx, key)?;
+        if self.is_checked() {
+            policies::check_lockout(cx, &Part::lockout(cx, &key))?;
+        }
         Ok((allowed, key))
     }
 

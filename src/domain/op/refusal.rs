@@ -42,6 +42,7 @@ impl From<Said> for Rejection {
             code,
             message,
             decision: None,
+            help: None,
         }
     }
 }
@@ -52,6 +53,7 @@ impl From<Denied> for Rejection {
             code: ErrorCode::AccessDenied,
             message,
             decision,
+            help: None,
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
+use super::parts::{Part, Parts};
+use super::policies::Lockout;
 use super::refusal::{BadPolicy, Said, refusals, said};
 use super::update_key_description::check_description;
 use super::use_members::check_available;
@@ -59,7 +61,7 @@ refusals! {
         /// The policy names a principal that does not exist.
         Principal(Said),
         /// The policy would lock the caller out.
-        Lockout(Said),
+        Lockout(Lockout),
         /// The account has as many keys in the Region as it can have.
         TooMany(Said),
     }
@@ -97,57 +99,53 @@ impl ReplicateKey {
     }
 }
 
-impl Change for ReplicateKey {
-    type Refusal = Refusal;
-    type Plan = Arc<Key>;
-
-    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
+impl ReplicateKey {
+    /// What is wrong with the request by itself, or the primary key.
+    fn primary<'a>(&self, cx: &Context<'a>) -> Result<&'a Arc<Key>, Refusal> {
         check_description(&self.description).map_err(Refusal::Shape)?;
         tags::read(self.tags.iter()).map_err(Refusal::Shape)?;
-        let primary = cx.key_without_alias(&self.key)?;
-        let account = primary.arn.account;
-        let replicate = self.parameters(primary, KmsAction::ReplicateKey);
-        let allowed = cx.allow_key(KmsAction::ReplicateKey, primary, replicate)?;
-        let partition = primary.arn.partition;
-        regions::check_destination(cx.state, partition, &self.region)
-            .map_err(Refusal::Destination)?;
-        // D-15: what is done there is asked for there.
-        let there = Scope {
+        Ok(cx.key_without_alias(&self.key)?)
+    }
+
+    /// Where the replica is to be: what is done there is asked for there (D-15).
+    fn there(&self, primary: &Key) -> Scope {
+        Scope {
             partition: primary.arn.partition,
             region: self.region.clone(),
-        };
-        let there = Context {
-            scope: &there,
-            ..*cx
-        };
-        let create = self.parameters(primary, KmsAction::CreateKey);
-        there.allow_account(KmsAction::CreateKey, account, create.clone())?;
-        if !self.tags.is_empty() {
-            there.allow_account(KmsAction::TagResource, account, create)?;
         }
-        key_rules::check_customer_managed(primary).map_err(Refusal::NotPrimary)?;
-        key_rules::check_primary(primary).map_err(Refusal::NotPrimary)?;
-        check_available(primary.spec, partition, "KeySpec").map_err(Refusal::NotPrimary)?;
-        key_rules::check_state(StateRule::Replicate, cx.state, primary)?;
+    }
+
+    /// D-15: to replicate the primary, to make a key in the replica's Region, and to tag it.
+    fn permissions(&self, cx: &Context<'_>, primary: &Arc<Key>) -> Parts<'_> {
+        let account = primary.arn.account;
+        let replicate = self.parameters(primary, KmsAction::ReplicateKey);
+        let create = self.parameters(primary, KmsAction::CreateKey);
+        let there = |action, parameters| Part {
+            scope: self.there(primary),
+            ..Part::on_account(cx, action, account, parameters)
+        };
+        let mut rest = vec![there(KmsAction::CreateKey, create.clone())];
+        if !self.tags.is_empty() {
+            rest.push(there(KmsAction::TagResource, create));
+        }
+        Parts {
+            first: Part::on_key(cx, KmsAction::ReplicateKey, primary, replicate),
+            rest,
+        }
+    }
+
+    /// The replica as it would be.
+    fn made(&self, cx: &Context<'_>, primary: &Key) -> Result<Arc<Key>, Refusal> {
         let arn = KeyArn {
             region: self.region.clone(),
             ..primary.arn.clone()
         };
-        if cx.state.key(&arn).is_some() || cx.state.is_dying(&arn) {
-            return Err(Refusal::Exists(said(
-                ErrorCode::AlreadyExists,
-                format_args!(
-                    "{} already has a related multi-Region key in {}",
-                    primary.arn, self.region
-                ),
-            )));
-        }
         let text = self.policy.clone().unwrap_or_else(|| {
-            policies::default_text(&PrincipalArn::root_of(arn.partition, account))
+            policies::default_text(&PrincipalArn::root_of(arn.partition, arn.account))
         });
         let policy = policies::read(&text, PolicyKind::Key)?;
-        let bindings = policies::bind(&there, &policy).map_err(Refusal::Principal)?;
-        let replica = Arc::new(Key {
+        let bindings = policies::bind(cx, &policy).map_err(Refusal::Principal)?;
+        Ok(Arc::new(Key {
             arn,
             born: cx.at,
             created_at: cx.now,
@@ -171,11 +169,69 @@ impl Change for ReplicateKey {
             // Keys of custom key stores have no replicas (K-5).
             custom_key_store: None,
             last_use: None,
-        });
-        // P-7: as of CreateKey, of a policy that is given.
-        if self.policy.is_some() {
-            let check = self.lockout_check;
-            policies::check_lockout(&there, &replica, check).map_err(Refusal::Lockout)?;
+        }))
+    }
+
+    /// P-7: as of CreateKey, of a policy that is given.
+    fn is_checked(&self) -> bool {
+        self.policy.is_some() && self.lockout_check != LockoutCheck::Bypass
+    }
+
+    fn lockout(&self, cx: &Context<'_>, primary: &Key, replica: &Arc<Key>) -> Part<'static> {
+        Part {
+            scope: self.there(primary),
+            ..Part::lockout(cx, replica)
+        }
+    }
+}
+
+impl Change for ReplicateKey {
+    type Refusal = Refusal;
+    type Plan = Arc<Key>;
+
+    fn parts<'p>(&'p self, cx: &Context<'p>) -> Result<Option<Parts<'p>>, Refusal> {
+        let primary = self.primary(cx)?;
+        let mut parts = self.permissions(cx, primary);
+        // The plan says what is wrong with a policy that cannot be stored.
+        if self.is_checked()
+            && let Ok(replica) = self.made(cx, primary)
+        {
+            parts.rest.push(self.lockout(cx, primary, &replica));
+        }
+        Ok(Some(parts))
+    }
+
+    fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Arc<Key>), Refusal> {
+        let primary = self.primary(cx)?;
+        let account = primary.arn.account;
+        let partition = primary.arn.partition;
+        let parts = self.permissions(cx, primary);
+        let allowed = cx.allow_part(&parts.first)?;
+        regions::check_destination(cx.state, partition, &self.region)
+            .map_err(Refusal::Destination)?;
+        for part in &parts.rest {
+            cx.allow_part(part)?;
+        }
+        key_rules::check_customer_managed(primary).map_err(Refusal::NotPrimary)?;
+        key_rules::check_primary(primary).map_err(Refusal::NotPrimary)?;
+        check_available(primary.spec, partition, "KeySpec").map_err(Refusal::NotPrimary)?;
+        key_rules::check_state(StateRule::Replicate, cx.state, primary)?;
+        let arn = KeyArn {
+            region: self.region.clone(),
+            ..primary.arn.clone()
+        };
+        if cx.state.key(&arn).is_some() || cx.state.is_dying(&arn) {
+            return Err(Refusal::Exists(said(
+                ErrorCode::AlreadyExists,
+                format_args!(
+                    "{} already has a related multi-Region key in {}",
+                    primary.arn, self.region
+                ),
+            )));
+        }
+        let replica = self.made(cx, primary)?;
+        if self.is_checked() {
+            policies::check_lockout(cx, &self.lockout(cx, primary, &replica))?;
         }
         let count = cx
             .state

@@ -228,6 +228,7 @@ operations! {
         WhoCan: Asks::OwnByKms(KmsAction::GetKeyPolicy), Key, Policies;
         WhatCan: Asks::LikeIam(Operation::GetPrincipalPolicy), Principal, Policies;
         ListGrantsByGrantee: Asks::Own("grantd:ListGrantsByGrantee"), Principal, Policies;
+        ListDanglingPrincipals: Asks::OwnByKms(KmsAction::ListKeys), Account, Policies;
         ListDuplicateGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;
         DescribeGrants: Asks::OwnByKms(KmsAction::ListGrants), Key, Policies;
     }

@@ -2,12 +2,13 @@
 
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
+use super::parts::{Part, Parts};
 use super::refusal::{Said, refusals, said};
 use super::{Change as What, ErrorCode, Event, Output, aliases};
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::{AliasUse, Unresolved, alias_arn};
 use crate::domain::authz::{Allowed, Denied};
-use crate::domain::ids::KeyRef;
+use crate::domain::ids::{AliasArn, KeyRef};
 use crate::domain::limits::ALIASES_PER_KEY_MAX;
 use crate::domain::policy::KmsAction;
 use crate::domain::state::State;
@@ -65,22 +66,53 @@ const fn type_of(key: &Key) -> Type {
     }
 }
 
+/// What an UpdateAlias names.
+struct Named<'a> {
+    current: &'a Arc<Key>,
+    new: &'a Arc<Key>,
+    arn: AliasArn,
+}
+
+impl UpdateAlias {
+    fn named<'a>(&self, cx: &Context<'a>) -> Result<Named<'a>, Refusal> {
+        let name = aliases::read_name(&self.alias).map_err(Refusal::Name)?;
+        let current = cx.key(&KeyRef::Alias(name.clone()), AliasUse::Accepted)?;
+        Ok(Named {
+            current,
+            arn: alias_arn(cx.scope, current.arn.account, &name),
+            new: cx.key_without_alias(&self.target)?,
+        })
+    }
+}
+
+/// D-14: the current key, the new one, and the alias itself.
+fn parts<'p>(cx: &Context<'_>, current: &Arc<Key>, new: &Arc<Key>, alias: &AliasArn) -> Parts<'p> {
+    let action = KmsAction::UpdateAlias;
+    Parts {
+        first: Part::on_key(cx, action, current, Parameters::NONE),
+        rest: vec![
+            Part::on_key(cx, action, new, Parameters::NONE),
+            Part::on_alias(cx, action, alias),
+        ],
+    }
+}
+
 impl Change for UpdateAlias {
     type Refusal = Refusal;
     type Plan = Alias;
 
+    fn parts<'p>(&'p self, cx: &Context<'p>) -> Result<Option<Parts<'p>>, Refusal> {
+        let Named { current, new, arn } = self.named(cx)?;
+        Ok(Some(parts(cx, current, new, &arn)))
+    }
+
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Alias), Refusal> {
-        let name = aliases::read_name(&self.alias).map_err(Refusal::Name)?;
-        let current = cx.key(&KeyRef::Alias(name.clone()), AliasUse::Accepted)?;
-        let arn = alias_arn(cx.scope, current.arn.account, &name);
+        let Named { current, new, arn } = self.named(cx)?;
+        let allowed = cx.allow_parts(&parts(cx, current, new, &arn))?;
         let created_at = cx
             .state
             .alias(&arn)
             .map_or(cx.now, |alias| alias.created_at);
-        let new = cx.key_without_alias(&self.target)?;
-        let allowed = cx.allow_key(KmsAction::UpdateAlias, current, Parameters::NONE)?;
-        cx.allow_key(KmsAction::UpdateAlias, new, Parameters::NONE)?;
-        cx.allow_alias(KmsAction::UpdateAlias, &arn)?;
         key_rules::check_customer_managed(current).map_err(Refusal::Managed)?;
         key_rules::check_customer_managed(new).map_err(Refusal::Managed)?;
         if type_of(current) != type_of(new) || current.usage != new.usage {

@@ -4,6 +4,7 @@
 
 use super::context::{Change, Context};
 use super::key_rules::{self, BadState, StateRule};
+use super::parts::{Part, Parts};
 use super::refusal::{Said, refusals, said};
 use super::{ErrorCode, Event, KeyChange, Output, regions};
 use crate::domain::authz::request::{Parameter, Parameters, RequestTags, Scope};
@@ -44,18 +45,60 @@ pub struct Plan {
     replica: Arc<Key>,
 }
 
+impl UpdatePrimaryRegion {
+    fn parameters(&self) -> Parameters<'_> {
+        let region = Parameter::Text(self.region.as_str());
+        Parameters::Known(vec![(KnownKey::PrimaryRegion, region)], RequestTags::Absent)
+    }
+
+    /// The key of `old`'s set in the Region that is to become the primary's.
+    fn replica<'a>(&self, cx: &Context<'a>, old: &Key) -> Result<&'a Arc<Key>, Unresolved> {
+        let arn = KeyArn {
+            region: self.region.clone(),
+            ..old.arn.clone()
+        };
+        let found = cx.state.key(&arn);
+        found.ok_or_else(|| Unresolved::NoSuchKey(Box::new(arn)))
+    }
+
+    /// D-15: on the primary.
+    fn on_primary(&self, cx: &Context<'_>, old: &Arc<Key>) -> Part<'_> {
+        let action = KmsAction::UpdatePrimaryRegion;
+        Part::on_key(cx, action, old, self.parameters())
+    }
+
+    /// D-15: on the replica, in its Region.
+    fn on_replica(&self, cx: &Context<'_>, new: &Arc<Key>) -> Part<'_> {
+        let there = Scope {
+            partition: new.arn.partition,
+            region: self.region.clone(),
+        };
+        Part {
+            scope: there,
+            ..Part::on_key(cx, KmsAction::UpdatePrimaryRegion, new, self.parameters())
+        }
+    }
+}
+
 impl Change for UpdatePrimaryRegion {
     type Refusal = Refusal;
     type Plan = Plan;
 
+    fn parts<'p>(&'p self, cx: &Context<'p>) -> Result<Option<Parts<'p>>, Refusal> {
+        let old = cx.key_without_alias(&self.key)?;
+        let mut parts = Parts::one(self.on_primary(cx, old));
+        // The plan says what is wrong with a Region that has no replica.
+        if old.arn.region != self.region
+            && let Ok(new) = self.replica(cx, old)
+        {
+            parts.rest.push(self.on_replica(cx, new));
+        }
+        Ok(Some(parts))
+    }
+
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Plan), Refusal> {
         let old = cx.key_without_alias(&self.key)?;
-        let parameters = || {
-            let region = Parameter::Text(self.region.as_str());
-            Parameters::Known(vec![(KnownKey::PrimaryRegion, region)], RequestTags::Absent)
-        };
-        let action = KmsAction::UpdatePrimaryRegion;
-        let allowed = cx.allow_key(action, old, parameters())?;
+        let allowed = cx.allow_part(&self.on_primary(cx, old))?;
         key_rules::check_customer_managed(old).map_err(Refusal::NotPrimary)?;
         key_rules::check_primary(old).map_err(Refusal::NotPrimary)?;
         if old.arn.region == self.region {
@@ -66,23 +109,8 @@ impl Change for UpdatePrimaryRegion {
         }
         regions::check_destination(cx.state, old.arn.partition, &self.region)
             .map_err(Refusal::NotPrimary)?;
-        let arn = KeyArn {
-            region: self.region.clone(),
-            ..old.arn.clone()
-        };
-        let new = cx
-            .state
-            .key(&arn)
-            .ok_or_else(|| Unresolved::NoSuchKey(Box::new(arn)))?;
-        let there = Scope {
-            partition: new.arn.partition,
-            region: self.region.clone(),
-        };
-        let there = Context {
-            scope: &there,
-            ..*cx
-        };
-        there.allow_key(action, new, parameters())?;
+        let new = self.replica(cx, old)?;
+        cx.allow_part(&self.on_replica(cx, new))?;
         key_rules::check_state(StateRule::MovePrimary, cx.state, old)?;
         key_rules::check_state(StateRule::MovePrimary, cx.state, new)?;
         let becomes = |key: &Key, part| {

@@ -6,15 +6,14 @@
 use std::sync::Arc;
 
 use super::context::{Context, Question};
-use super::insight::{self, NotPosed, Posed};
-use super::key_use;
+use super::insight;
+use super::parts::Found;
+use super::posed::{NotPosed, Posed};
 use super::refusal::{Said, refusals, said};
-use super::{Answer, Command, Entry, ErrorCode, Rejection, Semantics, apply};
+use super::{Answer, Command, DryRun, Entry, ErrorCode, Rejection, Semantics, apply};
 use crate::domain::authz::Denied;
-use crate::domain::authz::authorize_within;
 use crate::domain::authz::claim;
-use crate::domain::authz::decision::Decision;
-use crate::domain::authz::resolve::Unresolved;
+use crate::domain::authz::decision::{Decision, Source};
 use crate::domain::effort::spend;
 use crate::domain::ids::RequestId;
 use crate::domain::limits::{WHAT_IF_CHANGES_MAX, WHAT_IF_QUESTIONS_MAX};
@@ -48,24 +47,44 @@ impl PartialEq for Changes {
 
 impl Eq for Changes {}
 
+/// How a request is answered in a state.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Side {
+    /// How it is decided. A rejection says why it cannot be, or that it is permitted and something else stands in its way:
+    /// the state or the kind of the key (ST-4, U-14), the lockout check (P-7), as Authorize tells beside its decision.
+    pub outcome: Result<Decision, Rejection>,
+    /// Of what is asked for in several parts, each.
+    pub parts: Vec<Found<Decision>>,
+}
+
+impl Side {
+    /// Whether it would be carried out.
+    pub fn allows(&self) -> bool {
+        self.outcome.as_ref().is_ok_and(Decision::is_allow)
+    }
+
+    /// It cannot be decided.
+    const fn cannot(why: Rejection) -> Self {
+        Self {
+            outcome: Err(why),
+            parts: Vec::new(),
+        }
+    }
+}
+
 /// How a request is decided now, and how it would be.
-///
-/// A rejection says why it cannot be decided, or that it is permitted and the state or the kind of the key stands in its
-/// way (ST-4, U-14), as Authorize tells beside its decision.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Flip {
     /// Now.
-    pub before: Result<Decision, Rejection>,
+    pub before: Side,
     /// After the changes.
-    pub after: Result<Decision, Rejection>,
+    pub after: Side,
 }
 
 impl Flip {
     /// Whether what is allowed now would not be then, or the other way round.
     pub fn flips(&self) -> bool {
-        let allows =
-            |side: &Result<Decision, Rejection>| side.as_ref().is_ok_and(Decision::is_allow);
-        allows(&self.before) != allows(&self.after)
+        self.before.allows() != self.after.allows()
     }
 }
 
@@ -74,23 +93,14 @@ refusals! {
     Refusal {
         /// Too many changes or requests.
         Bound(Said),
-        /// A request about nobody, or about no action of KMS.
-        Question(Said),
-        /// A request on no key.
-        Key(Unresolved),
+        /// A request about nobody.
+        Subject(Said),
+        /// A request on no key or alias, with no action of KMS, or one that does not say enough to be decided.
+        Question(NotPosed),
         /// The asker may not read what decides a request.
         Denied(Denied),
         /// A change that would be refused.
-        Change(Said),
-    }
-}
-
-impl From<NotPosed> for Refusal {
-    fn from(why: NotPosed) -> Self {
-        match why {
-            NotPosed::Said(said) => Self::Question(said),
-            NotPosed::Key(unresolved) => Self::Key(unresolved),
-        }
+        Change(Rejection),
     }
 }
 
@@ -115,12 +125,16 @@ impl Question for WhatIf {
             if !spend(cx.effort, WORK_OF_QUESTION) {
                 break;
             }
-            let posed = Posed::read(cx, question)?;
-            match posed.key {
-                Some(key) => insight::may_read_key(cx, key)?,
-                None => insight::may_read_identity(cx, &posed.caller.identity)?,
-            }
-            before.push(side(cx, &posed));
+            let subject = insight::subject_of(cx, question).map_err(Refusal::Subject)?;
+            let its = Context {
+                caller: &subject,
+                ..*cx
+            };
+            let posed = Posed::read(its, question)?;
+            let refused = |why| Refusal::Question(NotPosed::Refused(Box::new(why)));
+            let keys = posed.keys().map_err(refused)?;
+            let reads_identity = insight::may_read(cx, &subject.identity, &keys)?;
+            before.push((side(&posed), reads_identity));
         }
         let mut state = cx.state.clone();
         for (n, command) in changes.0.iter().enumerate() {
@@ -137,46 +151,77 @@ impl Question for WhatIf {
                 command: command.clone(),
             };
             let at = Revision(state.revision().0.saturating_add(1));
-            if let Err(Rejection { code, message, .. }) = apply(&mut state, at, &entry).outcome {
-                let why = format!("change {} would be refused: {message}", n + 1);
-                return Err(Refusal::Change(said(code, why)));
+            if let Err(rejection) = apply(&mut state, at, &entry).outcome {
+                let why = format!("change {} would be refused: {}", n + 1, rejection.message);
+                return Err(Refusal::Change(Rejection {
+                    message: why.into(),
+                    decision: None,
+                    ..rejection
+                }));
             }
         }
         let then = Context {
             state: &state,
             ..*cx
         };
-        let flips = questions.iter().zip(before).map(|(question, before)| {
-            let after = match Posed::read(&then, question) {
-                Ok(posed) => side(&then, &posed),
-                Err(NotPosed::Said(said)) => Err(said.into()),
-                Err(NotPosed::Key(unresolved)) => Err(unresolved.into()),
-            };
-            let mut flip = Flip { before, after };
-            withhold(cx, question, &mut flip);
-            flip
-        });
+        let flips = questions
+            .iter()
+            .zip(before)
+            .map(|(question, (before, reads_identity))| {
+                let mut flip = Flip {
+                    before,
+                    after: after(&then, question),
+                };
+                for side in [&mut flip.before, &mut flip.after] {
+                    side.withhold(|source| insight::is_withheld(cx, reads_identity, source));
+                }
+                flip
+            });
         Ok(Answer::WhatIf(flips.collect()))
     }
 }
 
-/// What a request is answered in a state.
-fn side(cx: &Context<'_>, posed: &Posed<'_>) -> Result<Decision, Rejection> {
-    let decision = authorize_within(cx.state, &posed.request(cx), cx.effort);
-    if decision.is_allow()
-        && let (Some(action), Some(key)) = (posed.action.kms(), posed.key)
-    {
-        key_use::check(action, cx.state, key, None)?;
+/// What a request is answered after the changes, which may have taken away what it is about.
+fn after(then: &Context<'_>, question: &claim::Question) -> Side {
+    let subject = match insight::subject_of(then, question) {
+        Ok(subject) => subject,
+        Err(why) => return Side::cannot(why.into()),
+    };
+    let its = Context {
+        caller: &subject,
+        ..*then
+    };
+    match Posed::read(its, question) {
+        Ok(posed) => side(&posed),
+        Err(why) => Side::cannot(why.into()),
     }
-    Ok(decision)
 }
 
-/// Leaves out which statement of a policy decided that the asker may not read.
-fn withhold(cx: &Context<'_>, question: &claim::Question, flip: &mut Flip) {
-    let reads_identity = Posed::read(cx, question)
-        .is_ok_and(|posed| insight::may_read_identity(cx, &posed.caller.identity).is_ok());
-    for decision in [&mut flip.before, &mut flip.after].into_iter().flatten() {
-        decision.withhold(|source| insight::is_withheld(cx, reads_identity, source));
+/// What a request is answered in a state.
+fn side(posed: &Posed<'_>) -> Side {
+    let verdict = match posed.verdict(DryRun::No) {
+        Ok(verdict) => verdict,
+        Err(why) => return Side::cannot(why),
+    };
+    Side {
+        outcome: match verdict.refusal {
+            Some(refusal) if refusal.code != ErrorCode::AccessDenied => Err(refusal),
+            Some(_) | None => Ok(verdict.decision),
+        },
+        parts: verdict.parts,
+    }
+}
+
+impl Side {
+    /// Leaves out which statement of a policy decided that the asker may not read.
+    fn withhold(&mut self, is_withheld: impl Fn(Source) -> bool) {
+        let own = self.outcome.as_mut().ok();
+        for decision in own
+            .into_iter()
+            .chain(self.parts.iter_mut().map(|part| &mut part.found))
+        {
+            decision.withhold(&is_withheld);
+        }
     }
 }
 
@@ -202,6 +247,7 @@ mod tests {
             facts: Default::default(),
             dry_run: false,
             random_source: None,
+            members: Default::default(),
         }
     }
 
@@ -275,7 +321,7 @@ mod tests {
             [true, false, true]
         );
         let after = |n: usize| {
-            let side = told[n].after.as_ref();
+            let side = told[n].after.outcome.as_ref();
             side.map(Decision::outcome).map_err(|error| error.code)
         };
         assert_eq!(after(0), Err(ErrorCode::Disabled));

@@ -243,6 +243,8 @@ pub(super) struct ActionSet {
     kms: u64,
     /// The patterns that may match actions outside the table.
     others: Box<[Template]>,
+    /// Whether a pattern is of KMS, or of every service.
+    names_kms: bool,
     negated: bool,
 }
 
@@ -254,6 +256,7 @@ impl ActionSet {
     ) -> Result<Self, usize> {
         let mut kms = 0;
         let mut others = Vec::new();
+        let mut names_kms = false;
         for (index, text) in patterns.enumerate() {
             if !is_pattern(text) {
                 return Err(index);
@@ -266,6 +269,8 @@ impl ActionSet {
                 },
             )
             .map_err(|Fault { .. }| index)?;
+            let service = text.split_once(':').map_or(text, |(service, _)| service);
+            names_kms |= service == "*" || service.eq_ignore_ascii_case("kms");
             let mut is_known = false;
             for action in KmsAction::ALL {
                 if template.matches_plain(action.full_name(), Case::Folded) {
@@ -281,8 +286,14 @@ impl ActionSet {
         Ok(Self {
             kms,
             others: others.into(),
+            names_kms,
             negated,
         })
+    }
+
+    /// Whether it is about KMS at all: it names an action or a pattern of KMS or of every service, or what it is not about.
+    pub const fn is_of_kms(&self) -> bool {
+        self.names_kms || self.negated
     }
 
     pub fn contains(&self, action: &Action) -> bool {

@@ -180,6 +180,53 @@ impl Policy {
             })
     }
 
+    /// The policy's text with other texts in place of some of its principals; `None` of one: it stays.
+    pub fn text_with(&self, shown: impl Fn(&PolicyPrincipal) -> Option<String>) -> Arc<str> {
+        let mut places: Vec<(Place, String)> = self
+            .principals()
+            .filter_map(|(_, principal, place)| Some((place, shown(principal)?)))
+            .collect();
+        if places.is_empty() {
+            return Arc::clone(&self.text);
+        }
+        places.sort_by_key(|(place, _)| *place);
+        let mut places = places.into_iter().peekable();
+        let mut text = String::with_capacity(self.text.len());
+        let (mut here, mut chars) = (Place { line: 1, column: 1 }, self.text.chars());
+        // A principal is a JSON string: from its quote to the next that no backslash escapes.
+        while let Some(c) = chars.next() {
+            if c == '"' && places.peek().is_some_and(|(place, _)| *place == here) {
+                here.column += 1;
+                let mut is_escaped = false;
+                for inner in chars.by_ref() {
+                    here.column += 1;
+                    if inner == '"' && !is_escaped {
+                        break;
+                    }
+                    is_escaped = inner == '\\' && !is_escaped;
+                }
+                if let Some((_, other)) = places.next() {
+                    text.push('"');
+                    text.push_str(&other);
+                    text.push('"');
+                }
+                continue;
+            }
+            text.push(c);
+            here = match c {
+                '\n' => Place {
+                    line: here.line + 1,
+                    column: 1,
+                },
+                _ => Place {
+                    column: here.column + 1,
+                    ..here
+                },
+            };
+        }
+        text.into()
+    }
+
     /// Its statements, of which a decision asks; none once the work was cut.
     fn walked(&self, ask: &Ask<'_>) -> &[Statement] {
         if spend(ask.context.effort(), self.work) {

@@ -176,6 +176,16 @@ impl Statement {
         self.principals.as_ref().map_or(&[], |set| &set.entries)
     }
 
+    /// Whether it is about actions of KMS at all, be it by what it leaves out.
+    pub fn is_of_kms(&self) -> bool {
+        self.actions.as_ref().is_some_and(ActionSet::is_of_kms)
+    }
+
+    /// Whether it names those whom it is not about (P-24).
+    pub fn is_not_principal(&self) -> bool {
+        self.principals.as_ref().is_some_and(|set| set.negated)
+    }
+
     /// What it says of a request. `bindings` are those of the policy's principals (ID-18).
     pub fn verdict(&self, ask: &Ask<'_>, bindings: Option<&dyn Bindings>) -> Verdict<'_> {
         let (Some(actions), Some(resources)) = (&self.actions, &self.resources) else {

@@ -179,7 +179,8 @@ pub(super) fn validate(
     let principals = document
         .statements
         .iter()
-        .map(|statement| check(statement, kind, reading))
+        .enumerate()
+        .map(|(index, statement)| check(index, statement, kind, reading))
         .collect::<Result<_, _>>()?;
     Ok(Validated {
         document,
@@ -259,6 +260,7 @@ fn check_resource_control(statement: &ast::Statement) -> Result<(), PolicyError>
 }
 
 fn check(
+    index: usize,
     statement: &ast::Statement,
     kind: PolicyKind,
     reading: Reading,
@@ -296,7 +298,10 @@ fn check(
             return Err(malformed(principals.place, "Principal", message, help));
         }
         (None, false) => None,
-        (Some(principals), true) => Some(read_principals(principals, kind)?),
+        (Some(principals), true) => {
+            let sid = statement.sid.as_ref().map(|sid| &*sid.text);
+            Some(read_principals(principals, kind, &named(index, sid))?)
+        }
     };
     // P-4: a key policy may lack them; such a statement has no effect.
     if kind != PolicyKind::Key {
@@ -335,9 +340,19 @@ fn check(
     Ok(principals)
 }
 
+/// A statement as errors call it.
+fn named(index: usize, sid: Option<&str>) -> String {
+    let n = index.saturating_add(1);
+    match sid {
+        Some(sid) => format!("Statement {n} (Sid `{}`)", sid.escape_debug()),
+        None => format!("Statement {n}"),
+    }
+}
+
 fn read_principals(
     principals: &ast::Principals,
     kind: PolicyKind,
+    statement: &str,
 ) -> Result<ReadPrincipals, PolicyError> {
     if principals.entries.is_empty() {
         return Err(invalid(
@@ -351,6 +366,13 @@ fn read_principals(
         let text = &*item.text;
         let entry = match kind_of {
             PrincipalType::Everyone => PolicyPrincipal::Everyone,
+            // What GetKeyPolicy shows of a principal that was deleted (ID-18).
+            PrincipalType::Aws if is_unique_id(text) => {
+                let help = format!(
+                    "{statement} names `{text}`, the id of a user or role that was deleted: name who is meant now by ARN, or leave it out"
+                );
+                return Err(invalid(item.place, text, &help));
+            }
             PrincipalType::Aws => read_aws(text).map_err(|help| invalid(item.place, text, help))?,
             PrincipalType::Service => {
                 let help = "a service principal is a name such as ec2.amazonaws.com";
@@ -371,6 +393,16 @@ fn read_principals(
         negated: principals.negated,
         entries,
     })
+}
+
+/// `AROA…` or `AIDA…`, of a session with its name behind a colon.
+fn is_unique_id(text: &str) -> bool {
+    let id = text.split_once(':').map_or(text, |(id, _)| id);
+    (id.starts_with("AROA") || id.starts_with("AIDA"))
+        && id.len() > 4
+        && id
+            .bytes()
+            .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
 }
 
 fn read_aws(text: &str) -> Result<PolicyPrincipal, &'static str> {

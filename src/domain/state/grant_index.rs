@@ -195,6 +195,41 @@ impl GrantIndex {
             .filter_map(|(_, id)| self.by_id.get(id))
     }
 
+    /// The grants on `key` that were given to a principal of this name other than the one that has the id `now` (ID-18);
+    /// and, if asked for, those that such a one could retire.
+    pub fn of_former<'a>(
+        &'a self,
+        key: &KeyArn,
+        name: &PrincipalArn,
+        now: &UniqueId,
+        with_retirable: bool,
+    ) -> impl Iterator<Item = &'a Arc<Grant>> + use<'a> {
+        let first = Holder::Arn(name.clone(), UniqueId::of_account(FIRST_ACCOUNT));
+        let is_former = {
+            let (name, now) = (name.clone(), now.clone());
+            move |holder: &Holder| match holder {
+                Holder::Arn(arn, id) if *arn == name => Some(*id != now),
+                Holder::Account(_) | Holder::Arn(..) | Holder::Service(_) => None,
+            }
+        };
+        let is_retired = is_former.clone();
+        let (of, on) = (key.clone(), key.clone());
+        let held = self
+            .keys_of
+            .range((first.clone(), key.clone())..)
+            .map_while(move |(holder, key)| Some((holder, key, is_former(holder)?)))
+            .filter(move |(_, key, is_former)| *is_former && **key == of)
+            .flat_map(|(holder, key, _)| self.in_lot(self.lot(key, holder), None));
+        let retirable = self
+            .by_retiring
+            .range((first, key.clone(), ID_MIN)..)
+            .take_while(move |_| with_retirable)
+            .map_while(move |(holder, key, id)| Some((key, id, is_retired(holder)?)))
+            .filter(move |(key, _, is_former)| *is_former && **key == on)
+            .filter_map(|(_, id, _)| self.by_id.get(id));
+        held.chain(retirable)
+    }
+
     /// The grants of a Region that `holder` may retire as their retiring principal (G-34), in the order of their keys
     /// and ids, from after `after`.
     pub fn retirable_by(

@@ -9,6 +9,7 @@ pub mod cow_map;
 pub mod error_code;
 pub mod fact;
 pub mod fingerprint;
+pub mod former;
 pub mod grant;
 pub mod grant_index;
 mod grant_lot;

@@ -1,13 +1,16 @@
 //! Questions in, decisions out.
 
+use std::collections::BTreeMap;
+
 use super::header::{read_facts, read_subject};
 use super::key_stores::store_id;
 use super::shape::{self, Violations};
 use super::{Invalid, arc, key_ref, tokens};
-use crate::domain::authz::claim::Question;
+use crate::domain::authz::claim::{Members, Question};
 use crate::domain::authz::decision::{DecidedBy, Decision, Outcome, StatementRef};
 use crate::domain::ids::GrantId;
 use crate::domain::limits;
+use crate::domain::op::parts::{Found, Purpose};
 use crate::domain::policy::{Action, KmsAction};
 use crate::wire::v1;
 
@@ -24,6 +27,7 @@ impl TryFrom<v1::Question> for Question {
             facts,
             dry_run,
             custom_key_store_id,
+            members,
         } = question;
         let mut violations = Violations::new();
         violations.text("action", &action, shape::ACTION);
@@ -32,15 +36,18 @@ impl TryFrom<v1::Question> for Question {
         violations.finish()?;
         let random_source = custom_key_store_id.as_deref().map(store_id).transpose()?;
         let asked = Action::parse(&action).kms();
-        if random_source.is_some() && asked != Some(KmsAction::GenerateRandom) {
+        if random_source.is_some()
+            && !matches!(
+                asked,
+                Some(KmsAction::GenerateRandom | KmsAction::CreateKey)
+            )
+        {
             return Err(Invalid::validation(format!(
-                "'customKeyStoreId' says where kms:GenerateRandom takes its bytes from: leave it out of a question about `{action}`"
+                "'customKeyStoreId' says where kms:GenerateRandom takes its bytes from, or where kms:CreateKey makes the key: leave it out of a question about `{action}`"
             )));
         }
-        let pairs = encryption_context.iter();
-        if let Some(why) = shape::oversized_context(pairs.map(|(k, v)| (k.as_str(), v.as_str()))) {
-            return Err(Invalid::validation(why));
-        }
+        let members = read_members(&action, asked, members.unwrap_or_default())?;
+        check_context(&encryption_context)?;
         Ok(Self {
             subject: subject
                 .map(|subject| read_subject("subject", subject))
@@ -55,7 +62,133 @@ impl TryFrom<v1::Question> for Question {
             facts: read_facts("facts", facts)?,
             dry_run,
             random_source,
+            members,
         })
+    }
+}
+
+/// The members of a request. One that its operation does not have is refused: it would be left alone silently.
+fn read_members(
+    action: &str,
+    asked: Option<KmsAction>,
+    members: v1::RequestMembers,
+) -> Result<Members, Invalid> {
+    use KmsAction as A;
+    let v1::RequestMembers {
+        alias_name,
+        region,
+        tags,
+        policy,
+        bypass_policy_lockout_safety_check,
+        destination_key_id,
+        destination_encryption_context,
+        xks_key_id,
+    } = members;
+    let re_encrypts =
+        asked == Some(A::ReEncryptFrom) || action.eq_ignore_ascii_case("kms:ReEncrypt");
+    let is = |actions: &[A]| asked.is_some_and(|asked| actions.contains(&asked));
+    let makes = is(&[A::CreateKey, A::ReplicateKey]);
+    let puts = makes || is(&[A::PutKeyPolicy]);
+    for (name, is_sent, fits) in [
+        (
+            "aliasName",
+            alias_name.is_some(),
+            is(&[A::CreateAlias, A::UpdateAlias, A::DeleteAlias]),
+        ),
+        (
+            "region",
+            region.is_some(),
+            is(&[A::ReplicateKey, A::UpdatePrimaryRegion]),
+        ),
+        ("tags", !tags.is_empty(), makes),
+        ("policy", policy.is_some(), puts),
+        (
+            "bypassPolicyLockoutSafetyCheck",
+            bypass_policy_lockout_safety_check.is_some(),
+            puts,
+        ),
+        (
+            "destinationKeyId",
+            destination_key_id.is_some(),
+            re_encrypts,
+        ),
+        (
+            "destinationEncryptionContext",
+            !destination_encryption_context.is_empty(),
+            re_encrypts,
+        ),
+        ("xksKeyId", xks_key_id.is_some(), is(&[A::CreateKey])),
+    ] {
+        if is_sent && !fits {
+            return Err(Invalid::validation(format!(
+                "`{action}` has no '{name}': leave it out of the question"
+            )));
+        }
+    }
+    let mut violations = Violations::new();
+    violations.optional("aliasName", alias_name.as_deref(), shape::KEY_ID);
+    violations.optional(
+        "destinationKeyId",
+        destination_key_id.as_deref(),
+        shape::KEY_ID,
+    );
+    violations.tags(&tags);
+    violations.finish()?;
+    check_context(&destination_encryption_context)?;
+    let word =
+        |name: &str, text: &str| Invalid::validation(format!("'{name}': `{text}` cannot be one"));
+    Ok(Members {
+        alias: alias_name.map(arc),
+        region: region
+            .map(|text| text.parse().map_err(|_| word("region", &text)))
+            .transpose()?,
+        tags: super::tags::distinct(tags)?,
+        policy: policy.map(arc),
+        bypass_lockout_check: bypass_policy_lockout_safety_check,
+        xks_key: xks_key_id
+            .map(|text| text.parse().map_err(|_| word("xksKeyId", &text)))
+            .transpose()?,
+        destination: destination_key_id.as_deref().map(key_ref).transpose()?,
+        destination_context: destination_encryption_context
+            .into_iter()
+            .map(|(key, value)| (arc(key), arc(value)))
+            .collect(),
+    })
+}
+
+/// Refuses an encryption context that is longer than one can be.
+fn check_context(context: &BTreeMap<String, String>) -> Result<(), Invalid> {
+    let pairs = context.iter();
+    match shape::oversized_context(pairs.map(|(key, value)| (key.as_str(), value.as_str()))) {
+        Some(why) => Err(Invalid::validation(why)),
+        None => Ok(()),
+    }
+}
+
+/// What was decided of the parts of an operation.
+pub fn parts_out(parts: &[Found<Decision>]) -> Vec<v1::PartDecision> {
+    parts
+        .iter()
+        .map(|part| part_out(part, &part.found))
+        .collect()
+}
+
+/// What was decided of a part.
+pub fn part_out<T>(part: &Found<T>, decision: &Decision) -> v1::PartDecision {
+    let Found {
+        action,
+        resource,
+        purpose,
+        found: _,
+    } = part;
+    v1::PartDecision {
+        action: action.full_name().to_owned(),
+        resource: resource.as_ref().map(ToString::to_string),
+        is_lockout_check: match purpose {
+            Purpose::Permission => false,
+            Purpose::Lockout => true,
+        },
+        decision: Some(decision_out(decision, &[])),
     }
 }
 

@@ -25,6 +25,8 @@ pub struct ErrorInfo {
     pub header: Option<v1::ResponseHeader>,
     /// The fields behind the text.
     pub reason: Option<Reason>,
+    /// What is behind a text that AWS words shortly; empty: no more than it says.
+    pub help: String,
 }
 
 /// The fields behind an error's text.
@@ -54,6 +56,7 @@ impl From<ErrorInfo> for v1::ErrorDetail {
             safe_to_retry,
             header,
             reason,
+            help,
         } = info;
         use v1::error_detail::Reason as Out;
         Self {
@@ -78,6 +81,7 @@ impl From<ErrorInfo> for v1::ErrorDetail {
                 }),
                 Reason::Leader(node_id) => Out::Leader(v1::Leader { node_id }),
             }),
+            help: bounded(&help),
         }
     }
 }
@@ -152,6 +156,7 @@ mod tests {
                 bound_ms: Some(1000),
                 last_proof_ms: None,
             }),
+            help: "look elsewhere".to_owned(),
         }
     }
 

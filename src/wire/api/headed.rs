@@ -132,6 +132,7 @@ headed! {
     WhatIfRequest = "WhatIf";
     WhoCanRequest = "WhoCan";
     WhatCanRequest = "WhatCan";
+    ListDanglingPrincipalsRequest = "ListDanglingPrincipals";
     BatchAuthorizeRequest = "BatchAuthorize";
     StatusRequest = "Status";
     InitializeRequest = "Initialize";

@@ -1,17 +1,20 @@
 //! Explanations, what-ifs and effective access: requests in, answers out.
 
-use super::authorization::decision_out;
+use super::authorization::{decision_out, part_out, parts_out};
+use super::error::bounded;
+use super::organizations::account;
 use super::shape::{self, Violations};
 use super::{
     Asked, Change, Drawn, FromAnswer, IntoChange, IntoQuery, Invalid, Lacking, key_ref, page,
 };
 use crate::domain::authz::access::Access;
 use crate::domain::authz::claim::Question;
-use crate::domain::authz::decision::Decision;
 use crate::domain::authz::explain;
 use crate::domain::ids::{Partition, Region};
 use crate::domain::limits;
-use crate::domain::op::what_if::{Changes, Flip, WhatIf};
+use crate::domain::op::list_dangling_principals::{Dangling, ListDanglingPrincipals, NamedBy};
+use crate::domain::op::parts::Found;
+use crate::domain::op::what_if::{Changes, Flip, Side, WhatIf};
 use crate::domain::op::who_can::{Reached, WhoCan};
 use crate::domain::op::{Answer, Command, Query, Rejection, Scope, what_can};
 use crate::domain::policy::{Action, KmsAction};
@@ -196,30 +199,112 @@ impl IntoQuery for v1::WhatCanRequest {
     }
 }
 
-impl FromAnswer for v1::ExplainResponse {
+impl IntoQuery for v1::ListDanglingPrincipalsRequest {
+    fn into_query(self) -> Result<Asked, Invalid> {
+        let Self {
+            header: _,
+            account_id,
+            page: sent,
+        } = self;
+        let mut violations = Violations::new();
+        violations.page(sent.as_ref());
+        violations.finish()?;
+        Ok(Asked::of(Query::ListDanglingPrincipals(
+            ListDanglingPrincipals {
+                account: account_id.as_deref().map(account).transpose()?,
+                page: page(sent),
+            },
+        )))
+    }
+}
+
+impl FromAnswer for v1::ListDanglingPrincipalsResponse {
     fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
-        let Answer::Explanation { explanation, key } = answer else {
+        let Answer::Dangling {
+            items,
+            withheld,
+            next,
+        } = answer
+        else {
             return Err(Lacking);
         };
-        let text = explanation.to_string();
+        Ok(Self {
+            header: Some(header),
+            dangling: items.into_iter().map(dangling_out).collect(),
+            keys_withheld: withheld,
+            next_marker: next.map(|next| next.to_string()),
+        })
+    }
+}
+
+fn dangling_out(dangling: Dangling) -> v1::list_dangling_principals_response::Dangling {
+    let Dangling {
+        former,
+        key,
+        named_by,
+    } = dangling;
+    let (statement, sid, grant_id, is_retiring) = match named_by {
+        NamedBy::Statement { index, sid } => (Some(index.saturating_add(1)), sid, None, false),
+        NamedBy::Grantee(id) => (None, None, Some(id), false),
+        NamedBy::Retiring(id) => (None, None, Some(id), true),
+    };
+    v1::list_dangling_principals_response::Dangling {
+        key_arn: key.to_string(),
+        unique_id: former.shown(),
+        principal_arn: former.arn.to_string(),
+        is_remade: former.is_remade,
+        statement,
+        sid: sid.map(|sid| sid.to_string()),
+        grant_id: grant_id.map(|id| id.to_string()),
+        is_retiring,
+    }
+}
+
+impl FromAnswer for v1::ExplainResponse {
+    fn from_answer(header: v1::ResponseHeader, answer: Answer) -> Result<Self, Lacking> {
+        let Answer::Explanation { told, key } = answer else {
+            return Err(Lacking);
+        };
+        let deciding = told.deciding().ok_or(Lacking)?.found.clone();
         let explain::Explanation {
             decision,
             sections,
             nearest,
-        } = *explanation;
+        } = deciding;
+        let parts = match &told.parts[..] {
+            [_] => Vec::new(),
+            parts => parts.iter().map(told_part_out).collect(),
+        };
         Ok(Self {
             header: Some(header),
             decision: Some(decision_out(&decision, &[])),
             key_arn: key.map(|arn| arn.to_string()),
             sections: sections.into_iter().map(section_out).collect(),
-            nearest: nearest
-                .into_iter()
-                .map(|explain::Nearest { changes }| out::Nearest {
-                    changes: changes.into_iter().map(change_out).collect(),
-                })
-                .collect(),
-            text,
+            nearest: nearest.into_iter().map(nearest_out).collect(),
+            text: told.to_string(),
+            parts,
+            refusal: told.refusal.as_ref().map(refusal_out),
         })
+    }
+}
+
+fn told_part_out(part: &Found<explain::Explanation>) -> out::Part {
+    let explain::Explanation {
+        decision,
+        sections,
+        nearest,
+    } = part.found.clone();
+    out::Part {
+        decided: Some(part_out(part, &decision)),
+        sections: sections.into_iter().map(section_out).collect(),
+        nearest: nearest.into_iter().map(nearest_out).collect(),
+    }
+}
+
+fn nearest_out(nearest: explain::Nearest) -> out::Nearest {
+    let explain::Nearest { changes } = nearest;
+    out::Nearest {
+        changes: changes.into_iter().map(change_out).collect(),
     }
 }
 
@@ -312,13 +397,15 @@ impl FromAnswer for v1::WhatIfResponse {
     }
 }
 
-fn side_out(side: &Result<Decision, Rejection>) -> v1::what_if_response::Side {
+fn side_out(side: &Side) -> v1::what_if_response::Side {
     use v1::what_if_response::side::Result as Told;
+    let Side { outcome, parts } = side;
     v1::what_if_response::Side {
-        result: Some(match side {
+        result: Some(match outcome {
             Ok(decision) => Told::Decision(decision_out(decision, &[])),
             Err(rejection) => Told::Refusal(refusal_out(rejection)),
         }),
+        parts: parts_out(parts),
     }
 }
 
@@ -327,6 +414,7 @@ pub fn refusal_out(rejection: &Rejection) -> v1::Refusal {
     v1::Refusal {
         code: rejection.code.as_str().to_owned(),
         message: rejection.message.to_string(),
+        help: bounded(rejection.help.as_deref().unwrap_or_default()),
     }
 }
 

@@ -63,5 +63,6 @@ row! {
         code: Text<ErrorCode>,
         message: Str,
         decision: Option<Box<DecisionRow>>,
+        help: Option<Str>,
     }
 }

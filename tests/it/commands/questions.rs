@@ -118,6 +118,96 @@ pub fn answers_are_explained_and_tried_out(story: &mut Story, key: &str) {
     }
     let what = story.ok(ROOT, &["access", "what-can", BOB]);
     assert_eq!(what["Access"][0]["KeyArn"], json!(key), "{what:#}");
+    operations_are_asked_about_whole(story, key);
+    principals_that_are_gone_are_reported(story, key);
+}
+
+/// D-57, P-7: every part decides; a lockout check that fails says which half is missing, when asked about and when tried.
+fn operations_are_asked_about_whole(story: &mut Story, key: &str) {
+    let allow = format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":["kms:CreateAlias","kms:PutKeyPolicy"],"Resource":{key:?}}}]}}"#
+    );
+    story.ok(ROOT, &["identity", "put-policy", BOB, "KeyHalf", &allow]);
+    let asked = ["--principal", BOB, "--action", "kms:CreateAlias"];
+    let about = |command| {
+        [
+            &[command][..],
+            &asked,
+            &["--key", key, "--alias", "alias/whole"],
+        ]
+        .concat()
+    };
+    let decided = story.exits(ROOT, &about("authorize"), 1);
+    assert_eq!(decided["Decision"], "implicitDeny", "{decided:#}");
+    assert_eq!(decided["Parts"][0]["Decision"], "allow", "{decided:#}");
+    assert_eq!(
+        decided["Parts"][1]["Decision"], "implicitDeny",
+        "{decided:#}"
+    );
+    let told = story.exits(ROOT, &about("explain"), 1);
+    assert_eq!(told["Decision"], "implicitDeny", "{told:#}");
+    assert_eq!(
+        told["Parts"][1]["Resource"],
+        "arn:aws:kms:eu-central-1:111122223333:alias/whole"
+    );
+    let unsaid = [&["explain"][..], &asked, &["--key", key]].concat();
+    let why = story.fails(ROOT, &unsaid);
+    assert!(
+        why.contains("name the alias") && why.contains("help: `--alias ALIAS`"),
+        "{why}"
+    );
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Root","Effect":"Allow","Principal":{"AWS":"444455556666"},"Action":"kms:*","Resource":"*"}]}"#;
+    let put = [
+        "explain",
+        "--principal",
+        BOB,
+        "--action",
+        "kms:PutKeyPolicy",
+        "--key",
+        key,
+    ];
+    let told = story.exits(ROOT, &[&put[..], &["--policy", policy]].concat(), 1);
+    assert_eq!(
+        told["Refusal"]["Code"], "MalformedPolicyDocumentException",
+        "{told:#}"
+    );
+    let half = told["Refusal"]["Help"].as_str().unwrap();
+    assert!(
+        half.contains("no statement of the new policy lets"),
+        "{half}"
+    );
+    let tried = story.fails(BOB, &["key", "put-policy", key, policy]);
+    assert!(
+        tried.contains("help: no statement of the new policy lets"),
+        "{tried}"
+    );
+    story.ok(ROOT, &["identity", "delete-policy", BOB, "KeyHalf"]);
+    let alias = story.fails(ROOT, &["grant", "list", "alias/whole"]);
+    assert!(alias.contains("an alias is not taken here"), "{alias}");
+}
+
+/// ID-18, X-57
+fn principals_that_are_gone_are_reported(story: &mut Story, key: &str) {
+    let leaver = "arn:aws:iam::111122223333:user/Leaver";
+    story.ok(ROOT, &["identity", "create", leaver]);
+    let grant = [
+        "grant",
+        "create",
+        key,
+        "--grantee",
+        leaver,
+        "--operations",
+        "Decrypt",
+    ];
+    let grant = story.member(ROOT, &grant, "GrantId");
+    story.ok(ROOT, &["identity", "delete", leaver]);
+    let report = story.ok(ROOT, &["access", "dangling-principals"]);
+    let of_leaver = report["Dangling"].as_array().unwrap().iter();
+    let of_leaver: Vec<&Value> = of_leaver.filter(|one| one["FormerArn"] == leaver).collect();
+    assert_eq!(of_leaver.len(), 1, "{report:#}");
+    assert_eq!(of_leaver[0]["GrantId"], json!(grant), "{report:#}");
+    assert_eq!(of_leaver[0]["NameIsTakenAgain"], false, "{report:#}");
+    story.ok(ROOT, &["grant", "revoke", key, &grant]);
 }
 
 pub fn policies_are_checked_offline(story: &mut Story) {

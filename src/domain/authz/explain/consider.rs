@@ -4,22 +4,24 @@
 use std::sync::Arc;
 
 use super::{Finding, Line, Section};
+use crate::domain::authz::caller::Identity;
 use crate::domain::authz::combine::{
     Endpoint, Evidence, Grantee, NamedPolicy, Object, Subject, admits, constraint_findings,
     grantee_match, is_session_limited, is_under_resource_control, is_under_service_control,
     linked_service, operation_of,
 };
-use crate::domain::authz::decision::Source;
+use crate::domain::authz::decision::{Decision, Missing, Source};
 use crate::domain::authz::gather::holders;
 use crate::domain::authz::request::{Request, Target};
 use crate::domain::effort::{Effort, spend};
-use crate::domain::ids::{AccountId, GrantId};
+use crate::domain::ids::{AccountId, GrantId, PrincipalArn, UniqueId};
 use crate::domain::limits::{EXPLAINED_GRANTS_MAX, EXPLAINED_STATEMENTS_MAX};
 use crate::domain::policy::{
     Action, Ask, Bindings, Condition, ContextKey, ContextValue, Findings, KmsAction, KnownKey,
-    Outline, Policy, Statement, Ways, Who,
+    Outline, Policy, PolicyPrincipal, Statement, Ways, Who,
 };
 use crate::domain::state::State;
+use crate::domain::state::former::Former;
 use crate::domain::state::grant::{
     ConstraintKeyCase, ContextConstraint, EncryptionContext, Grant, GrantOperation, GrantPrincipal,
 };
@@ -32,6 +34,8 @@ const ENDPOINT_TITLE: &str = "the VPC endpoint's policy: it must allow";
 const VALUE_SHOWN_MAX: usize = 256;
 /// Most values that are shown of a multivalued key.
 const VALUES_SHOWN_MAX: usize = 16;
+/// Most former principals of a statement, and most of their grants, that are told.
+const FORMER_SHOWN_MAX: usize = 3;
 
 /// A policy that concerns the request, and how it is called.
 #[derive(Clone)]
@@ -55,6 +59,10 @@ pub(super) struct Scene<'e> {
     pub evidence: Evidence<'e, (), ()>,
     /// Every grant on the key that names the caller or its account, and those that tokens bring.
     pub grants: Vec<&'e Grant>,
+    /// Grants on the key that name a former principal of the caller's name (ID-18).
+    pub former_grants: Vec<&'e Grant>,
+    /// The principals that the key policy names and that are gone (ID-18).
+    pub former: Vec<Former>,
     /// How many more there are than are told.
     pub more_grants: u32,
     pub is_retirement: bool,
@@ -66,6 +74,7 @@ impl<'e> Scene<'e> {
     pub fn new<P, G>(
         evidence: &Evidence<'e, P, G>,
         on_key: impl Iterator<Item = &'e Grant>,
+        former: Vec<Former>,
         decides: Option<GrantId>,
         now: Timestamp,
     ) -> Self
@@ -135,7 +144,11 @@ impl<'e> Scene<'e> {
             Some(_) | None => 3,
         };
         let effort = ask.context.effort();
-        let (grants, more_grants) = grants_of(on_key, &ask.who, is_retirement, effort, misfit);
+        let OnKey {
+            grants,
+            more: more_grants,
+            former: former_grants,
+        } = grants_of(on_key, &ask.who, is_retirement, effort, misfit);
         Self {
             ask,
             object: evidence.object,
@@ -144,9 +157,96 @@ impl<'e> Scene<'e> {
             identity,
             evidence: evidence.with((), ()),
             grants,
+            former_grants,
+            former,
             more_grants,
             is_retirement,
             now,
+        }
+    }
+
+    /// The principals that a statement names and that are gone: those of the caller's own name first.
+    pub fn former_in(&self, statement: &Statement) -> Vec<&Former> {
+        let names = |former: &&Former| {
+            statement
+                .principals()
+                .iter()
+                .any(|named| matches!(named, PolicyPrincipal::Arn(named) if *named == former.arn))
+        };
+        let mut found: Vec<&Former> = self.former.iter().filter(names).collect();
+        found.sort_by_key(|former| !is_name_of(&self.ask.who, &former.arn));
+        found
+    }
+
+    /// The statement names somebody who had the caller's name (ID-18).
+    pub fn names_former_self(&self, statement: &Statement) -> bool {
+        let found = self.former_in(statement);
+        found
+            .first()
+            .is_some_and(|former| is_name_of(&self.ask.who, &former.arn))
+    }
+
+    /// Which half of the permission to put another key policy is missing.
+    pub fn shortfall(&self, decision: &Decision) -> String {
+        const STATEMENTS_MAX: usize = 3;
+        let (who, action) = (&self.ask.who, self.ask.action);
+        let missing = match decision.missing() {
+            Some(missing) => missing,
+            // Something denies, whatever allows.
+            None => {
+                return format!(
+                    "{action} is {decision}: the check is passed by a policy under which nothing denies it to {who}"
+                );
+            }
+        };
+        let ways = self.key_policy_ways();
+        let holds = ways.intersects(Ways::DIRECT) || ways.intersects(Ways::ACCOUNT);
+        match (missing, who.account()) {
+            (
+                Missing::IdentityPolicy | Missing::Boundary | Missing::SessionPolicy,
+                Some(account),
+            ) if holds => {
+                let half = if ways.intersects(Ways::DIRECT) {
+                    format!(
+                        "the new policy allows {action} to the caller's role, within the limits of its session"
+                    )
+                } else {
+                    format!(
+                        "the new policy leaves {action} to account {account}, whose identity policies decide"
+                    )
+                };
+                format!("{half}; what is missing is there, and not in the key policy: {decision}")
+            }
+            (
+                Missing::ServiceControlPolicy
+                | Missing::ResourceControlPolicy
+                | Missing::EndpointPolicy
+                | Missing::Endpoint,
+                _,
+            ) => format!("whatever the new policy says of {action}, {decision}"),
+            _ if holds => {
+                format!("the new policy allows {action} to the caller, and yet {decision}")
+            }
+            _ => {
+                let whom = match who.account() {
+                    Some(account) => format!("{who}, or its account {account}, call {action}"),
+                    None => format!("{who} call {action}"),
+                };
+                let (lines, untold) = self.lines(false, |source| source == Source::KeyPolicy);
+                let shown: Vec<String> = lines.iter().take(STATEMENTS_MAX).map(why_not).collect();
+                let more = lines.len().saturating_sub(STATEMENTS_MAX);
+                let more = match more.saturating_add(usize::try_from(untold).unwrap_or(usize::MAX))
+                {
+                    0 => String::new(),
+                    more => format!("; and {more} more"),
+                };
+                let because = if shown.is_empty() {
+                    "it has no statement that allows".to_owned()
+                } else {
+                    format!("because {}{more}", shown.join("; "))
+                };
+                format!("no statement of the new policy lets {whom}: {because}")
+            }
         }
     }
 
@@ -260,7 +360,7 @@ impl<'e> Scene<'e> {
     ) -> Line {
         let findings = statement.findings(&self.ask, attached.bindings);
         let applies = findings.applies();
-        let told = self.findings(attached, &findings, outline);
+        let told = self.findings(attached, statement, &findings, outline);
         let rule = match told.iter().find(|finding| !finding.holds) {
             Some(failed) => failed.rule.clone(),
             None if statement.is_deny() => "D-2".to_owned(),
@@ -302,19 +402,18 @@ impl<'e> Scene<'e> {
     fn findings(
         &self,
         attached: &Attached<'e>,
+        statement: &Statement,
         findings: &Findings<'_>,
         outline: &Outline,
     ) -> Vec<Finding> {
         let mut told = Vec::new();
         let text = |text: &Option<String>| text.clone().unwrap_or_else(|| "nothing".to_owned());
-        let mut fail = |rule: &str, element: &str, wanted: String, found: String| {
-            told.push(Finding {
-                rule: rule.to_owned(),
-                element: element.to_owned(),
-                holds: false,
-                wanted,
-                found,
-            });
+        let finding = |rule: &str, element: &str, holds, wanted: String, found: String| Finding {
+            rule: rule.to_owned(),
+            element: element.to_owned(),
+            holds,
+            wanted,
+            found,
         };
         if !findings.has_effect {
             let lacks = outline.actions.is_none() || outline.resources.is_none();
@@ -323,36 +422,52 @@ impl<'e> Scene<'e> {
             } else {
                 ("C-12", "a variable in it has no value, which makes it void")
             };
-            fail(
-                rule,
-                "effect",
-                "an action and a resource".into(),
-                found.into(),
-            );
+            let wanted = "an action and a resource".to_owned();
+            told.push(finding(rule, "effect", false, wanted, found.to_owned()));
         }
         if !findings.action {
             let found = self.ask.action.to_string();
-            fail("P-10", "action", text(&outline.actions), found);
+            let wanted = text(&outline.actions);
+            told.push(finding("P-10", "action", false, wanted, found));
         }
+        let caller = self.ask.who.to_string();
+        // Of a key policy alone: no other policy is bound to whom it names.
+        let former = if attached.bindings.is_some() {
+            self.former_in(statement)
+        } else {
+            Vec::new()
+        };
         if findings.ways.is_none() {
-            let caller = self.ask.who.to_string();
-            let wanted = text(&outline.principals);
-            let is_bound = attached.bindings.is_some() && wanted.contains(&format!("`{caller}`"));
-            let (rule, found) = if is_bound {
+            let mut wanted = text(&outline.principals);
+            for former in former.iter().take(FORMER_SHOWN_MAX) {
+                wanted.push_str(&format!("; it names {former}"));
+            }
+            let is_own = former
+                .first()
+                .is_some_and(|f| is_name_of(&self.ask.who, &f.arn));
+            let (rule, found) = if is_own {
                 ("ID-18", format!("{caller}, another one than was named"))
-            } else if wanted.starts_with("Not") {
+            } else if statement.is_not_principal() {
                 ("P-24", caller)
             } else {
                 ("P-21", caller)
             };
-            fail(rule, "principal", wanted, found);
+            told.push(finding(rule, "principal", false, wanted, found));
+        } else if let Some(former) = former.first()
+            && is_name_of(&self.ask.who, &former.arn)
+        {
+            // It matches otherwise, or because it no longer leaves the caller out: who is named is told all the same.
+            let wanted = format!("{}; it names {former}", text(&outline.principals));
+            let found = format!("{caller}, another one than was named");
+            told.push(finding("ID-18", "principal", true, wanted, found));
         }
         if !findings.resource {
             let found = self.resource.map_or_else(
                 || "no resource: the account itself".to_owned(),
                 ToString::to_string,
             );
-            fail("P-11", "resource", text(&outline.resources), found);
+            let wanted = text(&outline.resources);
+            told.push(finding("P-11", "resource", false, wanted, found));
         }
         let conditions = findings.conditions.iter().enumerate();
         let mut conditions: Vec<Finding> = conditions
@@ -360,7 +475,7 @@ impl<'e> Scene<'e> {
                 rule: rule_of(condition, self.has(condition), *has_null).to_owned(),
                 element: format!("condition {} {}", condition.operator(), condition.key()),
                 holds: *holds,
-                wanted: outline.conditions.get(n).cloned().unwrap_or_default(),
+                wanted: wanted_of(condition, outline.conditions.get(n)),
                 found: self.value_of(condition),
             })
             .collect();
@@ -376,6 +491,10 @@ impl<'e> Scene<'e> {
     /// What the request has for the key of a condition.
     fn value_of(&self, condition: &Condition) -> String {
         match self.ask.context.get(condition.key()) {
+            None if self.comes_by_service(condition.key()) => {
+                "the request has no such key: what a service calls for somebody does not come through that one's endpoint"
+                    .to_owned()
+            }
             None => "the request has no such key".to_owned(),
             Some(ContextValue::One(scalar)) => quoted(&scalar.into_text()),
             // CK-59.
@@ -406,6 +525,18 @@ impl<'e> Scene<'e> {
                 format!("[{}{more}]", shown.join(", "))
             }
         }
+    }
+
+    /// The key tells where a call comes from, and this call comes from a service.
+    fn comes_by_service(&self, key: &ContextKey) -> bool {
+        let of_place = matches!(
+            key,
+            ContextKey::Known(KnownKey::SourceVpc | KnownKey::SourceVpce | KnownKey::VpcSourceIp)
+        );
+        let via = ContextKey::Known(KnownKey::ViaService);
+        let by_service =
+            matches!(self.ask.who, Who::Service { .. }) || self.ask.context.get(&via).is_some();
+        of_place && by_service
     }
 
     fn denies(&self) -> Section {
@@ -598,6 +729,8 @@ impl<'e> Scene<'e> {
             .collect();
         let says = if lines.iter().any(|line| line.applies) {
             "one that allows is enough, if nothing before decided"
+        } else if lines.is_empty() && !self.former_grants.is_empty() {
+            "no grant on the key is the caller's: there is one of a former principal of its name"
         } else if lines.is_empty() {
             "no grant on the key is the caller's"
         } else {
@@ -605,6 +738,11 @@ impl<'e> Scene<'e> {
         };
         let mut lines = lines;
         lines.sort_by_key(|line| !line.applies);
+        lines.extend(
+            self.former_grants
+                .iter()
+                .map(|grant| self.former_line(grant)),
+        );
         section(
             &["D-10", "G-2", "G-30"],
             "grants on the key that name the caller or its account",
@@ -740,6 +878,42 @@ impl<'e> Scene<'e> {
         }
     }
 
+    /// ID-18: a grant that was given to another of the caller's name.
+    fn former_line(&self, grant: &Grant) -> Line {
+        let named = match (former_name(&grant.grantee, &self.ask.who), &grant.retiring) {
+            (Some(named), _) => Some(("grantee", named)),
+            (None, Some(retiring)) => {
+                former_name(retiring, &self.ask.who).map(|named| ("retiring principal", named))
+            }
+            (None, None) => None,
+        };
+        let findings = named.map(|(element, former)| Finding {
+            rule: "ID-18".to_owned(),
+            element: element.to_owned(),
+            holds: false,
+            wanted: former.to_string(),
+            found: format!(
+                "{}, another one than was named{}",
+                self.ask.who,
+                match self.ask.who.unique_id() {
+                    Some(id) => format!(" ({id})"),
+                    None => String::new(),
+                }
+            ),
+        });
+        Line {
+            rule: "ID-18".to_owned(),
+            source: Source::Grant,
+            policy: grant.name.clone(),
+            statement: None,
+            sid: None,
+            grant: Some(grant.id.to_string()),
+            is_deny: false,
+            applies: false,
+            findings: findings.into_iter().collect(),
+        }
+    }
+
     /// Whether an identity policy of the caller allows, within boundary and session policy (D-11).
     fn identity_allows(&self) -> bool {
         let allows = |source: Source| {
@@ -761,6 +935,11 @@ impl<'e> Scene<'e> {
                 self.grants
                     .iter()
                     .map(|grant| self.retirement_line(grant))
+                    .chain(
+                        self.former_grants
+                            .iter()
+                            .map(|grant| self.former_line(grant)),
+                    )
                     .collect(),
                 self.more_grants,
             ),
@@ -782,9 +961,10 @@ impl<'e> Scene<'e> {
         let who = &self.ask.who;
         let is_caller = |named| matches!(grantee_match(named, who), Grantee::Caller);
         let may_retire = grant.operations.contains(GrantOperation::RetireGrant);
-        let name = |named: &GrantPrincipal| match named {
-            GrantPrincipal::Arn { arn, .. } => arn.as_str().to_owned(),
-            GrantPrincipal::Service(name) => name.as_str().to_owned(),
+        let name = |named: &GrantPrincipal| match (former_name(named, who), named) {
+            (Some(former), _) => former.to_string(),
+            (None, GrantPrincipal::Arn { arn, .. }) => arn.as_str().to_owned(),
+            (None, GrantPrincipal::Service(name)) => name.as_str().to_owned(),
         };
         let finding = |element: &str, holds: bool, wanted: String| Finding {
             rule: "G-50".to_owned(),
@@ -883,11 +1063,57 @@ pub(super) fn on_key<'e>(
             };
             held.chain(retirable)
         });
+        // ID-18: those of another who had the caller's name.
+        let names = names_of(&request.caller.identity);
+        let former = names.flat_map(move |(arn, now)| {
+            state.grants().of_former(&key.arn, arn, now, is_retirement)
+        });
+        let stored = stored.chain(former);
         let brought = request.token_grants.iter();
         stored
             .chain(brought.filter(|grant| grant.key == key.arn))
             .map(|grant| &**grant)
     })
+}
+
+/// The principals that the policy of a request's key names and that are gone.
+pub(super) fn former(state: &State, request: &Request<'_>) -> Vec<Former> {
+    match request.target {
+        Target::Key { key, .. } => state.former_of_policy(key),
+        Target::Alias(_) | Target::Principal(_) | Target::Group(_) | Target::Account(_) => {
+            Vec::new()
+        }
+    }
+}
+
+/// The grants on a key that concern a caller.
+struct OnKey<'e> {
+    /// Those that name it or its account.
+    grants: Vec<&'e Grant>,
+    /// How many of them are left out.
+    more: u32,
+    /// Those that name a former principal of its name.
+    former: Vec<&'e Grant>,
+}
+
+/// The names under which policies and grants know a caller, each with the immutable id that it has now.
+fn names_of(identity: &Identity) -> impl Iterator<Item = (&PrincipalArn, &UniqueId)> {
+    let (first, second) = match identity {
+        Identity::User { arn, unique_id } => (Some((arn, unique_id)), None),
+        Identity::RoleSession {
+            arn,
+            role,
+            unique_id,
+            ..
+        } => (Some((role, unique_id)), Some((arn, unique_id))),
+        // A federated user is kept by its name alone, an account and a service are never made again.
+        Identity::Operator
+        | Identity::System
+        | Identity::Root { .. }
+        | Identity::FederatedUser { .. }
+        | Identity::Service(_) => (None, None),
+    };
+    first.into_iter().chain(second)
 }
 
 /// What it costs to look at a grant, in units of [`crate::domain::effort::Effort`].
@@ -901,23 +1127,81 @@ fn grants_of<'e>(
     is_retirement: bool,
     effort: Option<&Effort<'_>>,
     misfit: impl Fn(&Grant) -> u8,
-) -> (Vec<&'e Grant>, u32) {
+) -> OnKey<'e> {
     let names = |named: &GrantPrincipal| !matches!(grantee_match(named, who), Grantee::Other);
-    let is_callers = |grant: &&Grant| {
-        names(&grant.grantee) || is_retirement && grant.retiring.as_ref().is_some_and(names)
-    };
-    let mut found: Vec<(u8, &Grant)> = on_key
-        .take_while(|_| spend(effort, WORK_OF_GRANT))
-        .filter(is_callers)
-        .map(|grant| (misfit(grant), grant))
-        .collect();
+    let is_former = |named: &GrantPrincipal| former_name(named, who).is_some();
+    let mut found: Vec<(u8, &Grant)> = Vec::new();
+    let mut former: Vec<&Grant> = Vec::new();
+    for grant in on_key.take_while(|_| spend(effort, WORK_OF_GRANT)) {
+        let retiring = grant.retiring.as_ref().filter(|_| is_retirement);
+        if names(&grant.grantee) || retiring.is_some_and(names) {
+            found.push((misfit(grant), grant));
+        } else if (is_former(&grant.grantee) || retiring.is_some_and(is_former))
+            && former.len() < FORMER_SHOWN_MAX
+        {
+            former.push(grant);
+        }
+    }
     found.sort_by_key(|(misfit, grant)| (*misfit, grant.id));
     found.dedup_by_key(|(_, grant)| grant.id);
     let untold = found.len().saturating_sub(EXPLAINED_GRANTS_MAX);
     found.truncate(EXPLAINED_GRANTS_MAX);
-    let mut told: Vec<&Grant> = found.into_iter().map(|(_, grant)| grant).collect();
-    told.sort_by_key(|grant| grant.id);
-    (told, u32::try_from(untold).unwrap_or(u32::MAX))
+    let mut grants: Vec<&Grant> = found.into_iter().map(|(_, grant)| grant).collect();
+    grants.sort_by_key(|grant| grant.id);
+    OnKey {
+        grants,
+        more: u32::try_from(untold).unwrap_or(u32::MAX),
+        former,
+    }
+}
+
+/// Whether this is a name under which policies and grants know the caller.
+pub(super) fn is_name_of(who: &Who<'_>, arn: &PrincipalArn) -> bool {
+    match who {
+        Who::User { arn: own, .. } => *own == arn,
+        Who::RoleSession { session, role, .. } => *session == arn || *role == arn,
+        Who::FederatedUser { federated_by, .. } => *federated_by == Some(arn),
+        Who::Root { .. } | Who::Service { .. } => false,
+    }
+}
+
+/// The principal that a grant names, if it is another one of a name of the caller's (ID-18).
+pub(super) fn former_name(named: &GrantPrincipal, who: &Who<'_>) -> Option<Former> {
+    let GrantPrincipal::Arn { arn, unique_id } = named else {
+        return None;
+    };
+    let now = who.unique_id()?;
+    (is_name_of(who, arn) && now != unique_id).then(|| Former {
+        arn: arn.clone(),
+        unique_id: unique_id.clone(),
+        is_remade: true,
+    })
+}
+
+/// Why a statement that allows does not, in a few words.
+fn why_not(line: &Line) -> String {
+    let place = match (&line.sid, line.statement) {
+        (Some(sid), _) => format!("statement `{sid}`"),
+        (None, Some(n)) => format!("statement {n}"),
+        (None, None) => "a statement".to_owned(),
+    };
+    match line.findings.iter().find(|finding| !finding.holds) {
+        Some(finding) => format!(
+            "the {} of {place} wants {}, found {}",
+            finding.element, finding.wanted, finding.found
+        ),
+        None => format!("{place} does not concern it"),
+    }
+}
+
+/// What a condition wants: of a negated operator anything else than its values.
+fn wanted_of(condition: &Condition, values: Option<&String>) -> String {
+    let values = values.map_or("", String::as_str);
+    if condition.operator().is_negated() {
+        format!("anything but {values}")
+    } else {
+        values.to_owned()
+    }
 }
 
 /// The rule that a condition follows.

@@ -17,6 +17,7 @@ use super::gather::{Judge, judge};
 use super::request::Request;
 use crate::domain::effort::Effort;
 use crate::domain::state::State;
+use crate::domain::state::former::Former;
 use crate::domain::state::grant::Grant;
 use crate::domain::time::Timestamp;
 
@@ -170,14 +171,50 @@ impl Judge for Explain {
         P: Iterator<Item = NamedPolicy<'e>> + Clone,
         G: Iterator<Item = &'e Grant> + Clone,
     {
-        explain_evidence(evidence, consider::on_key(state, request), request.now)
+        let former = consider::former(state, request);
+        let on_key = consider::on_key(state, request);
+        explain_evidence(evidence, on_key, former, request.now)
     }
 }
 
-/// Explains evidence that stands for itself, as a line of `grantd decide` brings it. `on_key` are all grants on the key.
+/// Which half of the permission to put another key policy is missing, for whoever is refused by the lockout check (P-7,
+/// the new policy itself, or what the caller's account says.
+pub fn shortfall(state: &State, request: &Request<'_>, effort: Option<&Effort<'_>>) -> String {
+    judge(state, request, effort, Shortfall)
+}
+
+struct Shortfall;
+
+impl Judge for Shortfall {
+    type Answer = String;
+
+    fn nobody(self, decision: Decision) -> String {
+        decision.to_string()
+    }
+
+    fn somebody<'e, P, G>(
+        self,
+        evidence: &Evidence<'e, P, G>,
+        state: &'e State,
+        request: &'e Request<'e>,
+    ) -> String
+    where
+        P: Iterator<Item = NamedPolicy<'e>> + Clone,
+        G: Iterator<Item = &'e Grant> + Clone,
+    {
+        let decision = combine(evidence);
+        let former = consider::former(state, request);
+        let scene = consider::Scene::new(evidence, std::iter::empty(), former, None, request.now);
+        scene.shortfall(&decision)
+    }
+}
+
+/// Explains evidence that stands for itself, as a line of `grantd decide` brings it. `on_key` are all grants on the key,
+/// `former` the principals that its policy names and that are gone.
 pub fn explain_evidence<'e, P, G>(
     evidence: &Evidence<'e, P, G>,
     on_key: impl Iterator<Item = &'e Grant>,
+    former: Vec<Former>,
     now: Timestamp,
 ) -> Explanation
 where
@@ -186,7 +223,7 @@ where
 {
     let decision = combine(evidence);
     let decides = decision.decided_by().and_then(|by| by.grant);
-    let scene = consider::Scene::new(evidence, on_key, decides, now);
+    let scene = consider::Scene::new(evidence, on_key, former, decides, now);
     let mut sections = scene.sections();
     let nearest = nearest::search_within(scene, &decision);
     if nearest.is_none() {

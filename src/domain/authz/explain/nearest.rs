@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::consider::{Attached, Scene};
+use super::consider::{self, Attached, Scene};
 use super::{Change, Nearest};
 use crate::domain::authz::combine::{
     Endpoint, Grantee, NamedPolicy, Object, Subject, combine, grantee_match, operation_of,
@@ -231,6 +231,7 @@ fn denying<'e>(scene: &Scene<'e>) -> Vec<Try<'e>> {
 /// Allows that could apply, and those that could be added.
 fn allowing<'e>(scene: &Scene<'e>) -> Vec<Try<'e>> {
     let mut found = uncovered(scene, |_| true, false);
+    found.extend(former(scene));
     found.extend(grants(scene));
     let mut missing = vec![
         Missing::IdentityPolicy,
@@ -266,6 +267,10 @@ fn uncovered<'e>(
         for (index, statement) in attached.policy.statements().iter().enumerate() {
             let findings = statement.findings(&scene.ask, attached.bindings);
             if statement.is_deny() != is_deny || findings.applies() || !findings.could_apply() {
+                continue;
+            }
+            // A statement about other services would not be mended to allow KMS.
+            if scene.ask.action.kms().is_some() && !statement.is_of_kms() {
                 continue;
             }
             // A denial about something else is no near miss.
@@ -314,6 +319,71 @@ fn uncovered<'e>(
                 ),
             });
         }
+    }
+    found
+}
+
+/// ID-18: statements and grants that would allow if they named the caller and not a former principal of its name.
+fn former<'e>(scene: &Scene<'e>) -> Vec<Try<'e>> {
+    let mut found = Vec::new();
+    let key_policy = scene.policies.iter().filter(|a| a.bindings.is_some());
+    for attached in key_policy {
+        for (index, statement) in attached.policy.statements().iter().enumerate() {
+            let findings = statement.findings(&scene.ask, attached.bindings);
+            let fits = findings.has_effect
+                && findings.action
+                && findings.resource
+                && findings.conditions.iter().all(|(_, holds, _)| *holds);
+            if statement.is_deny() || !fits || !scene.names_former_self(statement) {
+                continue;
+            }
+            let principal = named_principal(&scene.ask.who);
+            let policy = statement_of(scene.ask.action, PolicyKind::Key, Some(&principal));
+            let former = scene.former_in(statement);
+            found.extend(policy.zip(former.first()).map(|(policy, former)| Try {
+                what: What::With(Source::KeyPolicy, policy),
+                cost: 1,
+                told: change(
+                    "ID-18",
+                    Source::KeyPolicy,
+                    format!(
+                        "{} named the {} of that name that is there now: it names {former}; put the policy again",
+                        named(attached, index, statement),
+                        former.kind(),
+                    ),
+                ),
+            }));
+        }
+    }
+    let Action::Kms(action) = scene.ask.action else {
+        return found;
+    };
+    let Some(operation) = operation_of(*action).filter(|_| !scene.is_retirement) else {
+        return found;
+    };
+    for grant in &scene.former_grants {
+        let former = consider::former_name(&grant.grantee, &scene.ask.who);
+        let own = former.zip(caller(&scene.ask.who));
+        let Some((former, grantee)) = own.filter(|_| grant.operations.contains(operation)) else {
+            continue;
+        };
+        let renewed = Grant {
+            grantee,
+            ..(**grant).clone()
+        };
+        found.push(Try {
+            what: What::Grant(Arc::new(renewed)),
+            cost: 1,
+            told: change(
+                "ID-18",
+                Source::Grant,
+                format!(
+                    "the grant {} were given to the {} of that name that is there now: it names {former}; make it again",
+                    grant.id,
+                    former.kind(),
+                ),
+            ),
+        });
     }
     found
 }
@@ -529,7 +599,7 @@ fn mending<'e>(scene: &Scene<'e>, missing: Missing) -> Option<Try<'e>> {
         Missing::CrossAccount | Missing::Caller => return None,
     };
     Some(Try {
-        what: What::With(source, statement(action, kind, principal.as_deref())?),
+        what: What::With(source, statement_of(action, kind, principal.as_deref())?),
         cost: 3,
         told: change(rule, source, text),
     })
@@ -540,7 +610,7 @@ fn account_statement<'e>(scene: &Scene<'e>) -> Option<Try<'e>> {
     let account = scene.ask.who.account()?;
     let principal = format!(r#"{{"AWS":"{account}"}}"#);
     let action = scene.ask.action;
-    let policy = statement(action, PolicyKind::Key, Some(&principal))?;
+    let policy = statement_of(action, PolicyKind::Key, Some(&principal))?;
     Some(Try {
         what: What::With(Source::KeyPolicy, policy),
         cost: 3,
@@ -555,7 +625,7 @@ fn account_statement<'e>(scene: &Scene<'e>) -> Option<Try<'e>> {
 }
 
 /// A policy of one statement that allows an action on everything.
-fn statement(action: &Action, kind: PolicyKind, principal: Option<&str>) -> Option<Arc<Policy>> {
+fn statement_of(action: &Action, kind: PolicyKind, principal: Option<&str>) -> Option<Arc<Policy>> {
     let principal = principal.map_or_else(String::new, |p| format!(r#""Principal":{p},"#));
     let action = action.as_str();
     let text = format!(

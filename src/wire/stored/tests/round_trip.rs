@@ -342,6 +342,7 @@ fn outcome() -> impl Strategy<Value = Result<Output, Rejection>> {
         (proptest::sample::select(ErrorCode::ALL), text()).prop_map(|(code, message)| {
             Err(Rejection {
                 code,
+                help: Some(message.chars().rev().collect::<String>().into()),
                 message,
                 decision: None,
             })

@@ -1003,6 +1003,7 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
                 code: ErrorCode::NotFound,
                 message: "Alias arn:aws:kms:eu-central-1:111122223333:alias/x is not found.".into(),
                 decision: None,
+                help: Some("look among the aliases of the account".into()),
             }),
         ),
     ]
