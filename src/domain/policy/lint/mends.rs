@@ -1154,6 +1154,9 @@ fn is_possible(key: &ContextKey, value: &str) -> bool {
         KnownKey::KeyOrigin => matches!(value, "AWS_KMS" | "EXTERNAL"),
         KnownKey::PrincipalType => matches!(value, "User" | "AssumedRole"),
         KnownKey::EncryptionContextKeys => true,
+        KnownKey::GlueCredentialIssuingService | KnownKey::GlueRoleAssumedBy => {
+            value == "glue.amazonaws.com"
+        }
         // Of the rest of KMS: numbers, where the key is one.
         other => !other.name().starts_with("kms:") || value.parse::<u32>().is_ok(),
     }
