@@ -51,19 +51,24 @@ impl World {
 
     /// The grants that a node lists, everything acknowledged before included.
     async fn listed(&self, at: usize) -> Vec<String> {
-        let list = ListGrantsRequest {
-            key_id: self.key.clone(),
-            page: Some(Page {
-                limit: Some(1_000),
-                marker: None,
-            }),
-            ..ListGrantsRequest::default()
-        };
         let root = self.cluster.api(at).by_root(ACCOUNT);
-        let answer = root.call(list).await.unwrap();
-        assert_eq!(answer.next_marker, None);
-        let ids = answer.grants.into_iter().map(|grant| grant.grant_id);
-        ids.collect()
+        let (mut ids, mut marker) = (Vec::new(), None);
+        loop {
+            let list = ListGrantsRequest {
+                key_id: self.key.clone(),
+                page: Some(Page {
+                    limit: Some(100),
+                    marker,
+                }),
+                ..ListGrantsRequest::default()
+            };
+            let answer = root.call(list).await.unwrap();
+            ids.extend(answer.grants.into_iter().map(|grant| grant.grant_id));
+            marker = answer.next_marker;
+            if marker.is_none() {
+                return ids;
+            }
+        }
     }
 
     /// Every running node has exactly what was acknowledged.

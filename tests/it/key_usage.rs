@@ -11,11 +11,12 @@ use grantd::domain::ids::KeyArn;
 use grantd::domain::state::State;
 use grantd::domain::state::key_usage::UsageOperation;
 use grantd::domain::time::Revision;
+use grantd::gate::Consistency;
 
 use super::support::api::{
     Api, make_account, make_key, make_principal, put_identity_policy, question, user,
 };
-use super::support::cluster::{Cluster, SEAL_KEY, folder, new_cluster};
+use super::support::cluster::{Cluster, PATIENCE, SEAL_KEY, folder, new_cluster};
 use super::support::process::{Process, free_ports, grantd, run, text};
 
 const OWNER: &str = "111122223333";
@@ -62,9 +63,15 @@ fn known_at(cluster: &Cluster, at: usize, key: &str) -> Option<UsageOperation> {
     last_use(&cluster.node(at).replica().board().load().state, key)
 }
 
-fn set_clocks(cluster: &Cluster, ahead: Duration) {
+/// Sets every clock ahead, and comes back once the leader has heard all of them: with its freshness round each node tells
+/// its own, and the time of what is written next is as late as a majority says.
+async fn set_clocks(cluster: &Cluster, ahead: Duration) {
     for member in &cluster.members {
         member.clock.set_ahead(ahead);
+    }
+    for at in 0..cluster.members.len() {
+        let fresh = cluster.view(at, Consistency::Linearizable, PATIENCE).await;
+        fresh.unwrap();
     }
 }
 
@@ -76,7 +83,7 @@ async fn first_use_of_an_idle_key_is_known_before_its_answer() {
     let leader = cluster.leader().await;
     let follower = (leader + 1) % 3;
     let keys = prepare(&cluster.api(leader), 4).await;
-    set_clocks(&cluster, 400 * DAY);
+    set_clocks(&cluster, 400 * DAY).await;
     for (at, key) in [(leader, &keys[0]), (follower, &keys[1])] {
         let api = cluster.api(at);
         let rehearsed = api.by(user(ALICE)).authorize(dry(key)).await.unwrap();

@@ -148,7 +148,7 @@ fn operations_are_asked_about_whole(story: &mut Story, key: &str) {
     assert_eq!(told["Decision"], "implicitDeny", "{told:#}");
     assert_eq!(
         told["Parts"][1]["Resource"],
-        "arn:aws:kms:eu-central-1:111122223333:alias/whole"
+        "arn:aws:kms:us-west-2:111122223333:alias/whole"
     );
     let unsaid = [&["explain"][..], &asked, &["--key", key]].concat();
     let why = story.fails(ROOT, &unsaid);
