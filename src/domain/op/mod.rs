@@ -315,6 +315,10 @@ pub enum Command {
 
 /// A question about the state that an operation answers.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[allow(
+    clippy::large_enum_variant,
+    reason = "a question lives as long as its answer takes and is kept nowhere"
+)]
 pub enum Query {
     /// [`list_accounts`]
     ListAccounts(list_accounts::ListAccounts),

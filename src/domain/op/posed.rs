@@ -88,6 +88,10 @@ pub struct Posed<'a> {
     random_source: Option<&'a CustomKeyStoreId>,
 }
 
+#[allow(
+    clippy::large_enum_variant,
+    reason = "nearly every question is of one action, and must not be paid for with an allocation"
+)]
 enum What<'a> {
     /// One action, on one thing at most.
     One(Half<'a>),
