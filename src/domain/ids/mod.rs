@@ -31,7 +31,7 @@ pub use group::GroupArn;
 pub use key::{KeyArn, KeyId, KeyRef};
 pub use organization::{NodeId, OrganizationId, VpcEndpointId, VpcId};
 pub use principal::{PrincipalArn, PrincipalKind, ReservedPath};
-pub use regions::{NotRegions, Regions};
+pub use regions::{NotRegions, Regions, region_names};
 pub use request::RequestId;
 pub use service::ServicePrincipal;
 pub use short::{Short, text_of};

@@ -57,6 +57,11 @@ const TABLE: [(Partition, &[&str]); 8] = [
     (Partition::AwsUsGov, &["us-gov-east-1", "us-gov-west-1"]),
 ];
 
+/// The names of all Regions in which AWS offers KMS, of every partition.
+pub fn region_names() -> impl Iterator<Item = &'static str> {
+    table().map(|(_, name)| name)
+}
+
 /// The table as one list; the place of a Region in it is its bit in a set.
 fn table() -> impl Iterator<Item = (Partition, &'static str)> {
     TABLE

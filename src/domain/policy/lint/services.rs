@@ -11,49 +11,7 @@ use super::super::validate::PolicyKind;
 use super::conditions::Read;
 use super::whole::{Mask, Whole};
 use super::{Found, Lint, Subject, denials, principals, shown};
-
-/// Regions of AWS, to tell a slip of the keyboard from a Region: one that is not listed is warned of only if it looks like
-/// one of these, or like no Region at all.
-const REGIONS: &[&str] = &[
-    "af-south-1",
-    "ap-east-1",
-    "ap-east-2",
-    "ap-northeast-1",
-    "ap-northeast-2",
-    "ap-northeast-3",
-    "ap-south-1",
-    "ap-south-2",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "ap-southeast-3",
-    "ap-southeast-4",
-    "ap-southeast-5",
-    "ap-southeast-6",
-    "ap-southeast-7",
-    "ca-central-1",
-    "ca-west-1",
-    "cn-north-1",
-    "cn-northwest-1",
-    "eu-central-1",
-    "eu-central-2",
-    "eu-north-1",
-    "eu-south-1",
-    "eu-south-2",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "il-central-1",
-    "me-central-1",
-    "me-south-1",
-    "mx-central-1",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-gov-east-1",
-    "us-gov-west-1",
-    "us-west-1",
-    "us-west-2",
-];
+use crate::domain::ids::region_names;
 
 /// Services that AWS's own pages and policies show in `aws:CalledVia` (CK-92).
 const CALLED_VIA: &[&str] = &[
@@ -296,7 +254,7 @@ fn linked_grantee(subject: &Subject<'_>, conditions: &[Read<'_>], found: &mut Fo
 
 /// What is wrong with a text where a Region belongs, and what to write.
 fn region_fault(text: &str, found: &mut Found) -> Option<(String, String)> {
-    if text.contains(['*', '?', '$']) || REGIONS.contains(&text) {
+    if text.contains(['*', '?', '$']) || region_names().any(|name| name == text) {
         return None;
     }
     let said = shown(text);
@@ -306,7 +264,7 @@ fn region_fault(text: &str, found: &mut Found) -> Option<(String, String)> {
             "write the Region in its place, as in `s3.eu-west-1.amazonaws.com`".to_string(),
         ));
     }
-    if let Some(near) = found.nearest(text, REGIONS.iter().copied()) {
+    if let Some(near) = found.nearest(text, region_names()) {
         return Some((
             format!("`{said}` is no known Region"),
             format!("did you mean `{near}`?"),
