@@ -1108,3 +1108,75 @@ fn tags_that_differ_in_letter_case_alone_are_taken_against_the_caller() {
         assert_eq!(!decision.is_allow(), denied, "{condition}");
     }
 }
+
+/// CK-40, CK-60: nobody but the server speaks for KMS: what a front says under a `kms:` name that is no key is absent.
+/// Under a name of its own it is there.
+#[test]
+fn kms_name_that_is_no_key_is_absent_whatever_the_front_says() {
+    let cluster = Cluster::new();
+    for name in ["kms:NoSuchKey", "KMS:nosuchkey", "kms:"] {
+        let probe = Probe::new(&cluster, KmsAction::Decrypt).with(name, "yes");
+        assert!(!probe.holds(&equals(name, "yes")), "{name}");
+        assert!(probe.holds(&absent(name)), "{name}");
+    }
+    let probe = Probe::new(&cluster, KmsAction::Decrypt).with("acme:color", "blue");
+    assert!(probe.is("acme:color", "blue"));
+}
+
+/// CK-57: the default of a parameter is a value of the operations that have the parameter, and of no other.
+#[test]
+fn default_of_a_parameter_counts_where_the_parameter_is() {
+    use KmsAction as A;
+    let cluster = Cluster::new();
+    for (key, value, its, other) in [
+        (
+            "kms:EncryptionAlgorithm",
+            "SYMMETRIC_DEFAULT",
+            A::Decrypt,
+            A::Sign,
+        ),
+        ("kms:MessageType", "RAW", A::Sign, A::Encrypt),
+        ("kms:PolicyName", "default", A::GetKeyPolicy, A::Decrypt),
+        (
+            "kms:RotationPeriodInDays",
+            "365",
+            A::EnableKeyRotation,
+            A::DisableKeyRotation,
+        ),
+        (
+            "kms:ScheduleKeyDeletionPendingWindowInDays",
+            "30",
+            A::ScheduleKeyDeletion,
+            A::CancelKeyDeletion,
+        ),
+    ] {
+        let its = Probe::new(&cluster, its);
+        assert!(!its.holds(&absent(key)), "{key}");
+        assert!(its.is(key, value), "{key}");
+        let other = Probe::new(&cluster, other);
+        assert!(other.holds(&absent(key)), "{key} of {}", other.action);
+    }
+    // Where ValidTo is sent.
+    let valid_to = "2030-01-01T00:00:00Z";
+    let import = Probe::new(&cluster, A::ImportKeyMaterial).with("kms:ValidTo", valid_to);
+    assert!(import.is("kms:ExpirationModel", "KEY_MATERIAL_EXPIRES"));
+    let other = Probe::new(&cluster, A::Decrypt).with("kms:ValidTo", valid_to);
+    assert!(other.holds(&absent("kms:ExpirationModel")));
+}
+
+/// W-34: a key of a spec that its Region does not have is not made.
+#[test]
+fn key_of_a_spec_that_the_region_does_not_have_is_refused() {
+    let mut cluster = Cluster::new();
+    let mut sm2 = create_key(7);
+    sm2.spec = KeySpec::Sm2;
+    sm2.usage = Some(KeyUsage::SignVerify);
+    let refused = cluster.run(ADMIN, Command::CreateKey(sm2.clone()));
+    assert_eq!(
+        refused.map(drop).map_err(|(code, _)| code),
+        Err("UnsupportedOperationException")
+    );
+    assert!(cluster.state.key(&key_arn(7)).is_none());
+    sm2.spec = KeySpec::EccNistP256;
+    assert!(cluster.run(ADMIN, Command::CreateKey(sm2)).is_ok());
+}
