@@ -1155,6 +1155,11 @@ fn default_of_a_parameter_counts_where_the_parameter_is() {
         assert!(its.is(key, value), "{key}");
         let other = Probe::new(&cluster, other);
         assert!(other.holds(&absent(key)), "{key} of {}", other.action);
+        let ContextKey::Known(known) = ContextKey::parse(key) else {
+            panic!("{key}");
+        };
+        assert!(known.default_for(its.action, |_| true).is_some());
+        assert!(known.default_for(other.action, |_| true).is_none(), "{key}");
     }
     // Where ValidTo is sent.
     let valid_to = "2030-01-01T00:00:00Z";
