@@ -16,7 +16,9 @@ use crate::domain::op::{
     Command, LockoutCheck, Query, create_alias, create_key as creation, enable_key, get_key_policy,
     put_key_policy, tag_resource, untag_resource,
 };
-use crate::domain::policy::{ActionTarget, ContextKey, Count, KmsAction, Presence, Told, rows};
+use crate::domain::policy::{
+    Action, ActionTarget, ContextKey, Count, KmsAction, Presence, Told, rows,
+};
 use crate::domain::state::grant::EncryptionContext;
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage, MultiRegionKeyType};
 
@@ -1121,6 +1123,30 @@ fn kms_name_that_is_no_key_is_absent_whatever_the_front_says() {
     }
     let probe = Probe::new(&cluster, KmsAction::Decrypt).with("acme:color", "blue");
     assert!(probe.is("acme:color", "blue"));
+    // So it is for an action of another service.
+    let (caller, tagged) = (
+        probe.with("kms:NoSuchKey", "yes").caller,
+        BOB.parse().unwrap(),
+    );
+    let holds = |condition: &str| {
+        let mut cluster = cluster.copy();
+        cluster.put_policy(BOB, &only_if(condition));
+        let request = Request {
+            caller: &caller,
+            scope: &scope(),
+            action: Action::parse("iam:TagUser"),
+            target: Target::Principal(&tagged),
+            encryption_context: &EncryptionContext::new(),
+            about: About::Nothing,
+            token_grants: &[],
+            parameters: Parameters::FromFront,
+            now: cluster.state.clock(),
+        };
+        authorize(&cluster.state, &request).is_allow()
+    };
+    assert!(holds(&equals("acme:color", "blue")));
+    assert!(!holds(&equals("kms:NoSuchKey", "yes")));
+    assert!(holds(&absent("kms:NoSuchKey")));
 }
 
 /// CK-57: the default of a parameter is a value of the operations that have the parameter, and of no other.
