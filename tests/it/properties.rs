@@ -318,11 +318,9 @@ impl World {
         if *via {
             context["kms:ViaService"] = json!(VIA);
         }
-        // Names of pairs that differ in letter case alone are one condition key (C-2): the first in order speaks.
-        let mut sorted: Vec<_> = pairs.iter().collect();
-        sorted.sort_by_key(|(key, _)| key.as_str());
-        for (key, value) in sorted.into_iter().rev() {
-            context[format!("kms:EncryptionContext:{}", key.to_lowercase())] = value.clone();
+        // Of names that differ in letter case alone each counts (CK-59): every pair speaks under its own spelling.
+        for (key, value) in pairs {
+            context[format!("kms:EncryptionContext:{key}")] = value.clone();
         }
         if !pairs.is_empty() {
             context["kms:EncryptionContextKeys"] = json!(pairs.keys().collect::<Vec<_>>());

@@ -161,12 +161,12 @@ pub(super) fn judge<J: Judge>(
         }))
     });
     let boundary = principal.and_then(|principal| principal.boundary.as_deref());
-    let service_control = identity.account().map_or_else(Line::default, |account| {
-        Line::of(state, account, ControlKind::Service)
+    let service_control = identity.account().map_or_else(Vec::new, |account| {
+        levels(state, account, ControlKind::Service)
     });
     let resource_control = match object {
-        Object::Key { owner, .. } => Line::of(state, owner, ControlKind::Resource),
-        Object::Other { .. } => Line::default(),
+        Object::Key { owner, .. } => levels(state, owner, ControlKind::Resource),
+        Object::Other { .. } => Vec::new(),
     };
     let evidence = Evidence {
         ask: Ask {
@@ -182,8 +182,8 @@ pub(super) fn judge<J: Judge>(
         identity: identity_policies,
         boundary,
         session,
-        service_control: service_control.levels(),
-        resource_control: resource_control.levels(),
+        service_control: &service_control,
+        resource_control: &resource_control,
         endpoint: context.endpoint(),
         grants: candidates(state, request, &context, &subject),
         encryption_context: request.encryption_context,
@@ -193,30 +193,17 @@ pub(super) fn judge<J: Judge>(
     judge.somebody(&evidence, state, request)
 }
 
-/// The control policies of one kind over an account, level by level (D-3), on the stack.
-#[derive(Default)]
-struct Line<'a> {
-    levels: [Level<'a>; LEVELS_MAX],
-    len: usize,
-}
-
-impl<'a> Line<'a> {
-    fn of(state: &'a State, account: AccountId, kind: ControlKind) -> Self {
-        let mut line = Self::default();
-        let found = state.controls(account, kind);
-        for (slot, (node, policies)) in line.levels.iter_mut().zip(found) {
-            *slot = Level {
-                node: Some(node),
-                policies,
-            };
-            line.len += 1;
-        }
-        line
+/// The control policies of one kind over an account, level by level (D-3). An account outside any organization has none,
+/// and costs nothing.
+fn levels(state: &State, account: AccountId, kind: ControlKind) -> Vec<Level<'_>> {
+    let mut levels = Vec::new();
+    for (node, policies) in state.controls(account, kind).take(LEVELS_MAX) {
+        levels.push(Level {
+            node: Some(node),
+            policies,
+        });
     }
-
-    fn levels(&self) -> &[Level<'a>] {
-        self.levels.get(..self.len).unwrap_or_default()
-    }
+    levels
 }
 
 /// The caller as policies see it; `linked` is the service that its role was made for.

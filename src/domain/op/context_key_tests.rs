@@ -16,7 +16,9 @@ use crate::domain::op::{
     Command, LockoutCheck, Query, create_alias, create_key as creation, enable_key, get_key_policy,
     put_key_policy, tag_resource, untag_resource,
 };
-use crate::domain::policy::{ActionTarget, ContextKey, Count, KmsAction, Presence, Told, rows};
+use crate::domain::policy::{
+    Action, ActionTarget, ContextKey, Count, KmsAction, Presence, Told, rows,
+};
 use crate::domain::state::grant::EncryptionContext;
 use crate::domain::state::key::{KeyOrigin, KeySpec, KeyUsage, MultiRegionKeyType};
 
@@ -1107,4 +1109,105 @@ fn tags_that_differ_in_letter_case_alone_are_taken_against_the_caller() {
         let decision = cluster.decision(&caller(BOB), "kms:Decrypt");
         assert_eq!(!decision.is_allow(), denied, "{condition}");
     }
+}
+
+/// CK-40, CK-60: nobody but the server speaks for KMS: what a front says under a `kms:` name that is no key is absent.
+/// Under a name of its own it is there.
+#[test]
+fn kms_name_that_is_no_key_is_absent_whatever_the_front_says() {
+    let cluster = Cluster::new();
+    for name in ["kms:NoSuchKey", "KMS:nosuchkey", "kms:"] {
+        let probe = Probe::new(&cluster, KmsAction::Decrypt).with(name, "yes");
+        assert!(!probe.holds(&equals(name, "yes")), "{name}");
+        assert!(probe.holds(&absent(name)), "{name}");
+    }
+    let probe = Probe::new(&cluster, KmsAction::Decrypt).with("acme:color", "blue");
+    assert!(probe.is("acme:color", "blue"));
+    // So it is for an action of another service.
+    let (caller, tagged) = (
+        probe.with("kms:NoSuchKey", "yes").caller,
+        BOB.parse().unwrap(),
+    );
+    let holds = |condition: &str| {
+        let mut cluster = cluster.copy();
+        cluster.put_policy(BOB, &only_if(condition));
+        let request = Request {
+            caller: &caller,
+            scope: &scope(),
+            action: Action::parse("iam:TagUser"),
+            target: Target::Principal(&tagged),
+            encryption_context: &EncryptionContext::new(),
+            about: About::Nothing,
+            token_grants: &[],
+            parameters: Parameters::FromFront,
+            now: cluster.state.clock(),
+        };
+        authorize(&cluster.state, &request).is_allow()
+    };
+    assert!(holds(&equals("acme:color", "blue")));
+    assert!(!holds(&equals("kms:NoSuchKey", "yes")));
+    assert!(holds(&absent("kms:NoSuchKey")));
+}
+
+/// CK-57: the default of a parameter is a value of the operations that have the parameter, and of no other.
+#[test]
+fn default_of_a_parameter_counts_where_the_parameter_is() {
+    use KmsAction as A;
+    let cluster = Cluster::new();
+    for (key, value, its, other) in [
+        (
+            "kms:EncryptionAlgorithm",
+            "SYMMETRIC_DEFAULT",
+            A::Decrypt,
+            A::Sign,
+        ),
+        ("kms:MessageType", "RAW", A::Sign, A::Encrypt),
+        ("kms:PolicyName", "default", A::GetKeyPolicy, A::Decrypt),
+        (
+            "kms:RotationPeriodInDays",
+            "365",
+            A::EnableKeyRotation,
+            A::DisableKeyRotation,
+        ),
+        (
+            "kms:ScheduleKeyDeletionPendingWindowInDays",
+            "30",
+            A::ScheduleKeyDeletion,
+            A::CancelKeyDeletion,
+        ),
+    ] {
+        let its = Probe::new(&cluster, its);
+        assert!(!its.holds(&absent(key)), "{key}");
+        assert!(its.is(key, value), "{key}");
+        let other = Probe::new(&cluster, other);
+        assert!(other.holds(&absent(key)), "{key} of {}", other.action);
+        let ContextKey::Known(known) = ContextKey::parse(key) else {
+            panic!("{key}");
+        };
+        assert!(known.default_for(its.action, |_| true).is_some());
+        assert!(known.default_for(other.action, |_| true).is_none(), "{key}");
+    }
+    // Where ValidTo is sent.
+    let valid_to = "2030-01-01T00:00:00Z";
+    let import = Probe::new(&cluster, A::ImportKeyMaterial).with("kms:ValidTo", valid_to);
+    assert!(import.is("kms:ExpirationModel", "KEY_MATERIAL_EXPIRES"));
+    let other = Probe::new(&cluster, A::Decrypt).with("kms:ValidTo", valid_to);
+    assert!(other.holds(&absent("kms:ExpirationModel")));
+}
+
+/// W-34: a key of a spec that its Region does not have is not made.
+#[test]
+fn key_of_a_spec_that_the_region_does_not_have_is_refused() {
+    let mut cluster = Cluster::new();
+    let mut sm2 = create_key(7);
+    sm2.spec = KeySpec::Sm2;
+    sm2.usage = Some(KeyUsage::SignVerify);
+    let refused = cluster.run(ADMIN, Command::CreateKey(sm2.clone()));
+    assert_eq!(
+        refused.map(drop).map_err(|(code, _)| code),
+        Err("UnsupportedOperationException")
+    );
+    assert!(cluster.state.key(&key_arn(7)).is_none());
+    sm2.spec = KeySpec::EccNistP256;
+    assert!(cluster.run(ADMIN, Command::CreateKey(sm2)).is_ok());
 }

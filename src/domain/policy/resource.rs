@@ -271,8 +271,12 @@ fn compile(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
     use super::*;
     use crate::domain::policy::context::tests::Context;
+    use crate::domain::policy::context::{ContextValue, Spellings};
 
     const KEY: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
@@ -368,6 +372,52 @@ mod tests {
             set.is_ok_and(|set| set.contains(&other, &Context::default(), false)
                 && set.has_null(&Context::default()))
         );
+    }
+
+    /// Encryption context pairs, whose names may differ in letter case alone.
+    struct Pairs(BTreeMap<Arc<str>, Arc<str>>);
+
+    impl ContextSource for Pairs {
+        fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
+            match key {
+                ContextKey::EncryptionContext(name) => Spellings::find(&self.0, name),
+                _ => None,
+            }
+        }
+    }
+
+    /// CK-59: of values whose names differ in letter case alone, a Deny's resource takes any and an Allow's all; so do
+    /// the complements.
+    #[test]
+    fn variables_that_differ_in_letter_case_alone_are_taken_against_the_caller() {
+        let pattern = "arn:aws:kms:*:*:alias/${kms:EncryptionContext:stage}";
+        let alias = ResourceName::arn("arn:aws:kms:eu-west-1:111122223333:alias/app").unwrap();
+        for (negated, pairs, wanted) in [
+            (
+                false,
+                &[("STAGE", "x"), ("stage", "app")][..],
+                (true, false),
+            ),
+            (false, &[("STAGE", "app"), ("stage", "x")], (true, false)),
+            (false, &[("STAGE", "app"), ("stage", "app")], (true, true)),
+            (false, &[("STAGE", "x"), ("stage", "y")], (false, false)),
+            (false, &[("stage", "app")], (true, true)),
+            (true, &[("STAGE", "x"), ("stage", "app")], (true, false)),
+            (true, &[("STAGE", "x"), ("stage", "y")], (true, true)),
+            (true, &[("STAGE", "app")], (false, false)),
+        ] {
+            let set = ResourceSet::compile([pattern].into_iter(), negated, true, Reading::Strict)
+                .unwrap_or_else(|_| panic!("{pattern}"));
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into()));
+            let context = Pairs(pairs.collect());
+            let got = (
+                set.contains(&alias, &context, true),
+                set.contains(&alias, &context, false),
+            );
+            assert_eq!(got, wanted, "{negated} {:?}", context.0);
+        }
     }
 
     #[test]

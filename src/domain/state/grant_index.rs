@@ -430,6 +430,7 @@ fn first_key(partition: Partition, region: &Region) -> KeyArn {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use proptest::strategy::ValueTree;
 
     use super::*;
     use crate::domain::state::grant::{
@@ -479,15 +480,16 @@ mod tests {
     }
 
     /// As a constraint whose keys may be in any letter case sees a context: by hand, and `None` if it cannot say which of
-    /// two keys is meant.
+    /// two values is meant.
     fn in_any_case(context: &EncryptionContext) -> Option<Vec<(String, &str)>> {
         let mut seen: Vec<(String, &str)> = Vec::new();
         for (key, value) in context {
             let key: String = key.chars().flat_map(char::to_lowercase).collect();
-            if seen.iter().any(|(other, _)| *other == key) {
-                return None;
+            match seen.iter().find(|(other, _)| *other == key) {
+                Some((_, other)) if *other != &**value => return None,
+                Some(_) => {}
+                None => seen.push((key, value)),
             }
-            seen.push((key, value));
         }
         seen.sort();
         Some(seen)
@@ -738,6 +740,53 @@ mod tests {
         for grant in all {
             let found = index.same_named(grant).map(|found| is_retry(found, grant));
             assert_eq!(found, grant.name.as_ref().map(|_| true));
+        }
+    }
+
+    /// G-26: a context in which one pair stands under two spellings of its key is found as that one pair, in a small lot
+    /// and in a large one.
+    #[test]
+    fn context_with_one_pair_in_two_spellings_finds_the_grant() {
+        let strategy = grant();
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let mut any = || strategy.new_tree(&mut runner).unwrap().current();
+        let pairs = |pairs: &[(&str, &str)]| -> EncryptionContext {
+            let pairs = pairs.iter();
+            pairs.map(|(k, v)| ((*k).into(), (*v).into())).collect()
+        };
+        let offered = pairs(&[("Tenant", "Blue"), ("tenant", "Blue"), ("z", "1")]);
+        for more in [0_u8, 40] {
+            let all: Vec<Grant> = (0..=more)
+                .map(|n| {
+                    let mut made = any();
+                    let other = ["Blue".to_owned(), n.to_string()];
+                    let wanted = pairs(&[("TENANT", &other[usize::from(n > 0)]), ("Z", "1")]);
+                    made.id = GrantId([n; 32]);
+                    made.key = key(0);
+                    made.grantee = principal(0, 0);
+                    made.operations = [GrantOperation::Decrypt].into_iter().collect();
+                    made.constraints = GrantConstraints {
+                        context: Some(ContextConstraint::Equals(wanted.into())),
+                        source_arn: None,
+                        term: Default::default(),
+                    };
+                    made
+                })
+                .collect();
+            let index = index_of(&all);
+            let offer = Offer {
+                operation: GrantOperation::Decrypt,
+                context: &offered,
+                source_arn: None,
+                purse: Purse::Unbudgeted,
+                now: NOW,
+            };
+            let case = ConstraintKeyCase::Insensitive;
+            let holder = Holder::from(&principal(0, 0));
+            let found = index.find(&key(0), &holder, &offer, &|grant| {
+                admits(case, grant, &offer)
+            });
+            assert_eq!(found.map(|grant| grant.id), Some(GrantId([0; 32])));
         }
     }
 

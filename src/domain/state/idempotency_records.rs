@@ -234,6 +234,11 @@ mod tests {
         for n in 0..PRINCIPALS {
             flood(&mut records, &payer(1, &format!("p{n}")), &mut at);
         }
+        // Nothing of what the account has in common is left: whoever was quiet until now has his own.
+        assert_eq!(
+            records.room(&payer(1, "quiet"), ACCOUNTS, PRINCIPALS),
+            Ok(())
+        );
         // A whole account floods: the next one has room, and so on to the last of them.
         for account in 2..=ACCOUNTS as u64 {
             let (_, count) = flood(&mut records, &payer(account, "first"), &mut at);
