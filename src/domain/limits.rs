@@ -202,8 +202,21 @@ pub const SNAPSHOT_BYTES_MAX: u64 = 20_000_000_000;
 /// Entries applied before they are published together: readers see at most this many late, and pay for one swap.
 pub const APPLY_BATCH_MAX: usize = 256;
 
-/// Entries between two snapshots. sled gives back little and purges slowly (900,000 entries: 8.9 s), so early and often.
+/// Entries between two snapshots, at the least: some megabytes of log, which a start applies in a moment.
 pub const SNAPSHOT_EVERY_ENTRIES: u64 = 5_000;
+
+/// How large the log since the newest snapshot must be against it, in percent, before the next is taken. At 100 all
+/// snapshots together write as much as the log does, however large the state is, and the log takes as much room as a
+/// snapshot; more would write less and make a start longer.
+pub const SNAPSHOT_GROWTH_PERCENT: u64 = 100;
+
+/// How large the log since the newest snapshot may be, in bytes, whatever the size of the state: about 400,000 changes,
+/// which a start reads and applies in some seconds. sled gives back little and purges slowly (900,000 entries: 8.9 s).
+pub const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Bytes of the entries that are kept behind the newest snapshot: [`LOG_KEPT_ENTRIES`] of the usual size are a
+/// hundredth of it; if they are larger than this, none are kept.
+pub const LOG_KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Entries kept behind the newest snapshot, so that a follower that was away for a moment needs no snapshot.
 pub const LOG_KEPT_ENTRIES: u64 = 1_000;

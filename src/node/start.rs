@@ -253,6 +253,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
         tokio::spawn(dues(due, stop.subscribe())),
         tokio::spawn(uses(usage, stop.subscribe())),
+        tokio::spawn(snapshots(replica.clone(), stop.subscribe())),
         tokio::spawn(watch_for_failure(replica.clone(), failed, stop.clone())),
         tokio::spawn(serve_until(
             listener,
@@ -313,6 +314,14 @@ async fn dues(due: DueTask, stop: watch::Receiver<Stop>) {
         biased;
         () = stopped(stop) => {}
         () = due.run() => {}
+    }
+}
+
+async fn snapshots(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = replica.condense() => {}
     }
 }
 

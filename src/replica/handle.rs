@@ -13,7 +13,7 @@ use super::log_store::LogStore;
 use super::network::Network;
 use super::peers::Peers;
 use super::readers::{BootId, Readers};
-use super::snapshot::Workshop;
+use super::snapshot::{SnapshotStatus, Workshop};
 use super::state_machine::{Board, StateMachine};
 use super::types::{Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig};
 use super::wall_clocks::WallClocks;
@@ -52,10 +52,14 @@ impl Default for Timings {
 /// How often the log is condensed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Condensing {
-    /// Entries between two snapshots.
+    /// Entries between two snapshots, at the least.
     pub snapshot_every: u64,
     /// Entries kept behind the newest one.
     pub kept: u64,
+    /// How large the log since the newest one must be against it, in percent.
+    pub growth_percent: u64,
+    /// How large the log since the newest one may be at the most, in bytes.
+    pub log_bytes_max: u64,
 }
 
 impl Default for Condensing {
@@ -63,6 +67,8 @@ impl Default for Condensing {
         Self {
             snapshot_every: limits::SNAPSHOT_EVERY_ENTRIES,
             kept: limits::LOG_KEPT_ENTRIES,
+            growth_percent: limits::SNAPSHOT_GROWTH_PERCENT,
+            log_bytes_max: limits::LOG_BYTES_MAX,
         }
     }
 }
@@ -114,6 +120,7 @@ pub struct Replica {
     wall_clocks: WallClocks,
     clock: Arc<dyn Clock>,
     workshop: Workshop,
+    condensing: Condensing,
 }
 
 /// What a replica knows of itself and its cluster.
@@ -133,8 +140,10 @@ pub struct ReplicaStatus {
     pub committed: Revision,
     /// The last entry in the log.
     pub last_logged: Revision,
-    /// What the newest snapshot holds.
-    pub snapshot: Option<Revision>,
+    /// What the newest snapshot holds, and what is done with snapshots now.
+    pub snapshots: SnapshotStatus,
+    /// What is wrong although the node goes on, in sentences.
+    pub faults: Vec<String>,
     /// Everything up to here has left the log.
     pub purged: Option<Revision>,
     /// Voters, in the order of their ids.
@@ -170,16 +179,16 @@ impl Replica {
         if let Some(incarnation) = storage.identity().and_then(|identity| identity.incarnation) {
             peers.set_incarnation(Incarnation(incarnation));
         }
-        let workshop = Workshop {
-            storage: storage.clone(),
-            threads: threads.clone(),
-        };
+        let workshop = Workshop::new(storage.clone(), threads, clock.clone());
+        if let Some(mended) = storage.recovered().mended {
+            tracing::warn!("{mended}");
+        }
         let (machine, board) = StateMachine::open(workshop.clone(), sink)
             .await
             .map_err(ReplicaError::Load)?;
         let network = Network {
             peers: peers.clone(),
-            threads,
+            workshop: workshop.clone(),
         };
         let raft = Raft::new(
             node_id,
@@ -200,6 +209,7 @@ impl Replica {
             wall_clocks: WallClocks::default(),
             clock,
             workshop,
+            condensing,
         }))
     }
 
@@ -310,6 +320,8 @@ impl Replica {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = &metrics.membership_config;
+        let snapshots = self.workshop.status();
+        let faults = self.faults(&snapshots);
         ReplicaStatus {
             node_id: self.node_id,
             incarnation: self.incarnation(),
@@ -318,7 +330,8 @@ impl Replica {
             applied: self.board.load().revision(),
             committed: Revision(metrics.local_committed.map_or(0, |id| id.index)),
             last_logged: Revision(metrics.last_log_index.unwrap_or(0)),
-            snapshot: metrics.snapshot.map(|id| Revision(id.index)),
+            snapshots,
+            faults,
             purged: metrics.purged.map(|id| Revision(id.index)),
             voters: membership.voter_ids().collect(),
             members: membership
@@ -326,6 +339,15 @@ impl Replica {
                 .map(|(id, member)| (*id, member.clone()))
                 .collect(),
         }
+    }
+
+    /// What is wrong although the node goes on.
+    fn faults(&self, snapshots: &SnapshotStatus) -> Vec<String> {
+        let mended = self.workshop.storage.recovered().mended;
+        mended
+            .into_iter()
+            .chain(snapshots.faults.iter().cloned())
+            .collect()
     }
 
     /// Stops Raft and returns once it has stopped.
@@ -355,6 +377,10 @@ impl Replica {
         &self.clock
     }
 
+    pub(super) fn condensing(&self) -> &Condensing {
+        &self.condensing
+    }
+
     pub(super) fn workshop(&self) -> &Workshop {
         &self.workshop
     }
@@ -373,7 +399,8 @@ fn raft_config(timings: Timings, condensing: Condensing) -> Result<Config, Repli
         // commit hint that it finds on its disk, which may lie before what it had acknowledged: a linearizable read
         // and a proof of freshness would both miss the last writes.
         enable_leader_restore: Some(false),
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(condensing.snapshot_every),
+        // By the size of the log, which openraft does not know: see `condenser`.
+        snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: condensing.kept,
         purge_batch_size: limits::PURGE_STEP_ENTRIES.min(condensing.kept.max(1)),
         max_payload_entries: limits::APPEND_ENTRIES_MAX,

@@ -6,6 +6,7 @@
 //! Reading order: `handle` (the replica as the gate and the node see it), `read_index`, `propose`, `membership`; then
 //! `state_machine` and `snapshot`, `log_store` and `log_record`; then `network`, `peers`, `peer_service`, `convert`.
 
+mod condenser;
 mod convert;
 mod draft;
 mod handle;
@@ -30,5 +31,6 @@ pub use peer_service::{ForwardedWrites, PeerService};
 pub use propose::{NotProposed, Proposed};
 pub use read_index::NoReadIndex;
 pub use readers::{BootId, Reader, Readers};
+pub use snapshot::SnapshotStatus;
 pub use state_machine::{Board, Published};
 pub use types::{Member, NodeId};
