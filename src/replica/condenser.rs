@@ -73,8 +73,12 @@ impl Replica {
                 }
             }
             self.clock().sleep(LOOK_EVERY).await;
-            if revisions.changed().await.is_err() {
-                return std::future::pending().await;
+            tokio::select! {
+                biased;
+                () = self.workshop().desk.wished() => {}
+                changed = revisions.changed() => if changed.is_err() {
+                    return std::future::pending().await;
+                },
             }
         }
     }

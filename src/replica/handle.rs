@@ -6,9 +6,13 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, RaftMetrics, SnapshotPolicy};
+use tokio::sync::watch;
 
+use super::fingerprints::Marks;
+use super::hand_over::Door;
 use super::log_store::LogStore;
 use super::network::Network;
 use super::peers::Peers;
@@ -17,6 +21,7 @@ use super::snapshot::{SnapshotStatus, Workshop};
 use super::state_machine::{Board, StateMachine};
 use super::types::{Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig};
 use super::wall_clocks::WallClocks;
+use super::watchdog::Watched;
 use crate::audit::Sink;
 use crate::domain::limits;
 use crate::domain::time::{Incarnation, Revision};
@@ -121,6 +126,12 @@ pub struct Replica {
     clock: Arc<dyn Clock>,
     workshop: Workshop,
     condensing: Condensing,
+    timings: Timings,
+    door: Door,
+    watched: Watched,
+    marks: Arc<Marks>,
+    /// Why this node must stop although Raft goes on.
+    gave_up: watch::Sender<Option<String>>,
 }
 
 /// What a replica knows of itself and its cluster.
@@ -183,7 +194,8 @@ impl Replica {
         if let Some(mended) = storage.recovered().mended {
             tracing::warn!("{mended}");
         }
-        let (machine, board) = StateMachine::open(workshop.clone(), sink)
+        let marks = Arc::new(Marks::default());
+        let (machine, board) = StateMachine::open(workshop.clone(), sink, marks.clone())
             .await
             .map_err(ReplicaError::Load)?;
         let network = Network {
@@ -210,6 +222,11 @@ impl Replica {
             clock,
             workshop,
             condensing,
+            timings,
+            door: Door::default(),
+            watched: Watched::default(),
+            marks,
+            gave_up: watch::Sender::new(None),
         }))
     }
 
@@ -306,11 +323,71 @@ impl Replica {
         let _ = revisions.wait_for(|applied| *applied >= revision).await;
     }
 
-    /// Returns the reason once Raft has stopped by itself; never if it is stopped by [`Replica::shutdown`].
+    /// Returns the reason once Raft has stopped by itself, or this node [gave up](Self::give_up); never if it is stopped by
+    /// [`Replica::shutdown`].
     pub async fn failed(&self) -> String {
-        self.when(|metrics| match &metrics.running_state {
+        let failed = self.when(|metrics| match &metrics.running_state {
             Ok(()) | Err(Fatal::Stopped) => None,
             Err(fatal @ (Fatal::StorageError(_) | Fatal::Panicked)) => Some(fatal.to_string()),
+        });
+        tokio::select! {
+            biased;
+            why = failed => why,
+            why = self.given_up() => why,
+        }
+    }
+
+    /// Has this node stop: it must not go on as it is.
+    pub fn give_up(&self, why: String) {
+        self.gave_up.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(why);
+            }
+            first
+        });
+    }
+
+    /// Returns the reason once this node gave up. It needs nothing of Raft.
+    pub async fn given_up(&self) -> String {
+        let mut gave_up = self.gave_up.subscribe();
+        loop {
+            if let Some(why) = gave_up.borrow_and_update().clone() {
+                return why;
+            }
+            // The sender lives in `self`.
+            if gave_up.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// How far this node knows the log to be committed, and whether it takes itself for the leader.
+    pub(super) fn committed_and_leads(&self) -> (u64, bool) {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        (
+            metrics.local_committed.map_or(0, |id| id.index),
+            metrics.current_leader == Some(self.node_id),
+        )
+    }
+
+    /// How long no quorum has answered this leader; `None`: it does not lead, is alone, or has just begun.
+    pub(super) fn unanswered(&self) -> Option<Duration> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let leads = metrics.current_leader == Some(self.node_id);
+        let others = metrics.membership_config.voter_ids().nth(1).is_some();
+        let heard = metrics.last_quorum_acked.filter(|_| leads && others)?;
+        Some(heard.elapsed())
+    }
+
+    /// Returns who leads once that is another node.
+    pub(super) async fn led_by_another(&self) -> NodeId {
+        self.when(|metrics| {
+            metrics
+                .current_leader
+                .filter(|leader| *leader != self.node_id)
         })
         .await
     }
@@ -347,6 +424,8 @@ impl Replica {
         mended
             .into_iter()
             .chain(snapshots.faults.iter().cloned())
+            .chain(self.watched.faults())
+            .chain(self.marks.fault())
             .collect()
     }
 
@@ -377,6 +456,22 @@ impl Replica {
         &self.clock
     }
 
+    pub(super) fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    pub(super) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    pub(super) fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
     pub(super) fn condensing(&self) -> &Condensing {
         &self.condensing
     }
@@ -399,6 +494,8 @@ fn raft_config(timings: Timings, condensing: Condensing) -> Result<Config, Repli
         // commit hint that it finds on its disk, which may lie before what it had acknowledged: a linearizable read
         // and a proof of freshness would both miss the last writes.
         enable_leader_restore: Some(false),
+        // A leader that no quorum answers falls silent by itself, later: see `watchdog`.
+        quorum_loss_probe_interval: None,
         // By the size of the log, which openraft does not know: see `condenser`.
         snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: condensing.kept,

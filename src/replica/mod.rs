@@ -9,6 +9,8 @@
 mod condenser;
 mod convert;
 mod draft;
+mod fingerprints;
+mod hand_over;
 mod handle;
 mod log_record;
 mod log_store;
@@ -23,6 +25,7 @@ mod snapshot;
 mod state_machine;
 mod types;
 mod wall_clocks;
+mod watchdog;
 
 pub use draft::Draft;
 pub use handle::{Condensing, Replica, ReplicaError, ReplicaParts, ReplicaStatus, Timings, seeded};

@@ -367,6 +367,16 @@ impl Peer for PeerService {
         }))
     }
 
+    async fn fingerprints(
+        &self,
+        request: Request<peer::FingerprintsRequest>,
+    ) -> Result<Response<peer::FingerprintsResponse>, Status> {
+        let peer::FingerprintsRequest { route } = request.into_inner();
+        self.check(route.as_ref())?;
+        let marks = self.replica.own_marks();
+        Ok(Response::new(super::fingerprints::marks_out(&marks)))
+    }
+
     async fn cluster_info(
         &self,
         _request: Request<peer::ClusterInfoRequest>,

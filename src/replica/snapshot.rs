@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prost::Message;
+use tokio::sync::Notify;
 
 use super::convert::{snapshot_meta_in, snapshot_meta_out};
 use super::log_record::stored_log_id;
@@ -201,6 +202,7 @@ impl Work {
 pub struct Desk {
     clock: Arc<dyn Clock>,
     now: Mutex<Now>,
+    wish: Notify,
 }
 
 #[derive(Default)]
@@ -246,6 +248,7 @@ impl Desk {
         Self {
             clock,
             now: Mutex::default(),
+            wish: Notify::new(),
         }
     }
 
@@ -310,11 +313,23 @@ impl Desk {
     /// Asks for a snapshot whatever the log is like: the newest cannot be read.
     pub fn ask_for_a_new_one(&self) {
         self.lock().renew = true;
+        self.wish.notify_one();
+    }
+
+    /// Returns once one is asked for.
+    pub async fn wished(&self) {
+        self.wish.notified().await;
     }
 
     /// Whether one was asked for, once.
     pub fn take_wish(&self) -> bool {
         std::mem::take(&mut self.lock().renew)
+    }
+
+    /// Whether a snapshot is on its way to `node`.
+    pub fn is_sending_to(&self, node: NodeId) -> bool {
+        let work = Work::Sending { to: node };
+        self.lock().under_way.contains_key(&work)
     }
 
     fn status(&self) -> SnapshotStatus {

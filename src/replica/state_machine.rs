@@ -12,6 +12,7 @@ use openraft::OptionalSend;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use tokio::sync::watch;
 
+use super::fingerprints::Marks;
 use super::snapshot::{self, SnapshotData, Workshop};
 use super::types::{
     Command, Entry, LogId, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
@@ -86,11 +87,16 @@ pub struct StateMachine {
     board: Arc<Board>,
     workshop: Workshop,
     sink: Arc<dyn Sink>,
+    marks: Arc<Marks>,
 }
 
 impl StateMachine {
     /// Opens the state that the newest snapshot holds, or the empty one.
-    pub async fn open(workshop: Workshop, sink: Arc<dyn Sink>) -> io::Result<(Self, Arc<Board>)> {
+    pub async fn open(
+        workshop: Workshop,
+        sink: Arc<dyn Sink>,
+        marks: Arc<Marks>,
+    ) -> io::Result<(Self, Arc<Board>)> {
         let first = match snapshot::open_newest(&*workshop.storage).await? {
             Some((meta, source)) => Self::published(&workshop, &meta, source).await?,
             None => Published::default(),
@@ -100,6 +106,7 @@ impl StateMachine {
             board: board.clone(),
             workshop,
             sink,
+            marks,
         };
         Ok((machine, board))
     }
@@ -152,6 +159,7 @@ impl StateMachine {
             }
         };
         working.last = Some(log_id);
+        self.marks.applied(Revision(log_id.index), &working.state);
         Ok(reply)
     }
 

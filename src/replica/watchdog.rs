@@ -3,16 +3,22 @@
 //! Raft elects another leader when one is silent; one whose core goes on while its state machine stands still is not
 //! silent: it heartbeats, commits, and answers nobody. So this looks from outside. Movement is whatever the state machine
 //! does: an entry applied, a piece of a snapshot read. It runs where a blocked `apply` cannot block it (`Offload::apart`).
+//!
+//! A leader that can send and not receive is the other one that Raft would keep: its heartbeats hold the others back from an
+//! election, and it commits nothing. openraft's own knob for it (`quorum_loss_probe_interval`) silences a leader as soon as
+//! its lease has run out, which a busy machine does now and then; here it falls silent after seconds, in turns.
 //! Never: a wait for the state machine.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::handle::Replica;
 use super::types::NodeId;
 use crate::domain::limits::{
-    STALL_HAND_OVER_MS_MIN, STALL_STOP_BOUNDS, STALL_STOP_MS_MIN, STALL_TOLD_EVERY_MS,
+    QUORUM_LOST_MS, STALL_HAND_OVER_MS_MIN, STALL_STOP_BOUNDS, STALL_STOP_MS_MIN,
+    STALL_TOLD_EVERY_MS,
 };
 use crate::domain::time::Revision;
 
@@ -58,6 +64,35 @@ impl Stall {
     }
 }
 
+/// Whether a leader that no quorum answers speaks or is silent: each for one turn.
+#[derive(Clone, Copy, Debug, Default)]
+struct Voice {
+    silent: bool,
+    turn: Duration,
+}
+
+impl Voice {
+    /// `unanswered`: how long no quorum has answered; `None`: this node does not lead, or is alone.
+    fn look(&mut self, unanswered: Option<Duration>, span: Duration, turn: Duration) -> bool {
+        let lost = unanswered.is_some_and(|span| span >= Duration::from_millis(QUORUM_LOST_MS));
+        if !lost {
+            *self = Self::default();
+        } else if !self.silent && self.turn.is_zero() {
+            self.silent = true;
+            self.turn = turn;
+        } else {
+            self.turn = self.turn.saturating_sub(span);
+            if self.turn.is_zero() && self.silent {
+                *self = Self {
+                    silent: false,
+                    turn,
+                };
+            }
+        }
+        self.silent
+    }
+}
+
 /// What is to be done about a state machine that has stood still for a while.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Verdict {
@@ -90,6 +125,8 @@ fn verdict(still: Duration, leads: bool, bound: Duration) -> Verdict {
 #[derive(Debug, Default)]
 pub struct Watched {
     now: Mutex<Told>,
+    /// This leader sends no heartbeats for the moment.
+    silent: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +138,11 @@ struct Told {
 impl Watched {
     fn lock(&self) -> MutexGuard<'_, Told> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this leader sends no heartbeats for the moment, not for read indexes either.
+    pub fn is_silent(&self) -> bool {
+        self.silent.load(Ordering::Relaxed)
     }
 
     /// What stands still, in sentences.
@@ -119,6 +161,7 @@ impl Replica {
     pub async fn watch_apply(self: Arc<Self>) -> String {
         let told_every = Duration::from_millis(STALL_TOLD_EVERY_MS);
         let mut own = Stall::default();
+        let mut voice = Voice::default();
         let mut others: BTreeMap<NodeId, Stall> = BTreeMap::new();
         let (mut told_at, mut handed_at) = (None::<Duration>, None::<Duration>);
         let mut others_told: BTreeMap<NodeId, Duration> = BTreeMap::new();
@@ -167,7 +210,9 @@ impl Replica {
                                 // Only sent: nothing here waits for this node.
                                 let _ = self.raft().trigger().transfer_leader(heir).await;
                             }
-                            None => tracing::warn!("no other voter was heard lately: there is nobody to hand the lead to"),
+                            None => tracing::warn!(
+                                "no other voter was heard lately: there is nobody to hand the lead to"
+                            ),
                         }
                     }
                 }
@@ -175,12 +220,32 @@ impl Replica {
                     return format!("{why}; it still leads, so that nobody can write: it stops");
                 }
             }
+            self.speak_or_not(&mut voice, span);
             if leads {
                 self.watch_others(committed, span, bound, &mut others, &mut others_told);
             } else if !others.is_empty() {
                 others.clear();
                 others_told.clear();
                 self.watched().lock().others.clear();
+            }
+        }
+    }
+
+    fn speak_or_not(&self, voice: &mut Voice, span: Duration) {
+        // A lease and an election, and as much again.
+        let turn = Duration::from_millis(self.timings().election_ms_max.saturating_mul(3));
+        let unanswered = self.unanswered();
+        let was_silent = voice.silent;
+        let silent = voice.look(unanswered, span, turn);
+        if silent != was_silent {
+            self.watched().silent.store(silent, Ordering::Relaxed);
+            self.raft().runtime_config().heartbeat(!silent);
+            if silent {
+                tracing::warn!(
+                    unanswered_ms = unanswered.map_or(0, |span| u64::try_from(span.as_millis())
+                        .unwrap_or(u64::MAX)),
+                    "no quorum answers this leader: it sends no heartbeats for a while, so that the others may elect"
+                );
             }
         }
     }
@@ -211,14 +276,14 @@ impl Replica {
             let seen = Seen {
                 committed,
                 applied,
-                // One that is being sent a snapshot is on its way.
-                moves: if self.workshop().desk.is_sending_to(node) {
-                    now.since(crate::env::BootTime::from_boot(Duration::ZERO)).as_millis() as u64
-                } else {
-                    0
-                },
+                moves: 0,
             };
-            let still = stalls.entry(node).or_default().look(seen, span);
+            let stall = stalls.entry(node).or_default();
+            if self.workshop().desk.is_sending_to(node) {
+                // It is on its way.
+                *stall = Stall::default();
+            }
+            let still = stall.look(seen, span);
             if verdict(still, false, bound) == Verdict::Well {
                 told.remove(&node);
                 continue;
@@ -278,6 +343,25 @@ mod tests {
         let still = stall.look(seen(9, 5, 5), Duration::from_secs(60));
         assert_eq!(still, LOOK_EVERY * 2);
         assert_eq!(verdict(still, true, BOUND), Verdict::Well);
+    }
+
+    /// Only after seconds without an answer, then in turns, and never once it is answered again.
+    #[test]
+    fn leader_that_nobody_answers_is_silent_in_turns() {
+        let turn = LOOK_EVERY * 3;
+        let lost = Some(Duration::from_millis(QUORUM_LOST_MS));
+        let mut voice = Voice::default();
+        let almost = Some(Duration::from_millis(QUORUM_LOST_MS - 1));
+        assert!(!voice.look(almost, LOOK_EVERY, turn));
+        assert!(!voice.look(None, LOOK_EVERY, turn));
+        let said: Vec<bool> = (0..10)
+            .map(|_| voice.look(lost, LOOK_EVERY, turn))
+            .collect();
+        let turns = [
+            true, true, true, false, false, false, false, true, true, true,
+        ];
+        assert_eq!(said, turns);
+        assert!(!voice.look(almost, LOOK_EVERY, turn));
     }
 
     #[test]

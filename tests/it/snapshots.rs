@@ -8,8 +8,7 @@ use grantd::gate::Consistency;
 use grantd::replica::{Condensing, ReplicaStatus};
 use grantd::storage::memory::DiskFault;
 
-use crate::support::api::until;
-use crate::support::cluster::{Cluster, PATIENCE, account, folder, memory};
+use crate::support::cluster::{Cluster, PATIENCE, account, folder, memory, polled};
 
 /// A snapshot every few entries, and next to no log behind it.
 fn often(settings: &mut grantd::node::NodeSettings) {
@@ -42,7 +41,7 @@ async fn is_well(cluster: &Cluster, at: usize, last: u64) {
     for number in 1..=last {
         assert!(view.state().account(account(number)).is_some(), "{number}");
     }
-    until(PATIENCE, "nothing is wrong any more", async || {
+    polled("nothing is wrong any more", || {
         status(cluster, at).faults.is_empty().then_some(())
     })
     .await;
@@ -50,7 +49,7 @@ async fn is_well(cluster: &Cluster, at: usize, last: u64) {
 
 /// Until the node at `at` tells of a fault that has all of `texts`.
 async fn tells(cluster: &Cluster, at: usize, texts: &[&str]) {
-    until(PATIENCE, "the node tells what is wrong", async || {
+    polled("the node tells what is wrong", || {
         let faults = status(cluster, at).faults;
         let told = |fault: &String| texts.iter().all(|text| fault.contains(text));
         faults.iter().any(told).then_some(())
@@ -60,7 +59,7 @@ async fn tells(cluster: &Cluster, at: usize, texts: &[&str]) {
 
 /// Until the node at `at` has purged everything up to `revision`.
 async fn has_purged(cluster: &Cluster, at: usize, revision: u64) {
-    until(PATIENCE, "the log is purged", async || {
+    polled("the log is purged", || {
         let purged = status(cluster, at).purged;
         purged
             .is_some_and(|purged| purged.0 >= revision)
@@ -81,7 +80,7 @@ async fn snapshot_that_cannot_be_taken_is_told_and_taken_later() {
     tells(
         &cluster,
         leader,
-        &["a snapshot cannot be taken", "no space"],
+        &["a snapshot cannot be taken", "storage space"],
     )
     .await;
     assert_eq!(status(&cluster, leader).snapshots.revision, before);
@@ -108,11 +107,16 @@ async fn member_without_room_for_the_snapshot_it_needs_is_told_on_both_sides_and
     cluster.restart(away).await;
     let me = cluster.node(leader).node_id();
     let it = cluster.node(away).node_id();
-    tells(&cluster, away, &[&format!("node {me} sends"), "no space"]).await;
+    tells(
+        &cluster,
+        away,
+        &[&format!("node {me} sends"), "storage space"],
+    )
+    .await;
     tells(
         &cluster,
         leader,
-        &[&format!("node {it} cannot be sent"), "no space"],
+        &[&format!("node {it} cannot be sent"), "storage space"],
     )
     .await;
     // Nobody waits for it, and its own log has not been closed.
