@@ -92,11 +92,11 @@ async fn run(sizes: &[u64], folder: &Path) -> Vec<String> {
     let (mut made, mut lines) = (0, Vec::new());
     for &size in sizes {
         // The second half of the way is what is measured: the first may end the last snapshot of a smaller state.
-        let half = made + (size - made) / 2;
+        let half = made + size.saturating_sub(made) / 2;
         made += grow(&node, half - made).await;
         let before = Written::now();
         let snapshots = snapshot_revision(&node);
-        let more = grow(&node, size - made).await;
+        let more = grow(&node, size.saturating_sub(made)).await;
         made += more;
         let written = Written::now().since(before);
         let taken = u64::from(snapshot_revision(&node) != snapshots);

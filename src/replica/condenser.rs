@@ -187,7 +187,7 @@ mod tests {
                 written += state;
                 (newest, log, entries) = (state, 0, 0);
             }
-            if change.is_power_of_two() || change % 100_000 == 0 {
+            if change.is_power_of_two() || change.is_multiple_of(100_000) {
                 let since = change - last;
                 if since > 50_000 {
                     most = most.max(written / since);

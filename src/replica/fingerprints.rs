@@ -481,7 +481,7 @@ mod tests {
         assert_eq!(all.len(), FINGERPRINT_MARKS_MAX);
         assert!(
             all.iter()
-                .all(|mark| mark.revision.0 % FINGERPRINT_EVERY == 0)
+                .all(|mark| mark.revision.0.is_multiple_of(FINGERPRINT_EVERY))
         );
         let (revision, state) = marks.take_deep().expect("is wanted");
         assert_eq!(revision, Revision(FINGERPRINT_DEEP_EVERY_MIN));

@@ -21,6 +21,7 @@ use crate::domain::state::State;
 use crate::domain::time::Revision;
 use crate::env::{BootTime, Clock, Offload, offload};
 use crate::storage::{self, SnapshotSink, SnapshotSource, Storage};
+use crate::telemetry::Seldom;
 use crate::wire::stored::DecodeError;
 use crate::wire::{peer, stored};
 
@@ -215,13 +216,8 @@ struct Now {
 struct Fault {
     why: String,
     last: BootTime,
-    told: BootTime,
-    /// How often since it was told.
-    again: u64,
+    told: Seldom,
 }
-
-/// Between two lines of the log about the same fault.
-const TOLD_EVERY: Duration = Duration::from_secs(10);
 
 /// A fault that was not met again for so long is over: everything is tried again within seconds.
 const FAULT_LASTS: Duration = Duration::from_secs(60);
@@ -277,30 +273,21 @@ impl Desk {
         if now.faults.len() >= limits::MEMBERS_MAX && !now.faults.contains_key(&work) {
             return;
         }
-        let known = now.faults.get_mut(&work);
-        let again = match known {
-            Some(fault) if at.since(fault.told) < TOLD_EVERY => {
-                fault.again += 1;
-                fault.last = at;
-                fault.why = why;
-                return;
-            }
-            Some(fault) => fault.again,
-            None => 0,
-        };
-        tracing::warn!(
-            %why,
-            again,
-            "{}: it is tried again; nothing else waits for it",
-            work.in_words()
-        );
-        let fault = Fault {
-            why,
+        let fault = now.faults.entry(work).or_insert_with(|| Fault {
+            why: String::new(),
             last: at,
-            told: at,
-            again: 0,
-        };
-        now.faults.insert(work, fault);
+            told: Seldom::new(),
+        });
+        fault.last = at;
+        if let Some(times) = fault.told.due(at.since_boot()) {
+            tracing::warn!(
+                %why,
+                times,
+                "{}: it is tried again; nothing else waits for it",
+                work.in_words()
+            );
+        }
+        fault.why = why;
     }
 
     /// Forgets what stood in the way of `work`.

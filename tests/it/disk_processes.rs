@@ -205,3 +205,41 @@ async fn process_that_leads_hands_the_lead_over_when_it_is_asked_to_stop() {
         nodes.write(at, from, from + 5).await;
     }
 }
+
+/// A damaged log is told in the words of this program: the engine panics inside, and nobody needs to see that. (M-11)
+#[tokio::test(flavor = "multi_thread")]
+async fn damaged_log_is_told_without_the_inside_of_the_engine() {
+    let mut nodes = Nodes::start(1);
+    nodes.write(0, 1, 50).await;
+    nodes.stop(0);
+    let db = nodes.data(0).join("log/db");
+    let good = fs::read(&db).unwrap();
+    let used = good.iter().rposition(|byte| *byte != 0).unwrap();
+    let mut random = crate::storage_common::SplitMix(11);
+    for round in 0..4 {
+        let mut bytes = good.clone();
+        for part in 0..64 {
+            let at = used * part / 64 + random.below((used / 64).max(1) as u64) as usize;
+            bytes[at] ^= 1 << random.below(8);
+        }
+        if round == 3 {
+            bytes.truncate(used / 2);
+        }
+        fs::write(&db, bytes).unwrap();
+        let config = nodes.config(0);
+        let told = nodes.folder.path().join("told");
+        let mut serve = grantd(["serve", "--config", config.to_str().unwrap()])
+            .env("RUST_BACKTRACE", "1")
+            .stdout(std::process::Stdio::null())
+            .stderr(fs::File::create(&told).unwrap())
+            .spawn()
+            .unwrap();
+        let status = polled("it does not start", || serve.try_wait().unwrap()).await;
+        let errors = fs::read_to_string(&told).unwrap();
+        assert!(!status.success(), "{errors}");
+        assert!(errors.contains("grantd cluster join"), "{errors}");
+        for inside in ["panicked", "Uninitialized", "stack backtrace"] {
+            assert!(!errors.contains(inside), "{inside}: {errors}");
+        }
+    }
+}

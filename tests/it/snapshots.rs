@@ -246,3 +246,27 @@ fn seen(cluster: &Cluster) -> SnapshotSeen {
         bytes: snapshots.bytes,
     }
 }
+
+/// However many entries may lie between two snapshots: the log is bounded by its bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn log_is_bounded_by_its_bytes() {
+    const LOG_BYTES: u64 = 30_000;
+    let cluster = Cluster::start_with(1, memory, |settings| {
+        settings.condensing = Condensing {
+            snapshot_every: u64::MAX,
+            kept: 2,
+            log_bytes_max: LOG_BYTES,
+            ..Condensing::default()
+        };
+    })
+    .await;
+    write(&cluster, 1, 400).await;
+    has_purged(&cluster, 0, 200).await;
+    polled("the log is short again", || {
+        let snapshots = status(&cluster, 0).snapshots;
+        (snapshots.log_bytes < LOG_BYTES + 20_000).then_some(())
+    })
+    .await;
+    is_well(&cluster, 0, 400).await;
+    cluster.shutdown().await;
+}
