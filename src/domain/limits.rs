@@ -237,8 +237,8 @@ pub const STALL_STOP_MS_MIN: u64 = 10_000;
 pub const STALL_TOLD_EVERY_MS: u64 = 10_000;
 
 /// How long a node that is to stop waits for the writes that it has proposed, before it hands the lead over, in
-/// milliseconds: ten times what a quorum's disks take.
-pub const QUIESCE_MS_MAX: u64 = 300;
+/// milliseconds: many times what a quorum's disks take, for a machine that is busy.
+pub const QUIESCE_MS_MAX: u64 = 1_000;
 
 /// How long a node that is to stop waits for somebody else to lead, in milliseconds: an election and more.
 pub const HAND_OVER_MS_MAX: u64 = 2_000;

@@ -102,17 +102,20 @@ impl Nodes {
     /// Makes accounts `from` to `to` at a node, many at a time.
     async fn write(&self, at: usize, from: u64, to: u64) {
         let client = self.client(at);
-        stream::iter(from..=to)
-            .for_each_concurrent(64, |number| {
-                let account = api::CreateAccountRequest {
-                    account_id: format!("{number:012}"),
-                    ..Default::default()
-                };
-                let client = client.clone();
-                async move {
-                    client.call(account).await.unwrap();
-                }
-            })
+        let make = |number: u64| {
+            let account = api::CreateAccountRequest {
+                account_id: format!("{number:012}"),
+                ..Default::default()
+            };
+            let client = client.clone();
+            async move {
+                client.call(account).await.unwrap();
+            }
+        };
+        // The first tells the client a position, which its idempotency keys need.
+        make(from).await;
+        stream::iter(from + 1..=to)
+            .for_each_concurrent(64, make)
             .await;
     }
 }

@@ -18,7 +18,6 @@ async fn leader_that_is_stopped_hands_the_lead_over_and_no_write_fails_unknown()
     let next = Arc::new(AtomicU64::new(1));
     let writers: Vec<_> = cluster
         .running()
-        .flat_map(|at| [at, at])
         .map(|at| {
             let write = cluster.node(at).doors().write.clone();
             let (stop, next) = (stop.clone(), next.clone());

@@ -155,7 +155,10 @@ async fn joining_node_that_cannot_write_a_snapshot_joins_once_it_can() {
 
 fn snapshot_files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder.join("snapshots")).unwrap();
-    let mut files: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|end| end == "snapshot"))
+        .collect();
     files.sort();
     files
 }
@@ -198,6 +201,10 @@ async fn leader_whose_snapshot_file_is_damaged_takes_another() {
     let mut cluster = Cluster::start_with(1, folder, often).await;
     write(&cluster, 1, 100).await;
     has_purged(&cluster, 0, 50).await;
+    polled("no snapshot is being taken", || {
+        (!status(&cluster, 0).snapshots.taking).then_some(())
+    })
+    .await;
     for file in snapshot_files(cluster.members[0].disk.path()) {
         flip(&file, 4);
     }
