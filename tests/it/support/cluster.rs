@@ -140,7 +140,7 @@ pub struct Member {
     /// Its clocks, of which the wall clock can be set wrong.
     pub clock: Arc<TestClock>,
     /// Where it tells what it has applied.
-    pub sink: Arc<Valve>,
+    pub sink: Tap,
     address: Option<String>,
 }
 
@@ -216,6 +216,24 @@ impl Valve {
     pub fn open(&self) {
         *self.shut.lock().unwrap() = false;
         self.changed.notify_all();
+    }
+}
+
+/// The hand on a valve: dropped, it leaves it open, so that a test that fails ends.
+#[derive(Default)]
+pub struct Tap(Arc<Valve>);
+
+impl std::ops::Deref for Tap {
+    type Target = Valve;
+
+    fn deref(&self) -> &Valve {
+        &self.0
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.0.open();
     }
 }
 
@@ -334,7 +352,7 @@ impl Cluster {
             node: None,
             alarms: Arc::default(),
             clock: Arc::default(),
-            sink: Arc::default(),
+            sink: Tap::default(),
             address: None,
         });
         let at = self.members.len() - 1;
@@ -378,7 +396,7 @@ impl Cluster {
             evaluators: self.evaluators.clone(),
             storage,
             seal_key: Arc::new(SealKey::from_bytes(SEAL_KEY)),
-            sink: member.sink.clone(),
+            sink: member.sink.0.clone(),
             front: grantd::node::api(member.alarms.clone()),
         })
         .await?;
