@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
 use grantd::domain::state::State;
 use grantd::domain::state::fact::Fact;
 use grantd::replica::Condensing;
@@ -41,7 +40,6 @@ pub async fn tamper(folder: &Path) {
     assert_ne!(other.fingerprint(), state.fingerprint());
     let mut bytes = Vec::new();
     write_snapshot(&other, &mut bytes).unwrap();
-    let extra: Bytes = extra;
     let mut sink = storage
         .create_snapshot(SnapshotMeta { last, extra })
         .await
