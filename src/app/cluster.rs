@@ -52,6 +52,25 @@ pub struct ClusterStatus {
     pub members: Vec<Member>,
     /// The digest of its state.
     pub fingerprint: String,
+    /// What it does with snapshots.
+    pub snapshots: Snapshots,
+    /// What is wrong although it goes on, in sentences.
+    pub faults: Vec<String>,
+}
+
+/// The newest snapshot of a node's state, and what is done with one now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Snapshots {
+    /// What the newest holds; `None`: none was taken yet.
+    pub revision: Option<Revision>,
+    /// Bytes of it.
+    pub bytes: u64,
+    /// About how many bytes the log after it has.
+    pub log_bytes: u64,
+    /// One is being written.
+    pub taking: bool,
+    /// One is being received or installed.
+    pub installing: bool,
 }
 
 /// A node's part in its cluster.

@@ -235,6 +235,8 @@ fn show(endpoint: &str, status: &api::StatusResponse) -> Value {
         max_staleness_ms,
         members: _,
         fingerprint,
+        snapshots: _,
+        faults: _,
     } = status;
     object([
         ("Endpoint", json!(endpoint)),

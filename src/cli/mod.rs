@@ -154,6 +154,9 @@ pub enum Command {
     Completions(completions::CompletionsArgs),
 }
 
+/// How long what still runs at the end of the program may take to end.
+const LAST_MOMENT: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// The whole program: reads the arguments, runs the command, gives the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -161,7 +164,12 @@ pub fn main() -> ExitCode {
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(run(&cli)).into(),
+        Ok(runtime) => {
+            let exit = runtime.block_on(run(&cli));
+            // Whatever still runs has been told to end; a thread that is stuck must not keep the process.
+            runtime.shutdown_timeout(LAST_MOMENT);
+            exit.into()
+        }
         Err(error) => {
             eprintln!("error: cannot start the runtime: {error}");
             Exit::Error.into()

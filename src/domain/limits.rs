@@ -202,11 +202,74 @@ pub const SNAPSHOT_BYTES_MAX: u64 = 20_000_000_000;
 /// Entries applied before they are published together: readers see at most this many late, and pay for one swap.
 pub const APPLY_BATCH_MAX: usize = 256;
 
-/// Entries between two snapshots. sled gives back little and purges slowly (900,000 entries: 8.9 s), so early and often.
+/// Entries between two snapshots, at the least: some megabytes of log, which a start applies in a moment.
 pub const SNAPSHOT_EVERY_ENTRIES: u64 = 5_000;
+
+/// How large the log since the newest snapshot must be against it, in percent, before the next is taken. At 100 all
+/// snapshots together write as much as the log does, however large the state is, and the log takes as much room as a
+/// snapshot; more would write less and make a start longer.
+pub const SNAPSHOT_GROWTH_PERCENT: u64 = 100;
+
+/// How large the log since the newest snapshot may be, in bytes, whatever the size of the state: about 400,000 changes,
+/// which a start reads and applies in some seconds. sled gives back little and purges slowly (900,000 entries: 8.9 s).
+pub const LOG_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// Bytes of the entries that are kept behind the newest snapshot: [`LOG_KEPT_ENTRIES`] of the usual size are a
+/// hundredth of it; if they are larger than this, none are kept.
+pub const LOG_KEPT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Entries kept behind the newest snapshot, so that a follower that was away for a moment needs no snapshot.
 pub const LOG_KEPT_ENTRIES: u64 = 1_000;
+
+/// How long a leader's state machine may stand still behind what is committed before it hands the lead over, in
+/// milliseconds, at the least; half the bound of staleness if that is more. A machine that is very busy may give it no time
+/// for some hundreds of milliseconds.
+pub const STALL_HAND_OVER_MS_MIN: u64 = 1_000;
+
+/// How long one that still leads may stand still before the node stops, in bounds of staleness: its own decisions have been
+/// refused for long by then, and nobody can write.
+pub const STALL_STOP_BOUNDS: u32 = 4;
+
+/// The same in milliseconds, at the least: many elections.
+pub const STALL_STOP_MS_MIN: u64 = 10_000;
+
+/// Milliseconds between two lines of the log about a state machine that stands still.
+pub const STALL_TOLD_EVERY_MS: u64 = 10_000;
+
+/// How long a node that is to stop waits for the writes that it has proposed, before it hands the lead over, in
+/// milliseconds: many times what a quorum's disks take, for a machine that is busy.
+pub const QUIESCE_MS_MAX: u64 = 1_000;
+
+/// How long a node that is to stop waits for somebody else to lead, in milliseconds: an election and more.
+pub const HAND_OVER_MS_MAX: u64 = 2_000;
+
+/// Revisions between two marks of the fingerprint of a node's facts. It is a sum that is kept anyway: a mark costs some
+/// microseconds.
+pub const FINGERPRINT_EVERY: u64 = 64;
+
+/// Marks that a node keeps: four seconds at 4,000 writes a second, so that the slowest has them too; 80 bytes each.
+pub const FINGERPRINT_MARKS_MAX: usize = 256;
+
+/// Grants for each revision between two deep fingerprints. A grant costs about two microseconds, so a revision costs
+/// thirty, on a thread aside.
+pub const FINGERPRINT_DEEP_PART: u64 = 16;
+
+/// Revisions between two deep fingerprints, at the least: a multiple of [`FINGERPRINT_EVERY`].
+pub const FINGERPRINT_DEEP_EVERY_MIN: u64 = 256;
+
+/// The same, at the most: then a large state is worked out every so often even if that takes minutes.
+pub const FINGERPRINT_DEEP_EVERY_MAX: u64 = 1_048_576;
+
+/// Deep fingerprints that a node keeps: at the fastest one in some milliseconds, at the slowest one in hours; a comparison
+/// every five seconds meets some of them.
+pub const FINGERPRINT_DEEP_MARKS_MAX: usize = 32;
+
+/// Other members whose fingerprints a node asks for: more than enough for a majority.
+pub const FINGERPRINT_PEERS_MAX: usize = 8;
+
+/// How long a leader goes on sending heartbeats that no quorum answers, in milliseconds, before it falls silent in turns, so
+/// that those who hear it and whom it does not hear can elect another. Many elections: a busy machine is not a lost quorum.
+pub const QUORUM_LOST_MS: u64 = 3_000;
 
 /// Entries purged in one step.
 pub const PURGE_STEP_ENTRIES: u64 = 256;

@@ -2,14 +2,25 @@
 
 use std::io;
 
+use std::future::Future;
+use std::pin::Pin;
+
 use async_trait::async_trait;
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// Where blocking work runs: a pool of threads in production, in place in a simulator, which has no threads.
 #[async_trait]
 pub trait Offload: Send + Sync + 'static {
     /// Runs `work` and returns once it has ended. Work that was begun is not cut when nobody waits for it any more.
     async fn run(&self, work: Box<dyn FnOnce() + Send>);
+
+    /// Runs `task` where nothing that blocks the threads that serve can hold it up: on a thread of its own in production,
+    /// like any other task in a simulator. What is returned ends with it.
+    fn apart(&self, name: &str, task: Pin<Box<dyn Future<Output = ()> + Send>>) -> JoinHandle<()> {
+        let _ = name;
+        tokio::spawn(task)
+    }
 
     /// How many works get on beside one another; more only wait.
     fn at_once(&self) -> usize {

@@ -1,8 +1,10 @@
 //! The real clocks, the operating system's randomness and TCP: the only home of `now()`.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use async_trait::async_trait;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 use super::{BootTime, BoxedIo, Clock, Listener, Net, Offload, Rng, WallTime};
 
@@ -62,6 +65,28 @@ impl Offload for Threads {
     async fn run(&self, work: Box<dyn FnOnce() + Send>) {
         // A panic of the work shows as its missing value.
         let _ = tokio::task::spawn_blocking(work).await;
+    }
+
+    fn apart(&self, name: &str, task: Pin<Box<dyn Future<Output = ()> + Send>>) -> JoinHandle<()> {
+        let (send, ended) = oneshot::channel::<()>();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        let started = runtime.and_then(|runtime| {
+            std::thread::Builder::new()
+                .name(name.to_owned())
+                .spawn(move || {
+                    runtime.block_on(task);
+                    drop(send);
+                })
+        });
+        if let Err(error) = started {
+            tracing::error!(%error, name, "the system gives no thread for it");
+        }
+        tokio::spawn(async move {
+            // Nothing is ever sent: it ends with the thread.
+            let _ = ended.await;
+        })
     }
 }
 

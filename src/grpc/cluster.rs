@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, Call, Fault};
 use crate::app::Answered;
-use crate::app::cluster::{ClusterStatus, Member};
+use crate::app::cluster::{ClusterStatus, Member, Snapshots};
 use crate::app::mutate::{Change, Done, Material};
 use crate::domain::time::{Position, Revision};
 use crate::wire::api::Invalid;
@@ -33,6 +33,8 @@ impl Cluster for Api {
                 max_staleness,
                 members,
                 fingerprint,
+                snapshots,
+                faults,
             } = self.0.status(&arrival, &terms.claim).await?;
             Ok::<_, Fault>(Response::new(v1::StatusResponse {
                 node_id: self.0.node_id,
@@ -59,6 +61,8 @@ impl Cluster for Api {
                     })
                     .collect(),
                 fingerprint,
+                snapshots: Some(snapshot_status(snapshots)),
+                faults,
             }))
         };
         told.await
@@ -202,4 +206,21 @@ impl Api {
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_nanos().div_ceil(1_000_000)).unwrap_or(u64::MAX)
+}
+
+fn snapshot_status(snapshots: Snapshots) -> v1::SnapshotStatus {
+    let Snapshots {
+        revision,
+        bytes,
+        log_bytes,
+        taking,
+        installing,
+    } = snapshots;
+    v1::SnapshotStatus {
+        revision: revision.map(|revision| revision.0),
+        bytes,
+        log_bytes,
+        taking,
+        installing,
+    }
 }

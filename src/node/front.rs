@@ -18,7 +18,7 @@ use crate::domain::op::Scope;
 use crate::domain::state::settings::Settings;
 use crate::domain::time::Incarnation;
 use crate::grpc;
-use crate::replica::ReplicaStatus;
+use crate::replica::{ReplicaStatus, SnapshotStatus};
 
 /// The API, telling its decisions to `audit`.
 pub fn api(audit: Arc<dyn DecisionSink>) -> Front {
@@ -71,7 +71,8 @@ impl ClusterControl for Cluster {
             applied,
             committed: _,
             last_logged: _,
-            snapshot: _,
+            snapshots,
+            faults,
             purged: _,
             voters,
             members,
@@ -100,6 +101,8 @@ impl ClusterControl for Cluster {
                 })
                 .collect(),
             fingerprint: published.state.fingerprint().to_string(),
+            snapshots: told_snapshots(&snapshots),
+            faults,
         }
     }
 
@@ -140,6 +143,24 @@ impl ClusterControl for Cluster {
             Ok(_) => Ok(()),
             Err(error) => Err(told_error(error)),
         }
+    }
+}
+
+fn told_snapshots(snapshots: &SnapshotStatus) -> told::Snapshots {
+    let SnapshotStatus {
+        revision,
+        bytes,
+        log_bytes,
+        taking,
+        installing,
+        faults: _,
+    } = snapshots;
+    told::Snapshots {
+        revision: *revision,
+        bytes: *bytes,
+        log_bytes: *log_bytes,
+        taking: *taking,
+        installing: *installing,
     }
 }
 

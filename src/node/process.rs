@@ -119,9 +119,17 @@ pub async fn start_process(settings: ProcessSettings) -> Result<Node, ProcessErr
         expected_node: Some(node_id),
         ..SledOptions::default()
     };
-    let storage = tokio::task::spawn_blocking(move || SledStorage::open(data_dir, options))
-        .await?
-        .map_err(|error: StorageError| StartError::Storage(error))?;
+    let storage = tokio::task::spawn_blocking(move || {
+        if !data_dir.exists() {
+            tracing::info!(
+                data_dir = %data_dir.display(),
+                "the folder is not there: the node begins with an empty one, as a new node"
+            );
+        }
+        SledStorage::open(data_dir, options)
+    })
+    .await?
+    .map_err(|error: StorageError| StartError::Storage(error))?;
     let node = start(NodeParts {
         settings: NodeSettings {
             node_id: Some(node_id),

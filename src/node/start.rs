@@ -20,6 +20,9 @@ use crate::replica::{
 use crate::storage::{Identity, LetGo, Storage, StorageError};
 use crate::wire::peer::peer_server::PeerServer;
 
+/// How long Raft of a node that is to stop may take to end: one that is stuck must not keep the node.
+const RAFT_ENDS_MAX: Duration = Duration::from_secs(10);
+
 /// How long a stopping node lets open calls end.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -144,12 +147,17 @@ pub struct Node {
     stop: watch::Sender<Stop>,
     failure: watch::Receiver<Option<String>>,
     tasks: Vec<JoinHandle<()>>,
+    serving: JoinHandle<()>,
     storage: LetGo,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Stop {
+    /// The node runs.
     Run,
+    /// No new call is taken; those that are open end.
+    Drain,
+    /// Everything ends.
     Now,
 }
 
@@ -198,7 +206,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         storage: storage.clone(),
         net,
         clock: clock.clone(),
-        threads,
+        threads: threads.clone(),
         sink,
     })
     .await?;
@@ -253,15 +261,21 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
         tokio::spawn(dues(due, stop.subscribe())),
         tokio::spawn(uses(usage, stop.subscribe())),
+        tokio::spawn(snapshots(replica.clone(), stop.subscribe())),
+        tokio::spawn(fingerprints(replica.clone(), stop.subscribe())),
         tokio::spawn(watch_for_failure(replica.clone(), failed, stop.clone())),
-        tokio::spawn(serve_until(
-            listener,
-            clock,
-            routes,
-            settings.date,
-            stop.subscribe(),
-        )),
+        threads.apart(
+            "watchdog",
+            Box::pin(watch_apply(replica.clone(), stop.subscribe())),
+        ),
     ];
+    let serving = tokio::spawn(serve_until(
+        listener,
+        clock,
+        routes,
+        settings.date,
+        stop.subscribe(),
+    ));
     Ok(Node {
         doors,
         address,
@@ -269,6 +283,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         stop,
         failure,
         tasks,
+        serving,
         storage: let_go,
     })
 }
@@ -300,6 +315,20 @@ async fn stopped(mut stop: watch::Receiver<Stop>) {
     let _ = stop.wait_for(|stop| *stop == Stop::Now).await;
 }
 
+/// Returns once no new call is to be taken.
+async fn draining(mut stop: watch::Receiver<Stop>) {
+    // As above.
+    let _ = stop.wait_for(|stop| *stop != Stop::Run).await;
+}
+
+async fn watch_apply(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        why = replica.clone().watch_apply() => replica.give_up(why),
+    }
+}
+
 async fn rounds(read: Arc<ReadGate>, stop: watch::Receiver<Stop>) {
     tokio::select! {
         biased;
@@ -313,6 +342,23 @@ async fn dues(due: DueTask, stop: watch::Receiver<Stop>) {
         biased;
         () = stopped(stop) => {}
         () = due.run() => {}
+    }
+}
+
+async fn snapshots(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = replica.condense() => {}
+    }
+}
+
+async fn fingerprints(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = replica.clone().deepen_fingerprints() => {}
+        why = replica.clone().compare_fingerprints() => replica.give_up(why),
     }
 }
 
@@ -349,9 +395,15 @@ async fn serve_until(
     date: DateHeader,
     stop: watch::Receiver<Stop>,
 ) {
-    let serving = serve(listener, clock.clone(), routes, date, stopped(stop.clone()));
+    let serving = serve(
+        listener,
+        clock.clone(),
+        routes,
+        date,
+        draining(stop.clone()),
+    );
     let drained = async {
-        stopped(stop).await;
+        draining(stop).await;
         // Open connections that do not end by themselves are cut.
         clock.sleep(DRAIN).await;
     };
@@ -393,18 +445,26 @@ impl Node {
     /// Returns the reason once the node has stopped by itself; never while it runs or when it is shut down.
     pub async fn failed(&self) -> String {
         let mut failure = self.failure.clone();
-        loop {
-            if let Some(why) = failure.borrow_and_update().clone() {
-                return why;
+        let failed = async {
+            loop {
+                if let Some(why) = failure.borrow_and_update().clone() {
+                    return why;
+                }
+                if failure.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
             }
-            if failure.changed().await.is_err() {
-                return std::future::pending().await;
-            }
+        };
+        tokio::select! {
+            biased;
+            why = failed => why,
+            // From itself too: whatever is stuck may have the task that would tell of it with it.
+            why = self.replica.given_up() => why,
         }
     }
 
     /// Stops the node and returns once all of it has stopped and its storage is closed, unless somebody outside of the
-    /// node holds on to it.
+    /// node holds on to it. A node that leads hands the lead over first, and answers what is under way.
     pub async fn shutdown(self) {
         let Self {
             doors,
@@ -413,16 +473,32 @@ impl Node {
             stop,
             failure: _,
             tasks,
+            serving,
             storage,
         } = self;
         let clock = doors.clock.clone();
         if *stop.borrow() == Stop::Run {
             // ORDER: while the node can still write.
             doors.usage.flush(FLUSH).await;
+            replica.hand_over().await;
+            // ORDER: calls end while Raft still runs: one that it is torn away from does not know what became of it.
+            stop.send_if_modified(|stop| {
+                let runs = *stop == Stop::Run;
+                if runs {
+                    *stop = Stop::Drain;
+                }
+                runs
+            });
+        }
+        let served = serving.abort_handle();
+        if timeout(&*clock, DRAIN * 2, serving).await.is_none() {
+            served.abort();
         }
         stop.send_replace(Stop::Now);
-        if let Err(error) = replica.shutdown().await {
-            tracing::error!(%error, "Raft did not stop cleanly");
+        match timeout(&*clock, RAFT_ENDS_MAX, replica.shutdown()).await {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::error!(%error, "Raft did not stop cleanly"),
+            None => tracing::error!("Raft did not stop in time"),
         }
         for task in tasks {
             let abort = task.abort_handle();

@@ -6,17 +6,22 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, RaftMetrics, SnapshotPolicy};
+use tokio::sync::watch;
 
+use super::fingerprints::Marks;
+use super::hand_over::Door;
 use super::log_store::LogStore;
 use super::network::Network;
 use super::peers::Peers;
 use super::readers::{BootId, Readers};
-use super::snapshot::Workshop;
+use super::snapshot::{SnapshotStatus, Workshop};
 use super::state_machine::{Board, StateMachine};
 use super::types::{Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig};
 use super::wall_clocks::WallClocks;
+use super::watchdog::Watched;
 use crate::audit::Sink;
 use crate::domain::limits;
 use crate::domain::time::{Incarnation, Revision};
@@ -52,10 +57,14 @@ impl Default for Timings {
 /// How often the log is condensed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Condensing {
-    /// Entries between two snapshots.
+    /// Entries between two snapshots, at the least.
     pub snapshot_every: u64,
     /// Entries kept behind the newest one.
     pub kept: u64,
+    /// How large the log since the newest one must be against it, in percent.
+    pub growth_percent: u64,
+    /// How large the log since the newest one may be at the most, in bytes.
+    pub log_bytes_max: u64,
 }
 
 impl Default for Condensing {
@@ -63,6 +72,8 @@ impl Default for Condensing {
         Self {
             snapshot_every: limits::SNAPSHOT_EVERY_ENTRIES,
             kept: limits::LOG_KEPT_ENTRIES,
+            growth_percent: limits::SNAPSHOT_GROWTH_PERCENT,
+            log_bytes_max: limits::LOG_BYTES_MAX,
         }
     }
 }
@@ -114,6 +125,13 @@ pub struct Replica {
     wall_clocks: WallClocks,
     clock: Arc<dyn Clock>,
     workshop: Workshop,
+    condensing: Condensing,
+    timings: Timings,
+    door: Door,
+    watched: Watched,
+    marks: Arc<Marks>,
+    /// Why this node must stop although Raft goes on.
+    gave_up: watch::Sender<Option<String>>,
 }
 
 /// What a replica knows of itself and its cluster.
@@ -133,8 +151,10 @@ pub struct ReplicaStatus {
     pub committed: Revision,
     /// The last entry in the log.
     pub last_logged: Revision,
-    /// What the newest snapshot holds.
-    pub snapshot: Option<Revision>,
+    /// What the newest snapshot holds, and what is done with snapshots now.
+    pub snapshots: SnapshotStatus,
+    /// What is wrong although the node goes on, in sentences.
+    pub faults: Vec<String>,
     /// Everything up to here has left the log.
     pub purged: Option<Revision>,
     /// Voters, in the order of their ids.
@@ -170,16 +190,17 @@ impl Replica {
         if let Some(incarnation) = storage.identity().and_then(|identity| identity.incarnation) {
             peers.set_incarnation(Incarnation(incarnation));
         }
-        let workshop = Workshop {
-            storage: storage.clone(),
-            threads: threads.clone(),
-        };
-        let (machine, board) = StateMachine::open(workshop.clone(), sink)
+        let workshop = Workshop::new(storage.clone(), threads, clock.clone());
+        if let Some(mended) = storage.recovered().mended {
+            tracing::warn!("{mended}");
+        }
+        let marks = Arc::new(Marks::default());
+        let (machine, board) = StateMachine::open(workshop.clone(), sink, marks.clone())
             .await
             .map_err(ReplicaError::Load)?;
         let network = Network {
             peers: peers.clone(),
-            threads,
+            workshop: workshop.clone(),
         };
         let raft = Raft::new(
             node_id,
@@ -200,6 +221,12 @@ impl Replica {
             wall_clocks: WallClocks::default(),
             clock,
             workshop,
+            condensing,
+            timings,
+            door: Door::default(),
+            watched: Watched::default(),
+            marks,
+            gave_up: watch::Sender::new(None),
         }))
     }
 
@@ -296,11 +323,71 @@ impl Replica {
         let _ = revisions.wait_for(|applied| *applied >= revision).await;
     }
 
-    /// Returns the reason once Raft has stopped by itself; never if it is stopped by [`Replica::shutdown`].
+    /// Returns the reason once Raft has stopped by itself, or this node [gave up](Self::give_up); never if it is stopped by
+    /// [`Replica::shutdown`].
     pub async fn failed(&self) -> String {
-        self.when(|metrics| match &metrics.running_state {
+        let failed = self.when(|metrics| match &metrics.running_state {
             Ok(()) | Err(Fatal::Stopped) => None,
             Err(fatal @ (Fatal::StorageError(_) | Fatal::Panicked)) => Some(fatal.to_string()),
+        });
+        tokio::select! {
+            biased;
+            why = failed => why,
+            why = self.given_up() => why,
+        }
+    }
+
+    /// Has this node stop: it must not go on as it is.
+    pub fn give_up(&self, why: String) {
+        self.gave_up.send_if_modified(|known| {
+            let first = known.is_none();
+            if first {
+                *known = Some(why);
+            }
+            first
+        });
+    }
+
+    /// Returns the reason once this node gave up. It needs nothing of Raft.
+    pub async fn given_up(&self) -> String {
+        let mut gave_up = self.gave_up.subscribe();
+        loop {
+            if let Some(why) = gave_up.borrow_and_update().clone() {
+                return why;
+            }
+            // The sender lives in `self`.
+            if gave_up.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+    }
+
+    /// How far this node knows the log to be committed, and whether it takes itself for the leader.
+    pub(super) fn committed_and_leads(&self) -> (u64, bool) {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        (
+            metrics.local_committed.map_or(0, |id| id.index),
+            metrics.current_leader == Some(self.node_id),
+        )
+    }
+
+    /// How long no quorum has answered this leader; `None`: it does not lead, is alone, or has just begun.
+    pub(super) fn unanswered(&self) -> Option<Duration> {
+        let metrics = self.raft.metrics();
+        let metrics = metrics.borrow_watched();
+        let leads = metrics.current_leader == Some(self.node_id);
+        let others = metrics.membership_config.voter_ids().nth(1).is_some();
+        let heard = metrics.last_quorum_acked.filter(|_| leads && others)?;
+        Some(heard.elapsed())
+    }
+
+    /// Returns who leads once that is another node.
+    pub(super) async fn led_by_another(&self) -> NodeId {
+        self.when(|metrics| {
+            metrics
+                .current_leader
+                .filter(|leader| *leader != self.node_id)
         })
         .await
     }
@@ -310,6 +397,8 @@ impl Replica {
         let metrics = self.raft.metrics();
         let metrics = metrics.borrow_watched();
         let membership = &metrics.membership_config;
+        let snapshots = self.workshop.status();
+        let faults = self.faults(&snapshots);
         ReplicaStatus {
             node_id: self.node_id,
             incarnation: self.incarnation(),
@@ -318,7 +407,8 @@ impl Replica {
             applied: self.board.load().revision(),
             committed: Revision(metrics.local_committed.map_or(0, |id| id.index)),
             last_logged: Revision(metrics.last_log_index.unwrap_or(0)),
-            snapshot: metrics.snapshot.map(|id| Revision(id.index)),
+            snapshots,
+            faults,
             purged: metrics.purged.map(|id| Revision(id.index)),
             voters: membership.voter_ids().collect(),
             members: membership
@@ -326,6 +416,17 @@ impl Replica {
                 .map(|(id, member)| (*id, member.clone()))
                 .collect(),
         }
+    }
+
+    /// What is wrong although the node goes on.
+    fn faults(&self, snapshots: &SnapshotStatus) -> Vec<String> {
+        let mended = self.workshop.storage.recovered().mended;
+        mended
+            .into_iter()
+            .chain(snapshots.faults.iter().cloned())
+            .chain(self.watched.faults())
+            .chain(self.marks.fault())
+            .collect()
     }
 
     /// Stops Raft and returns once it has stopped.
@@ -355,6 +456,26 @@ impl Replica {
         &self.clock
     }
 
+    pub(super) fn timings(&self) -> &Timings {
+        &self.timings
+    }
+
+    pub(super) fn door(&self) -> &Door {
+        &self.door
+    }
+
+    pub(super) fn watched(&self) -> &Watched {
+        &self.watched
+    }
+
+    pub(super) fn marks(&self) -> &Marks {
+        &self.marks
+    }
+
+    pub(super) fn condensing(&self) -> &Condensing {
+        &self.condensing
+    }
+
     pub(super) fn workshop(&self) -> &Workshop {
         &self.workshop
     }
@@ -373,7 +494,10 @@ fn raft_config(timings: Timings, condensing: Condensing) -> Result<Config, Repli
         // commit hint that it finds on its disk, which may lie before what it had acknowledged: a linearizable read
         // and a proof of freshness would both miss the last writes.
         enable_leader_restore: Some(false),
-        snapshot_policy: SnapshotPolicy::LogsSinceLast(condensing.snapshot_every),
+        // A leader that no quorum answers falls silent by itself, later: see `watchdog`.
+        quorum_loss_probe_interval: None,
+        // By the size of the log, which openraft does not know: see `condenser`.
+        snapshot_policy: SnapshotPolicy::Never,
         max_in_snapshot_log_to_keep: condensing.kept,
         purge_batch_size: limits::PURGE_STEP_ENTRIES.min(condensing.kept.max(1)),
         max_payload_entries: limits::APPEND_ENTRIES_MAX,

@@ -6,8 +6,11 @@
 //! Reading order: `handle` (the replica as the gate and the node see it), `read_index`, `propose`, `membership`; then
 //! `state_machine` and `snapshot`, `log_store` and `log_record`; then `network`, `peers`, `peer_service`, `convert`.
 
+mod condenser;
 mod convert;
 mod draft;
+mod fingerprints;
+mod hand_over;
 mod handle;
 mod log_record;
 mod log_store;
@@ -22,6 +25,7 @@ mod snapshot;
 mod state_machine;
 mod types;
 mod wall_clocks;
+mod watchdog;
 
 pub use draft::Draft;
 pub use handle::{Condensing, Replica, ReplicaError, ReplicaParts, ReplicaStatus, Timings, seeded};
@@ -30,5 +34,6 @@ pub use peer_service::{ForwardedWrites, PeerService};
 pub use propose::{NotProposed, Proposed};
 pub use read_index::NoReadIndex;
 pub use readers::{BootId, Reader, Readers};
+pub use snapshot::SnapshotStatus;
 pub use state_machine::{Board, Published};
 pub use types::{Member, NodeId};

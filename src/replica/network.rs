@@ -20,14 +20,14 @@ use super::convert::{
     transferred_in, vote_in, vote_out, voted_in,
 };
 use super::peers::{CallError, Lane, Peers};
-use super::snapshot::SnapshotData;
+use super::snapshot::{SnapshotData, Work, Workshop, open_newest};
 use super::types::{
     AppendEntriesRequest, AppendEntriesResponse, Member, NodeId, RpcError, Snapshot,
     SnapshotResponse, TransferLeaderError, TransferLeaderRequest, TypeConfig, VoteRequest,
     VoteResponse,
 };
 use crate::domain::limits::SNAPSHOT_CHUNK_BYTES;
-use crate::env::{Offload, offload};
+use crate::env::{BootTime, Offload, offload};
 use crate::wire::peer;
 use crate::wire::peer::peer_client::PeerClient;
 
@@ -45,7 +45,7 @@ fn snapshot_deadline(bytes: u64) -> Duration {
 /// Makes a client for each peer and purpose; all share the node's channels.
 pub struct Network {
     pub peers: Arc<Peers>,
-    pub threads: Arc<dyn Offload>,
+    pub workshop: Workshop,
 }
 
 impl RaftNetworkFactory<TypeConfig> for Network {
@@ -56,7 +56,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
             to: target,
             address: node.peer_address.clone(),
             peers: self.peers.clone(),
-            threads: self.threads.clone(),
+            workshop: self.workshop.clone(),
+            refusals: 0,
         }
     }
 }
@@ -66,8 +67,16 @@ pub struct PeerNetwork {
     to: NodeId,
     address: String,
     peers: Arc<Peers>,
-    threads: Arc<dyn Offload>,
+    workshop: Workshop,
+    /// How many snapshots in a row the peer did not take.
+    refusals: u32,
 }
+
+/// Until a peer is sent a snapshot again that it did not take, doubled with each failure up to the second: it may have
+/// taken all of it before its disk was full.
+const SEND_AGAIN_FIRST: Duration = Duration::from_millis(200);
+/// See [`SEND_AGAIN_FIRST`].
+const SEND_AGAIN_MAX: Duration = Duration::from_secs(5);
 
 fn rpc_error(error: CallError) -> RpcError {
     // openraft waits for its backoff before it calls an unreachable node again.
@@ -154,43 +163,44 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         cancel: impl Future<Output = ReplicationClosed> + Send + 'static,
         _option: RPCOption,
     ) -> Result<SnapshotResponse, StreamingError<TypeConfig>> {
-        let Snapshot { meta, snapshot } = snapshot;
-        let source = match snapshot {
-            SnapshotData::Held(source) => source,
-            SnapshotData::Received(_) => {
-                let error = io::Error::other("a snapshot that is being received cannot be sent on");
-                return Err(StreamingError::Network(NetworkError::new(&error)));
+        let work = Work::Sending { to: self.to };
+        let desk = self.workshop.desk.clone();
+        let mut cancel = std::pin::pin!(cancel);
+        if self.refusals > 0 {
+            let pause = SEND_AGAIN_FIRST
+                .saturating_mul(1 << self.refusals.min(10))
+                .min(SEND_AGAIN_MAX);
+            let clock = self.peers.clock().clone();
+            tokio::select! {
+                biased;
+                closed = &mut cancel => return Err(StreamingError::Closed(closed)),
+                () = clock.sleep(pause) => {}
             }
-        };
-        let head = peer::SnapshotHead {
-            route: Some(self.route()),
-            vote: Some(vote_out(vote)),
-            meta: Some(snapshot_meta_out(&meta)),
-        };
-        // Two chunks under way: one is read while the other is sent.
-        let (send, receive) = mpsc::channel(2);
-        let deadline = snapshot_deadline(source.bytes);
-        let feed = feed(head, source.content, send, self.threads.clone());
-        let parts = ReceiverStream::new(receive);
-        let call = self.peers.call(
-            Lane::Bulk,
-            self.to,
-            &self.address,
-            deadline,
-            |mut client| async move { client.install_snapshot(parts).await },
-        );
-        let answer = tokio::select! {
+        }
+        let began = self.peers.clock().boot();
+        let _under_way = desk.begin(work);
+        let sent = tokio::select! {
             biased;
-            closed = cancel => return Err(StreamingError::Closed(closed)),
-            // A read that failed ends the stream without an end part, so the peer installs nothing.
-            (answer, fed) = async { tokio::join!(call, feed) } => {
-                fed.map_err(|error| StreamingError::Network(NetworkError::new(&error)))?;
-                answer.map_err(rpc_error)?
-            }
+            closed = &mut cancel => return Err(StreamingError::Closed(closed)),
+            sent = self.send_snapshot(vote, snapshot, began) => sent,
         };
-        let peer::SnapshotResponse { vote } = answer;
-        let vote = vote_in(vote).map_err(bad_answer)?;
-        Ok(SnapshotResponse::new(vote))
+        match sent {
+            Ok(answer) => {
+                self.refusals = 0;
+                desk.succeeded(work);
+                Ok(answer)
+            }
+            Err(error) => {
+                self.refusals = self.refusals.saturating_add(1);
+                desk.failed(work, &error);
+                Err(match error {
+                    // openraft waits for its backoff.
+                    NotSent::Call(error) => StreamingError::Unreachable(Unreachable::new(&error)),
+                    NotSent::Read(error) => StreamingError::Network(NetworkError::new(&error)),
+                    NotSent::Answer(error) => StreamingError::Network(NetworkError::new(&error)),
+                })
+            }
+        }
     }
 
     async fn transfer_leader(
@@ -203,6 +213,83 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
             |mut client: PeerClient<Channel>| async move { client.transfer_leader(message).await };
         let answer = self.control(option.soft_ttl(), send).await?;
         transferred_in(answer).map_err(bad_answer)
+    }
+}
+
+/// Why a snapshot did not get to a peer.
+#[derive(Debug, thiserror::Error)]
+enum NotSent {
+    /// The peer refused it, or did not answer.
+    #[error(transparent)]
+    Call(CallError),
+    /// This node cannot read it.
+    #[error(transparent)]
+    Read(io::Error),
+    /// The answer is not understood.
+    #[error(transparent)]
+    Answer(BadMessage),
+}
+
+impl PeerNetwork {
+    async fn send_snapshot(
+        &self,
+        vote: VoteOf<TypeConfig>,
+        snapshot: Snapshot,
+        began: BootTime,
+    ) -> Result<SnapshotResponse, NotSent> {
+        let Snapshot { meta: _, snapshot } = snapshot;
+        match snapshot {
+            SnapshotData::Held => {}
+            SnapshotData::Received(_) => {
+                let error = io::Error::other("a snapshot that is being received cannot be sent on");
+                return Err(NotSent::Read(error));
+            }
+        }
+        // The newest now, which may be newer than the one that openraft has in mind: then the peer is further on.
+        let newest = open_newest(&*self.workshop.storage)
+            .await
+            .map_err(NotSent::Read)?;
+        let Some((meta, source)) = newest else {
+            return Err(NotSent::Read(io::Error::other("there is no snapshot")));
+        };
+        let bytes = source.bytes;
+        let head = peer::SnapshotHead {
+            route: Some(self.route()),
+            vote: Some(vote_out(vote)),
+            meta: Some(snapshot_meta_out(&meta)),
+        };
+        // Two chunks under way: one is read while the other is sent.
+        let (send, receive) = mpsc::channel(2);
+        let deadline = snapshot_deadline(source.bytes);
+        let feed = feed(head, source.content, send, self.workshop.threads.clone());
+        let parts = ReceiverStream::new(receive);
+        let call = self.peers.call(
+            Lane::Bulk,
+            self.to,
+            &self.address,
+            deadline,
+            |mut client| async move { client.install_snapshot(parts).await },
+        );
+        // A read that failed ends the stream without an end part, so the peer installs nothing.
+        let (answer, fed) = tokio::join!(call, feed);
+        fed.map_err(|error| {
+            if error.kind() == io::ErrorKind::InvalidData {
+                // It is damaged on this node's disk, and the state in memory is not.
+                self.workshop.desk.ask_for_a_new_one();
+            }
+            NotSent::Read(error)
+        })?;
+        let peer::SnapshotResponse { vote } = answer.map_err(NotSent::Call)?;
+        let vote = vote_in(vote).map_err(NotSent::Answer)?;
+        tracing::info!(
+            to = self.to,
+            revision = meta.last_log_id.map_or(0, |id| id.index),
+            bytes,
+            took_ms = u64::try_from(self.peers.clock().boot().since(began).as_millis())
+                .unwrap_or(u64::MAX),
+            "snapshot sent"
+        );
+        Ok(SnapshotResponse::new(vote))
     }
 }
 

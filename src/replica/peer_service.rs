@@ -19,7 +19,7 @@ use super::handle::Replica;
 use super::propose::{NotProposed, Proposed};
 use super::read_index::Denied;
 use super::readers::{BootId, Reader};
-use super::snapshot::{SnapshotData, stored_meta};
+use super::snapshot::{SnapshotData, UnderWay, Work, stored_meta};
 use super::types::{Fatal, Member, NodeId, Snapshot, SnapshotMeta, Vote};
 use crate::domain::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
 use crate::domain::time::Revision;
@@ -111,14 +111,14 @@ impl PeerService {
     async fn receive(
         &self,
         mut parts: Streaming<peer::SnapshotPart>,
-    ) -> Result<(Vote, Snapshot), Status> {
+    ) -> Result<(Vote, Snapshot, Work, UnderWay), Status> {
         use peer::snapshot_part::Part;
         let Part::Head(peer::SnapshotHead { route, vote, meta }) =
             self.next_part(&mut parts).await?
         else {
             return Err(Status::invalid_argument("a snapshot begins with its head"));
         };
-        self.check(route.as_ref())?;
+        let from = self.check(route.as_ref())?;
         let vote = vote_in(vote).map_err(bad)?;
         let meta = snapshot_meta_in(meta).map_err(bad)?;
         // openraft takes it for given that a snapshot comes from a leader and holds nothing later than it.
@@ -128,9 +128,15 @@ impl PeerService {
         if !vote.committed || later {
             return Err(bad(BadMessage::Bad("vote")));
         }
-        let sink = self.receive_content(&mut parts, &meta).await?;
+        let work = Work::Installing { from };
+        let desk = &self.replica.workshop().desk;
+        let under_way = desk.begin(work);
+        let sink = self
+            .receive_content(&mut parts, &meta)
+            .await
+            .inspect_err(|refusal| desk.failed(work, &refusal.message()))?;
         let snapshot = SnapshotData::Received(sink);
-        Ok((vote, Snapshot { meta, snapshot }))
+        Ok((vote, Snapshot { meta, snapshot }, work, under_way))
     }
 
     async fn receive_content(
@@ -169,6 +175,10 @@ impl PeerService {
                     if length != received || crc32 != crc.finalize() {
                         return Err(Status::data_loss("the snapshot was damaged on its way"));
                     }
+                    // All that the disk can refuse, it refuses before openraft hears of it.
+                    sink.seal()
+                        .await
+                        .map_err(|error| Status::unavailable(error.to_string()))?;
                     return Ok(sink);
                 }
             }
@@ -257,13 +267,16 @@ impl Peer for PeerService {
         &self,
         request: Request<Streaming<peer::SnapshotPart>>,
     ) -> Result<Response<peer::SnapshotResponse>, Status> {
-        let (vote, snapshot) = self.receive(request.into_inner()).await?;
+        let (vote, snapshot, work, _under_way) = self.receive(request.into_inner()).await?;
+        let revision = snapshot.meta.last_log_id.map_or(0, |id| id.index);
         let answer = self
             .replica
             .raft()
             .install_full_snapshot(vote, snapshot)
             .await;
         let answer = answer.map_err(|error| stopped(&error))?;
+        self.replica.workshop().desk.succeeded(work);
+        tracing::info!(revision, ?work, "snapshot installed");
         Ok(Response::new(peer::SnapshotResponse {
             vote: Some(vote_out(answer.vote)),
         }))
@@ -352,6 +365,16 @@ impl Peer for PeerService {
         Ok(Response::new(peer::ProposeResponse {
             result: Some(result),
         }))
+    }
+
+    async fn fingerprints(
+        &self,
+        request: Request<peer::FingerprintsRequest>,
+    ) -> Result<Response<peer::FingerprintsResponse>, Status> {
+        let peer::FingerprintsRequest { route } = request.into_inner();
+        self.check(route.as_ref())?;
+        let marks = self.replica.own_marks();
+        Ok(Response::new(super::fingerprints::marks_out(&marks)))
     }
 
     async fn cluster_info(

@@ -91,6 +91,10 @@ impl Peers {
         }
     }
 
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
     /// The life of the cluster that this node belongs to, once it does.
     pub fn incarnation(&self) -> Option<Incarnation> {
         *self

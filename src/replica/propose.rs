@@ -6,12 +6,13 @@
 use std::time::Duration;
 
 use openraft::errors::{ClientWriteError, RaftError};
+use openraft::impls::ProgressResponder;
 
 use super::convert::member_in;
 use super::draft::Draft;
 use super::handle::Replica;
 use super::peers::{CallError, Lane};
-use super::types::{Command, ForwardToLeader, Member, NodeId, Reply};
+use super::types::{Command, Fatal, ForwardToLeader, Member, NodeId, Reply};
 use crate::domain::op::{Entry, Output, Rejection};
 use crate::domain::time::Revision;
 use crate::env::timeout;
@@ -70,12 +71,37 @@ impl Replica {
     ) -> Result<Proposed, NotProposed> {
         let command =
             stored::encode_entry(entry).map_err(|error| NotProposed::Refused(error.to_string()))?;
-        let write = self.raft().client_write(Command(command));
+        // A node that gives the lead away takes no more.
+        let Some(_inside) = self.door().enter() else {
+            return Err(NotProposed::NotLeader { leader: None });
+        };
+        let (responder, mut committed, outcome) = ProgressResponder::new();
+        let write = async {
+            let sent = self
+                .raft()
+                .client_write_ff(Command(command), Some(responder))
+                .await;
+            if let Err(fatal) = sent {
+                return Err(RaftError::Fatal(fatal));
+            }
+            match outcome.await {
+                Ok(Ok(written)) => Ok(written),
+                Ok(Err(error)) => Err(RaftError::APIError(error)),
+                Err(_) => Err(RaftError::Fatal(Fatal::Stopped)),
+            }
+        };
         match timeout(&**self.clock(), deadline, write).await {
-            None => Err(NotProposed::Unknown(format!(
-                "the write was proposed but not committed within {} ms",
-                deadline.as_millis()
-            ))),
+            None => Err(NotProposed::Unknown(match committed.try_recv() {
+                Ok(at) => format!(
+                    "the write is committed at revision {}, but not applied here within {} ms",
+                    at.index,
+                    deadline.as_millis()
+                ),
+                Err(_) => format!(
+                    "the write was proposed but not committed within {} ms",
+                    deadline.as_millis()
+                ),
+            })),
             Some(Ok(written)) => match written.data {
                 Reply::Outcome {
                     outcome,

@@ -117,6 +117,10 @@ impl Replica {
                 leader: self.leader(),
             });
         }
+        if self.watched().is_silent() {
+            // Its heartbeats would hold back an election that is due.
+            return Err(Denied::NoQuorum("none has answered for seconds".to_owned()));
+        }
         if self.membership().get_node(&reader.node).is_none() {
             return Err(Denied::NotAMember);
         }

@@ -68,6 +68,12 @@ impl Readers {
         table.readers.values().copied().collect()
     }
 
+    /// Every reader that is known, in the order of node and boot id; nothing is dropped.
+    pub fn all(&self) -> Vec<Reader> {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.readers.values().copied().collect()
+    }
+
     /// The last instant at which a reader asked that had to make room: a fence may not trust the table for readers
     /// up to then.
     pub fn forgotten_until(&self) -> Option<BootTime> {

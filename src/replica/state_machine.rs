@@ -12,6 +12,7 @@ use openraft::OptionalSend;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use tokio::sync::watch;
 
+use super::fingerprints::Marks;
 use super::snapshot::{self, SnapshotData, Workshop};
 use super::types::{
     Command, Entry, LogId, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
@@ -36,6 +37,14 @@ impl Published {
     /// The index of the last entry that is in it, blanks and membership changes included; zero before the first.
     pub fn revision(&self) -> Revision {
         Revision(self.last.map_or(0, |id| id.index))
+    }
+
+    /// The head of a snapshot of it.
+    pub(super) fn snapshot_meta(&self) -> SnapshotMeta {
+        SnapshotMeta {
+            last_log_id: self.last,
+            last_membership: self.membership.clone(),
+        }
     }
 }
 
@@ -78,11 +87,16 @@ pub struct StateMachine {
     board: Arc<Board>,
     workshop: Workshop,
     sink: Arc<dyn Sink>,
+    marks: Arc<Marks>,
 }
 
 impl StateMachine {
     /// Opens the state that the newest snapshot holds, or the empty one.
-    pub async fn open(workshop: Workshop, sink: Arc<dyn Sink>) -> io::Result<(Self, Arc<Board>)> {
+    pub async fn open(
+        workshop: Workshop,
+        sink: Arc<dyn Sink>,
+        marks: Arc<Marks>,
+    ) -> io::Result<(Self, Arc<Board>)> {
         let first = match snapshot::open_newest(&*workshop.storage).await? {
             Some((meta, source)) => Self::published(&workshop, &meta, source).await?,
             None => Published::default(),
@@ -92,6 +106,7 @@ impl StateMachine {
             board: board.clone(),
             workshop,
             sink,
+            marks,
         };
         Ok((machine, board))
     }
@@ -106,13 +121,14 @@ impl StateMachine {
             last_membership,
         } = meta;
         Ok(Published {
-            state: snapshot::read(&*workshop.threads, source).await?,
+            state: snapshot::read(&*workshop.threads, source, workshop.moves.clone()).await?,
             last: *last_log_id,
             membership: last_membership.clone(),
         })
     }
 
     fn step(&self, working: &mut Published, entry: Entry) -> io::Result<Reply> {
+        self.workshop.moves.step();
         let Entry { log_id, payload } = entry;
         let reply = match payload {
             Payload::Blank => Reply::NoCommand,
@@ -143,6 +159,7 @@ impl StateMachine {
             }
         };
         working.last = Some(log_id);
+        self.marks.applied(Revision(log_id.index), &working.state);
         Ok(reply)
     }
 
@@ -199,9 +216,14 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
 
     async fn get_snapshot_builder(&mut self) -> SnapshotBuilder {
         SnapshotBuilder {
-            of: self.board.load(),
             workshop: self.workshop.clone(),
         }
+    }
+
+    async fn try_create_snapshot_builder(&mut self, _force: bool) -> Option<SnapshotBuilder> {
+        // Taken already, by the condenser; without one there is nothing to tell openraft of.
+        self.workshop.storage.snapshot()?;
+        Some(self.get_snapshot_builder().await)
     }
 
     async fn install_snapshot(
@@ -209,22 +231,19 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         meta: &SnapshotMeta,
         data: SnapshotData,
     ) -> Result<(), io::Error> {
-        let source = match data {
-            SnapshotData::Held(source) => source,
+        match data {
+            SnapshotData::Held => {}
+            // Its content is durable; what is left is a name.
             SnapshotData::Received(sink) => {
                 sink.finish().await?;
-                match self.workshop.storage.open_snapshot().await? {
-                    Some(source) => source,
-                    None => {
-                        return Err(io::Error::other(
-                            "a snapshot that was just received is gone",
-                        ));
-                    }
-                }
             }
-        };
+        }
         // What the store holds now may be newer than what was asked for; its own head tells.
-        let held = snapshot::raft_meta(&source.meta)?;
+        let Some((held, source)) = snapshot::open_newest(&*self.workshop.storage).await? else {
+            return Err(io::Error::other(
+                "a snapshot that was just received is gone",
+            ));
+        };
         if held.last_log_id < meta.last_log_id {
             return Err(io::Error::other(
                 "the newest snapshot is older than the one just received",
@@ -239,18 +258,16 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        Ok(snapshot::open_newest(&*self.workshop.storage)
-            .await?
-            .map(|(meta, source)| Snapshot {
-                meta,
-                snapshot: SnapshotData::Held(source),
-            }))
+        let newest = snapshot::newest_meta(&*self.workshop.storage)?;
+        Ok(newest.map(|meta| Snapshot {
+            meta,
+            snapshot: SnapshotData::Held,
+        }))
     }
 }
 
-/// Builds a snapshot of the state as it was when the builder was made, while entries go on being applied.
+/// Tells openraft of the snapshot that the condenser has taken: what openraft builds itself must not fail.
 pub struct SnapshotBuilder {
-    of: Arc<Published>,
     workshop: Workshop,
 }
 
@@ -258,18 +275,12 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        let Workshop { storage, threads } = &self.workshop;
-        let meta = SnapshotMeta {
-            last_log_id: self.of.last,
-            last_membership: self.of.membership.clone(),
-        };
-        snapshot::write(&**storage, &**threads, &meta, self.of.state.clone()).await?;
-        let Some((meta, source)) = snapshot::open_newest(&**storage).await? else {
-            return Err(io::Error::other("a snapshot that was just written is gone"));
+        let Some(meta) = snapshot::newest_meta(&*self.workshop.storage)? else {
+            return Err(io::Error::other("there is no snapshot to tell of"));
         };
         Ok(Snapshot {
             meta,
-            snapshot: SnapshotData::Held(source),
+            snapshot: SnapshotData::Held,
         })
     }
 }

@@ -43,5 +43,12 @@ pub const MAX_READ_BYTES: usize = 16 * 1024 * 1024;
 /// The opaque part of a snapshot's head. The membership of the largest cluster that Raft is sane for takes a few KiB.
 pub const MAX_SNAPSHOT_EXTRA_BYTES: usize = 1024 * 1024;
 
+/// Room that a snapshot leaves free for the log: it is given up before it would take it. A second and more of the fastest
+/// writing, so that the log does not find the disk full because of a snapshot that is written beside it.
+pub(super) const SNAPSHOT_ROOM_KEPT_BYTES: u64 = 8 * 1024 * 1024;
+
+/// How much of a snapshot is written between two looks at the room.
+pub(super) const SNAPSHOT_ROOM_CHECK_BYTES: u64 = 2 * 1024 * 1024;
+
 /// A piece of a snapshot, verified as one: large enough for streaming, small enough for a buffer per stream.
 pub(super) const SNAPSHOT_PIECE_BYTES: usize = 64 * 1024;

@@ -116,6 +116,14 @@ impl Disk {
             .map_err(|error| failed("writing", path, &error))
     }
 
+    /// Whether so many bytes are free where `folder` is. A system that does not say has room: then the write says no.
+    pub fn has_room(&self, folder: &Path, bytes: u64) -> bool {
+        match rustix::fs::statvfs(folder) {
+            Ok(found) => found.f_bavail.saturating_mul(found.f_frsize) >= bytes,
+            Err(_) => true,
+        }
+    }
+
     pub fn rename(&self, from: &Path, to: &Path) -> Result<(), StorageError> {
         fs::rename(from, to).map_err(|error| failed("renaming", from, &error))
     }

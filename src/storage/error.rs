@@ -12,7 +12,7 @@ use super::bounds::MAX_SNAPSHOT_EXTRA_BYTES;
 const REJOIN: &str = "a node must not go on with less than it acknowledged: move the folder away, start with an empty \
      folder and a new node id, add the node with `grantd cluster join`, and remove the old id with `grantd cluster remove`";
 
-/// A fault of the store. After an `Io`, `Full` or `Damaged` the store is poisoned.
+/// A fault of the store. After an `Io`, `Full` or `Damaged` the store is poisoned; after a `Snapshot` it goes on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StorageError {
     /// The operating system refused a read, a write or a sync. Never retried: after a failed fsync nobody knows what
@@ -31,6 +31,21 @@ pub enum StorageError {
         "the disk is full while {doing}: {message}; nothing that was acknowledged is lost: free some space and restart the node"
     )]
     Full { doing: String, message: String },
+
+    /// A file of a snapshot could not be written or opened. Nothing that counts is touched: the log holds what the
+    /// snapshot would have held, and whoever wanted one may try again.
+    #[error("{doing} failed: {message}")]
+    Snapshot {
+        doing: String,
+        kind: io::ErrorKind,
+        message: String,
+    },
+
+    /// The folder cannot be used at all: nothing was read or written in it.
+    #[error(
+        "{doing} failed: {message}; nothing was stored there: does `data_dir` name the right folder, and may this user write in it?"
+    )]
+    Unusable { doing: String, message: String },
 
     /// What was read is not what was written.
     #[error("{what} is damaged: {detail}; {REJOIN}")]
@@ -147,6 +162,8 @@ impl StorageError {
             },
             StorageError::Io { .. }
             | StorageError::Full { .. }
+            | StorageError::Snapshot { .. }
+            | StorageError::Unusable { .. }
             | StorageError::Misuse(_)
             | StorageError::Poisoned { .. }
             | StorageError::Closed => false,
@@ -166,6 +183,35 @@ impl StorageError {
                 kind,
                 message: error.to_string(),
             },
+        }
+    }
+
+    /// The same error where it was met on a file of a snapshot.
+    pub(super) fn of_snapshot(self) -> Self {
+        match self {
+            StorageError::Io {
+                doing,
+                kind,
+                message,
+            } => StorageError::Snapshot {
+                doing,
+                kind,
+                message,
+            },
+            StorageError::Full { doing, message } => StorageError::Snapshot {
+                doing,
+                kind: io::ErrorKind::StorageFull,
+                message,
+            },
+            other => other,
+        }
+    }
+
+    /// The same error where it was met before anything was read in the folder of a node.
+    pub(super) fn of_folder(self) -> Self {
+        match self {
+            StorageError::Io { doing, message, .. } => StorageError::Unusable { doing, message },
+            other => other,
         }
     }
 
@@ -193,13 +239,14 @@ impl StorageError {
 impl From<StorageError> for io::Error {
     fn from(error: StorageError) -> Self {
         let kind = match &error {
-            StorageError::Io { kind, .. } => *kind,
+            StorageError::Io { kind, .. } | StorageError::Snapshot { kind, .. } => *kind,
             StorageError::Full { .. } => io::ErrorKind::StorageFull,
             StorageError::Damaged { .. } => io::ErrorKind::InvalidData,
             StorageError::Misuse(_) => io::ErrorKind::InvalidInput,
-            StorageError::Refused(_) | StorageError::Poisoned { .. } | StorageError::Closed => {
-                io::ErrorKind::Other
-            }
+            StorageError::Refused(_)
+            | StorageError::Unusable { .. }
+            | StorageError::Poisoned { .. }
+            | StorageError::Closed => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)
     }

@@ -33,6 +33,8 @@ pub enum DiskFault {
     Full,
     /// The device answers with an I/O error.
     Io,
+    /// There is no room for snapshots, and enough for everything else.
+    NoRoomForSnapshots,
 }
 
 /// The simulated platter. Cheap to clone; every clone is the same disk.
@@ -296,6 +298,15 @@ impl Storage for MemoryStorage {
         self.live(Image::log_state)
     }
 
+    fn log_bytes_after(&self, index: u64) -> u64 {
+        self.live(|image| {
+            let after = image.log.range(index.saturating_add(1)..);
+            after
+                .map(|(_, record)| record.payload.len() as u64 + 128)
+                .sum()
+        })
+    }
+
     async fn append(&self, records: Vec<Record>, done: Done) -> Result<(), StorageError> {
         check_append(self.log_state(), &records)?;
         self.disk.submit(self.life, Change::Append(records), done)
@@ -336,7 +347,7 @@ impl Storage for MemoryStorage {
         &self,
         meta: SnapshotMeta,
     ) -> Result<Box<dyn SnapshotSink>, StorageError> {
-        self.disk.lock().alive(self.life)?;
+        self.disk.lock().room_for_snapshot(self.life)?;
         if meta.extra.len() > MAX_SNAPSHOT_EXTRA_BYTES {
             return Err(StorageError::extra_too_long(meta.extra.len()));
         }
@@ -352,6 +363,12 @@ impl Storage for MemoryStorage {
         // The durable image: a snapshot on its way does not count yet.
         let platter = self.disk.lock();
         platter.durable.newest().map(|(meta, _)| meta.clone())
+    }
+
+    fn snapshot_bytes(&self) -> u64 {
+        let platter = self.disk.lock();
+        let newest = platter.durable.newest();
+        newest.map_or(0, |(_, content)| content.len() as u64)
     }
 
     async fn open_snapshot(&self) -> Result<Option<SnapshotSource>, StorageError> {
@@ -377,7 +394,7 @@ struct MemorySink {
 
 impl Write for MemorySink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.disk.lock().alive(self.life)?;
+        self.disk.lock().room_for_snapshot(self.life)?;
         self.content.extend_from_slice(bytes);
         Ok(bytes.len())
     }
@@ -389,6 +406,10 @@ impl Write for MemorySink {
 
 #[async_trait]
 impl SnapshotSink for MemorySink {
+    async fn seal(&mut self) -> Result<(), StorageError> {
+        self.disk.lock().room_for_snapshot(self.life)
+    }
+
     async fn finish(self: Box<Self>) -> Result<SnapshotMeta, StorageError> {
         let MemorySink {
             disk,

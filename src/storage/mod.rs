@@ -10,6 +10,7 @@
 mod bounds;
 mod disk;
 mod error;
+mod log_bytes;
 pub mod memory;
 mod node_state;
 mod record;
@@ -131,6 +132,8 @@ pub struct Recovered {
     /// beyond it, or the start is refused.
     pub acknowledged: Option<LogId>,
     pub snapshot: Option<SnapshotMeta>,
+    /// Damage that was found and, because everything is kept twice, mended: a sentence for the operator.
+    pub mended: Option<String>,
 }
 
 impl Recovered {
@@ -181,6 +184,10 @@ pub trait Storage: Send + Sync + 'static {
     /// First and last of the log, queued records included.
     fn log_state(&self) -> LogState;
 
+    /// About how many bytes the records after `index` take on the disk, queued ones included: never fewer than their
+    /// payloads, and seldom those of more than some dozens of records more.
+    fn log_bytes_after(&self, index: u64) -> u64;
+
     /// Queues records. They are readable when this returns; `done` runs once they are durable. Waits when too much is
     /// queued already.
     ///
@@ -205,6 +212,10 @@ pub trait Storage: Send + Sync + 'static {
 
     /// Starts a new snapshot. It counts for nothing until [`SnapshotSink::finish`] has returned; dropped before, it
     /// leaves nothing behind.
+    ///
+    /// # Errors
+    /// [`StorageError::Snapshot`] when there is no room for it, or the disk refuses: here, at any write, and at
+    /// `finish`. The store goes on then, and another may be tried.
     async fn create_snapshot(
         &self,
         meta: SnapshotMeta,
@@ -212,6 +223,9 @@ pub trait Storage: Send + Sync + 'static {
 
     /// The newest finished snapshot.
     fn snapshot(&self) -> Option<SnapshotMeta>;
+
+    /// Bytes of its content; zero when there is none.
+    fn snapshot_bytes(&self) -> u64;
 
     /// Opens the newest finished snapshot. Every byte is verified as it is read: damage shows as an error of kind
     /// `InvalidData`, never as other bytes or an early end.
@@ -221,6 +235,13 @@ pub trait Storage: Send + Sync + 'static {
 /// A snapshot being written. Writing may block: do it on a thread that may.
 #[async_trait]
 pub trait SnapshotSink: Write + Send {
+    /// Ends the content and makes it durable, under a name that counts for nothing yet. All that a full disk can refuse
+    /// is refused here or before. Nothing may be written afterwards.
+    ///
+    /// # Errors
+    /// [`StorageError::Snapshot`]; the sink is of no use any more.
+    async fn seal(&mut self) -> Result<(), StorageError>;
+
     /// Makes the snapshot durable, and the newest unless a newer one is there already.
     async fn finish(self: Box<Self>) -> Result<SnapshotMeta, StorageError>;
 }

@@ -43,6 +43,8 @@ pub(super) struct NodeState {
     sequence: u64,
     /// The slot that the next write goes to.
     next: u64,
+    /// One slot was not whole when the file was opened: torn by a power cut, or damaged.
+    pub one_slot_lost: bool,
 }
 
 impl NodeState {
@@ -77,6 +79,7 @@ impl NodeState {
             facts,
             sequence: 1,
             next: 0,
+            one_slot_lost: false,
         })
     }
 
@@ -90,6 +93,7 @@ impl NodeState {
         };
         let mut best: Option<(u64, u64, NodeFacts)> = None;
         let mut other_build = None;
+        let mut whole = 0;
         for slot in [0, 1u64] {
             let mut bytes = [0; SLOT];
             match file.read_exact_at(&mut bytes, slot * SLOT as u64) {
@@ -99,12 +103,13 @@ impl NodeState {
             }
             match decode(&bytes, &path) {
                 Ok((sequence, facts)) => {
+                    whole += 1;
                     if best.is_none_or(|(_, newest, _)| newest < sequence) {
                         best = Some((slot, sequence, facts));
                     }
                 }
                 Err(error @ StorageError::Refused(_)) => other_build = Some(error),
-                // A torn write: the other slot counts.
+                // A torn write, or damage: the other slot counts, and the start tells.
                 Err(_) => {}
             }
         }
@@ -124,6 +129,7 @@ impl NodeState {
             facts,
             sequence,
             next: 1 - slot,
+            one_slot_lost: whole < 2,
         }))
     }
 
@@ -285,9 +291,15 @@ mod tests {
         let reopened =
             || NodeState::open(folder.path(), &disk).map(|found| found.map(|s| s.facts()));
         assert_eq!(reopened(), Ok(Some(facts(6))));
+        let lost = || {
+            let opened = NodeState::open(folder.path(), &disk).expect("opens");
+            opened.expect("is there").one_slot_lost
+        };
+        assert!(!lost());
         let torn = u64::from(state.next == 0) * SLOT as u64;
         state.file.write_all_at(&[0xff; 512], torn).expect("writes");
         assert_eq!(reopened(), Ok(Some(facts(5))));
+        assert!(lost(), "it is told");
         state
             .file
             .write_all_at(&[0xff; 512], SLOT as u64 - torn)

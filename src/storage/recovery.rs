@@ -98,6 +98,7 @@ pub(super) fn examine(
         // after the mark may have come from a page cache that a power loss would take away.
         acknowledged: node.acknowledged.max(last),
         snapshot: snapshot.cloned(),
+        mended: None,
     })
 }
 

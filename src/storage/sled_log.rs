@@ -14,7 +14,6 @@ use std::collections::VecDeque;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::ops::Range;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -23,7 +22,7 @@ use async_trait::async_trait;
 use tokio::sync::{Semaphore, oneshot};
 
 use self::engine::{
-    Tail, check_bound, flush, guard, open_engine, read_engine, remove_torn_end, scan,
+    Tail, check_bound, flush, guard, open_engine, quietly, read_engine, remove_torn_end, scan,
     sync_engine_files,
 };
 use self::shared::{Inner, Job, Reply, Shared};
@@ -64,7 +63,8 @@ pub struct SledStorage {
 
 impl SledStorage {
     /// Opens the store of a node, or creates it in a folder that is empty or not there. Blocks; call it where that is
-    /// allowed. Everything that it reports is verified and durable.
+    /// allowed. Everything that it reports is verified and durable, but for the content of the newest snapshot: that is
+    /// verified as it is read, once.
     ///
     /// # Errors
     /// [`StorageError::Refused`] or [`StorageError::Damaged`] when the node must not start on what is there.
@@ -73,8 +73,8 @@ impl SledStorage {
         let disk = Disk {
             probe: options.probe,
         };
-        create_folder(folder, &disk)?;
-        let lock = lock(folder)?;
+        create_folder(folder, &disk).map_err(StorageError::of_folder)?;
+        let lock = lock(folder).map_err(StorageError::of_folder)?;
         node_state::remove_temporary(folder)?;
         let log_folder = folder.join(LOG_FOLDER);
         let snapshots = folder.join(snapshot::FOLDER);
@@ -110,12 +110,18 @@ impl SledStorage {
         let newest = snapshot::recover(&snapshots)?;
         let mut tail = Tail::default();
         let found = scan(&records, &facts, &mut tail)?;
-        let recovered = examine(
+        let mut recovered = examine(
             &facts,
             &found,
             newest.as_ref().map(|newest| &newest.meta),
             options.expected_node,
         )?;
+        recovered.mended = state.one_slot_lost.then(|| {
+            format!(
+                "one of the two slots of `{}` was not whole, so the other was taken and both are written anew: a power cut while it was written, or a disk that errs; look at the disk if there was no power cut",
+                folder.join(node_state::FILE).display()
+            )
+        });
 
         // What was found may be in a page cache alone: after a killed process, for example. From here on it counts, so
         // it is made durable, the names included, before the mark says so.
@@ -148,6 +154,7 @@ impl SledStorage {
                 log: recovered.log,
                 tail: tail.records,
                 tail_bytes: tail.bytes,
+                weights: tail.weights,
                 durable_below: recovered.log.last.map_or(0, |last| last.index + 1),
                 truncations: 0,
                 newest,
@@ -214,7 +221,7 @@ impl Drop for SledStorage {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         // sled writes a little when its last handle goes; it may panic on a disk that failed.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(reader)));
+        let _ = quietly(move || drop(reader));
     }
 }
 
@@ -265,6 +272,10 @@ impl Storage for SledStorage {
 
     fn log_state(&self) -> LogState {
         self.shared.lock().log
+    }
+
+    fn log_bytes_after(&self, index: u64) -> u64 {
+        self.shared.lock().weights.after(index)
     }
 
     async fn append(&self, records: Vec<Record>, done: Done) -> Result<(), StorageError> {
@@ -375,8 +386,11 @@ impl Storage for SledStorage {
         let shared = self.shared.clone();
         blocking(move || {
             let created = snapshot::Writer::create(&shared.snapshots, &shared.disk, meta, serial);
-            let writer = shared.note_fault(created)?;
-            let sink: Box<dyn SnapshotSink> = Box::new(Sink { shared, writer });
+            let writer = created.map_err(StorageError::of_snapshot)?;
+            let sink: Box<dyn SnapshotSink> = Box::new(Sink {
+                shared,
+                writer: Some(writer),
+            });
             Ok(sink)
         })
         .await
@@ -385,6 +399,11 @@ impl Storage for SledStorage {
     fn snapshot(&self) -> Option<SnapshotMeta> {
         let inner = self.shared.lock();
         inner.newest.as_ref().map(|newest| newest.meta.clone())
+    }
+
+    fn snapshot_bytes(&self) -> u64 {
+        let inner = self.shared.lock();
+        inner.newest.as_ref().map_or(0, |newest| newest.bytes)
     }
 
     async fn open_snapshot(&self) -> Result<Option<SnapshotSource>, StorageError> {
@@ -396,7 +415,7 @@ impl Storage for SledStorage {
             let Some(newest) = &inner.newest else {
                 return Ok(None);
             };
-            let content = snapshot::open(&newest.path)?;
+            let content = snapshot::open(&newest.path).map_err(StorageError::of_snapshot)?;
             Ok(Some(SnapshotSource {
                 meta: newest.meta.clone(),
                 bytes: newest.bytes,
@@ -409,40 +428,69 @@ impl Storage for SledStorage {
 
 struct Sink {
     shared: Arc<Shared>,
-    writer: snapshot::Writer,
+    writer: Option<snapshot::Writer>,
+}
+
+impl Sink {
+    fn writer(&mut self) -> Result<&mut snapshot::Writer, StorageError> {
+        self.shared.lock().alive()?;
+        self.writer.as_mut().ok_or_else(|| {
+            StorageError::Misuse("a snapshot whose sealing was cut short".to_owned())
+        })
+    }
 }
 
 impl Write for Sink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.shared.lock().alive()?;
-        self.writer.write(bytes).map_err(|error| {
-            let error = StorageError::io("writing a snapshot", &error);
-            self.shared.poison(&error);
-            io::Error::from(error)
+        self.writer()?.write(bytes).map_err(|error| {
+            StorageError::io("writing a snapshot", &error)
+                .of_snapshot()
+                .into()
         })
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+        Ok(())
     }
 }
 
 #[async_trait]
 impl SnapshotSink for Sink {
-    async fn finish(self: Box<Self>) -> Result<SnapshotMeta, StorageError> {
+    async fn seal(&mut self) -> Result<(), StorageError> {
+        self.writer()?;
+        let Some(mut writer) = self.writer.take() else {
+            return Err(StorageError::Closed);
+        };
+        let sealed = blocking(move || {
+            writer.seal().map_err(StorageError::of_snapshot)?;
+            Ok(writer)
+        })
+        .await?;
+        self.writer = Some(sealed);
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<SnapshotMeta, StorageError> {
+        self.writer()?;
         blocking(move || {
             let Sink { shared, writer } = *self;
-            shared.lock().alive()?;
-            let finished = shared.note_fault(writer.finish())?;
-            let mut inner = shared.lock();
+            let Some(writer) = writer else {
+                return Err(StorageError::Closed);
+            };
+            let finished = writer.finish().map_err(StorageError::of_snapshot)?;
             let meta = finished.meta.clone();
-            if inner
-                .newest
-                .as_ref()
-                .is_none_or(|newest| newest.meta.last <= meta.last)
             {
-                inner.newest = Some(finished);
+                let mut inner = shared.lock();
+                if inner
+                    .newest
+                    .as_ref()
+                    .is_none_or(|newest| newest.meta.last <= meta.last)
+                {
+                    inner.newest = Some(finished);
+                }
             }
+            // ORDER: afterwards, so that whoever is given the newest finds its file.
+            snapshot::remove_surplus(&shared.snapshots);
             Ok(meta)
         })
         .await

@@ -5,15 +5,22 @@
 //! zero u32 · crc32 · total length u64. Each checksum goes on from the one before it, so a piece that is missing, swapped
 //! or from another file is noticed, and a file that just ends is not taken for a shorter one. Big-endian. A state of any
 //! size passes through one piece's buffer. It never decides which snapshot a node may start on: that is `recovery`.
+//!
+//! A fault here touches nothing that counts: a snapshot that cannot be written is given up, and the log goes on holding
+//! what it would have held. Before and while one is written some room is left for the log, which must never be the one
+//! that finds the disk full because of a snapshot.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::bounds::{MAX_SNAPSHOT_EXTRA_BYTES, SNAPSHOT_PIECE_BYTES};
+use super::bounds::{
+    MAX_SNAPSHOT_EXTRA_BYTES, SNAPSHOT_PIECE_BYTES, SNAPSHOT_ROOM_CHECK_BYTES,
+    SNAPSHOT_ROOM_KEPT_BYTES,
+};
 use super::disk::{Disk, Step, failed};
 use super::error::{SCHEMA, check_schema};
 use super::record::{Reader, put_id};
@@ -44,7 +51,8 @@ pub(super) fn any(folder: &Path) -> Result<bool, StorageError> {
         .any(|path| path.extension() == Some(OsStr::new(EXTENSION))))
 }
 
-/// Removes what was never finished and returns the newest finished snapshot, every byte of it verified.
+/// Removes what was never finished and returns the newest finished snapshot, of which the head and the length are
+/// verified. Its content is verified by whoever reads it, which a start does once: before the node takes part in anything.
 ///
 /// # Errors
 /// [`StorageError::Damaged`] when the newest is damaged. An older one is never taken in its place: the log behind it
@@ -71,13 +79,28 @@ pub(super) fn recover(folder: &Path) -> Result<Option<Finished>, StorageError> {
     let Some(mut newest) = newest else {
         return Ok(None);
     };
-    let mut content = open(&newest.path)?;
-    let length = io::copy(&mut content, &mut io::sink());
-    newest.bytes = length.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => damaged(&newest.path, &error.to_string()),
-        _ => failed("reading", &newest.path, &error),
-    })?;
+    newest.bytes = stated_length(&newest.path)?;
     Ok(Some(newest))
+}
+
+/// The length of the content that the end of a file states; plausible, but not verified.
+fn stated_length(path: &Path) -> Result<u64, StorageError> {
+    let unread = |error: io::Error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => {
+            damaged(path, "it is too short")
+        }
+        _ => failed("reading", path, &error),
+    };
+    let mut file = File::open(path).map_err(|error| failed("opening", path, &error))?;
+    let whole = file.metadata().map_err(unread)?.len();
+    let mut stated = [0; 8];
+    file.seek(SeekFrom::End(-8)).map_err(unread)?;
+    file.read_exact(&mut stated).map_err(unread)?;
+    let stated = u64::from_be_bytes(stated);
+    if stated >= whole {
+        return Err(damaged(path, "its end states an impossible length"));
+    }
+    Ok(stated)
 }
 
 fn list(folder: &Path) -> Result<Vec<PathBuf>, StorageError> {
@@ -118,6 +141,9 @@ pub(super) struct Writer {
     piece: Vec<u8>,
     hasher: crc32fast::Hasher,
     total: u64,
+    /// Bytes until the room is looked at again.
+    unchecked: u64,
+    sealed: bool,
     named: bool,
 }
 
@@ -131,6 +157,10 @@ impl Writer {
     ) -> Result<Self, StorageError> {
         if meta.extra.len() > MAX_SNAPSHOT_EXTRA_BYTES {
             return Err(StorageError::extra_too_long(meta.extra.len()));
+        }
+        if !disk.has_room(folder, SNAPSHOT_ROOM_KEPT_BYTES) {
+            // The one before the newest is a convenience.
+            keep_newest(folder, 1);
         }
         let path = folder.join(format!("{serial}.{UNFINISHED}"));
         let file = OpenOptions::new()
@@ -147,12 +177,14 @@ impl Writer {
             piece: Vec::with_capacity(SNAPSHOT_PIECE_BYTES),
             hasher: crc32fast::Hasher::new(),
             total: 0,
+            unchecked: 0,
+            sealed: false,
             named: false,
             meta,
         };
         writer
             .put_head()
-            .map_err(|error| failed("writing", &writer.path, &error))?;
+            .map_err(|error| failed("writing the snapshot", &writer.path, &error))?;
         Ok(writer)
     }
 
@@ -176,6 +208,20 @@ impl Writer {
     }
 
     fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        if self.unchecked == 0 && !self.disk.has_room(&self.folder, SNAPSHOT_ROOM_KEPT_BYTES) {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!(
+                    "less than {} MiB are free, and those are left for the log",
+                    SNAPSHOT_ROOM_KEPT_BYTES >> 20
+                ),
+            ));
+        }
+        let length = bytes.len() as u64;
+        self.unchecked = match self.unchecked.saturating_add(length) {
+            enough if enough >= SNAPSHOT_ROOM_CHECK_BYTES => 0,
+            less => less,
+        };
         let mut file = &self.file;
         self.disk
             .step(Step::SnapshotWrite, &self.path, || file.write_all(bytes))
@@ -200,8 +246,11 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends the file, makes it durable under its name, and removes snapshots that are no longer needed.
-    pub fn finish(mut self) -> Result<Finished, StorageError> {
+    /// Ends the file and makes its content durable, not yet under its name.
+    pub fn seal(&mut self) -> Result<(), StorageError> {
+        if self.sealed {
+            return Ok(());
+        }
         let ended = self.put_piece().and_then(|()| {
             let mut end = 0u32.to_be_bytes().to_vec();
             self.hasher.update(&end);
@@ -210,16 +259,22 @@ impl Writer {
             end.extend_from_slice(&self.total.to_be_bytes());
             self.put(&end)
         });
-        ended.map_err(|error| failed("writing", &self.path, &error))?;
-        // ORDER: content, then name, then the folder: a name never stands for content that a power loss takes away.
+        ended.map_err(|error| failed("writing the snapshot", &self.path, &error))?;
         self.disk
             .sync_all(Step::SnapshotSync, &self.file, &self.path)?;
+        self.sealed = true;
+        Ok(())
+    }
+
+    /// Makes it durable under its name.
+    pub fn finish(mut self) -> Result<Finished, StorageError> {
+        // ORDER: content, then name, then the folder: a name never stands for content that a power loss takes away.
+        self.seal()?;
         let path = self.folder.join(name(self.meta.last));
         self.disk.rename(&self.path, &path)?;
         self.named = true;
         self.disk
             .sync_folder(Step::SnapshotFolderSync, &self.folder)?;
-        keep_newest(&self.folder)?;
         Ok(Finished {
             meta: self.meta.clone(),
             path,
@@ -254,19 +309,28 @@ impl Drop for Writer {
     }
 }
 
-fn keep_newest(folder: &Path) -> Result<(), StorageError> {
+/// Removes snapshots that are no longer needed. ORDER: only once the newest is what everybody is given.
+pub(super) fn remove_surplus(folder: &Path) {
+    keep_newest(folder, KEPT);
+}
+
+/// One that cannot be read or removed stays where it is: it costs room, and the next time is tried again.
+fn keep_newest(folder: &Path, kept: usize) {
     let mut known = Vec::new();
-    for path in list(folder)? {
-        if path.extension() == Some(OsStr::new(EXTENSION)) {
-            known.push((open(&path)?.meta.last, path));
+    for path in list(folder).unwrap_or_default() {
+        if path.extension() == Some(OsStr::new(EXTENSION))
+            && let Ok(content) = open(&path)
+        {
+            known.push((content.meta.last, path));
         }
     }
     known.sort();
-    let surplus = known.len().saturating_sub(KEPT);
+    let surplus = known.len().saturating_sub(kept);
     for (_, path) in known.into_iter().take(surplus) {
-        fs::remove_file(&path).map_err(|error| failed("removing", &path, &error))?;
+        if let Err(error) = fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "a snapshot that is not needed any more cannot be removed");
+        }
     }
-    Ok(())
 }
 
 /// Opens a file and verifies its head.

@@ -338,6 +338,7 @@ async fn new_node_gets_a_snapshot_when_the_log_is_purged() {
         settings.condensing = Condensing {
             snapshot_every: 20,
             kept: 2,
+            ..Condensing::default()
         };
     })
     .await;

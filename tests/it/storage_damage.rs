@@ -48,6 +48,11 @@ async fn outcome(folder: &Path) -> Result<Option<StorageError>, String> {
     }
     match read_snapshot(&storage).await {
         Ok(Some((last, content))) if last == id(1, 9) && content == [5; 100_000] => {}
+        // Its content is verified as it is read: by a start, before the node takes part in anything.
+        Err(error) => match error.downcast::<StorageError>() {
+            Ok(error) => return Ok(Some(error)),
+            Err(error) => return Err(format!("not an error of the storage: {error}")),
+        },
         other => return Err(format!("the snapshot is {other:?}")),
     }
     match read_all(&storage).await {
@@ -135,6 +140,41 @@ async fn truncated_log_is_refused() {
         let case = format!("cut to {keep} of {length}");
         let refused = damaged(good.path(), cut, &case).await;
         assert!(keep > length / 2 || refused.is_some(), "{case}");
+    }
+}
+
+/// One damaged slot of `node.state` costs nothing, for there are two; but it is told, and mended.
+#[tokio::test]
+async fn one_damaged_slot_of_node_state_is_told_and_mended() {
+    let good = used().await;
+    for slot in [0, 1] {
+        let state = good.path().join("node.state");
+        let mut bytes = fs::read(&state).expect("reads");
+        bytes[slot * 4096 + 100] ^= 1;
+        fs::write(&state, bytes).expect("writes");
+        let storage = open(good.path()).expect("opens");
+        let told = storage.recovered().mended.expect("is told");
+        assert!(
+            told.contains("node.state") && told.contains("disk"),
+            "{told}"
+        );
+        assert_eq!(storage.vote(), Some(VOTE));
+        drop(storage);
+        let storage = open(good.path()).expect("opens");
+        assert_eq!(storage.recovered().mended, None, "it is mended");
+    }
+}
+
+/// A folder that cannot be one: the sentence speaks of the setting, and not of a disk that failed under a node.
+#[tokio::test]
+async fn folder_that_cannot_be_used_is_told_as_a_wrong_setting() {
+    let parent = folder();
+    let file = parent.path().join("file");
+    fs::write(&file, "not a folder").expect("writes");
+    for wrong in [file.clone(), file.join("below")] {
+        let refused = open(&wrong).err().expect("refuses").to_string();
+        assert!(refused.contains("data_dir"), "{refused}");
+        assert!(!refused.contains("the node stops"), "{refused}");
     }
 }
 

@@ -412,6 +412,60 @@ async fn fault_at_any_step_poisons_the_store_and_loses_nothing() {
             Step::LogSync,
             Step::NodeStateWrite,
             Step::NodeStateSync,
+        ] {
+            let folder = folder();
+            let probe = Arc::new(Failing {
+                step,
+                kind,
+                armed: false.into(),
+            });
+            let storage = SledStorage::open(
+                folder.path(),
+                SledOptions {
+                    expected_node: None,
+                    probe: Some(probe.clone()),
+                },
+            )
+            .expect("opens");
+            bind(&storage).await.expect("binds");
+            append(&storage, records(1, 0..3, 100))
+                .await
+                .expect("appends");
+            probe.armed.store(true, Ordering::SeqCst);
+            let refused = append(&storage, records(1, 3..4, 100))
+                .await
+                .expect_err("refuses");
+            assert_eq!(
+                matches!(refused, StorageError::Full { .. }),
+                kind == std::io::ErrorKind::StorageFull,
+                "{step:?}: {refused}"
+            );
+            probe.armed.store(false, Ordering::SeqCst);
+            assert!(
+                matches!(
+                    append(&storage, records(1, 4..5, 1)).await,
+                    Err(StorageError::Poisoned { .. })
+                ),
+                "{step:?}: the store goes on after a fault"
+            );
+            drop(storage);
+            let storage = open(folder.path()).expect("opens again");
+            let found = read_all(&storage).await.expect("reads");
+            assert!(found.len() >= 3, "{step:?}: lost what was acknowledged");
+            assert_eq!(found, records(1, 0..found.len() as u64, 100));
+        }
+    }
+}
+
+/// A snapshot that the disk refuses, at whatever step, is given up and leaves nothing behind that counts; the log goes on,
+/// and once there is room the next one is taken.
+#[tokio::test]
+async fn fault_of_a_snapshot_at_any_step_leaves_the_log_alone() {
+    for kind in [
+        std::io::ErrorKind::StorageFull,
+        std::io::ErrorKind::PermissionDenied,
+    ] {
+        for step in [
             Step::SnapshotWrite,
             Step::SnapshotSync,
             Step::SnapshotFolderSync,
@@ -435,33 +489,133 @@ async fn fault_at_any_step_poisons_the_store_and_loses_nothing() {
                 .await
                 .expect("appends");
             probe.armed.store(true, Ordering::SeqCst);
-            let refused = match step {
-                Step::SnapshotWrite | Step::SnapshotSync | Step::SnapshotFolderSync => {
-                    write_snapshot(&storage, id(1, 2), &[7; 200_000]).await
-                }
-                _ => append(&storage, records(1, 3..4, 100)).await,
-            };
-            let refused = refused.expect_err("refuses");
-            assert_eq!(
-                matches!(refused, StorageError::Full { .. }),
-                kind == std::io::ErrorKind::StorageFull,
+            let refused = write_snapshot(&storage, id(1, 2), &[7; 200_000])
+                .await
+                .expect_err("refuses");
+            assert!(
+                matches!(&refused, StorageError::Snapshot { kind: found, .. } if *found == kind),
                 "{step:?}: {refused}"
             );
-            probe.armed.store(false, Ordering::SeqCst);
+            assert_eq!(storage.snapshot(), None, "{step:?}");
+            append(&storage, records(1, 3..4, 100))
+                .await
+                .expect("the log goes on");
             assert!(
-                matches!(
-                    append(&storage, records(1, 4..5, 1)).await,
-                    Err(StorageError::Poisoned { .. })
-                ),
-                "{step:?}: the store goes on after a fault"
+                storage.purge(id(1, 2)).await.is_err(),
+                "{step:?}: nothing covers it"
             );
+            probe.armed.store(false, Ordering::SeqCst);
+            write_snapshot(&storage, id(1, 3), &[8; 200_000])
+                .await
+                .expect("there is room again");
+            assert_eq!(storage.snapshot_bytes(), 200_000);
             drop(storage);
             let storage = open(folder.path()).expect("opens again");
-            let found = read_all(&storage).await.expect("reads");
-            assert!(found.len() >= 3, "{step:?}: lost what was acknowledged");
-            assert_eq!(found, records(1, 0..found.len() as u64, 100));
+            assert_eq!(read_all(&storage).await.expect("reads").len(), 4);
+            let (last, content) = read_snapshot(&storage)
+                .await
+                .expect("reads")
+                .expect("is there");
+            assert_eq!((last, content), (id(1, 3), vec![8; 200_000]), "{step:?}");
+            assert_eq!(storage.snapshot_bytes(), 200_000);
         }
     }
+}
+
+/// Something else in the place of the folder of snapshots: the log goes on, and with the folder back the next is taken.
+#[tokio::test]
+async fn snapshot_without_its_folder_is_refused_and_the_next_one_is_taken() {
+    let folder = folder();
+    let storage = open(folder.path()).expect("opens");
+    bind(&storage).await.expect("binds");
+    append(&storage, records(1, 0..3, 100))
+        .await
+        .expect("appends");
+    let snapshots = folder.path().join("snapshots");
+    std::fs::remove_dir_all(&snapshots).expect("rm");
+    std::fs::write(&snapshots, "not a folder").expect("writes");
+    let refused = write_snapshot(&storage, id(1, 2), &[7; 100]).await;
+    assert!(
+        matches!(refused, Err(StorageError::Snapshot { .. })),
+        "{refused:?}"
+    );
+    append(&storage, records(1, 3..4, 100))
+        .await
+        .expect("the log goes on");
+    std::fs::remove_file(&snapshots).expect("rm");
+    std::fs::create_dir(&snapshots).expect("creates");
+    write_snapshot(&storage, id(1, 3), &[7; 100])
+        .await
+        .expect("is taken");
+}
+
+/// Two snapshots that finish at once: whichever comes last, the newest can be opened, always.
+#[tokio::test(flavor = "multi_thread")]
+async fn newest_snapshot_can_be_opened_while_others_finish() {
+    let folder = folder();
+    let storage = Arc::new(open(folder.path()).expect("opens"));
+    bind(&*storage).await.expect("binds");
+    append(&*storage, records(1, 0..200, 10))
+        .await
+        .expect("appends");
+    write_snapshot(&*storage, id(1, 0), &[0; 100])
+        .await
+        .expect("is taken");
+    let writers: Vec<_> = (0..2u64)
+        .map(|which| {
+            let storage = storage.clone();
+            tokio::spawn(async move {
+                for round in 1..60 {
+                    write_snapshot(&*storage, id(1, round * 2 + which), &[1; 100])
+                        .await
+                        .expect("is taken");
+                }
+            })
+        })
+        .collect();
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        let found = read_snapshot(&*storage).await;
+        assert!(matches!(found, Ok(Some(_))), "{found:?}");
+    }
+    for writer in writers {
+        writer.await.expect("writes");
+    }
+    assert_eq!(
+        storage.snapshot().and_then(|meta| meta.last),
+        Some(id(1, 119))
+    );
+}
+
+/// What the log weighs after an index is known whatever was written, cut, purged and opened anew.
+#[tokio::test]
+async fn bytes_of_the_log_after_an_index_are_known() {
+    let folder = folder();
+    let check = |storage: &dyn Storage, after: u64, records: u64| {
+        let told = storage.log_bytes_after(after);
+        let least = records * 1000;
+        assert!(
+            (least..least * 12 / 10 + 200_000).contains(&told),
+            "{told} for {records} records"
+        );
+    };
+    let storage = open(folder.path()).expect("opens");
+    bind(&storage).await.expect("binds");
+    append(&storage, records(1, 0..1000, 1000))
+        .await
+        .expect("appends");
+    check(&storage, 99, 900);
+    storage
+        .truncate_after(Some(id(1, 699)))
+        .await
+        .expect("cuts");
+    check(&storage, 99, 600);
+    write_snapshot(&storage, id(1, 400), &[7; 100])
+        .await
+        .expect("is taken");
+    storage.purge(id(1, 300)).await.expect("purges");
+    check(&storage, 400, 299);
+    drop(storage);
+    check(&open(folder.path()).expect("opens"), 400, 299);
 }
 
 /// A folder is bound to one node and one incarnation, and opened by one process at a time.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use imbl::OrdSet;
 
 use super::cow_map::{CowMap, fixed_hash};
+use super::deep::IndexSum;
 use super::grant::{Grant, GrantPrincipal};
 use super::grant_lot::{ID_MIN, Lot};
 use crate::domain::ids::{
@@ -334,6 +335,43 @@ impl GrantIndex {
             .filter_map(|(_, _, id)| self.by_id.get(id))
     }
 
+    /// How many grants there are.
+    pub fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
+    /// Counts the entries of every index, and of each lot what a question would find there.
+    pub(super) fn sum_indexes(&self, sum: &mut IndexSum) {
+        for (key, id) in &self.of_key {
+            sum.add(1, &(key, id));
+            let named = self.by_id.get(id).is_some_and(|grant| {
+                grant.name.is_none()
+                    || self
+                        .by_name
+                        .get(&(key.clone(), retry_hash(grant)))
+                        .is_some_and(|ids| ids.contains(id))
+            });
+            sum.add(2, &(id, named));
+        }
+        self.by_retiring.iter().for_each(|entry| sum.add(3, entry));
+        for (holder, key) in &self.keys_of {
+            sum.add(4, &(holder, key, self.count(key)));
+            let Some(lot) = self.lot(key, holder) else {
+                continue;
+            };
+            for (id, bits, end, sound) in lot.members(|id| self.by_id.get(&id)) {
+                sum.add(5, &(holder, key, id, bits, end, sound));
+            }
+        }
+        self.by_expiry.iter().for_each(|entry| sum.add(6, entry));
+        self.descendants.iter().for_each(|entry| sum.add(7, entry));
+    }
+
     /// Every grant, in the order of keys and ids.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Grant>> {
         self.of_key.iter().filter_map(|(_, id)| self.by_id.get(id))
@@ -453,6 +491,62 @@ mod tests {
         GrantPrincipal::Arn {
             arn: arn.parse().unwrap(),
             unique_id: format!("AIDA{id}").parse().unwrap(),
+        }
+    }
+
+    fn digest(index: &GrantIndex) -> IndexSum {
+        let mut sum = IndexSum::default();
+        index.sum_indexes(&mut sum);
+        sum
+    }
+
+    proptest! {
+        /// Whatever the order in which grants came, and whatever came and went between: replicas that took another way to
+        /// the same grants have the same sum, and one entry that is missing from an index, or a grant that is another in its
+        /// lot, makes another.
+        #[test]
+        fn sum_of_the_indexes_tells_wrong_ones_and_not_their_history(
+            grants in proptest::collection::vec(grant(), 1..60),
+            gone in proptest::collection::vec(grant(), 0..20),
+        ) {
+            let mut one = GrantIndex::default();
+            let mut other = GrantIndex::default();
+            for grant in &grants {
+                one.put(Arc::new(grant.clone()));
+            }
+            for grant in &gone {
+                other.put(Arc::new(grant.clone()));
+            }
+            for grant in grants.iter().rev() {
+                other.put(Arc::new(grant.clone()));
+            }
+            for grant in &gone {
+                other.take(&grant.id);
+            }
+            let whole = digest(&one);
+            prop_assert_eq!(whole, digest(&other));
+
+            let first = &grants[0];
+            let mut wrong = one.clone();
+            wrong.of_key.remove(&(first.key.clone(), first.id));
+            prop_assert_ne!(whole, digest(&wrong));
+            let mut wrong = one.clone();
+            wrong.keys_of.remove(&(Holder::from(&first.grantee), first.key.clone()));
+            prop_assert_ne!(whole, digest(&wrong));
+            let mut wrong = one.clone();
+            let place = (first.key.clone(), Holder::from(&first.grantee));
+            let mut lot = wrong.by_grantee.get(&place).cloned().unwrap();
+            lot.take(first);
+            wrong.by_grantee.insert(place, lot);
+            prop_assert_ne!(whole, digest(&wrong));
+            let mut wrong = one.clone();
+            let mut spent = first.clone();
+            spent.issuing_account = AccountId::from_number(999_999_999_999).unwrap();
+            wrong.by_id.insert(first.id, Arc::new(spent));
+            prop_assert_ne!(whole, digest(&wrong));
+            let mut wrong = one.clone();
+            wrong.counts.insert(first.key.clone(), 99);
+            prop_assert_ne!(whole, digest(&wrong));
         }
     }
 

@@ -312,6 +312,30 @@ impl Lot {
         }
     }
 
+    /// What stands here: the id, what it gives there, until when, and whether it stands where it may and is the grant that
+    /// `known` has under its id. Not under which selector: a Subset stands under the pair that was rarest when it came.
+    pub(super) fn members<'a>(
+        &'a self,
+        known: impl Fn(GrantId) -> Option<&'a Arc<Grant>>,
+    ) -> Vec<(GrantId, u32, u64, bool)> {
+        let member = |place: &Place, grant: &Arc<Grant>| {
+            let (_, bits, Reverse(end), id) = *place;
+            let sound = known(id).is_some_and(|known| Arc::ptr_eq(known, grant) || known == grant)
+                && places_possible(grant).contains(place);
+            (id, bits, end, sound)
+        };
+        match self {
+            Self::Few(few) => few
+                .iter()
+                .map(|(place, grant)| member(place, grant))
+                .collect(),
+            Self::Many { places, .. } => places
+                .iter()
+                .map(|(place, grant)| member(place, grant))
+                .collect(),
+        }
+    }
+
     /// How many places `selector` has, counted up to [`RARITY_COUNT_MAX`].
     fn count(&self, selector: u64) -> usize {
         match self {

@@ -6,6 +6,7 @@
 
 pub mod alias;
 pub mod cow_map;
+pub mod deep;
 pub mod error_code;
 pub mod fact;
 pub mod fingerprint;
@@ -495,6 +496,37 @@ impl State {
         if let Some(old) = self.records.take(key) {
             self.count(Some(Fact::Idempotency(old)), None);
         }
+    }
+
+    /// Counts the entries of the indexes that are kept here; those of grants keep their own.
+    fn sum_indexes(&self, sum: &mut deep::IndexSum) {
+        for place in &self.principals_in_order {
+            let known = place.2.as_ref().is_none_or(|arn| {
+                let named = (place.0, place.1, name_of(arn));
+                self.principals.get(arn).is_some()
+                    && self.principals_by_name.get(&named) == Some(arn)
+            });
+            sum.add(20, &(place, known, self.principal_count(place.0)));
+        }
+        for arn in &self.keys_in_order {
+            let count = self.key_count(arn.partition, &arn.region, arn.account);
+            sum.add(
+                21,
+                &(
+                    arn,
+                    self.keys.get(arn).is_some(),
+                    count,
+                    self.aliases_of_key(arn),
+                ),
+            );
+        }
+        self.related_keys
+            .iter()
+            .for_each(|entry| sum.add(22, entry));
+        self.deletions.iter().for_each(|entry| sum.add(23, entry));
+        self.aliases_in_order
+            .iter()
+            .for_each(|entry| sum.add(24, entry));
     }
 
     fn count(&mut self, went: Option<Fact>, came: Option<Fact>) {

@@ -157,19 +157,28 @@ impl Platter {
         }
     }
 
+    /// Whether a snapshot may be written.
+    pub(super) fn room_for_snapshot(&self, life: u64) -> Result<(), StorageError> {
+        self.alive(life)?;
+        match self.fault {
+            Some(DiskFault::NoRoomForSnapshots) => Err(StorageError::io(
+                "writing a snapshot on the simulated disk",
+                &io::Error::from(io::ErrorKind::StorageFull),
+            )
+            .of_snapshot()),
+            None | Some(DiskFault::Full | DiskFault::Io) => Ok(()),
+        }
+    }
+
     /// Makes the oldest pending write durable, or fails it and everything after it.
     pub(super) fn settle_one(&mut self) -> Vec<(Done, Result<(), StorageError>)> {
-        if let Some(fault) = self.fault {
-            let error = match fault {
-                DiskFault::Full => StorageError::io(
-                    "writing the simulated disk",
-                    &io::Error::from(io::ErrorKind::StorageFull),
-                ),
-                DiskFault::Io => StorageError::io(
-                    "writing the simulated disk",
-                    &io::Error::other("injected fault"),
-                ),
-            };
+        let fault = match self.fault {
+            None | Some(DiskFault::NoRoomForSnapshots) => None,
+            Some(DiskFault::Full) => Some(io::Error::from(io::ErrorKind::StorageFull)),
+            Some(DiskFault::Io) => Some(io::Error::other("injected fault")),
+        };
+        if let Some(fault) = fault {
+            let error = StorageError::io("writing the simulated disk", &fault);
             self.poisoned = Some(error.to_string());
             self.pending_bytes = 0;
             return self

@@ -1,28 +1,62 @@
 //! sled itself: opened, verified, read, and its panics caught.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::Once;
 
 use crate::storage::bounds::{
     ENGINE_CACHE_BYTES, ENGINE_LOCK_ATTEMPTS, ENGINE_LOCK_WAIT, SEGMENT_BYTES, TAIL_BYTES,
 };
 use crate::storage::disk::{Disk, Step, failed};
+use crate::storage::log_bytes::LogBytes;
 use crate::storage::record::{self, Assembler};
 use crate::storage::recovery::{LogFacts, NodeFacts};
 use crate::storage::{Identity, Record, Recovered, Refusal, StorageError, hex};
 
 const META_IDENTITY: &str = "identity";
 
+thread_local! {
+    /// Whether this thread is inside sled, where a panic is an error like any other.
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How sled names the threads that it starts itself.
+const ENGINE_THREADS: [&str; 2] = ["sled-io-", "log flusher"];
+
+/// Runs `act`, of which a panic is caught and told in the log at `debug` alone: what comes of it is told as an error, in
+/// words that help, and the engine's own text with fifty frames of its inside before it would only mislead.
+pub(super) fn quietly<T>(act: impl FnOnce() -> T) -> std::thread::Result<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let otherwise = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            let of_engine = std::thread::current()
+                .name()
+                .is_some_and(|name| ENGINE_THREADS.iter().any(|own| name.starts_with(own)));
+            if of_engine || INSIDE.with(Cell::get) {
+                tracing::debug!(%panic, "the engine of the log panicked");
+            } else {
+                otherwise(panic);
+            }
+        }));
+    });
+    let outer = INSIDE.with(|inside| inside.replace(true));
+    let result = catch_unwind(AssertUnwindSafe(act));
+    INSIDE.with(|inside| inside.set(outer));
+    result
+}
+
 /// Calls sled. It panics on some kinds of damage; that is an error like any other here.
 pub(super) fn guard<T>(
     doing: &str,
     act: impl FnOnce() -> sled::Result<T>,
 ) -> Result<T, StorageError> {
-    match catch_unwind(AssertUnwindSafe(act)) {
+    match quietly(act) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(sled::Error::Io(error))) => Err(StorageError::io(doing, &error)),
         Ok(Err(error)) => Err(StorageError::damaged(
@@ -154,10 +188,12 @@ pub(super) fn check_bound(meta: &sled::Tree, facts: &NodeFacts) -> Result<(), St
 pub(super) struct Tail {
     pub(super) records: VecDeque<Record>,
     pub(super) bytes: usize,
+    pub(super) weights: LogBytes,
 }
 
 impl Tail {
     fn push(&mut self, record: Record) {
+        self.weights.push(record.id.index, record.payload.len());
         self.bytes = self.bytes.saturating_add(record.payload.len());
         self.records.push_back(record);
         while self.bytes > TAIL_BYTES

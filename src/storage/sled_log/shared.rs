@@ -10,6 +10,7 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::storage::bounds::TAIL_BYTES;
 use crate::storage::disk::Disk;
+use crate::storage::log_bytes::LogBytes;
 use crate::storage::snapshot::Finished;
 use crate::storage::{
     Done, Identity, LogId, LogState, Record, StorageError, StoredVote, check_append,
@@ -38,6 +39,8 @@ pub(super) struct Inner {
     /// The last records, without a gap up to `log.last`. Older ones are in sled, all of them durable.
     pub(super) tail: VecDeque<Record>,
     pub(super) tail_bytes: usize,
+    /// How much of the log lies after an index.
+    pub(super) weights: LogBytes,
     /// Everything below is durable, so it may leave the tail.
     pub(super) durable_below: u64,
     /// Counts truncations: a read of sled that crossed one is made again.
@@ -115,6 +118,7 @@ impl Inner {
         let previous = self.log.last;
         for record in &records {
             self.log.last = Some(record.id);
+            self.weights.push(record.id.index, record.payload.len());
             self.tail_bytes = self.tail_bytes.saturating_add(record.payload.len());
             self.tail.push_back(record.clone());
         }
@@ -139,6 +143,7 @@ impl Inner {
                 self.tail_bytes = self.tail_bytes.saturating_sub(record.payload.len());
             }
         }
+        self.weights.truncate(from);
         self.durable_below = self.durable_below.min(from);
         self.truncations += 1;
         self.log.last = self.log.last.min(last).max(self.log.purged);
@@ -154,6 +159,7 @@ impl Inner {
                 self.tail_bytes = self.tail_bytes.saturating_sub(record.payload.len());
             }
         }
+        self.weights.purge(upto.index);
         self.log.purged = self.log.purged.max(Some(upto));
         if self.log.last.is_none_or(|last| last.index <= upto.index) {
             self.log.last = self.log.purged;

@@ -3,11 +3,10 @@
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 
-use super::engine::{flush, guard, write_identity};
+use super::engine::{flush, guard, quietly, write_identity};
 use super::shared::{Append, Job, Shared};
 use crate::storage::bounds::{BATCH_BYTES, MAX_QUEUED_BYTES, PURGE_STEP};
 use crate::storage::disk::{Disk, Step, failed};
@@ -30,6 +29,15 @@ pub(super) struct Worker {
     pub(super) to_remove: Option<u64>,
 }
 
+/// When what a step of a purge has removed becomes durable.
+#[derive(Clone, Copy)]
+enum Removal {
+    /// With the sync of the append that comes next: the step costs it nothing.
+    WithTheNextAppend,
+    /// At once: nobody waits for the disk.
+    Synced,
+}
+
 /// What the writer does next.
 enum Turn {
     Appends(Vec<Append>),
@@ -44,7 +52,7 @@ impl Worker {
             match self.next_turn() {
                 Turn::Stop => break,
                 Turn::RemovePurged => {
-                    let removed = self.remove_purged();
+                    let removed = self.remove_purged(Removal::Synced);
                     let _ = self.shared.note_fault(removed);
                 }
                 Turn::Appends(appends) => self.append(appends),
@@ -52,7 +60,7 @@ impl Worker {
             }
         }
         // sled may panic when it goes on a disk that failed; the thread ends here either way.
-        let _ = catch_unwind(AssertUnwindSafe(move || drop(self)));
+        let _ = quietly(move || drop(self));
     }
 
     fn next_turn(&mut self) -> Turn {
@@ -120,7 +128,7 @@ impl Worker {
             (append.done)(written.clone());
         }
         if written.is_ok() && self.to_remove.is_some() {
-            let removed = self.remove_purged();
+            let removed = self.remove_purged(Removal::WithTheNextAppend);
             let _ = self.shared.note_fault(removed);
         }
     }
@@ -234,13 +242,14 @@ impl Worker {
         Ok(())
     }
 
-    /// Removes a few of the purged records. They become durable with the next batch; coming back is harmless.
-    fn remove_purged(&mut self) -> Result<(), StorageError> {
+    /// Removes a few of the purged records; coming back after a crash is harmless. Never more than two steps without a
+    /// sync: sled would use again what is not durable yet.
+    fn remove_purged(&mut self, removal: Removal) -> Result<(), StorageError> {
         let Some(upto) = self.to_remove else {
             return Ok(());
         };
         let end = record::page_key(upto, u16::MAX);
-        let removed = guard("purging the log", || {
+        let (removed, batch) = guard("purging the log", || {
             let mut batch = sled::Batch::default();
             let mut removed = 0;
             for key in self
@@ -252,9 +261,14 @@ impl Worker {
                 batch.remove(key?);
                 removed += 1;
             }
-            self.records.apply_batch(batch)?;
-            Ok(removed)
+            Ok((removed, batch))
         })?;
+        match removal {
+            Removal::WithTheNextAppend => {
+                guard("purging the log", || self.records.apply_batch(batch))?;
+            }
+            Removal::Synced => self.write_batch(batch)?,
+        }
         if removed < PURGE_STEP {
             self.to_remove = None;
         }

@@ -5,19 +5,20 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use grantd::audit::{DecisionRecord, DecisionSink, Discard};
+use grantd::audit::{DecisionRecord, DecisionSink, Sink};
 use grantd::crypto::seal::SealKey;
 use grantd::domain::authz::caller::{Caller, Identity, RequestFacts};
 use grantd::domain::ids::{AccountId, RequestId};
 use grantd::domain::op::create_account::CreateAccount;
-use grantd::domain::op::{Command, Scope, Semantics};
+use grantd::domain::op::{Applied, Command, Entry, Scope, Semantics};
 use grantd::domain::state::State;
 use grantd::domain::state::settings::Settings;
+use grantd::domain::time::Revision;
 use grantd::env::real::{OsRng, RealClock, Tcp, Threads};
 use grantd::env::{BootTime, BoxedIo, Clock, Listener, Net, Offload, Rng, WallTime};
 use grantd::gate::{Committed, Consistency, Demand, Draft, TooStale, View, WriteError};
@@ -138,6 +139,8 @@ pub struct Member {
     pub alarms: Arc<Alarms>,
     /// Its clocks, of which the wall clock can be set wrong.
     pub clock: Arc<TestClock>,
+    /// Where it tells what it has applied.
+    pub sink: Tap,
     address: Option<String>,
 }
 
@@ -193,6 +196,51 @@ impl Clock for TestClock {
         self.sleeps
             .send_modify(|sleeps| *sleeps.entry(span).or_default() += 1);
         RealClock.sleep(span).await;
+    }
+}
+
+/// A sink that forgets everything, and blocks whoever applies for as long as it is shut: as a pipe does that nobody reads.
+#[derive(Default)]
+pub struct Valve {
+    shut: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Valve {
+    /// From now on the next entry that is applied blocks.
+    pub fn shut(&self) {
+        *self.shut.lock().unwrap() = true;
+    }
+
+    /// Whatever is blocked goes on.
+    pub fn open(&self) {
+        *self.shut.lock().unwrap() = false;
+        self.changed.notify_all();
+    }
+}
+
+/// The hand on a valve: dropped, it leaves it open, so that a test that fails ends.
+#[derive(Default)]
+pub struct Tap(Arc<Valve>);
+
+impl std::ops::Deref for Tap {
+    type Target = Valve;
+
+    fn deref(&self) -> &Valve {
+        &self.0
+    }
+}
+
+impl Drop for Tap {
+    fn drop(&mut self) {
+        self.0.open();
+    }
+}
+
+impl Sink for Valve {
+    fn applied(&self, _: Revision, _: &Entry, _: &Applied) {
+        let shut = self.shut.lock().unwrap();
+        drop(self.changed.wait_while(shut, |shut| *shut).unwrap());
     }
 }
 
@@ -304,6 +352,7 @@ impl Cluster {
             node: None,
             alarms: Arc::default(),
             clock: Arc::default(),
+            sink: Tap::default(),
             address: None,
         });
         let at = self.members.len() - 1;
@@ -347,7 +396,7 @@ impl Cluster {
             evaluators: self.evaluators.clone(),
             storage,
             seal_key: Arc::new(SealKey::from_bytes(SEAL_KEY)),
-            sink: Arc::new(Discard),
+            sink: member.sink.0.clone(),
             front: grantd::node::api(member.alarms.clone()),
         })
         .await?;
@@ -461,6 +510,19 @@ impl Cluster {
         });
     }
 
+    /// From now on a node hears nothing of the others: what it sends arrives, no answer comes back, and what they send to
+    /// it is lost. Of the links that are in use now.
+    pub fn deafen(&self, at: usize) {
+        let own = self.members[at].address.clone().unwrap();
+        for ((from, to), proxy) in &*self.links.proxies.lock().unwrap() {
+            if *from == at {
+                proxy.cut_answers();
+            } else if *to == own {
+                proxy.cut();
+            }
+        }
+    }
+
     /// Heals them.
     pub fn heal(&self, at: usize) {
         self.each_link_of(at, |links, key| {
@@ -508,6 +570,22 @@ impl Cluster {
         for at in 0..self.members.len() {
             self.stop(at).await;
         }
+    }
+}
+
+/// What `look` finds, as soon as it does: for what a node says of itself when it is asked, and raises no event about.
+pub async fn polled<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            RealClock.sleep(Duration::from_millis(20)).await;
+        }
+    };
+    match timeout(PATIENCE, found).await {
+        Ok(found) => found,
+        Err(_) => panic!("waited {} s in vain: {what}", PATIENCE.as_secs()),
     }
 }
 

@@ -17,7 +17,10 @@ enum Link {
 /// One directed link: who connects here talks to `to`, as long as it is not cut.
 pub struct Proxy {
     address: SocketAddr,
+    /// What goes to `to`.
     link: watch::Sender<Link>,
+    /// What comes back.
+    back: watch::Sender<Link>,
     accepting: JoinHandle<()>,
 }
 
@@ -27,14 +30,16 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (link, seen) = watch::channel(Link::Open);
+        let (back, seen_back) = watch::channel(Link::Open);
         let accepting = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, to, seen.clone()));
+                tokio::spawn(carry(near, to, seen.clone(), seen_back.clone()));
             }
         });
         Self {
             address,
             link,
+            back,
             accepting,
         }
     }
@@ -47,11 +52,18 @@ impl Proxy {
     /// From now on nothing passes, either way.
     pub fn cut(&self) {
         self.link.send_replace(Link::Cut);
+        self.back.send_replace(Link::Cut);
+    }
+
+    /// From now on what is sent through here arrives, and no answer comes back.
+    pub fn cut_answers(&self) {
+        self.back.send_replace(Link::Cut);
     }
 
     /// Everything passes again.
     pub fn heal(&self) {
         self.link.send_replace(Link::Open);
+        self.back.send_replace(Link::Open);
     }
 }
 
@@ -69,7 +81,12 @@ async fn open(seen: &mut watch::Receiver<Link>) -> Result<(), ()> {
         .map_err(|_| ())
 }
 
-async fn carry(near: TcpStream, to: SocketAddr, mut seen: watch::Receiver<Link>) {
+async fn carry(
+    near: TcpStream,
+    to: SocketAddr,
+    mut seen: watch::Receiver<Link>,
+    back: watch::Receiver<Link>,
+) {
     if open(&mut seen).await.is_err() {
         return;
     }
@@ -81,8 +98,8 @@ async fn carry(near: TcpStream, to: SocketAddr, mut seen: watch::Receiver<Link>)
     let (near_read, near_write) = near.into_split();
     let (far_read, far_write) = far.into_split();
     tokio::select! {
-        () = pump(near_read, far_write, seen.clone()) => {}
-        () = pump(far_read, near_write, seen) => {}
+        () = pump(near_read, far_write, seen) => {}
+        () = pump(far_read, near_write, back) => {}
     }
 }
 
