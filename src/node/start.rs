@@ -251,6 +251,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
     let (failed, failure) = watch::channel(None);
     let tasks = vec![
         tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
+        tokio::spawn(narration(replica.clone(), stop.subscribe())),
         tokio::spawn(dues(due, stop.subscribe())),
         tokio::spawn(uses(usage, stop.subscribe())),
         tokio::spawn(watch_for_failure(replica.clone(), failed, stop.clone())),
@@ -305,6 +306,14 @@ async fn rounds(read: Arc<ReadGate>, stop: watch::Receiver<Stop>) {
         biased;
         () = stopped(stop) => {}
         () = read.run() => {}
+    }
+}
+
+async fn narration(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = replica.narrate() => {}
     }
 }
 
