@@ -21,7 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use grantd::client::{Client, api};
-use grantd::node::{Node, ProcessSettings, create_seal_key, start_process};
+use grantd::config::{AuditSettings, AuditTo};
+use grantd::node::{ProcessNode, ProcessSettings, create_seal_key, start_process};
 use grantd::wire::stored::encode_entry;
 use grantd::wire::v1::authorization_client::AuthorizationClient;
 use grantd::wire::v1::kms_client::KmsClient;
@@ -286,7 +287,7 @@ impl Staleness {
 
 /// Three nodes, an account, a role.
 struct Cluster {
-    nodes: Vec<Node>,
+    nodes: Vec<ProcessNode>,
     leader: String,
     follower: String,
     /// Speaks as the account's root.
@@ -305,6 +306,10 @@ impl Cluster {
                 advertise: None,
                 data_dir: folder.join(format!("node-{node_id}")),
                 seal_key_file: seal_key_file.clone(),
+                audit: AuditSettings {
+                    to: AuditTo::Off,
+                    ..AuditSettings::default()
+                },
             };
             nodes.push(start_process(settings).await.unwrap());
         }

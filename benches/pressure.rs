@@ -20,9 +20,10 @@ use std::time::Duration;
 
 use grantd::client::api::proposed_change::Change;
 use grantd::client::{Client, api};
+use grantd::config::{AuditSettings, AuditTo};
 use grantd::env::Clock;
 use grantd::env::real::RealClock;
-use grantd::node::{Node, ProcessSettings, create_seal_key, start_process};
+use grantd::node::{ProcessNode, ProcessSettings, create_seal_key, start_process};
 use grantd::wire::v1::authorization_client::AuthorizationClient;
 use grantd::wire::v1::grants_client::GrantsClient;
 use grantd::wire::v1::kms_client::KmsClient;
@@ -97,7 +98,7 @@ fn main() {
 /// A node on a runtime of its own.
 struct Seat {
     runtime: Runtime,
-    node: Node,
+    node: ProcessNode,
     /// The most nanoseconds that one poll of its workers has been on a core.
     longest: Arc<AtomicU64>,
 }
@@ -188,6 +189,10 @@ impl World {
                     advertise: None,
                     data_dir: folder.join(format!("node-{node_id}")),
                     seal_key_file: seal_key_file.clone(),
+                    audit: AuditSettings {
+                        to: AuditTo::Off,
+                        ..AuditSettings::default()
+                    },
                 };
                 let node = runtime.block_on(start_process(settings)).unwrap();
                 Seat {

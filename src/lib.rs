@@ -17,13 +17,13 @@
 //! | `node` | one node put together; the one start of production, tests and simulator |
 //! | `replica` | the replicated log and the state it makes; openraft here and nowhere else |
 //! | `storage` | the log, the vote, `node.state` and snapshots; sled here and nowhere else |
-//! | `telemetry` | log lines, no logic |
+//! | `telemetry` | log lines, and how a line gets out without anybody waiting for its reader; no logic |
 //! | `wire` | generated code and every conversion between domain and bytes |
 //!
 //! # Walk 1, a question
 //! bytes → [`grpc`] (strings die here; the claim is taken, not yet believed) → `app::decide` → `gate::read`
 //! (linearizable → ReadIndex; at-least → wait; bounded → as-of check) → view → `authn` on that view → tokens opened by
-//! [`crypto`] → `domain::authz::authorize` → second look at the clock → [`audit`] → the answer with its revision, its
+//! [`crypto`] → `domain::authz::authorize` → [`audit`] → second look at the clock → the answer with its revision, its
 //! staleness and its reason.
 //!
 //! # Walk 2, a change

@@ -65,6 +65,7 @@ impl App {
         questions: Arc<[Question]>,
     ) -> Result<(DecidedAll, Answered), AppError> {
         let trusted = self.admit(arrival)?;
+        self.audit.accepts().map_err(AppError::Untold)?;
         let (mut view, mut decided) = self
             .decide_once(arrival, terms, trusted, &questions)
             .await?;
@@ -74,16 +75,19 @@ impl App {
                 .decide_recorded(arrival, terms, trusted, &questions, view, noted)
                 .await?;
         }
-        let position = view.position();
-        let Staleness(age) = view.finish().map_err(AppError::Stale)?;
-        let answered = Answered {
-            position,
-            staleness_ms: Some(millis_up(age)),
-            settled_at: None,
-        };
-        self.record(arrival, terms, &questions, &decided, answered)
-            .await;
-        Ok((decided, answered))
+        // What is too old already is not told as a decision.
+        let told_at = answered(&view)?;
+        self.record(arrival, terms, &questions, &decided, told_at)
+            .await?;
+        // ORDER: the last look at the clock comes after all else, so that no decision leaves older than it says.
+        match answered(&view) {
+            Ok(answered) => Ok((decided, answered)),
+            Err(error) => {
+                self.audit
+                    .withdrawn(arrival.request_id, "it had grown too old to be answered");
+                Err(error)
+            }
+        }
     }
 
     /// Takes note of the uses among the answers. What must be known to the cluster before its answer, by its place.
@@ -358,7 +362,7 @@ impl App {
         questions: &[Question],
         decided: &DecidedAll,
         answered: Answered,
-    ) {
+    ) -> Result<(), AppError> {
         let front = match &terms.claim {
             Claim::Front { name, .. } => Some(name.as_ref()),
             Claim::Operator | Claim::Principal(_) => None,
@@ -368,20 +372,37 @@ impl App {
                 tokio::task::yield_now().await;
             }
             if let Ok(decided) = decided {
-                self.audit.decided(&DecisionRecord {
+                let told = self.audit.decided(&DecisionRecord {
                     request_id: arrival.request_id,
                     front,
                     subject: &decided.subject,
                     action: &question.action,
+                    asked: question.key.as_ref(),
                     key: decided.verdict.key.as_ref(),
                     decision: &decided.verdict.decision,
                     position: answered.position,
                     staleness_ms: answered.staleness_ms.unwrap_or_default(),
                     grant_tokens: question.grant_tokens.len(),
                 });
+                if let Err(not_told) = told {
+                    self.audit
+                        .withdrawn(arrival.request_id, "not all of it could be told");
+                    return Err(AppError::Untold(not_told));
+                }
             }
         }
+        Ok(())
     }
+}
+
+/// What an answer from `view` says of itself if it leaves now.
+fn answered(view: &View) -> Result<Answered, AppError> {
+    let Staleness(age) = view.finish().map_err(AppError::Stale)?;
+    Ok(Answered {
+        position: view.position(),
+        staleness_ms: Some(millis_up(age)),
+        settled_at: None,
+    })
 }
 
 /// Decisions that are told before others get their turn: each is a line of some hundred bytes.

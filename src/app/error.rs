@@ -1,5 +1,6 @@
 //! Why a use case ended without an answer. Fronts map it once, exhaustively.
 
+use crate::audit::NotTold;
 use crate::authn::Refusal;
 use crate::crypto::token::TokenError;
 use crate::domain::authz::resolve::Unresolved;
@@ -37,6 +38,8 @@ pub enum AppError {
     TooLong(TooLong),
     /// The write was not taken, or its outcome is unknown.
     Write(WriteError),
+    /// The audit trail cannot be written, and nothing may be done that it does not tell of.
+    Untold(NotTold),
     /// The request was not understood by the front's own reading of it.
     NotOperator,
     /// No token epoch mints, so a grant could not be told by its token.

@@ -1,6 +1,6 @@
 //! The use cases: decide, mutate, describe, and the cluster itself. The only layer that sequences the others.
 //!
-//! A question: gate → view → claim verified → tokens opened → decided → second clock check → audit → answer.
+//! A question: gate → view → claim verified → tokens opened → decided → audit → second clock check → answer.
 //! A change: view → claim verified → command built whole, ids drawn → gate → outcome → token minted.
 //! Imports gate, authn, audit, crypto, env, domain. Never: a transport, a second way to write.
 

@@ -89,6 +89,7 @@ impl App {
         build: impl FnOnce(&Material) -> Result<Change, E> + Send,
     ) -> Result<Done, E> {
         let trusted = self.admit(arrival)?;
+        self.audit.accepts().map_err(AppError::Untold)?;
         let view = self.view(arrival, terms, terms.consistency).await?;
         let caller =
             authn::verify(trusted, &terms.claim, view.state()).map_err(AppError::Refused)?;

@@ -17,7 +17,8 @@ use super::serve::TRUST_WARNING;
 use super::signals::Signals;
 use super::tour::tour;
 use crate::client::{Client, ClientError, Options, Parts, api};
-use crate::node::{Node, ProcessSettings, create_seal_key, start_process};
+use crate::config::{AuditSettings, AuditTo};
+use crate::node::{ProcessNode, ProcessSettings, create_seal_key, start_process};
 use crate::telemetry;
 
 /// How many nodes there are.
@@ -30,7 +31,8 @@ const RECORD: &str = "dev.json";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn run(common: &Common, args: &DevArgs) -> Result<Exit, CliError> {
-    telemetry::start(&args.log_level, telemetry::Form::Text).map_err(CliError::new)?;
+    // Kept to the end: the last lines are waited for when it is dropped.
+    let _log = telemetry::start(&args.log_level, telemetry::Form::Text).map_err(CliError::new)?;
     let mut signals = Signals::listen()?;
     // Kept to the end: dropping it removes the folder.
     let (folder, _temporary) = match &args.data {
@@ -46,7 +48,7 @@ pub(super) async fn run(common: &Common, args: &DevArgs) -> Result<Exit, CliErro
     let plan = Plan::make(common, args, &folder)?;
     let mut nodes = Vec::new();
     let outcome = serve(&plan, args, &mut nodes, &mut signals).await;
-    join_all(nodes.into_iter().map(Node::shutdown)).await;
+    join_all(nodes.into_iter().map(ProcessNode::shutdown)).await;
     outcome.map(|()| Exit::Success)
 }
 
@@ -54,7 +56,7 @@ pub(super) async fn run(common: &Common, args: &DevArgs) -> Result<Exit, CliErro
 async fn serve(
     plan: &Plan,
     args: &DevArgs,
-    nodes: &mut Vec<Node>,
+    nodes: &mut Vec<ProcessNode>,
     signals: &mut Signals,
 ) -> Result<(), CliError> {
     let ready = tokio::select! {
@@ -170,6 +172,11 @@ impl Plan {
     fn seal_key_file(&self) -> PathBuf {
         self.folder.join("seal.key")
     }
+
+    /// Three nodes share one standard output, which is for people here.
+    fn audit_file(&self, node: u64) -> PathBuf {
+        self.folder.join(format!("audit-{node}.jsonl"))
+    }
 }
 
 fn addresses(first: u16) -> Result<Vec<String>, CliError> {
@@ -196,7 +203,7 @@ fn ports_are_free(first: u16) -> bool {
 async fn bring_up(
     plan: &Plan,
     args: &DevArgs,
-    nodes: &mut Vec<Node>,
+    nodes: &mut Vec<ProcessNode>,
 ) -> Result<Option<ReadyFile>, CliError> {
     if !plan.seal_key_file().exists() {
         create_seal_key(&plan.seal_key_file())
@@ -209,6 +216,10 @@ async fn bring_up(
             advertise: None,
             data_dir: plan.folder.join(format!("node-{id}")),
             seal_key_file: plan.seal_key_file(),
+            audit: AuditSettings {
+                to: AuditTo::File(plan.audit_file(id)),
+                ..AuditSettings::default()
+            },
         };
         let node = start_process(settings)
             .await
@@ -218,7 +229,7 @@ async fn bring_up(
     let endpoints: Vec<String> = nodes.iter().map(|node| node.address().to_owned()).collect();
     let told = json!({
         "endpoints": endpoints,
-        "node_ids": nodes.iter().map(Node::node_id).collect::<Vec<_>>(),
+        "node_ids": nodes.iter().map(|node| node.node_id()).collect::<Vec<_>>(),
         "region": plan.region,
         "account": plan.account,
         "data_dir": plan.folder,
@@ -309,6 +320,9 @@ fn welcome(plan: &Plan, args: &DevArgs, endpoints: &[String]) {
         (Some(_), false) => println!("  data    {}", folder.display()),
         (Some(_), true) => println!("  data    {} (going on where it stopped)", folder.display()),
     }
+    println!(
+        "  audit   audit-1.jsonl to audit-{NODES}.jsonl there, a line for each decision and each change"
+    );
     println!("warning: {TRUST_WARNING}");
     println!(
         "\nCtrl-C stops it. A tour, to paste into another terminal at the top of the repository:\n"

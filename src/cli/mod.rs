@@ -181,8 +181,8 @@ pub fn main() -> ExitCode {
 async fn run(cli: &Cli) -> Exit {
     let Cli { common, command } = cli;
     let shown = match command {
-        Command::Dev(args) => return ended(dev::run(common, args).await),
-        Command::Serve(args) => return ended(serve::run(args).await),
+        Command::Dev(args) => return stopped(dev::run(common, args).await),
+        Command::Serve(args) => return stopped(serve::run(args).await),
         Command::Cluster(command) => cluster::run(common, command).await,
         Command::Account(command) => account::run(common, command).await,
         Command::Identity(command) => identity::run(common, command).await,
@@ -209,6 +209,14 @@ async fn run(cli: &Cli) -> Exit {
 fn ended(outcome: Result<Exit, CliError>) -> Exit {
     outcome.unwrap_or_else(|error| {
         eprint!("{}", error.render());
+        Exit::Error
+    })
+}
+
+/// The end of what ran as a service: a standard error that nobody reads must not keep the process from ending.
+fn stopped(outcome: Result<Exit, CliError>) -> Exit {
+    outcome.unwrap_or_else(|error| {
+        crate::telemetry::last_words(error.render());
         Exit::Error
     })
 }

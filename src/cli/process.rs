@@ -41,6 +41,18 @@ pub struct ServeArgs {
     /// Overrides `log_format`
     #[arg(long, value_name = "FORMAT")]
     log_format: Option<String>,
+    /// Overrides `audit`
+    #[arg(long, value_name = "WHERE")]
+    audit: Option<String>,
+    /// Overrides `audit_when_full`
+    #[arg(long, value_name = "WHAT")]
+    audit_when_full: Option<String>,
+    /// Overrides `audit_file_bytes`
+    #[arg(long, value_name = "NUMBER")]
+    audit_file_bytes: Option<String>,
+    /// Overrides `audit_files_kept`
+    #[arg(long, value_name = "NUMBER")]
+    audit_files_kept: Option<String>,
 }
 
 impl ServeArgs {
@@ -56,6 +68,10 @@ impl ServeArgs {
             seal_key_file,
             log_level,
             log_format,
+            audit,
+            audit_when_full,
+            audit_file_bytes,
+            audit_files_kept,
         } = self;
         let flags = [
             ("node_id", node_id),
@@ -65,6 +81,10 @@ impl ServeArgs {
             ("seal_key_file", seal_key_file),
             ("log_level", log_level),
             ("log_format", log_format),
+            ("audit", audit),
+            ("audit_when_full", audit_when_full),
+            ("audit_file_bytes", audit_file_bytes),
+            ("audit_files_kept", audit_files_kept),
         ];
         let given: BTreeMap<_, _> = flags
             .into_iter()

@@ -26,7 +26,8 @@ pub(super) async fn run(args: &ServeArgs) -> Result<Exit, CliError> {
         LogFormat::Text => telemetry::Form::Text,
         LogFormat::Json => telemetry::Form::Json,
     };
-    telemetry::start(log_level, form).map_err(CliError::new)?;
+    // Kept to the end: the last lines are waited for when it is dropped.
+    let _log = telemetry::start(log_level, form).map_err(CliError::new)?;
     tracing::warn!("{TRUST_WARNING}");
     let mut signals = Signals::listen()?;
     let node = start_process(ProcessSettings::from(&config))

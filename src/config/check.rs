@@ -7,10 +7,17 @@ use std::path::{Path, PathBuf};
 
 use super::setting::{SETTINGS, Setting};
 use super::source::{Origin, Raw};
-use super::{Config, LogFormat};
+use super::{AuditSettings, AuditTo, AuditWhenFull, Config, LogFormat};
 
 /// The longest part of a refused value that an error repeats.
 const ECHO_MAX: usize = 128;
+
+/// Least size of an audit file: some lines; and most: more is no file that anybody reads.
+const AUDIT_FILE_BYTES_MIN: u64 = 4_096;
+const AUDIT_FILE_BYTES_MAX: u64 = 1 << 40;
+
+/// Most older audit files: each rotation renames all of them.
+const AUDIT_FILES_KEPT_MAX: u64 = 1_000;
 
 /// One thing wrong with the settings.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,6 +93,35 @@ pub(super) fn check(
         "json" => Ok(LogFormat::Json),
         _ => Err(Refused::Value),
     });
+    let audit = checker.take("audit", |text| match text {
+        "stdout" => Ok(AuditTo::Stdout),
+        "stderr" => Ok(AuditTo::Stderr),
+        "off" => Ok(AuditTo::Off),
+        // So that a misspelt word is no file.
+        text if text.contains('/') => path(text).map(AuditTo::File),
+        _ => Err(Refused::Value),
+    });
+    let audit_when_full = checker.take("audit_when_full", |text| match text {
+        "drop" => Ok(AuditWhenFull::Drop),
+        "refuse" => Ok(AuditWhenFull::Refuse),
+        _ => Err(Refused::Value),
+    });
+    let audit_file_bytes = checker.take("audit_file_bytes", |text| {
+        within(text, AUDIT_FILE_BYTES_MIN, AUDIT_FILE_BYTES_MAX)
+    });
+    let audit_files_kept = checker.take("audit_files_kept", |text| {
+        let kept = within(text, 1, AUDIT_FILES_KEPT_MAX)?;
+        u32::try_from(kept).map_err(|_| Refused::Value)
+    });
+    let audit = match (audit, audit_when_full, audit_file_bytes, audit_files_kept) {
+        (Some(to), Some(when_full), Some(file_bytes), Some(files_kept)) => Some(AuditSettings {
+            to,
+            when_full,
+            file_bytes,
+            files_kept,
+        }),
+        _ => None,
+    };
     match (
         node_id,
         listen,
@@ -94,6 +130,7 @@ pub(super) fn check(
         seal_key_file,
         log_level,
         log_format,
+        audit,
     ) {
         (
             Some(node_id),
@@ -103,6 +140,7 @@ pub(super) fn check(
             Some(seal_key_file),
             Some(log_level),
             Some(log_format),
+            Some(audit),
         ) if checker.faults.is_empty() => Ok(Config {
             node_id,
             advertise: advertise.unwrap_or_else(|| listen.clone()),
@@ -111,6 +149,7 @@ pub(super) fn check(
             seal_key_file,
             log_level,
             log_format,
+            audit,
         }),
         _ => Err(Faults(checker.faults)),
     }
@@ -181,6 +220,13 @@ impl Checker<'_> {
             help: None,
         });
     }
+}
+
+fn within(text: &str, least: u64, most: u64) -> Result<u64, Refused> {
+    text.parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or(Refused::Value)
 }
 
 fn path(text: &str) -> Result<PathBuf, Refused> {
@@ -296,6 +342,22 @@ mod tests {
         assert_eq!(config.listen, "127.0.0.1:7400");
         assert_eq!(config.advertise, config.listen);
         assert_eq!(config.log_format, LogFormat::Text);
+        assert_eq!(config.audit, AuditSettings::default());
+    }
+
+    #[test]
+    fn audit_file_is_a_path_with_its_rotation() {
+        let config = of(&format!(
+            "{NEEDED}audit = \"./stdout\"\naudit_when_full = \"refuse\"\naudit_file_bytes = 4096\naudit_files_kept = 1000\n"
+        ))
+        .unwrap();
+        let want = AuditSettings {
+            to: AuditTo::File("./stdout".into()),
+            when_full: AuditWhenFull::Refuse,
+            file_bytes: 4_096,
+            files_kept: 1_000,
+        };
+        assert_eq!(config.audit, want);
     }
 
     #[test]
@@ -357,6 +419,25 @@ mod tests {
             ("seal_key_file = true", "seal_key_file", "type boolean"),
             ("log_level = \"loud\"", "log_level", "`off`, `error`"),
             ("log_format = \"xml\"", "log_format", "`text` or `json`"),
+            ("audit = \"stdot\"", "audit", "with a `/` in it"),
+            ("audit = \"\"", "audit", "got ``"),
+            (
+                "audit_when_full = \"wait\"",
+                "audit_when_full",
+                "got `wait`",
+            ),
+            ("audit_file_bytes = 4095", "audit_file_bytes", "got `4095`"),
+            (
+                "audit_file_bytes = 1099511627777",
+                "audit_file_bytes",
+                "from 4096 to 1099511627776",
+            ),
+            ("audit_files_kept = 0", "audit_files_kept", "got `0`"),
+            (
+                "audit_files_kept = 1001",
+                "audit_files_kept",
+                "from 1 to 1000",
+            ),
         ] {
             let others: String = NEEDED
                 .lines()

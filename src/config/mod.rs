@@ -19,6 +19,12 @@ pub use setting::{SETTINGS, Setting};
 pub use source::{Origin, Overrides, load};
 pub use suggest::closest;
 
+/// The size at which an audit file is closed, unless it is set: 100 MiB, some hundred thousand lines.
+const AUDIT_FILE_BYTES: u64 = 100 * 1024 * 1024;
+
+/// How many older audit files are kept, unless it is set: with the newest a little more than a gigabyte.
+const AUDIT_FILES_KEPT: u32 = 10;
+
 /// The settings of one node, checked.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Config {
@@ -36,6 +42,56 @@ pub struct Config {
     pub log_level: String,
     /// How they are written.
     pub log_format: LogFormat,
+    /// Its audit trail.
+    pub audit: AuditSettings,
+}
+
+/// The settings of a node's audit trail.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AuditSettings {
+    /// Where it goes.
+    pub to: AuditTo,
+    /// What happens when it cannot.
+    pub when_full: AuditWhenFull,
+    /// The size in bytes at which a file is closed.
+    pub file_bytes: u64,
+    /// How many older files are kept.
+    pub files_kept: u32,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self {
+            to: AuditTo::default(),
+            when_full: AuditWhenFull::default(),
+            file_bytes: AUDIT_FILE_BYTES,
+            files_kept: AUDIT_FILES_KEPT,
+        }
+    }
+}
+
+/// Where the audit trail goes.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum AuditTo {
+    /// Standard output.
+    #[default]
+    Stdout,
+    /// Standard error, between the lines of the log.
+    Stderr,
+    /// Nowhere.
+    Off,
+    /// A file.
+    File(PathBuf),
+}
+
+/// What happens when the audit trail cannot be written and no more lines can wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum AuditWhenFull {
+    /// Lines are lost and counted.
+    #[default]
+    Drop,
+    /// The node refuses service.
+    Refuse,
 }
 
 /// The form of the log lines.

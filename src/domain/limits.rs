@@ -202,6 +202,9 @@ pub const SNAPSHOT_BYTES_MAX: u64 = 20_000_000_000;
 /// Entries applied before they are published together: readers see at most this many late, and pay for one swap.
 pub const APPLY_BATCH_MAX: usize = 256;
 
+/// Bytes of entries applied before they are published together: they are held until the audit trail has been told.
+pub const APPLY_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 /// Entries between two snapshots, at the least: some megabytes of log, which a start applies in a moment.
 pub const SNAPSHOT_EVERY_ENTRIES: u64 = 5_000;
 
@@ -284,6 +287,12 @@ pub const READERS_MAX: usize = 4_096;
 
 /// Longest address of a peer: a DNS name of 253 characters, a colon and a port.
 pub const PEER_ADDRESS_MAX: usize = 260;
+
+/// Bytes of audit lines that wait to be written: some ten thousand lines, several seconds of a node under full load.
+pub const AUDIT_QUEUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// Characters that an audit line holds of one text that somebody sent: as many as the longest key reference has.
+pub const AUDIT_TEXT_CHARS_MAX: usize = KEY_REF_MAX;
 
 /// Most members that a cluster may have. Raft is sane for a handful of voters; the rest are read replicas.
 pub const MEMBERS_MAX: usize = 1_024;

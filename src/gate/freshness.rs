@@ -117,6 +117,44 @@ impl WhyNotFresh {
     }
 }
 
+/// Whether the node could decide at the end of each round, for the lines that say when that changes.
+#[derive(Debug, Default)]
+pub enum Watched {
+    /// Nothing was proven yet.
+    #[default]
+    Never,
+    /// The last proof is young enough.
+    Fresh,
+    /// It is not, since this instant.
+    Lost(BootTime),
+}
+
+/// A change of [`Watched`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// The first proof.
+    First,
+    /// No proof is young enough any more.
+    Lost,
+    /// One is again, after this span without.
+    Regained(Duration),
+}
+
+impl Watched {
+    /// Takes note of the end of a round at `now`, at which the last proof has this age, if there is one, under this bound.
+    pub fn round(&mut self, now: BootTime, age: Option<Duration>, bound: Duration) -> Option<Turn> {
+        let is_fresh = age.is_some_and(|age| age <= bound);
+        let (next, turn) = match (&*self, is_fresh) {
+            (Self::Never, true) => (Self::Fresh, Turn::First),
+            (Self::Fresh, false) => (Self::Lost(now), Turn::Lost),
+            (Self::Lost(since), true) => (Self::Fresh, Turn::Regained(now.since(*since))),
+            (Self::Never | Self::Lost(_), false) | (Self::Fresh, true) => return None,
+        };
+        *self = next;
+        Some(turn)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
@@ -163,6 +201,24 @@ mod tests {
             assert!(!proof(1_000_000).jumped(read.offset), "{at}: {read:?}");
             assert!(read.offset.0.abs_diff(1_000_000) <= 1, "{at}: {read:?}");
         }
+    }
+
+    #[test]
+    fn each_turn_of_freshness_is_told_once_with_its_span() {
+        let bound = Duration::from_secs(1);
+        let mut watched = Watched::default();
+        let at = |s| BootTime::from_boot(Duration::from_secs(s));
+        let mut round =
+            |s, age_ms: Option<u64>| watched.round(at(s), age_ms.map(Duration::from_millis), bound);
+        assert_eq!(round(1, None), None);
+        assert_eq!(round(2, Some(1_000)), Some(Turn::First));
+        assert_eq!(round(3, Some(900)), None);
+        assert_eq!(round(4, Some(1_001)), Some(Turn::Lost));
+        assert_eq!(round(5, Some(2_000)), None);
+        assert_eq!(round(6, None), None);
+        let span = Duration::from_secs(3);
+        assert_eq!(round(7, Some(3)), Some(Turn::Regained(span)));
+        assert_eq!(round(8, None), Some(Turn::Lost));
     }
 
     fn proof(offset: i64) -> Proof {

@@ -13,11 +13,12 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
 
-use super::freshness::{Instant, Proof, WhyNotFresh};
+use super::freshness::{Instant, Proof, Turn, Watched, WhyNotFresh};
 use crate::domain::state::State;
 use crate::domain::time::{Incarnation, Position, Revision};
 use crate::env::{BootTime, Clock, timeout};
 use crate::replica::{Published, Replica};
+use crate::telemetry::Seldom;
 
 /// Least and most time that a round may take. In between it is the bound: a proof that took longer proves nothing.
 const ROUND_MIN: Duration = Duration::from_millis(100);
@@ -230,6 +231,9 @@ pub struct ReadGate {
     proof: ArcSwapOption<Proof>,
     rounds: watch::Sender<Rounds>,
     wake: Notify,
+    /// How often freshness was lost and regained, for the log.
+    lost: Seldom,
+    regained: Seldom,
 }
 
 impl ReadGate {
@@ -243,11 +247,14 @@ impl ReadGate {
             proof: ArcSwapOption::empty(),
             rounds: watch::Sender::new(Rounds::new()),
             wake: Notify::new(),
+            lost: Seldom::new(),
+            regained: Seldom::new(),
         }
     }
 
     /// The rounds; runs until it is dropped.
     pub async fn run(&self) {
+        let mut watched = Watched::default();
         loop {
             let began = self.clock.boot();
             let pause = match self.round().await {
@@ -260,6 +267,7 @@ impl ReadGate {
                     PAUSE_AFTER_FAILURE
                 }
             };
+            self.narrate(&mut watched);
             if !pause.is_zero() {
                 self.clock.sleep(pause).await;
             }
@@ -316,6 +324,42 @@ impl ReadGate {
         self.rounds.send_modify(|rounds| rounds.failed(why));
     }
 
+    /// Tells the log when decisions begin to be refused here, and when they are answered again.
+    fn narrate(&self, watched: &mut Watched) {
+        let node = self.replica.node_id();
+        let bound = self.bound(&self.replica.board().load());
+        let Some(turn) = watched.round(self.clock.boot(), self.age(), bound) else {
+            return;
+        };
+        match turn {
+            Turn::First => tracing::info!(node, "freshness proven: decisions are answered"),
+            Turn::Lost => {
+                let why = self.rounds.borrow().last_failure.to_string();
+                let bound_ms = millis_up(bound);
+                if let Some(times) = self.lost.due(self.clock.boot().since_boot()) {
+                    tracing::warn!(
+                        node,
+                        why,
+                        bound_ms,
+                        times,
+                        "freshness lost: decisions are refused"
+                    );
+                }
+            }
+            Turn::Regained(span) => {
+                let after_ms = millis_up(span);
+                if let Some(times) = self.regained.due(self.clock.boot().since_boot()) {
+                    tracing::info!(
+                        node,
+                        after_ms,
+                        times,
+                        "freshness regained: decisions are answered"
+                    );
+                }
+            }
+        }
+    }
+
     /// How long ago the last proof was begun; `None` without one.
     pub fn age(&self) -> Option<Duration> {
         let proof = self.proof.load_full()?;
@@ -336,6 +380,14 @@ impl ReadGate {
             && position.incarnation != incarnation
         {
             return Err(TooStale::OtherIncarnation);
+        }
+        // Nearly always one look is enough, and whoever need not wait subscribes to nothing.
+        match self.look(demand, arrived, incarnation) {
+            Ok(view) => return Ok(view),
+            Err(refusal) if demand.deadline.is_zero() || !refusal.is_retryable() => {
+                return Err(refusal);
+            }
+            Err(_) => {}
         }
         let mut rounds = self.rounds.subscribe();
         let mut revisions = self.replica.board().revisions();

@@ -127,6 +127,7 @@ fn app_error(error: AppError) -> (Code, ErrorInfo) {
         AppError::Stale(stale) => too_stale(&stale),
         AppError::TooLong(too_long) => self::too_long(&too_long),
         AppError::Write(error) => write_error(&error),
+        AppError::Untold(not_told) => unavailable(not_told.to_string()),
         AppError::NoMintingEpoch => unavailable(
             "no token epoch of this cluster mints grant tokens; the operator begins one with RotateTokenEpoch",
         ),

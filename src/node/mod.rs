@@ -11,6 +11,8 @@ mod start;
 
 pub use cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
 pub use front::{api, app};
-pub use process::{ProcessError, ProcessSettings, SealKeyFault, create_seal_key, start_process};
+pub use process::{
+    ProcessError, ProcessNode, ProcessSettings, SealKeyFault, create_seal_key, start_process,
+};
 pub use serve::DateHeader;
 pub use start::{Doors, Front, Node, NodeParts, NodeSettings, StartError, start};

@@ -2,14 +2,15 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::ops::Deref;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::front;
 use super::start::{Node, NodeParts, NodeSettings, StartError, start};
-use crate::audit::Log;
-use crate::config::Config;
+use crate::audit::{Rotation, To, Trail, WhenFull};
+use crate::config::{AuditSettings, AuditTo, AuditWhenFull, Config};
 use crate::crypto::seal::{ParseSealKeyError, SealKey};
 use crate::env::Rng;
 use crate::env::real::{Evaluators, OsRng, RealClock, Tcp, Threads};
@@ -31,6 +32,8 @@ pub struct ProcessSettings {
     pub data_dir: PathBuf,
     /// The file of the cluster's seal key.
     pub seal_key_file: PathBuf,
+    /// Its audit trail.
+    pub audit: AuditSettings,
 }
 
 impl From<&Config> for ProcessSettings {
@@ -43,6 +46,7 @@ impl From<&Config> for ProcessSettings {
             seal_key_file,
             log_level: _,
             log_format: _,
+            audit,
         } = config;
         Self {
             node_id: *node_id,
@@ -51,6 +55,7 @@ impl From<&Config> for ProcessSettings {
             advertise: (advertise != listen).then(|| advertise.clone()),
             data_dir: data_dir.clone(),
             seal_key_file: seal_key_file.clone(),
+            audit: audit.clone(),
         }
     }
 }
@@ -69,6 +74,9 @@ pub enum ProcessError {
     /// The node does not start.
     #[error(transparent)]
     Start(#[from] StartError),
+    /// The audit trail cannot be written.
+    #[error("the audit trail cannot be written: {0}")]
+    Audit(io::Error),
     /// The system gives no thread.
     #[error("a thread for long questions could not be started: {0}")]
     Evaluators(io::Error),
@@ -99,17 +107,46 @@ pub enum SealKeyFault {
     Form(#[from] ParseSealKeyError),
 }
 
+/// The node of a process with its audit trail.
+pub struct ProcessNode {
+    node: Node,
+    trail: Arc<Trail>,
+}
+
+impl Deref for ProcessNode {
+    type Target = Node;
+
+    fn deref(&self) -> &Node {
+        &self.node
+    }
+}
+
+impl ProcessNode {
+    /// As [`Node::shutdown`]; then the last lines of the audit trail are written, if somebody reads them.
+    pub async fn shutdown(self) {
+        let Self { node, trail } = self;
+        node.shutdown().await;
+        let finished = tokio::task::spawn_blocking(move || trail.finish()).await;
+        if !finished.unwrap_or(false) {
+            tracing::error!(
+                "the last lines of the audit trail are not written: nobody reads it, or it cannot be written"
+            );
+        }
+    }
+}
+
 /// Starts the node of this process.
 ///
 /// # Errors
 /// [`ProcessError`]; nothing runs then.
-pub async fn start_process(settings: ProcessSettings) -> Result<Node, ProcessError> {
+pub async fn start_process(settings: ProcessSettings) -> Result<ProcessNode, ProcessError> {
     let ProcessSettings {
         node_id,
         listen,
         advertise,
         data_dir,
         seal_key_file,
+        audit,
     } = settings;
     let seal_key = read_seal_key(&seal_key_file).map_err(|fault| ProcessError::SealKey {
         file: seal_key_file.display().to_string(),
@@ -119,17 +156,20 @@ pub async fn start_process(settings: ProcessSettings) -> Result<Node, ProcessErr
         expected_node: Some(node_id),
         ..SledOptions::default()
     };
-    let storage = tokio::task::spawn_blocking(move || {
+    let (storage, trail) = tokio::task::spawn_blocking(move || {
         if !data_dir.exists() {
             tracing::info!(
                 data_dir = %data_dir.display(),
                 "the folder is not there: the node begins with an empty one, as a new node"
             );
         }
-        SledStorage::open(data_dir, options)
+        // ORDER: the folder is this process's alone once its storage is open.
+        let storage = SledStorage::open(&data_dir, options)
+            .map_err(|error: StorageError| ProcessError::from(StartError::Storage(error)))?;
+        let trail = open_trail(node_id, audit, &data_dir).map_err(ProcessError::Audit)?;
+        Ok::<_, ProcessError>((storage, Arc::new(trail)))
     })
-    .await?
-    .map_err(|error: StorageError| StartError::Storage(error))?;
+    .await??;
     let node = start(NodeParts {
         settings: NodeSettings {
             node_id: Some(node_id),
@@ -143,11 +183,37 @@ pub async fn start_process(settings: ProcessSettings) -> Result<Node, ProcessErr
         evaluators: Arc::new(Evaluators::start().map_err(ProcessError::Evaluators)?),
         storage: Arc::new(storage),
         seal_key: Arc::new(seal_key),
-        sink: Arc::new(Log),
-        front: front::api(Arc::new(Log)),
+        sink: trail.clone(),
+        front: front::api(trail.clone()),
     })
     .await?;
-    Ok(node)
+    Ok(ProcessNode { node, trail })
+}
+
+fn open_trail(node_id: u64, settings: AuditSettings, data_dir: &Path) -> io::Result<Trail> {
+    let AuditSettings {
+        to,
+        when_full,
+        file_bytes,
+        files_kept,
+    } = settings;
+    let to = match to {
+        AuditTo::Stdout => To::Stdout,
+        AuditTo::Stderr => To::Stderr,
+        AuditTo::Off => To::Off,
+        AuditTo::File(path) => To::File(
+            path,
+            Rotation {
+                bytes: file_bytes,
+                kept: files_kept,
+            },
+        ),
+    };
+    let when_full = match when_full {
+        AuditWhenFull::Drop => WhenFull::Drop,
+        AuditWhenFull::Refuse => WhenFull::Refuse,
+    };
+    Trail::open(node_id, to, when_full, data_dir, Arc::new(RealClock))
 }
 
 /// Writes a new random seal key to a file that must not exist yet, readable by its owner alone.

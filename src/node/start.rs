@@ -259,6 +259,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
     let (failed, failure) = watch::channel(None);
     let tasks = vec![
         tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
+        tokio::spawn(narration(replica.clone(), stop.subscribe())),
         tokio::spawn(dues(due, stop.subscribe())),
         tokio::spawn(uses(usage, stop.subscribe())),
         tokio::spawn(snapshots(replica.clone(), stop.subscribe())),
@@ -334,6 +335,14 @@ async fn rounds(read: Arc<ReadGate>, stop: watch::Receiver<Stop>) {
         biased;
         () = stopped(stop) => {}
         () = read.run() => {}
+    }
+}
+
+async fn narration(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = replica.narrate() => {}
     }
 }
 

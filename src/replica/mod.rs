@@ -15,6 +15,7 @@ mod handle;
 mod log_record;
 mod log_store;
 mod membership;
+mod narrate;
 mod network;
 mod peer_service;
 mod peers;

@@ -11,6 +11,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint, Uri};
 
@@ -23,6 +24,9 @@ use crate::wire::peer::peer_client::PeerClient;
 
 /// A channel is given up when a call fails to end in time and nothing was answered on it for so long.
 const SILENCE_MAX: Duration = Duration::from_secs(1);
+
+/// In the place of a node's number: whoever is at the address.
+const ANY: NodeId = 0;
 
 /// What a channel is for.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -61,7 +65,8 @@ pub struct Peers {
     me: NodeId,
     net: Arc<dyn Net>,
     clock: Arc<dyn Clock>,
-    incarnation: Mutex<Option<Incarnation>>,
+    /// Every view of the state reads it.
+    incarnation: ArcSwapOption<Incarnation>,
     channels: Mutex<Channels>,
 }
 
@@ -69,6 +74,57 @@ pub struct Peers {
 struct Channels {
     open: BTreeMap<(NodeId, Lane), Open>,
     opened: u64,
+    heard: BTreeMap<NodeId, Heard>,
+}
+
+/// When a peer was last heard of, for the lines that say when it cannot be reached and when it can again.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    last: BootTime,
+    /// Since when it cannot be reached, and how many calls have failed since.
+    lost: Option<(BootTime, u64)>,
+}
+
+/// A change of [`Heard`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Turn {
+    Unreachable,
+    Back { after: Duration, failed: u64 },
+}
+
+/// What a call says of its peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Sign {
+    /// It answered.
+    Answered,
+    /// There is no connection.
+    NotConnected,
+    /// Nothing came in time.
+    Silent,
+}
+
+impl Heard {
+    /// Takes note of a call's end.
+    fn note(&mut self, now: BootTime, sign: Sign) -> Option<Turn> {
+        match (sign, &mut self.lost) {
+            (Sign::Answered, lost) => {
+                self.last = now;
+                let (since, failed) = lost.take()?;
+                let after = now.since(since);
+                Some(Turn::Back { after, failed })
+            }
+            (_, Some((_, failed))) => {
+                *failed += 1;
+                None
+            }
+            // One late answer is none: a busy peer is there.
+            (Sign::Silent, None) if now.since(self.last) < SILENCE_MAX => None,
+            (Sign::Silent | Sign::NotConnected, None) => {
+                self.lost = Some((now, 1));
+                Some(Turn::Unreachable)
+            }
+        }
+    }
 }
 
 struct Open {
@@ -86,7 +142,7 @@ impl Peers {
             me,
             net,
             clock,
-            incarnation: Mutex::new(None),
+            incarnation: ArcSwapOption::empty(),
             channels: Mutex::default(),
         }
     }
@@ -97,17 +153,11 @@ impl Peers {
 
     /// The life of the cluster that this node belongs to, once it does.
     pub fn incarnation(&self) -> Option<Incarnation> {
-        *self
-            .incarnation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.incarnation.load().as_deref().copied()
     }
 
     pub fn set_incarnation(&self, incarnation: Incarnation) {
-        *self
-            .incarnation
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(incarnation);
+        self.incarnation.store(Some(Arc::new(incarnation)));
     }
 
     /// What every call to `to` begins with.
@@ -150,6 +200,18 @@ impl Peers {
         if answer.is_some() {
             unanswered.answered();
         }
+        let outcome = self.outcome(to, address, deadline, answer);
+        self.listen(to, address, &outcome);
+        outcome
+    }
+
+    fn outcome<T>(
+        &self,
+        to: NodeId,
+        address: &str,
+        deadline: Duration,
+        answer: Option<Result<tonic::Response<T>, tonic::Status>>,
+    ) -> Result<T, CallError> {
         match answer {
             Some(Ok(response)) => Ok(response.into_inner()),
             Some(Err(status)) if never_connected(&status) => Err(CallError::NotSent {
@@ -165,6 +227,43 @@ impl Peers {
                 to,
                 after: deadline,
             }),
+        }
+    }
+
+    /// Tells the log when a peer cannot be reached any more, and when it can again.
+    fn listen<T>(&self, to: NodeId, address: &str, outcome: &Result<T, CallError>) {
+        if to == ANY {
+            return;
+        }
+        let sign = match outcome {
+            Ok(_) => Sign::Answered,
+            Err(CallError::NotSent { .. }) => Sign::NotConnected,
+            Err(CallError::TimedOut { .. }) => Sign::Silent,
+            // A refusal comes from the peer; a connection that broke under the call does not.
+            Err(CallError::Status { status, .. }) => match std::error::Error::source(&**status) {
+                None => Sign::Answered,
+                Some(_) => Sign::NotConnected,
+            },
+        };
+        let now = self.clock.boot();
+        let turn = {
+            let mut channels = self.channels.lock().unwrap_or_else(PoisonError::into_inner);
+            let heard = channels.heard.entry(to).or_insert(Heard {
+                last: now,
+                lost: None,
+            });
+            heard.note(now, sign)
+        };
+        let (node, peer) = (self.me, to);
+        match (turn, outcome) {
+            (Some(Turn::Unreachable), Err(why)) => {
+                tracing::warn!(node, peer, address, %why, "peer unreachable");
+            }
+            (Some(Turn::Back { after, failed }), _) => {
+                let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(node, peer, address, after_ms, failed, "peer back");
+            }
+            (Some(Turn::Unreachable), Ok(_)) | (None, _) => {}
         }
     }
 
@@ -267,4 +366,32 @@ fn never_connected(status: &tonic::Status) -> bool {
         cause = error.source();
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peer_is_told_once_as_unreachable_and_once_as_back() {
+        let at = |ms| BootTime::from_boot(Duration::from_millis(ms));
+        let mut heard = Heard {
+            last: at(0),
+            lost: None,
+        };
+        assert_eq!(heard.note(at(100), Sign::Answered), None);
+        // Late once is not away.
+        assert_eq!(heard.note(at(1_000), Sign::Silent), None);
+        assert_eq!(heard.note(at(1_100), Sign::Silent), Some(Turn::Unreachable));
+        assert_eq!(heard.note(at(1_200), Sign::NotConnected), None);
+        let (after, failed) = (Duration::from_millis(900), 2);
+        let back = Turn::Back { after, failed };
+        assert_eq!(heard.note(at(2_000), Sign::Answered), Some(back));
+        assert_eq!(heard.note(at(2_100), Sign::Answered), None);
+        // No connection is told at once.
+        assert_eq!(
+            heard.note(at(2_200), Sign::NotConnected),
+            Some(Turn::Unreachable)
+        );
+    }
 }

@@ -101,7 +101,12 @@ impl StateMachine {
             Some((meta, source)) => Self::published(&workshop, &meta, source).await?,
             None => Published::default(),
         };
+        let (told, from) = (sink.told(), first.revision());
         let board = Arc::new(Board::new(first));
+        if from > told {
+            // The node ended before it could tell of all that its snapshot holds, or it came from elsewhere.
+            sink.installed(told, from);
+        }
         let machine = Self {
             board: board.clone(),
             workshop,
@@ -127,14 +132,14 @@ impl StateMachine {
         })
     }
 
-    fn step(&self, working: &mut Published, entry: Entry) -> io::Result<Reply> {
+    fn step(&self, working: &mut Published, entry: Entry) -> io::Result<Step> {
         self.workshop.moves.step();
         let Entry { log_id, payload } = entry;
-        let reply = match payload {
-            Payload::Blank => Reply::NoCommand,
+        let step = match payload {
+            Payload::Blank => Step::NoCommand,
             Payload::Membership(membership) => {
                 working.membership = StoredMembership::new(Some(log_id), membership);
-                Reply::NoCommand
+                Step::NoCommand
             }
             Payload::Normal(Command(bytes)) => {
                 let entry =
@@ -151,23 +156,69 @@ impl StateMachine {
                 }
                 let revision = Revision(log_id.index);
                 let applied = op::apply(&mut working.state, revision, &entry);
-                self.sink.applied(revision, &entry, &applied);
-                Reply::Outcome {
-                    outcome: Box::new(applied.outcome),
-                    settled_at: applied.settled_at,
-                }
+                Step::Applied(Box::new((revision, entry, applied)), bytes.len())
             }
         };
         working.last = Some(log_id);
         self.marks.applied(Revision(log_id.index), &working.state);
-        Ok(reply)
+        Ok(step)
     }
 
-    fn publish(&self, working: &Published, answers: &mut Vec<(ApplyResponder<TypeConfig>, Reply)>) {
+    fn publish(&self, working: &Published, steps: &mut Steps) {
+        let told = self.sink.told();
         self.board.publish(working.clone());
-        // ORDER: published first, told afterwards.
-        for (responder, reply) in answers.drain(..) {
-            responder.send(reply);
+        for (step, responder) in steps.drain(..) {
+            let reply = match step {
+                Step::NoCommand => Reply::NoCommand,
+                Step::Applied(applied, _) => {
+                    let (revision, entry, applied) = *applied;
+                    // ORDER: published first, then told to the sink, then answered. What a restart applies once more was
+                    // told in an earlier life.
+                    if revision > told {
+                        self.sink.applied(revision, &entry, &applied);
+                    }
+                    Reply::Outcome {
+                        outcome: Box::new(applied.outcome),
+                        settled_at: applied.settled_at,
+                    }
+                }
+            };
+            if let Some(responder) = responder {
+                responder.send(reply);
+            }
+        }
+        if working.revision() > told {
+            self.sink.reached(working.revision());
+        }
+    }
+
+    /// Publishes what a snapshot holds. What it stands for was applied elsewhere, so the sink is told of the gap.
+    fn publish_installed(&self, next: Published) {
+        let (before, to) = (self.board.load().revision(), next.revision());
+        self.board.publish(next);
+        let after = before.max(self.sink.told());
+        if to > after {
+            self.sink.installed(after, to);
+        }
+    }
+}
+
+/// What came of an entry, and who waits for it.
+type Steps = Vec<(Step, Option<ApplyResponder<TypeConfig>>)>;
+
+/// What came of an entry.
+enum Step {
+    /// It changes nothing of the state.
+    NoCommand,
+    /// A command, with the size of its stored form.
+    Applied(Box<(Revision, op::Entry, op::Applied)>, usize),
+}
+
+impl Step {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::NoCommand => 0,
+            Self::Applied(_, bytes) => *bytes,
         }
     }
 }
@@ -197,19 +248,19 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         S: Stream<Item = Result<EntryResponder<TypeConfig>, io::Error>> + Unpin + OptionalSend,
     {
         let mut working = Published::clone(&self.board.load());
-        let mut answers = Vec::new();
-        let mut unpublished = 0;
+        let mut steps = Steps::new();
+        let mut bytes = 0;
         while let Some((entry, responder)) = entries.try_next().await? {
-            let reply = self.step(&mut working, entry)?;
-            answers.extend(responder.map(|responder| (responder, reply)));
-            unpublished += 1;
-            if unpublished >= limits::APPLY_BATCH_MAX {
-                self.publish(&working, &mut answers);
-                unpublished = 0;
+            let step = self.step(&mut working, entry)?;
+            bytes += step.bytes();
+            steps.push((step, responder));
+            if steps.len() >= limits::APPLY_BATCH_MAX || bytes >= limits::APPLY_BATCH_BYTES_MAX {
+                self.publish(&working, &mut steps);
+                bytes = 0;
             }
         }
-        if unpublished > 0 {
-            self.publish(&working, &mut answers);
+        if !steps.is_empty() {
+            self.publish(&working, &mut steps);
         }
         Ok(())
     }
@@ -252,7 +303,7 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         let next = Self::published(&self.workshop, &held, source).await?;
         // never back to an older revision.
         if next.last >= self.board.load().last {
-            self.board.publish(next);
+            self.publish_installed(next);
         }
         Ok(())
     }
@@ -282,5 +333,165 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
             meta,
             snapshot: SnapshotData::Held,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Mutex, OnceLock};
+
+    use super::*;
+    use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
+    use crate::domain::ids::RequestId;
+    use crate::domain::op::create_account::CreateAccount;
+    use crate::domain::op::{Applied, Scope};
+    use crate::domain::time::Timestamp;
+    use crate::env::real::Threads;
+    use crate::replica::types::LeaderId;
+    use crate::storage::MemoryDisk;
+
+    /// Hears what a state machine tells, and holds it against what is published then.
+    #[derive(Default)]
+    struct Listener {
+        told: u64,
+        board: OnceLock<Arc<Board>>,
+        heard: Mutex<Vec<String>>,
+    }
+
+    impl Listener {
+        fn hear(&self, what: String, revision: Revision) {
+            if let Some(board) = self.board.get() {
+                let published = board.load().revision();
+                assert!(
+                    published >= revision,
+                    "{what} before {published} was published"
+                );
+            }
+            self.heard.lock().unwrap().push(what);
+        }
+
+        fn heard(&self) -> Vec<String> {
+            std::mem::take(&mut self.heard.lock().unwrap())
+        }
+    }
+
+    impl Sink for Listener {
+        fn told(&self) -> Revision {
+            Revision(self.told)
+        }
+
+        fn applied(&self, revision: Revision, _: &op::Entry, _: &Applied) {
+            self.hear(format!("applied {revision}"), revision);
+        }
+
+        fn reached(&self, revision: Revision) {
+            self.hear(format!("reached {revision}"), revision);
+        }
+
+        fn installed(&self, after: Revision, to: Revision) {
+            self.hear(format!("installed {after}..{to}"), to);
+        }
+    }
+
+    async fn machine(disk: &MemoryDisk, told: u64) -> (StateMachine, Arc<Listener>) {
+        let workshop = Workshop {
+            storage: Arc::new(disk.open(None).unwrap()),
+            threads: Arc::new(Threads),
+        };
+        let listener = Arc::new(Listener {
+            told,
+            ..Listener::default()
+        });
+        let (machine, board) = StateMachine::open(workshop, listener.clone())
+            .await
+            .unwrap();
+        listener.board.set(board).unwrap();
+        (machine, listener)
+    }
+
+    fn id(index: u64) -> LogId {
+        let leader_id = LeaderId {
+            term: 1,
+            node_id: 1,
+        };
+        LogId { leader_id, index }
+    }
+
+    fn command(index: u64) -> Entry {
+        let entry = op::Entry {
+            proposed_at: Timestamp::from_millis(1_000),
+            semantics: Semantics::CURRENT,
+            caller: Caller {
+                identity: Identity::Operator,
+                facts: RequestFacts::default(),
+            },
+            scope: Scope {
+                partition: "aws".parse().unwrap(),
+                region: "eu-central-1".parse().unwrap(),
+            },
+            request_id: RequestId([0; 16]),
+            idempotency: None,
+            command: op::Command::CreateAccount(CreateAccount {
+                account: format!("{index:012}").parse().unwrap(),
+                name: "test".into(),
+            }),
+        };
+        Entry {
+            log_id: id(index),
+            payload: Payload::Normal(Command(stored::encode_entry(&entry).unwrap())),
+        }
+    }
+
+    fn blank(index: u64) -> Entry {
+        Entry {
+            log_id: id(index),
+            payload: Payload::Blank,
+        }
+    }
+
+    async fn apply(machine: &mut StateMachine, entries: Vec<Entry>) {
+        let entries = entries.into_iter().map(|entry| Ok((entry, None)));
+        machine.apply(futures::stream::iter(entries)).await.unwrap();
+    }
+
+    /// F19a: told after it was published, in the order of revisions, and nothing that an earlier life was told.
+    #[tokio::test]
+    async fn sink_is_told_after_publishing_and_of_no_replay() {
+        let disk = MemoryDisk::new();
+        let (mut first, listener) = machine(&disk, 0).await;
+        apply(&mut first, vec![blank(1), command(2), command(3), blank(4)]).await;
+        assert_eq!(listener.heard(), ["applied 2", "applied 3", "reached 4"]);
+        drop(first);
+        // The same log once more, in a life whose earlier one had told up to 3.
+        let (mut second, listener) = machine(&disk, 3).await;
+        apply(&mut second, vec![blank(1), command(2)]).await;
+        assert_eq!(listener.heard(), [""; 0]);
+        apply(&mut second, vec![command(3), command(4), blank(5)]).await;
+        assert_eq!(listener.heard(), ["applied 4", "reached 5"]);
+    }
+
+    /// What a snapshot stands for was applied elsewhere: the sink hears of the gap, when one is installed and when a node
+    /// starts on one that is newer than what it has told.
+    #[tokio::test]
+    async fn sink_is_told_of_the_gap_that_a_snapshot_leaves() {
+        let (source, target) = (MemoryDisk::new(), MemoryDisk::new());
+        let (mut ahead, _) = machine(&source, 0).await;
+        apply(&mut ahead, (1..=7).map(command).collect()).await;
+        let Snapshot { meta, snapshot } = ahead
+            .get_snapshot_builder()
+            .await
+            .build_snapshot()
+            .await
+            .unwrap();
+        let (mut behind, listener) = machine(&target, 0).await;
+        apply(&mut behind, vec![command(1), command(2)]).await;
+        listener.heard();
+        behind.install_snapshot(&meta, snapshot).await.unwrap();
+        assert_eq!(listener.heard(), ["installed 2..7"]);
+        drop((ahead, behind));
+        for (told, heard) in [(5, vec!["installed 5..7"]), (7, vec![]), (9, vec![])] {
+            let (_, listener) = machine(&source, told).await;
+            assert_eq!(listener.heard(), heard, "{told}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 mod affordable;
 mod agreement;
 mod api;
+mod audit;
 mod cases;
 mod cases_own;
 mod cases_state;

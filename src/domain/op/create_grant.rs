@@ -246,6 +246,8 @@ impl Change for CreateGrant {
                 let mut events = vec![Event::GrantChanged {
                     grant: grant.id,
                     key: grant.key.clone(),
+                    grantee: grant.grantee.clone(),
+                    operations: grant.operations,
                     change: GrantChange::Created,
                 }];
                 events.extend(paying.map(|paying| grants::spend(paying, state)));

@@ -307,9 +307,12 @@ fn grant_with_a_budget_allows_only_what_is_spent() {
         };
         cluster.now += 1;
         assert_eq!(use_of(&mut cluster, BOB, None), Ok(wanted));
+        let given = grant(&cluster, 1).unwrap();
         let event = Event::GrantChanged {
             grant: id(1),
             key: key_arn(1),
+            grantee: given.grantee.clone(),
+            operations: given.operations,
             change: GrantChange::Spent { uses_left: left },
         };
         let used = Event::KeyChanged(key_arn(1), KeyChange::Used(UsageOperation::Decrypt));

@@ -117,6 +117,8 @@ pub fn spend(grant: Arc<Grant>, state: &mut State) -> Event {
     let event = Event::GrantChanged {
         grant: grant.id,
         key: grant.key.clone(),
+        grantee: grant.grantee.clone(),
+        operations: grant.operations,
         change: GrantChange::Spent {
             uses_left: grant.uses_left().unwrap_or_default(),
         },
@@ -131,6 +133,8 @@ pub fn end(grant: &Grant, change: GrantChange, state: &mut State) -> Event {
     Event::GrantChanged {
         grant: grant.id,
         key: grant.key.clone(),
+        grantee: grant.grantee.clone(),
+        operations: grant.operations,
         change,
     }
 }

@@ -137,7 +137,7 @@ use crate::domain::ids::{
 };
 use crate::domain::state::State;
 pub use crate::domain::state::error_code::ErrorCode;
-use crate::domain::state::grant::Grant;
+use crate::domain::state::grant::{Grant, GrantOperations, GrantPrincipal};
 use crate::domain::state::group::Group;
 use crate::domain::state::idempotency::Consumed;
 use crate::domain::state::key::{Key, KeyState, MultiRegionKeyType};
@@ -694,6 +694,10 @@ pub enum Event {
         grant: GrantId,
         /// Its key.
         key: KeyArn,
+        /// Whom it is given to.
+        grantee: GrantPrincipal,
+        /// What it allows.
+        operations: GrantOperations,
         /// What happened.
         change: GrantChange,
     },

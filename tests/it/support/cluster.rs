@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use grantd::audit::{DecisionRecord, DecisionSink, Sink};
+use grantd::audit::{DecisionRecord, DecisionSink, Discard, NotTold, Sink};
 use grantd::crypto::seal::SealKey;
 use grantd::domain::authz::caller::{Caller, Identity, RequestFacts};
 use grantd::domain::ids::{AccountId, RequestId};
@@ -238,28 +238,67 @@ impl Drop for Tap {
 }
 
 impl Sink for Valve {
+    fn told(&self) -> Revision {
+        Revision(0)
+    }
+
+    fn reached(&self, _: Revision) {}
+
+    fn installed(&self, _: Revision, _: Revision) {}
+
     fn applied(&self, _: Revision, _: &Entry, _: &Applied) {
         let shut = self.shut.lock().unwrap();
         drop(self.changed.wait_while(shut, |shut| *shut).unwrap());
     }
 }
 
-/// Remembers how often a node has told that a token was forged.
+/// Remembers how often a node has told that a token was forged, and holds up the answers of decisions if it is to.
 #[derive(Default)]
-pub struct Alarms(Mutex<Vec<(u32, u64)>>);
+pub struct Alarms {
+    told: Mutex<Vec<(u32, u64)>>,
+    stall: Mutex<Duration>,
+    withdrawn: AtomicU64,
+}
 
 impl Alarms {
+    /// From now on each decision is held up for so long while it is told.
+    pub fn stall(&self, span: Duration) {
+        *self.stall.lock().unwrap() = span;
+    }
+
+    /// How often it was told that decisions were not answered after all.
+    pub fn withdrawn(&self) -> u64 {
+        self.withdrawn.load(Ordering::SeqCst)
+    }
+
     /// The epoch and the revision that each forged token claimed.
     pub fn told(&self) -> Vec<(u32, u64)> {
-        self.0.lock().unwrap().clone()
+        self.told.lock().unwrap().clone()
     }
 }
 
 impl DecisionSink for Alarms {
-    fn decided(&self, _: &DecisionRecord<'_>) {}
+    fn accepts(&self) -> Result<(), NotTold> {
+        Ok(())
+    }
+
+    fn decided(&self, _: &DecisionRecord<'_>) -> Result<(), NotTold> {
+        let stall = *self.stall.lock().unwrap();
+        let began = RealClock.boot();
+        while let rest = stall.saturating_sub(RealClock.boot().since(began))
+            && !rest.is_zero()
+        {
+            std::thread::park_timeout(rest);
+        }
+        Ok(())
+    }
+
+    fn withdrawn(&self, _: RequestId, _: &str) {
+        self.withdrawn.fetch_add(1, Ordering::SeqCst);
+    }
 
     fn token_forged(&self, _: RequestId, epoch: u32, claimed_revision: u64, _: u64) {
-        self.0.lock().unwrap().push((epoch, claimed_revision));
+        self.told.lock().unwrap().push((epoch, claimed_revision));
     }
 }
 

@@ -33,14 +33,28 @@ pub struct Process {
 impl Process {
     /// Starts it and returns once its ready file is there.
     pub fn start(folder: &Path, name: &str, args: &[&str]) -> Self {
+        let into =
+            |suffix: &str| fs::File::create(folder.join(format!("{name}.{suffix}"))).unwrap();
+        let (stdout, stderr) = (into("out"), into("err"));
+        Self::start_on(folder, name, args, stdout.into(), stderr.into())
+    }
+
+    /// The same with other streams.
+    pub fn start_on(
+        folder: &Path,
+        name: &str,
+        args: &[&str],
+        stdout_to: Stdio,
+        stderr_to: Stdio,
+    ) -> Self {
         let at = |suffix: &str| folder.join(format!("{name}.{suffix}"));
         let (ready_file, stdout, stderr) = (at("ready"), at("out"), at("err"));
         let child = grantd(args.iter().copied())
             .arg("--ready-file")
             .arg(&ready_file)
             .stdin(Stdio::null())
-            .stdout(fs::File::create(&stdout).unwrap())
-            .stderr(fs::File::create(&stderr).unwrap())
+            .stdout(stdout_to)
+            .stderr(stderr_to)
             .spawn()
             .unwrap();
         let mut process = Self {
