@@ -305,6 +305,8 @@ impl Cluster {
                 advertise: None,
                 data_dir: folder.join(format!("node-{node_id}")),
                 seal_key_file: seal_key_file.clone(),
+                client_connections: grantd::domain::limits::CLIENT_CONNECTIONS,
+                nodes: 3,
             };
             nodes.push(start_process(settings).await.unwrap());
         }

@@ -188,6 +188,8 @@ impl World {
                     advertise: None,
                     data_dir: folder.join(format!("node-{node_id}")),
                     seal_key_file: seal_key_file.clone(),
+                    client_connections: grantd::domain::limits::CLIENT_CONNECTIONS,
+                    nodes: 3,
                 };
                 let node = runtime.block_on(start_process(settings)).unwrap();
                 Seat {

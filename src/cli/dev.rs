@@ -17,6 +17,7 @@ use super::serve::TRUST_WARNING;
 use super::signals::Signals;
 use super::tour::tour;
 use crate::client::{Client, ClientError, Options, Parts, api};
+use crate::domain::limits;
 use crate::node::{Node, ProcessSettings, create_seal_key, start_process};
 use crate::telemetry;
 
@@ -209,6 +210,8 @@ async fn bring_up(
             advertise: None,
             data_dir: plan.folder.join(format!("node-{id}")),
             seal_key_file: plan.seal_key_file(),
+            client_connections: limits::CLIENT_CONNECTIONS,
+            nodes: NODES,
         };
         let node = start_process(settings)
             .await

@@ -6,7 +6,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::front;
+use super::port::PortLimits;
 use super::start::{Node, NodeParts, NodeSettings, StartError, start};
 use crate::audit::Log;
 use crate::config::Config;
@@ -31,6 +34,10 @@ pub struct ProcessSettings {
     pub data_dir: PathBuf,
     /// The file of the cluster's seal key.
     pub seal_key_file: PathBuf,
+    /// Most connections of clients, as far as the process has descriptors.
+    pub client_connections: usize,
+    /// How many nodes share the process, and so its descriptors.
+    pub nodes: u16,
 }
 
 impl From<&Config> for ProcessSettings {
@@ -41,6 +48,7 @@ impl From<&Config> for ProcessSettings {
             advertise,
             data_dir,
             seal_key_file,
+            client_connections,
             log_level: _,
             log_format: _,
         } = config;
@@ -51,6 +59,8 @@ impl From<&Config> for ProcessSettings {
             advertise: (advertise != listen).then(|| advertise.clone()),
             data_dir: data_dir.clone(),
             seal_key_file: seal_key_file.clone(),
+            client_connections: *client_connections,
+            nodes: 1,
         }
     }
 }
@@ -110,7 +120,10 @@ pub async fn start_process(settings: ProcessSettings) -> Result<Node, ProcessErr
         advertise,
         data_dir,
         seal_key_file,
+        client_connections,
+        nodes,
     } = settings;
+    let port = port_limits(client_connections, nodes);
     let seal_key = read_seal_key(&seal_key_file).map_err(|fault| ProcessError::SealKey {
         file: seal_key_file.display().to_string(),
         fault,
@@ -126,6 +139,7 @@ pub async fn start_process(settings: ProcessSettings) -> Result<Node, ProcessErr
         settings: NodeSettings {
             node_id: Some(node_id),
             advertised: advertise,
+            port,
             ..NodeSettings::new(listen)
         },
         clock: Arc::new(RealClock),
@@ -140,6 +154,32 @@ pub async fn start_process(settings: ProcessSettings) -> Result<Node, ProcessErr
     })
     .await?;
     Ok(node)
+}
+
+/// How many connections a node of this process takes. The process's limit of descriptors is raised as far as the system
+/// lets it; what it is then bounds the rest.
+fn port_limits(clients: usize, nodes: u16) -> PortLimits {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let Rlimit { current, .. } = match setrlimit(Resource::Nofile, raised.clone()) {
+        Ok(()) => raised,
+        Err(_) => limit,
+    };
+    // None: as many as one wants.
+    let descriptors = current.unwrap_or(u64::MAX) / u64::from(nodes.max(1));
+    let port = PortLimits::within(clients, descriptors);
+    if port.clients < clients {
+        tracing::warn!(
+            descriptors,
+            clients = port.clients,
+            peers = port.peers,
+            "the limit of open files leaves room for fewer connections of clients than the {clients} of `client_connections`: raise it (`ulimit -n`, LimitNOFILE of systemd)"
+        );
+    }
+    port
 }
 
 /// Writes a new random seal key to a file that must not exist yet, readable by its owner alone.
