@@ -27,6 +27,7 @@ mod mutants;
 mod outcomes;
 mod policy_rules;
 mod policy_warnings;
+mod port;
 mod properties;
 mod real_input;
 mod renaming;

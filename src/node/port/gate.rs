@@ -152,7 +152,7 @@ impl hyper::service::Service<Request<Incoming>> for Gate {
                 })
             }
             Err(full) => {
-                if let Some(count) = desk.seats.refused.tell(began) {
+                if let Some(count) = desk.seats.refused.due(began.since_boot()) {
                     tracing::warn!(count, from = %conn.from, "calls are refused: {full}");
                 }
                 let answer = refusal(overloaded(desk.node_id, full));

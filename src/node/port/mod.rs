@@ -124,7 +124,7 @@ fn incoming(
             match listener.accept().await {
                 Ok(taken) => return Some((taken, (listener, clock, seats))),
                 Err(error) => {
-                    if let Some(count) = seats.untaken.tell(clock.boot()) {
+                    if let Some(count) = seats.untaken.due(clock.boot().since_boot()) {
                         tracing::warn!(%error, count, "a connection could not be taken");
                     }
                     if !is_of_one_connection(&error) {

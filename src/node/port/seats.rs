@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::domain::limits;
 use crate::env::{BootTime, Clock};
+use crate::telemetry::Seldom;
 
 /// A client's preface (24 bytes) and the head of the frame that must follow it.
 const GREETING_BYTES: u64 = 24 + 9;
@@ -106,26 +107,6 @@ pub enum Full {
     /// Too much was sent that is not answered.
     #[error("too much has been sent on this connection, for what is free on this node")]
     Bytes,
-}
-
-/// Counts what repeats, and says once a second how often.
-#[derive(Default)]
-pub struct Untold(Mutex<(Option<BootTime>, u64)>);
-
-impl Untold {
-    const EVERY: Duration = Duration::from_secs(1);
-
-    /// One more at `now`; the count since it was told last, if it is time to tell.
-    pub fn tell(&self, now: BootTime) -> Option<u64> {
-        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (told, count) = &mut *inner;
-        *count += 1;
-        if told.is_some_and(|told| now.since(told) < Self::EVERY) {
-            return None;
-        }
-        *told = Some(now);
-        Some(std::mem::take(count))
-    }
 }
 
 /// What one side may take, and what of it is taken.
@@ -269,9 +250,9 @@ pub struct Seats {
     peers: Budget,
     probes: Budget,
     /// Connections that could not be taken.
-    pub untaken: Untold,
+    pub untaken: Seldom,
     /// Calls that were not.
-    pub refused: Untold,
+    pub refused: Seldom,
 }
 
 /// Gives a connection's place back.
@@ -305,8 +286,8 @@ impl Seats {
             clients: Budget::new(limits::CLIENT_CALLS_MAX, limits::CLIENT_HELD_BYTES_MAX),
             peers: Budget::new(limits::PEER_CALLS_MAX, limits::PEER_HELD_BYTES_MAX),
             probes: Budget::new(limits::PROBE_CALLS_MAX, limits::PROBE_HELD_BYTES_MAX),
-            untaken: Untold::default(),
-            refused: Untold::default(),
+            untaken: Seldom::new(),
+            refused: Seldom::new(),
         }
     }
 
@@ -477,5 +458,194 @@ impl Drop for Call {
         calls.open -= 1;
         calls.bounded.remove(&self.number);
         calls.idle_since = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::real::RealClock;
+    use std::net::Ipv4Addr;
+
+    fn seats(clients: usize, peers: usize, new: usize) -> Arc<Seats> {
+        let limits = PortLimits {
+            clients,
+            peers,
+            new,
+        };
+        Arc::new(Seats::new(limits, Arc::new(RealClock)))
+    }
+
+    fn arrive(seats: &Arc<Seats>, now: BootTime) -> Arc<Conn> {
+        seats.arrive((Ipv4Addr::LOCALHOST, 1).into(), now)
+    }
+
+    fn order(conn: &Conn) -> Order {
+        *conn.order.borrow()
+    }
+
+    fn call(seats: &Arc<Seats>, conn: &Arc<Conn>, side: Side) -> Result<Call, Full> {
+        seats.enter(conn, side, Span::Bounded, RealClock.boot())
+    }
+
+    #[test]
+    fn places_fit_the_descriptors_and_those_of_peers_stay() {
+        assert_eq!(PortLimits::within(4_096, u64::MAX), PortLimits::default());
+        assert_eq!(
+            PortLimits::within(4_096, 256),
+            PortLimits {
+                clients: 96,
+                peers: 48,
+                new: 24
+            }
+        );
+        assert_eq!(PortLimits::within(50, 256).clients, 50);
+        for descriptors in 128..20_000 {
+            let PortLimits {
+                clients,
+                peers,
+                new,
+            } = PortLimits::within(usize::MAX, descriptors);
+            // Those that go hold theirs a moment longer.
+            let taken = u64::try_from(clients + peers + 2 * new).unwrap();
+            assert!(
+                taken + OWN_DESCRIPTORS_MIN <= descriptors,
+                "{descriptors}: {clients} {peers} {new}"
+            );
+        }
+        let none = PortLimits::within(4_096, 0);
+        assert_eq!((none.clients, none.peers, none.new), (8, 8, 8));
+    }
+
+    #[test]
+    fn greedy_connections_leave_as_much_as_each_of_them_has() {
+        let budget = Budget::new(2_100, 1_000);
+        let mut own = [0u64; 20];
+        while own
+            .iter_mut()
+            .filter(|own| budget.take_call(**own).map(|()| **own += 1).is_ok())
+            .count()
+            > 0
+        {}
+        let taken: u64 = own.iter().sum();
+        let free = 2_100 - taken;
+        assert!(
+            own.iter().all(|own| *own <= free + 1),
+            "{own:?}, {free} free"
+        );
+        // Whoever comes next is served.
+        assert_eq!(budget.take_call(0), Ok(()));
+        // One alone gets half.
+        let alone = Budget::new(100, 1_000);
+        let most = (0..).find(|own| alone.take_call(*own).is_err());
+        assert_eq!(most, Some(50));
+        assert_eq!(alone.take_bytes(0, 1_001), Err(Full::Bytes));
+        assert_eq!(alone.take_bytes(0, 500), Ok(()));
+        assert_eq!(alone.take_bytes(500, 1), Err(Full::Bytes));
+        assert_eq!(alone.take_bytes(0, 500), Ok(()));
+    }
+
+    #[test]
+    fn new_connection_that_says_nothing_gives_way_to_the_next() {
+        let seats = seats(8, 8, 2);
+        let now = RealClock.boot();
+        let all: Vec<_> = (0..3).map(|_| arrive(&seats, now)).collect();
+        let orders: Vec<_> = all.iter().map(|conn| order(conn)).collect();
+        assert_eq!(orders, [Order::Cut, Order::Stay, Order::Stay]);
+        // One that has made a call is not among the new any more.
+        let called = call(&seats, &all[1], Side::Client).unwrap();
+        let later: Vec<_> = (0..2).map(|_| arrive(&seats, now)).collect();
+        assert_eq!(order(&all[1]), Order::Stay);
+        assert_eq!(order(&all[2]), Order::Cut);
+        assert_eq!(order(&later[0]), Order::Stay);
+        drop(called);
+        // Whoever only asks how the node is stays new.
+        drop(call(&seats, &later[0], Side::Probe).unwrap());
+        let _ = (arrive(&seats, now), arrive(&seats, now));
+        assert_eq!(order(&later[0]), Order::Cut);
+    }
+
+    #[test]
+    fn clients_take_no_place_of_a_peer() {
+        let seats = seats(2, 1, 4);
+        let now = RealClock.boot();
+        let full: Vec<_> = (0..2)
+            .map(|_| {
+                let conn = arrive(&seats, now);
+                let call = call(&seats, &conn, Side::Client).unwrap();
+                (conn, call)
+            })
+            .collect();
+        let refused = arrive(&seats, now);
+        assert_eq!(
+            call(&seats, &refused, Side::Client).err(),
+            Some(Full::Connections)
+        );
+        assert_eq!(order(&refused), Order::Go);
+        // Those that are there go on, a peer comes in, and so does a question about the node's health.
+        assert!(call(&seats, &full[0].0, Side::Client).is_ok());
+        assert!(call(&seats, &arrive(&seats, now), Side::Probe).is_ok());
+        let peer = arrive(&seats, now);
+        assert!(call(&seats, &peer, Side::Peer).is_ok());
+        // A place that is given back is there for the next.
+        drop(seats.place(&full[1].0));
+        assert!(call(&seats, &arrive(&seats, now), Side::Client).is_ok());
+    }
+
+    #[test]
+    fn idle_connection_gives_its_place_to_one_that_needs_it() {
+        let seats = seats(2, 1, 4);
+        let now = RealClock.boot();
+        let [idle, busy] = [(), ()].map(|()| arrive(&seats, now));
+        drop(call(&seats, &idle, Side::Client).unwrap());
+        let under_way = call(&seats, &busy, Side::Client).unwrap();
+        let soon = now.after(IDLE / 2);
+        let next = arrive(&seats, soon);
+        let refused = seats.enter(&next, Side::Client, Span::Bounded, soon);
+        assert_eq!(refused.err(), Some(Full::Connections));
+        let late = now.after(IDLE * 2);
+        let next = arrive(&seats, late);
+        assert!(
+            seats
+                .enter(&next, Side::Client, Span::Bounded, late)
+                .is_ok()
+        );
+        assert_eq!((order(&idle), order(&busy)), (Order::Go, Order::Stay));
+        drop(under_way);
+    }
+
+    #[test]
+    fn call_that_outlives_every_deadline_ends_its_connection_and_an_open_one_does_not() {
+        let seats = seats(8, 8, 8);
+        let now = RealClock.boot();
+        let conn = arrive(&seats, now);
+        let late = now.after(Duration::from_millis(limits::CALL_LIFE_MS_MAX + 1));
+        let open = seats.enter(&conn, Side::Client, Span::Open, now).unwrap();
+        assert!(!conn.is_over(late));
+        let bounded = seats
+            .enter(&conn, Side::Client, Span::Bounded, now)
+            .unwrap();
+        assert!(!conn.is_over(now) && conn.is_over(late));
+        drop((bounded, open));
+        assert!(!conn.is_over(late));
+        assert!(conn.idle_since().is_some());
+    }
+
+    #[test]
+    fn bytes_are_given_back_when_they_are_released_and_when_the_call_ends() {
+        let seats = seats(8, 8, 8);
+        let conn = arrive(&seats, RealClock.boot());
+        let held = |seats: &Seats| seats.clients.bytes.load(Ordering::Relaxed);
+        let one = call(&seats, &conn, Side::Client).unwrap();
+        one.hold(1_000).unwrap();
+        let half = usize::try_from(limits::CLIENT_HELD_BYTES_MAX / 2).unwrap();
+        assert_eq!(one.hold(half), Err(Full::Bytes));
+        assert_eq!(held(&seats), 1_000);
+        one.release();
+        assert_eq!(held(&seats), 0);
+        one.hold(half).unwrap();
+        drop(one);
+        assert_eq!(held(&seats), 0);
+        assert_eq!(seats.clients.calls.load(Ordering::Relaxed), 0);
     }
 }
