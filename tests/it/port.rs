@@ -100,7 +100,7 @@ impl Nodes {
     async fn root_with_key(&self) -> (Api, String) {
         let operator = Api::at(&self.endpoints[0]);
         make_account(&operator, ACCOUNT).await;
-        let key = make_key(&operator, ACCOUNT, None).await.arn.unwrap();
+        let key = make_key(&operator, ACCOUNT, None).await.arn;
         (operator.by_root(ACCOUNT), key)
     }
 }
@@ -257,10 +257,10 @@ async fn streams_without_bodies_are_bounded_and_end_by_their_deadline() {
             open.join_all().await
         });
     }
-    let mut peak = before;
-    let mut ends: BTreeMap<(i32, String), usize> = BTreeMap::new();
-    let mut last = Duration::ZERO;
-    let counted = async {
+    // How each call ended, and how late the last.
+    let counting = tokio::spawn(async move {
+        let mut ends: BTreeMap<(i32, String), usize> = BTreeMap::new();
+        let mut last = Duration::ZERO;
         while let Some(of_one) = clients.join_next().await {
             for (status, ended) in of_one.unwrap() {
                 let code = detail(&status).map(|detail| detail.code);
@@ -269,17 +269,14 @@ async fn streams_without_bodies_are_bounded_and_end_by_their_deadline() {
                 last = last.max(ended.since(began));
             }
         }
-    };
-    let mut counted = std::pin::pin!(counted);
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut counted => break,
-            () = tokio::time::sleep(Duration::from_millis(20)) => {
-                peak = peak.max(process.resident_kb());
-            }
-        }
+        (ends, last)
+    });
+    let mut peak = before;
+    while !counting.is_finished() {
+        peak = peak.max(process.resident_kb());
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    let (ends, last) = counting.await.unwrap();
     healthy.goes_on(100).await;
     let after = until(PATIENCE, "memory comes back", async || {
         tokio::time::sleep(Duration::from_millis(100)).await;
@@ -313,6 +310,7 @@ async fn body_that_does_not_come_whole_ends_by_the_deadline() {
     let send = raw(&nodes.endpoints[0]).await;
     let mut send = send.ready().await.unwrap();
     let (none, _no_body) = send.send_request(post(AUTHORIZE, None), false).unwrap();
+    let mut send = send.ready().await.unwrap();
     let (part, mut body) = send
         .send_request(post(AUTHORIZE, Some("2S")), false)
         .unwrap();
@@ -433,9 +431,8 @@ async fn clients_that_take_every_place_keep_no_peer_out() {
     let back = Api::at(&nodes.endpoints[2]).by_root(ACCOUNT);
     let began = RealClock.boot();
     until(PATIENCE, "the peer is back", async || {
-        let asked = back
-            .fresh(None)
-            .authorize(question("kms:DescribeKey", &key));
+        let fresh = back.fresh(None);
+        let asked = fresh.authorize(question("kms:DescribeKey", &key));
         asked.await.ok()
     })
     .await;
