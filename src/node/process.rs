@@ -164,7 +164,7 @@ fn port_limits(clients: usize, nodes: u16) -> PortLimits {
         current: limit.maximum,
         ..limit
     };
-    let Rlimit { current, .. } = match setrlimit(Resource::Nofile, raised.clone()) {
+    let Rlimit { current, .. } = match setrlimit(Resource::Nofile, raised) {
         Ok(()) => raised,
         Err(_) => limit,
     };
