@@ -31,7 +31,7 @@ use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
 use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
 
-use super::support::api::{Api, make_account, make_key, question, until};
+use super::support::api::{Api, REGION, make_account, make_key, question, until};
 use super::support::process::{Process, free_ports, grantd, run};
 
 const ACCOUNT: &str = "111122223333";
@@ -87,7 +87,7 @@ impl Nodes {
     }
 
     fn init(&self) {
-        run(&self.endpoints[0], ["cluster", "init"]);
+        run(&self.endpoints[0], ["cluster", "init", "--region", REGION]);
     }
 
     fn join(&self, at: usize) {
