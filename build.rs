@@ -2,12 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use prost::Message as _;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut protos = Vec::new();
     collect(Path::new("proto"), &mut protos)?;
     // The order of a directory listing is the file system's; the generated code must not depend on it.
     protos.sort();
     let descriptors = protox::compile(&protos, ["proto"])?;
+    // What clients call can be asked for by reflection; what nodes say to each other is their own affair.
+    let mut told = descriptors.clone();
+    told.file.retain(|file| file.package() != "grantd.peer.v1");
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("grantd.v1.bin"), told.encode_to_vec())?;
     // `bytes` fields become `Bytes`, which share one buffer with the message they came in.
     tonic_prost_build::configure()
         .bytes(".")

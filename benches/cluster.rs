@@ -310,6 +310,8 @@ impl Cluster {
                     to: AuditTo::Off,
                     ..AuditSettings::default()
                 },
+                client_connections: grantd::domain::limits::CLIENT_CONNECTIONS,
+                nodes: 3,
             };
             nodes.push(start_process(settings).await.unwrap());
         }

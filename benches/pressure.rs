@@ -193,6 +193,8 @@ impl World {
                         to: AuditTo::Off,
                         ..AuditSettings::default()
                     },
+                    client_connections: grantd::domain::limits::CLIENT_CONNECTIONS,
+                    nodes: 3,
                 };
                 let node = runtime.block_on(start_process(settings)).unwrap();
                 Seat {

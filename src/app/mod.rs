@@ -59,12 +59,18 @@ pub struct App {
     pub cluster: Arc<dyn ClusterControl>,
 }
 
+/// When the first byte of a request came, which its deadline counts from: a listener puts it among what a request carries.
+#[derive(Clone, Copy, Debug)]
+pub struct Began(pub BootTime);
+
 /// A request as it came in.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival {
     /// Drawn for this request.
     pub request_id: RequestId,
-    /// When it arrived.
+    /// When its first byte came.
+    pub began: BootTime,
+    /// When all of it had come, tokens included.
     pub at: BootTime,
     /// The address of the connection's other end.
     pub peer: Option<IpAddr>,
@@ -109,7 +115,7 @@ fn deadline(terms: &Terms) -> Duration {
 /// What bounds work that is done aside for a request.
 fn bounds(arrival: &Arrival, terms: &Terms, view: &View, work: u64) -> Bounds {
     Bounds {
-        arrived: arrival.at,
+        arrived: arrival.began,
         deadline: deadline(terms),
         as_of: view.as_of(),
         staleness: view.bound(),
@@ -119,12 +125,25 @@ fn bounds(arrival: &Arrival, terms: &Terms, view: &View, work: u64) -> Bounds {
 
 impl App {
     /// Takes note of a request, before anything of it is read.
-    pub fn arrive(&self, peer: Option<IpAddr>) -> Arrival {
+    pub fn arrive(&self, peer: Option<IpAddr>, began: Option<Began>) -> Arrival {
+        let at = self.clock.boot();
         Arrival {
             request_id: RequestId(self.rng.bytes16()),
-            at: self.clock.boot(),
+            began: began.map_or(at, |Began(began)| began.min(at)),
+            at,
             peer,
         }
+    }
+
+    /// Whether a decision could be answered now: the cluster is made, and the state of this node is within the bound.
+    pub async fn is_ready(&self) -> bool {
+        let demand = Demand {
+            consistency: Consistency::Bounded,
+            max_staleness: None,
+            deadline: Duration::ZERO,
+        };
+        let view = self.reads.view(&demand).await;
+        view.is_ok_and(|view| view.state().is_bootstrapped())
     }
 
     fn admit(&self, arrival: &Arrival) -> Result<Trusted, AppError> {
@@ -133,7 +152,7 @@ impl App {
 
     /// What is left of the request's time.
     fn remaining(&self, arrival: &Arrival, terms: &Terms) -> Duration {
-        deadline(terms).saturating_sub(self.clock.boot().since(arrival.at))
+        deadline(terms).saturating_sub(self.clock.boot().since(arrival.began))
     }
 
     async fn view(

@@ -18,6 +18,7 @@ use super::signals::Signals;
 use super::tour::tour;
 use crate::client::{Client, ClientError, Options, Parts, api};
 use crate::config::{AuditSettings, AuditTo};
+use crate::domain::limits;
 use crate::node::{ProcessNode, ProcessSettings, create_seal_key, start_process};
 use crate::telemetry;
 
@@ -220,6 +221,8 @@ async fn bring_up(
                 to: AuditTo::File(plan.audit_file(id)),
                 ..AuditSettings::default()
             },
+            client_connections: limits::CLIENT_CONNECTIONS,
+            nodes: NODES,
         };
         let node = start_process(settings)
             .await

@@ -35,6 +35,9 @@ pub struct ServeArgs {
     /// Overrides `seal_key_file`
     #[arg(long, value_name = "FILE")]
     seal_key_file: Option<String>,
+    /// Overrides `client_connections`
+    #[arg(long, value_name = "NUMBER")]
+    client_connections: Option<String>,
     /// Overrides `log_level`
     #[arg(long, value_name = "LEVEL")]
     log_level: Option<String>,
@@ -66,6 +69,7 @@ impl ServeArgs {
             advertise,
             data_dir,
             seal_key_file,
+            client_connections,
             log_level,
             log_format,
             audit,
@@ -79,6 +83,7 @@ impl ServeArgs {
             ("advertise", advertise),
             ("data_dir", data_dir),
             ("seal_key_file", seal_key_file),
+            ("client_connections", client_connections),
             ("log_level", log_level),
             ("log_format", log_format),
             ("audit", audit),

@@ -84,6 +84,12 @@ pub(super) fn check(
     });
     let data_dir = checker.take("data_dir", path);
     let seal_key_file = checker.take("seal_key_file", path);
+    let client_connections = checker.take("client_connections", |text| {
+        text.parse::<usize>()
+            .ok()
+            .filter(|count| (8..=1_000_000).contains(count))
+            .ok_or(Refused::Value)
+    });
     let log_level = checker.take("log_level", |text| match text {
         "off" | "error" | "warn" | "info" | "debug" | "trace" => Ok(text.to_owned()),
         _ => Err(Refused::Value),
@@ -128,6 +134,7 @@ pub(super) fn check(
         advertise,
         data_dir,
         seal_key_file,
+        client_connections,
         log_level,
         log_format,
         audit,
@@ -138,6 +145,7 @@ pub(super) fn check(
             Some(advertise),
             Some(data_dir),
             Some(seal_key_file),
+            Some(client_connections),
             Some(log_level),
             Some(log_format),
             Some(audit),
@@ -147,6 +155,7 @@ pub(super) fn check(
             listen,
             data_dir,
             seal_key_file,
+            client_connections,
             log_level,
             log_format,
             audit,
@@ -342,6 +351,7 @@ mod tests {
         assert_eq!(config.listen, "127.0.0.1:7400");
         assert_eq!(config.advertise, config.listen);
         assert_eq!(config.log_format, LogFormat::Text);
+        assert_eq!(config.client_connections, 4_096);
         assert_eq!(config.audit, AuditSettings::default());
     }
 
@@ -417,6 +427,17 @@ mod tests {
             ("data_dir = \"\"", "data_dir", "got ``"),
             ("data_dir = [\"a\"]", "data_dir", "type array"),
             ("seal_key_file = true", "seal_key_file", "type boolean"),
+            ("client_connections = 7", "client_connections", "got `7`"),
+            (
+                "client_connections = 1000001",
+                "client_connections",
+                "from 8 to",
+            ),
+            (
+                "client_connections = \"9\"",
+                "client_connections",
+                "type string",
+            ),
             ("log_level = \"loud\"", "log_level", "`off`, `error`"),
             ("log_format = \"xml\"", "log_format", "`text` or `json`"),
             ("audit = \"stdot\"", "audit", "with a `/` in it"),

@@ -38,6 +38,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The file with the cluster's seal key.
     pub seal_key_file: PathBuf,
+    /// Most connections of clients that it has open at once.
+    pub client_connections: usize,
     /// Which log lines are written.
     pub log_level: String,
     /// How they are written.

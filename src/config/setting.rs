@@ -90,6 +90,19 @@ pub const SETTINGS: &[Setting] = &[
         form: Form::Text,
     },
     Setting {
+        name: "client_connections",
+        variable: "GRANTD_CLIENT_CONNECTIONS",
+        meaning: &[
+            "The most connections of clients at once; an idle one takes about 20 kB. Those of the other nodes are not",
+            "counted and have room of their own. Where the limit of open files of the process is too low for so many,",
+            "it counts, and a line at the start says so.",
+        ],
+        allowed: "a whole number from 8 to 1000000",
+        default: Some("4096"),
+        sample: "4096",
+        form: Form::Number,
+    },
+    Setting {
         name: "log_level",
         variable: "GRANTD_LOG_LEVEL",
         meaning: &["The least severe log lines that are written, to standard error."],

@@ -545,6 +545,73 @@ pub const STORED_RECORD_MAX: usize = 1024 * 1024;
 
 /// Calls that one connection may have open: as many as a node takes writes, since a peer forwards all of its own on one.
 pub const STREAMS_PER_CONNECTION_MAX: u32 = 4_096;
+
+/// Connections of clients at once, unless the settings say otherwise: an idle one takes about 20 kB.
+pub const CLIENT_CONNECTIONS: usize = 4_096;
+
+/// The most that the settings may say: what one process has descriptors for where nobody has raised the limit of all.
+pub const CLIENT_CONNECTIONS_MAX: usize = 1_000_000;
+
+/// Connections of the other nodes at once: three of each member, and one that takes a lost one's place.
+pub const PEER_CONNECTIONS_MAX: usize = 4 * MEMBERS_MAX;
+
+/// Connections that have not made a call yet: whoever connects in earnest calls within a round trip, and 256 may do so
+/// at once before one of them loses its place to a later one.
+pub const NEW_CONNECTIONS_MAX: usize = 256;
+
+/// Calls of clients that are open at once on one node: twice the writes that it takes, at about 8 kB each while they wait.
+pub const CLIENT_CALLS_MAX: u64 = 2 * PROPOSALS_IN_FLIGHT_MAX as u64;
+
+/// Calls of the other nodes that are open at once: three of them may have all streams of a connection.
+pub const PEER_CALLS_MAX: u64 = 4 * STREAMS_PER_CONNECTION_MAX as u64;
+
+/// Questions about the node's health that are open at once: each is answered at once.
+pub const PROBE_CALLS_MAX: u64 = 256;
+
+/// Bytes that clients have sent of requests which are not answered yet, and bytes of answers that they have not taken:
+/// half of it one connection's, room for 32 of the largest requests ([`BATCH_REQUEST_BYTES_MAX`]).
+pub const CLIENT_HELD_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// The same of the other nodes, snapshots not counted, which are written to the disk chunk by chunk: half of it for one
+/// connection's writes.
+pub const PEER_HELD_BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// The same of questions about the node's health.
+pub const PROBE_HELD_BYTES_MAX: u64 = 64 * 1024;
+
+/// Bytes of the headers of one call: a grant token goes in the message, so the rest is the transport's own and a few
+/// traces.
+pub const HEADER_BYTES_MAX: u32 = 16 * 1024;
+
+/// Bytes that one call, and all calls of one connection, may send ahead of being read: what the largest round trip of a
+/// Region needs for a few hundred MB/s.
+pub const STREAM_WINDOW_BYTES: u32 = 1024 * 1024;
+/// See [`STREAM_WINDOW_BYTES`].
+pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// Bytes of an answer that are handed to the connection at once: what a client that takes nothing can make it hold for
+/// each call, and the usual frame of HTTP/2.
+pub const ANSWER_PIECE_BYTES: usize = 16 * 1024;
+
+/// Calls that a client has taken back before they were looked at, beyond which its connection is closed (h2's default,
+/// CVE-2023-44487).
+pub const RESETS_UNSEEN_MAX: usize = 20;
+
+/// Calls that were ended because of what a client sent, beyond which its connection is closed (hyper's default,
+/// RUSTSEC-2024-0003).
+pub const RESETS_OF_OURS_MAX: usize = 1_024;
+
+/// How long a new connection has until it speaks HTTP/2, in milliseconds: three lost segments and a slow handshake.
+pub const HANDSHAKE_MS_MAX: u64 = 5_000;
+
+/// How long a stream of messages, or the body of a peer's call, may stand still, in milliseconds: longer than a snapshot
+/// may, whose receiver then says so himself.
+pub const BODY_IDLE_MS_MAX: u64 = 30_000;
+
+/// How long a call may last at all, in milliseconds: the longest deadline and half of it for the way of the answer. A
+/// connection with an older one does not take its answers, and is closed.
+pub const CALL_LIFE_MS_MAX: u64 = REQUEST_DEADLINE_MS_MAX + REQUEST_DEADLINE_MS_MAX / 2;
+
 /// Least maximum staleness that a cluster may be made with, in milliseconds: four freshness rounds, or a node would
 /// refuse whenever one of them is late.
 pub const MAX_STALENESS_MS_MIN: u64 = 200;

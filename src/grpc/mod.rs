@@ -6,6 +6,7 @@ mod authorization;
 mod calls;
 mod cluster;
 mod grants;
+mod health;
 mod identity;
 mod key_stores;
 mod kms;
@@ -21,7 +22,7 @@ use tonic::service::Routes;
 use tonic::{Request, Response, Status};
 
 use crate::app::mutate::{Change, Done, IdempotencyTerms, Material};
-use crate::app::{Answered, App, AppError, Arrival, Consistency, Terms};
+use crate::app::{Answered, App, AppError, Arrival, Began, Consistency, Terms};
 use crate::domain::ids::AccountId;
 use crate::domain::limits;
 use crate::domain::policy::{Policy, PolicyError, PolicyKind, lint};
@@ -40,13 +41,15 @@ use crate::wire::v1::kms_server::KmsServer;
 use crate::wire::v1::organizations_server::OrganizationsServer;
 use unread::{Heft, Questions};
 
+pub use health::{HEALTH, REFLECTION};
+
 /// Left of the call's own deadline for the way back, so that a caller hears why rather than of a timeout.
 const WAY_BACK: Duration = Duration::from_millis(20);
 
 /// All services of the API on one node.
 pub fn routes(app: Arc<App>) -> Routes {
-    let api = Api(app);
-    Routes::default()
+    let api = Api(app.clone());
+    health::routes(Routes::default(), app)
         .add_service(
             KmsServer::new(api.clone()).max_decoding_message_size(limits::REQUEST_BYTES_MAX),
         )
@@ -108,7 +111,9 @@ struct Call<R> {
 
 impl Api {
     fn arrive<R>(&self, request: &Request<R>) -> Arrival {
-        self.0.arrive(request.remote_addr().map(|peer| peer.ip()))
+        let began = request.extensions().get::<Began>().copied();
+        self.0
+            .arrive(request.remote_addr().map(|peer| peer.ip()), began)
     }
 
     /// Reads the header; the request is left without it.
@@ -328,7 +333,12 @@ fn refuse_idempotency(idempotency: Option<IdempotencyKey>) -> Result<(), Invalid
 
 /// What the caller waits for at most, by `grpc-timeout`, less the way back.
 fn call_deadline<R>(request: &Request<R>) -> Option<Duration> {
-    let text = request.metadata().get("grpc-timeout")?.to_str().ok()?;
+    timeout(request.metadata().as_ref())
+}
+
+/// The same of a call that is not read yet.
+pub fn timeout(headers: &http::HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     let number: u64 = digits.parse().ok()?;
     let whole = match unit {

@@ -90,14 +90,16 @@ impl Api {
         &self,
         request: Request<Unread<M>>,
     ) -> Result<(Request<M>, Heft), Status> {
+        let arrival = self.arrive(&request);
         let (metadata, extensions, Unread { bytes, .. }) = request.into_parts();
         let (message, heft) = if bytes.len() <= IN_PLACE_BYTES {
             (M::decode(bytes), Heft::Light)
         } else {
             let read = self.0.aside.soon(move || M::decode(bytes)).await;
-            let read = read.map_err(|_| Status::internal("a message could not be read"))?;
+            let read = read.map_err(|error| self.failed(&arrival, error.into(), || None))?;
             (read, Heft::Heavy)
         };
+        // As the transport says it of a message that it reads itself.
         let message = message.map_err(|error| Status::internal(error.to_string()))?;
         Ok((Request::from_parts(metadata, extensions, message), heft))
     }

@@ -5,14 +5,14 @@
 
 mod cluster;
 mod front;
+mod port;
 mod process;
-mod serve;
 mod start;
 
 pub use cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
 pub use front::{api, app};
+pub use port::{DateHeader, PortLimits};
 pub use process::{
     ProcessError, ProcessNode, ProcessSettings, SealKeyFault, create_seal_key, start_process,
 };
-pub use serve::DateHeader;
 pub use start::{Doors, Front, Node, NodeParts, NodeSettings, StartError, start};

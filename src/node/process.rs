@@ -7,7 +7,10 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::front;
+use super::port::PortLimits;
 use super::start::{Node, NodeParts, NodeSettings, StartError, start};
 use crate::audit::{Rotation, To, Trail, WhenFull};
 use crate::config::{AuditSettings, AuditTo, AuditWhenFull, Config};
@@ -34,6 +37,10 @@ pub struct ProcessSettings {
     pub seal_key_file: PathBuf,
     /// Its audit trail.
     pub audit: AuditSettings,
+    /// Most connections of clients, as far as the process has descriptors.
+    pub client_connections: usize,
+    /// How many nodes share the process, and so its descriptors.
+    pub nodes: u16,
 }
 
 impl From<&Config> for ProcessSettings {
@@ -44,6 +51,7 @@ impl From<&Config> for ProcessSettings {
             advertise,
             data_dir,
             seal_key_file,
+            client_connections,
             log_level: _,
             log_format: _,
             audit,
@@ -56,6 +64,8 @@ impl From<&Config> for ProcessSettings {
             data_dir: data_dir.clone(),
             seal_key_file: seal_key_file.clone(),
             audit: audit.clone(),
+            client_connections: *client_connections,
+            nodes: 1,
         }
     }
 }
@@ -147,7 +157,10 @@ pub async fn start_process(settings: ProcessSettings) -> Result<ProcessNode, Pro
         data_dir,
         seal_key_file,
         audit,
+        client_connections,
+        nodes,
     } = settings;
+    let port = port_limits(client_connections, nodes);
     let seal_key = read_seal_key(&seal_key_file).map_err(|fault| ProcessError::SealKey {
         file: seal_key_file.display().to_string(),
         fault,
@@ -174,6 +187,7 @@ pub async fn start_process(settings: ProcessSettings) -> Result<ProcessNode, Pro
         settings: NodeSettings {
             node_id: Some(node_id),
             advertised: advertise,
+            port,
             ..NodeSettings::new(listen)
         },
         clock: Arc::new(RealClock),
@@ -214,6 +228,32 @@ fn open_trail(node_id: u64, settings: AuditSettings, data_dir: &Path) -> io::Res
         AuditWhenFull::Refuse => WhenFull::Refuse,
     };
     Trail::open(node_id, to, when_full, data_dir, Arc::new(RealClock))
+}
+
+/// How many connections a node of this process takes. The process's limit of descriptors is raised as far as the system
+/// lets it; what it is then bounds the rest.
+fn port_limits(clients: usize, nodes: u16) -> PortLimits {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let Rlimit { current, .. } = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised,
+        Err(_) => limit,
+    };
+    // None: as many as one wants.
+    let descriptors = current.unwrap_or(u64::MAX) / u64::from(nodes.max(1));
+    let port = PortLimits::within(clients, descriptors);
+    if port.clients < clients {
+        tracing::warn!(
+            descriptors,
+            clients = port.clients,
+            peers = port.peers,
+            "the limit of open files leaves room for fewer connections of clients than the {clients} of `client_connections`: raise it (`ulimit -n`, LimitNOFILE of systemd)"
+        );
+    }
+    port
 }
 
 /// Writes a new random seal key to a file that must not exist yet, readable by its owner alone.

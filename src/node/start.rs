@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use tonic::service::Routes;
 
 use super::cluster::Cluster;
-use super::serve::{DateHeader, serve};
+use super::port::{DateHeader, Port, PortLimits, serve};
 use crate::app::usage::{ByGate, UsageLog};
 use crate::audit::Sink;
 use crate::crypto::seal::SealKey;
@@ -52,6 +52,8 @@ pub struct NodeSettings {
     pub due_every: Duration,
     /// The `date` header of answers.
     pub date: DateHeader,
+    /// How many connections it takes.
+    pub port: PortLimits,
 }
 
 impl NodeSettings {
@@ -66,6 +68,7 @@ impl NodeSettings {
             freshness_every: Duration::from_millis(50),
             due_every: Duration::from_secs(1),
             date: DateHeader::Real,
+            port: PortLimits::default(),
         }
     }
 }
@@ -255,6 +258,13 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         .max_encoding_message_size(crate::domain::limits::PEER_MESSAGE_BYTES_MAX);
     let routes = front(&doors).add_service(peer_service);
 
+    let port = Port {
+        node_id,
+        clock,
+        routes,
+        limits: settings.port,
+        date: settings.date,
+    };
     let stop = watch::Sender::new(Stop::Run);
     let (failed, failure) = watch::channel(None);
     let tasks = vec![
@@ -270,13 +280,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
             Box::pin(watch_apply(replica.clone(), stop.subscribe())),
         ),
     ];
-    let serving = tokio::spawn(serve_until(
-        listener,
-        clock,
-        routes,
-        settings.date,
-        stop.subscribe(),
-    ));
+    let serving = tokio::spawn(serve_until(port, listener, stop.subscribe()));
     Ok(Node {
         doors,
         address,
@@ -398,19 +402,12 @@ async fn watch_for_failure(
 }
 
 async fn serve_until(
+    port: Port,
     listener: Box<dyn crate::env::Listener>,
-    clock: Arc<dyn Clock>,
-    routes: Routes,
-    date: DateHeader,
     stop: watch::Receiver<Stop>,
 ) {
-    let serving = serve(
-        listener,
-        clock.clone(),
-        routes,
-        date,
-        draining(stop.clone()),
-    );
+    let clock = port.clock.clone();
+    let serving = serve(port, listener, draining(stop.clone()));
     let drained = async {
         draining(stop).await;
         // Open connections that do not end by themselves are cut.
@@ -418,9 +415,7 @@ async fn serve_until(
     };
     tokio::select! {
         biased;
-        served = serving => if let Err(error) = served {
-            tracing::error!(%error, "serving ended");
-        },
+        () = serving => {}
         () = drained => {}
     }
 }

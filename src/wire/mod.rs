@@ -18,3 +18,6 @@ pub mod v1 {
 }
 
 pub mod stored;
+
+/// The files of `proto/grantd/v1` in the form that reflection tells them.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/grantd.v1.bin"));

@@ -31,6 +31,7 @@ mod outcomes;
 mod planned_stop;
 mod policy_rules;
 mod policy_warnings;
+mod port;
 mod properties;
 mod real_input;
 mod renaming;

@@ -33,10 +33,9 @@ pub struct Process {
 impl Process {
     /// Starts it and returns once its ready file is there.
     pub fn start(folder: &Path, name: &str, args: &[&str]) -> Self {
-        let into =
-            |suffix: &str| fs::File::create(folder.join(format!("{name}.{suffix}"))).unwrap();
-        let (stdout, stderr) = (into("out"), into("err"));
-        Self::start_on(folder, name, args, stdout.into(), stderr.into())
+        let command = grantd(args.iter().copied());
+        let (stdout, stderr) = Self::files(folder, name);
+        Self::run(folder, name, command, stdout, stderr)
     }
 
     /// The same with other streams.
@@ -47,9 +46,42 @@ impl Process {
         stdout_to: Stdio,
         stderr_to: Stdio,
     ) -> Self {
+        let command = grantd(args.iter().copied());
+        Self::run(folder, name, command, stdout_to, stderr_to)
+    }
+
+    /// The same under a limit of open files that the system lets nobody raise.
+    pub fn start_with_files(folder: &Path, name: &str, files: u32, args: &[&str]) -> Self {
+        let shell = grantd([]);
+        let program = shell.get_program().to_owned();
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", &format!("ulimit -n {files} && exec \"$@\""), "sh"])
+            .arg(program)
+            .args(args);
+        for (name, _) in shell.get_envs() {
+            command.env_remove(name);
+        }
+        let (stdout, stderr) = Self::files(folder, name);
+        Self::run(folder, name, command, stdout, stderr)
+    }
+
+    fn files(folder: &Path, name: &str) -> (Stdio, Stdio) {
+        let into =
+            |suffix: &str| fs::File::create(folder.join(format!("{name}.{suffix}"))).unwrap();
+        (into("out").into(), into("err").into())
+    }
+
+    fn run(
+        folder: &Path,
+        name: &str,
+        mut command: Command,
+        stdout_to: Stdio,
+        stderr_to: Stdio,
+    ) -> Self {
         let at = |suffix: &str| folder.join(format!("{name}.{suffix}"));
         let (ready_file, stdout, stderr) = (at("ready"), at("out"), at("err"));
-        let child = grantd(args.iter().copied())
+        let child = command
             .arg("--ready-file")
             .arg(&ready_file)
             .stdin(Stdio::null())
@@ -89,6 +121,21 @@ impl Process {
             .iter()
             .map(|e| e.as_str().unwrap().to_owned())
             .collect()
+    }
+
+    /// The memory that it has of the machine, in kilobytes.
+    pub fn resident_kb(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number.unwrap().parse().unwrap()
+    }
+
+    /// How many files and connections it has open.
+    pub fn open_files(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.child.id()))
+            .unwrap()
+            .count()
     }
 
     pub fn errors(&self) -> String {
