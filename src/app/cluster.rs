@@ -1,5 +1,6 @@
 //! What the operator does to the cluster itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -52,6 +53,12 @@ pub struct ClusterStatus {
     pub members: Vec<Member>,
     /// The digest of its state.
     pub fingerprint: String,
+    /// What it knows to be committed.
+    pub committed: Revision,
+    /// Of a leader: how long ago it heard each other member; `None`: not since it leads.
+    pub heard: BTreeMap<u64, Option<Duration>>,
+    /// The version of the program.
+    pub version: &'static str,
 }
 
 /// A node's part in its cluster.

@@ -310,6 +310,9 @@ fn welcome(plan: &Plan, args: &DevArgs, endpoints: &[String]) {
         (Some(_), true) => println!("  data    {} (going on where it stopped)", folder.display()),
     }
     println!("warning: {TRUST_WARNING}");
+    if args.quiet {
+        return;
+    }
     println!(
         "\nCtrl-C stops it. A tour, to paste into another terminal at the top of the repository:\n"
     );
@@ -327,6 +330,7 @@ mod tests {
             data: None,
             ready_file: None,
             log_level: "off".to_owned(),
+            quiet: false,
         }
     }
 

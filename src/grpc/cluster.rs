@@ -33,6 +33,9 @@ impl Cluster for Api {
                 max_staleness,
                 members,
                 fingerprint,
+                committed,
+                heard,
+                version,
             } = self.0.status(&arrival, &terms.claim).await?;
             Ok::<_, Fault>(Response::new(v1::StatusResponse {
                 node_id: self.0.node_id,
@@ -59,6 +62,15 @@ impl Cluster for Api {
                     })
                     .collect(),
                 fingerprint,
+                version: version.to_owned(),
+                heard: heard
+                    .into_iter()
+                    .map(|(node_id, ago)| v1::Heard {
+                        node_id,
+                        ago_ms: ago.map(millis),
+                    })
+                    .collect(),
+                committed_revision: committed.0,
             }))
         };
         told.await

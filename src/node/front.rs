@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
 use super::start::{Doors, Front};
+use super::version::VERSION;
 use crate::app::App;
 use crate::app::aside::Aside;
 use crate::app::cluster::{self as told, ClusterControl, ClusterStatus, Role};
@@ -68,13 +69,14 @@ impl ClusterControl for Cluster {
             incarnation,
             term,
             leader,
-            applied,
-            committed: _,
+            applied: _,
+            committed,
             last_logged: _,
             snapshot: _,
             purged: _,
             voters,
             members,
+            heard,
         } = replica;
         let role = match (incarnation, leader) {
             (None, _) => Role::Uninitialized,
@@ -88,7 +90,8 @@ impl ClusterControl for Cluster {
             leader,
             term,
             incarnation,
-            applied,
+            // ORDER: of the same look as the fingerprint; two members at one revision are compared by it.
+            applied: published.revision(),
             staleness: fresh_ago,
             max_staleness: bootstrapped.then(|| Duration::from_millis(settings.max_staleness_ms)),
             members: members
@@ -100,6 +103,9 @@ impl ClusterControl for Cluster {
                 })
                 .collect(),
             fingerprint: published.state.fingerprint().to_string(),
+            committed,
+            heard,
+            version: VERSION,
         }
     }
 

@@ -5,12 +5,16 @@
 
 mod cluster;
 mod front;
+mod inspect;
 mod process;
 mod serve;
 mod start;
+mod version;
 
 pub use cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
 pub use front::{api, app};
+pub use inspect::{Inspection, inspect};
 pub use process::{ProcessError, ProcessSettings, SealKeyFault, create_seal_key, start_process};
 pub use serve::DateHeader;
 pub use start::{Doors, Front, Node, NodeParts, NodeSettings, StartError, start};
+pub use version::VERSION;

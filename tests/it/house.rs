@@ -57,6 +57,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("prost", &["wire", "grpc", "replica", "client", "node"]),
     ("turmoil", &[]),
     ("clap", &["cli"]),
+    ("anstream", &["cli"]),
     ("toml", &["config"]),
     ("bincode", &["wire", "storage"]),
     ("chacha20poly1305", &["crypto"]),

@@ -31,6 +31,7 @@ mod properties;
 mod real_input;
 mod renaming;
 mod rules;
+mod status;
 mod storage_common;
 mod storage_damage;
 mod storage_log;
