@@ -392,36 +392,21 @@ impl Picture {
                 ]);
             }
         };
-        let api::StatusResponse {
-            node_id,
-            role: _,
-            leader_id,
-            term,
-            incarnation,
-            applied_revision,
-            staleness_ms,
-            max_staleness_ms,
-            members: _,
-            fingerprint,
-            version,
-            heard: _,
-            committed_revision,
-        } = status;
         object([
             ("Endpoint", json!(told.endpoint)),
-            ("NodeId", json!(node_id)),
+            ("NodeId", json!(status.node_id)),
             ("Role", json!(self.role(status))),
-            ("LeaderId", json!(leader_id)),
-            ("Term", json!(term)),
-            ("Revision", json!(applied_revision)),
-            ("CommittedRevision", json!(committed_revision)),
+            ("LeaderId", json!(status.leader_id)),
+            ("Term", json!(status.term)),
+            ("Revision", json!(status.applied_revision)),
+            ("CommittedRevision", json!(status.committed_revision)),
             ("Lag", json!(self.lag(status))),
-            ("StalenessMs", json!(staleness_ms)),
-            ("MaxStalenessMs", json!(max_staleness_ms)),
-            ("HeardMsAgo", json!(self.heard(*node_id).flatten())),
-            ("Fingerprint", json!(fingerprint)),
-            ("Incarnation", json!(incarnation)),
-            ("Version", json!(version)),
+            ("StalenessMs", json!(status.staleness_ms)),
+            ("MaxStalenessMs", json!(status.max_staleness_ms)),
+            ("HeardMsAgo", json!(self.heard(status.node_id).flatten())),
+            ("Fingerprint", json!(status.fingerprint)),
+            ("Incarnation", json!(status.incarnation)),
+            ("Version", json!(status.version)),
         ])
     }
 
@@ -430,10 +415,10 @@ impl Picture {
         let of_this = self
             .view()
             .is_some_and(|view| view.incarnation == status.incarnation);
-        if of_this && status.incarnation.is_some() && !self.belongs(status) {
-            return "removed";
+        match status.role.as_str() {
+            "leader" | "follower" | "learner" if of_this && !self.belongs(status) => "removed",
+            role => role,
         }
-        &status.role
     }
 
     /// For people: how it stands, what is wrong, a line for each node.
