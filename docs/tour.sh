@@ -32,7 +32,7 @@ GRANT=$(grantd grant list "$KEY" --print Grants.0.GrantId)
 grantd grant revoke "$KEY" "$GRANT"
 grantd authorize --principal arn:aws:iam::111122223333:user/Worker --action kms:Decrypt --key "$KEY" --grant-token "$TOKEN" # exit 1
 
-# A policy that is wrong is refused with its line, its column and a way to mend it (exit code 2: error).
+# A policy that is wrong is refused with its line, its column and a way to mend it (exit code 2: wrong).
 grantd policy check tests/examples/identity-policy-tag-as-published.json --kind identity # exit 2
 
 # What is legal but surprising is told, too (exit code 1: warnings): here, that the Deny also meets requests without an alias.

@@ -1,5 +1,6 @@
 //! What the operator does to the cluster itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -56,6 +57,12 @@ pub struct ClusterStatus {
     pub snapshots: Snapshots,
     /// What is wrong although it goes on, in sentences.
     pub faults: Vec<String>,
+    /// What it knows to be committed.
+    pub committed: Revision,
+    /// Of a leader: how long ago it heard each other member; `None`: not since it leads.
+    pub heard: BTreeMap<u64, Option<Duration>>,
+    /// The version of the program.
+    pub version: &'static str,
 }
 
 /// The newest snapshot of a node's state, and what is done with one now.

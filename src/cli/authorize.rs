@@ -19,7 +19,7 @@ use crate::client::api;
 /// (`--as`) about itself.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Exit codes: 0 allowed; 1 denied (explicitly or not), or allowed of a key whose state or kind forbids it; 2 no decision.\n\n\
+    after_help = "Exit codes: 0 allowed; 1 denied (explicitly or not), or allowed of a key whose state or kind forbids it; others: no decision.\n\n\
 An operation that is asked for in several parts is decided whole: CreateAlias of the key and of the alias, CreateKey\n\
 with tags, a policy under the lockout check. `Parts` tells each.\n\n\
 Examples:\n  grantd authorize --principal arn:aws:iam::111122223333:user/Alice --action kms:Decrypt --key alias/orders\n  \

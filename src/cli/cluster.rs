@@ -6,11 +6,11 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::Exit;
 use super::common::{Common, Fallback};
 use super::error::CliError;
 use super::output::{Shown, object};
-use crate::client::{Client, ClientError, Parts, api};
+use super::status;
+use crate::client::{Client, api};
 use crate::config::parse_span;
 use crate::node::create_seal_key;
 
@@ -39,8 +39,16 @@ pub enum ClusterCommand {
         /// Its node id.
         node_id: u64,
     },
-    /// Show what every node at `--endpoint` knows of itself and the cluster.
-    Status,
+    /// Show how the cluster stands: every node at `--endpoint` and every member, all asked at once, within a second.
+    ///
+    /// Exit code 0: all is well. 1: it serves, and something is not as it should be: a member is down, lags or cannot prove
+    /// that it is fresh, the membership is being changed, an endpoint belongs to no or to another cluster, two members
+    /// differ in their state. 4: nobody can decide.
+    Status {
+        /// Look again every second, until it is interrupted.
+        #[arg(long)]
+        watch: bool,
+    },
     /// Revoke every grant token made so far.
     RotateTokenEpoch,
     /// Show the replicated settings, changed before by what is given.
@@ -99,7 +107,7 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
                 .answer;
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
-        ClusterCommand::Status => status(common).await,
+        ClusterCommand::Status { watch } => status::run(common, *watch).await,
         ClusterCommand::Settings {
             profile,
             grants_per_key,
@@ -171,96 +179,4 @@ fn one(common: &Common) -> Result<Client, CliError> {
         ))
         .help("name it with `--endpoint HOST:PORT`")),
     }
-}
-
-/// Asks every endpoint by itself: a node that does not answer is part of the picture.
-async fn status(common: &Common) -> Result<Shown, CliError> {
-    let options = common.client(Fallback::Operator)?.options().clone();
-    let mut nodes = Vec::new();
-    let mut members = Vec::new();
-    let mut failed = 0_usize;
-    let mut denied = None;
-    for endpoint in common.endpoints()? {
-        let client = Client::new([endpoint.as_str()], options.clone(), Parts::real())?;
-        match client.call(api::StatusRequest { header: None }).await {
-            Ok(reply) => {
-                if members.is_empty() {
-                    members = reply.answer.members.iter().map(show_member).collect();
-                }
-                nodes.push(show(&endpoint, &reply.answer));
-            }
-            Err(error) => {
-                failed += 1;
-                let why = match &error {
-                    ClientError::Unreachable { tried } => {
-                        tried.iter().map(|(_, why)| why.clone()).collect()
-                    }
-                    other => other.to_string(),
-                };
-                nodes.push(object([
-                    ("Endpoint", json!(endpoint)),
-                    ("Error", json!(why)),
-                ]));
-                if error.code() == "AccessDeniedException" {
-                    denied = Some(error);
-                }
-            }
-        }
-    }
-    // Whoever may not see one node may see none: a picture of nothing would not say what to do.
-    if let Some(denied) = denied {
-        return Err(denied.into());
-    }
-    let exit = if failed == nodes.len() {
-        Exit::Error
-    } else {
-        Exit::Success
-    };
-    let value = object([
-        ("Nodes", Value::Array(nodes)),
-        ("Members", Value::Array(members)),
-    ]);
-    Ok(Shown::answer(value, None).exit(exit))
-}
-
-fn show(endpoint: &str, status: &api::StatusResponse) -> Value {
-    let api::StatusResponse {
-        node_id,
-        role,
-        leader_id,
-        term,
-        incarnation,
-        applied_revision,
-        staleness_ms,
-        max_staleness_ms,
-        members: _,
-        fingerprint,
-        snapshots: _,
-        faults: _,
-    } = status;
-    object([
-        ("Endpoint", json!(endpoint)),
-        ("NodeId", json!(node_id)),
-        ("Role", json!(role)),
-        ("LeaderId", json!(leader_id)),
-        ("Term", json!(term)),
-        ("Revision", json!(applied_revision)),
-        ("StalenessMs", json!(staleness_ms)),
-        ("MaxStalenessMs", json!(max_staleness_ms)),
-        ("Fingerprint", json!(fingerprint)),
-        ("Incarnation", json!(incarnation)),
-    ])
-}
-
-fn show_member(member: &api::Member) -> Value {
-    let api::Member {
-        node_id,
-        address,
-        voter,
-    } = member;
-    object([
-        ("NodeId", json!(node_id)),
-        ("Address", json!(address)),
-        ("Voter", json!(voter)),
-    ])
 }

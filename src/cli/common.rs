@@ -22,34 +22,15 @@ const FRONT_NAME: &str = "grantd-cli";
 pub struct Common {
     /// Node to ask, `HOST:PORT`; several with commas, the first that works answers. `@FILE` reads the ready file of
     /// `grantd dev` [default: 127.0.0.1:7400]
-    #[arg(
-        long,
-        global = true,
-        env = "GRANTD_ENDPOINT",
-        value_delimiter = ',',
-        value_name = "ADDRESS",
-        hide_env = true
-    )]
+    #[arg(long, global = true, value_delimiter = ',', value_name = "ADDRESS")]
     pub endpoint: Vec<String>,
 
     /// Who calls: `operator`, `front`, or the ARN of a user, of an account's root or of a role session
-    #[arg(
-        long = "as",
-        global = true,
-        env = "GRANTD_AS",
-        value_name = "CALLER",
-        hide_env = true
-    )]
+    #[arg(long = "as", global = true, value_name = "CALLER")]
     pub caller: Option<String>,
 
     /// The role of the session in `--as`; needed if the role has a path
-    #[arg(
-        long,
-        global = true,
-        env = "GRANTD_SESSION_OF",
-        value_name = "ROLE_ARN",
-        hide_env = true
-    )]
+    #[arg(long, global = true, value_name = "ROLE_ARN")]
     pub session_of: Option<String>,
 
     /// With `--as front`: the principal whose request it is
@@ -61,32 +42,19 @@ pub struct Common {
     pub via_service: Option<String>,
 
     /// The Region that is meant [default: us-west-2]
-    #[arg(
-        long,
-        global = true,
-        env = "GRANTD_REGION",
-        value_name = "REGION",
-        hide_env = true
-    )]
+    #[arg(long, global = true, value_name = "REGION")]
     pub region: Option<String>,
 
     /// How the answer is printed [default: table on a terminal, otherwise json]
-    #[arg(
-        long,
-        short,
-        global = true,
-        env = "GRANTD_OUTPUT",
-        value_enum,
-        hide_env = true
-    )]
+    #[arg(long, short, global = true, value_enum)]
     pub output: Option<OutputForm>,
 
     /// Print one member of the answer alone, as `KeyMetadata.Arn`
     #[arg(long, global = true, value_name = "MEMBER")]
     pub print: Option<String>,
 
-    /// How long to try, as `500ms` or `5s`
-    #[arg(long, global = true, value_name = "SPAN", default_value = "10s", value_parser = patience)]
+    /// How long to try, as `500ms` or `5s` [default: 10s; of `cluster status` 1s]
+    #[arg(long, global = true, value_name = "SPAN", value_parser = patience)]
     pub deadline: Option<Duration>,
 
     /// A key of your own for a change: the same command with the same key does it once, however often it is sent, and is
@@ -144,6 +112,39 @@ pub(super) enum Fallback {
 }
 
 impl Common {
+    /// Takes from variables what was not given.
+    pub(super) fn fill(
+        &mut self,
+        look_up: &impl Fn(&str) -> Option<String>,
+    ) -> Result<(), CliError> {
+        if self.endpoint.is_empty()
+            && let Some(text) = look_up("GRANTD_ENDPOINT")
+        {
+            self.endpoint = text.split(',').map(str::to_owned).collect();
+        }
+        for (option, name) in [
+            (&mut self.caller, "GRANTD_AS"),
+            (&mut self.session_of, "GRANTD_SESSION_OF"),
+            (&mut self.region, "GRANTD_REGION"),
+        ] {
+            if option.is_none() {
+                *option = look_up(name);
+            }
+        }
+        if self.output.is_none()
+            && let Some(text) = look_up("GRANTD_OUTPUT")
+        {
+            let form = OutputForm::from_str(&text, false).map_err(|_| {
+                CliError::new(format!(
+                    "variable GRANTD_OUTPUT: got `{}`; allowed: `json` or `table`",
+                    short(&text)
+                ))
+            })?;
+            self.output = Some(form);
+        }
+        Ok(())
+    }
+
     /// The client that these options describe.
     pub(super) fn client(&self, fallback: Fallback) -> Result<Client, CliError> {
         let options = Options {

@@ -1,10 +1,10 @@
 //! `grantd completions`: a completion script, made from the same definitions as the help.
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use super::Cli;
 use super::error::CliError;
+use super::guide;
 use super::output::Shown;
 
 /// Which shell.
@@ -18,7 +18,7 @@ pub struct CompletionsArgs {
 
 pub(super) fn run(args: &CompletionsArgs) -> Result<Shown, CliError> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "grantd", &mut script);
+    clap_complete::generate(args.shell, &mut guide::command(), "grantd", &mut script);
     String::from_utf8(script)
         .map(Shown::text)
         .map_err(|_| CliError::new("the completion script is not text"))

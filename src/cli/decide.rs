@@ -67,7 +67,7 @@ pub(super) fn run(common: &Common, args: &DecideArgs) -> Result<Exit, CliError> 
         .map_err(|e| CliError::new(format!("cannot go on deciding: {e}")))
 }
 
-/// Decides every line of `input`. [`Exit::Error`] if some line could not be read.
+/// Decides every line of `input`. [`Exit::Wrong`] if some line could not be read.
 ///
 /// # Errors
 /// Reading or writing failed.
@@ -101,7 +101,7 @@ fn answer_lines(mut input: impl BufRead, mut output: impl Write, form: Form) -> 
             answer(&line, form)
         };
         if answer.error.is_some() {
-            exit = Exit::Error;
+            exit = Exit::Wrong;
         }
         let written = match form {
             Form::Answer | Form::Explained => serde_json::to_writer(&mut output, &answer)
@@ -1027,7 +1027,7 @@ mod tests {
         let (exit, lines) = run(&format!(
             "{GOOD}\nnot json\n\n{bad_policy}\n{{\"id\":7}}\n{GOOD}"
         ));
-        assert_eq!(exit, Exit::Error);
+        assert_eq!(exit, Exit::Wrong);
         assert_eq!(lines.len(), 5);
         assert_eq!(lines[0]["decision"], "allow");
         assert_eq!(lines[0]["decidedBy"]["sid"], "S");
@@ -1091,7 +1091,7 @@ mod tests {
                 Ok(())
             }
         }
-        assert_eq!(decide_lines(&b"{}\n{}\n"[..], Closed).unwrap(), Exit::Error);
+        assert_eq!(decide_lines(&b"{}\n{}\n"[..], Closed).unwrap(), Exit::Wrong);
         assert_eq!(decide_lines(&b""[..], Closed).unwrap(), Exit::Success);
     }
 
@@ -1105,7 +1105,7 @@ mod tests {
             let twice = GOOD.replacen(from, to, 1);
             assert_ne!(twice, GOOD);
             let (exit, lines) = run(&twice);
-            assert_eq!(exit, Exit::Error);
+            assert_eq!(exit, Exit::Wrong);
             assert_eq!(lines[0]["id"], "a");
             assert!(
                 lines[0]["error"].as_str().unwrap().contains("twice"),
@@ -1119,7 +1119,7 @@ mod tests {
     fn line_beyond_the_bound_is_refused_and_the_next_one_taken() {
         let long = " ".repeat(LINE_MAX + 10);
         let (exit, lines) = run(&format!("{long}\n{GOOD}\n"));
-        assert_eq!(exit, Exit::Error);
+        assert_eq!(exit, Exit::Wrong);
         assert!(lines[0]["error"].as_str().unwrap().contains("longer than"));
         assert_eq!(lines[1]["decision"], "allow");
     }

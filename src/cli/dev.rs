@@ -327,6 +327,9 @@ fn welcome(plan: &Plan, args: &DevArgs, endpoints: &[String]) {
         "  audit   audit-1.jsonl to audit-{NODES}.jsonl there, a line for each decision and each change"
     );
     println!("warning: {TRUST_WARNING}");
+    if args.quiet {
+        return;
+    }
     println!(
         "\nCtrl-C stops it. A tour, to paste into another terminal at the top of the repository:\n"
     );
@@ -344,6 +347,7 @@ mod tests {
             data: None,
             ready_file: None,
             log_level: "off".to_owned(),
+            quiet: false,
         }
     }
 

@@ -1,13 +1,23 @@
 //! What the command line says when something went wrong.
 
-use crate::client::{ClientError, api};
+use std::time::Duration;
 
-/// A command's failure: what is wrong, and what to do.
+use super::Exit;
+use super::common::Common;
+use super::style::{self, Tone};
+use crate::client::{ClientError, api};
+use crate::config::closest;
+use crate::domain::policy::KmsAction;
+
+/// A command's failure: what is wrong, what to do, and how the command ends.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct CliError {
     message: String,
     excerpt: Option<String>,
     help: Option<String>,
+    exit: Exit,
+    /// The bound of staleness that could not be kept.
+    bound: Option<Duration>,
 }
 
 impl CliError {
@@ -17,7 +27,33 @@ impl CliError {
             message: message.into(),
             excerpt: None,
             help: None,
+            exit: Exit::Wrong,
+            bound: None,
         }
+    }
+
+    /// That ends with this exit code.
+    #[must_use]
+    pub fn exiting(mut self, exit: Exit) -> Self {
+        self.exit = exit;
+        self
+    }
+
+    /// How the command ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// With the advice that depends on what was asked: a larger `--max-staleness` helps against the bound that it set, and
+    /// not against the cluster's own.
+    #[must_use]
+    pub fn advised(mut self, common: &Common) -> Self {
+        if let (Some(bound), Some(asked)) = (self.bound, common.max_staleness)
+            && asked <= bound
+        {
+            self.help = Some(STALE_AS_ASKED.to_owned());
+        }
+        self
     }
 
     /// With what to do.
@@ -46,12 +82,12 @@ impl CliError {
 
     /// The text for standard error, line end included.
     pub fn render(&self) -> String {
-        let mut text = format!("error: {}\n", self.message);
+        let mut text = format!("{} {}\n", style::err(Tone::Bad, "error:"), self.message);
         if let Some(excerpt) = &self.excerpt {
             text.push_str(excerpt);
         }
         if let Some(help) = &self.help {
-            text.push_str(&format!("help: {help}\n"));
+            text.push_str(&format!("{} {help}\n", style::err(Tone::Advice, "help:")));
         }
         text
     }
@@ -59,12 +95,22 @@ impl CliError {
 
 impl From<ClientError> for CliError {
     fn from(error: ClientError) -> Self {
-        let help = help_for(&error);
-        let mut shown = Self::new(error.to_string());
-        shown.help = help;
-        shown
+        use api::error_detail::Reason;
+        let bound = match error.detail().and_then(|detail| detail.reason.as_ref()) {
+            Some(Reason::Staleness(staleness)) => staleness.bound_ms.map(Duration::from_millis),
+            Some(Reason::Policy(_) | Reason::Denied(_) | Reason::Leader(_)) | None => None,
+        };
+        Self {
+            help: help_for(&error),
+            exit: error.kind().into(),
+            bound,
+            ..Self::new(error.to_string())
+        }
     }
 }
+
+/// Where the bound that was asked for refused.
+const STALE_AS_ASKED: &str = "this node cannot prove that its state is as fresh as `--max-staleness` asks: ask another, ask again later, or allow more, up to the bound of the cluster";
 
 fn help_for(error: &ClientError) -> Option<String> {
     use api::error_detail::Reason;
@@ -96,6 +142,12 @@ fn help_for(error: &ClientError) -> Option<String> {
     }
     let text = error.to_string();
     let has = |part: &str| text.contains(part);
+    if let Some((before, _)) = text.split_once("` is no action of KMS")
+        && let Some((_, wrong)) = before.rsplit_once('`')
+    {
+        let near = near(wrong, KmsAction::ALL.iter().map(|action| action.name()));
+        return near.map(|near| format!("did you mean `kms:{near}`?"));
+    }
     let help = match error.code() {
         "AccessDeniedException" if has("operator") && has(" alone") => {
             "accounts and the cluster are the operator's: `--as operator`"
@@ -117,8 +169,14 @@ fn help_for(error: &ClientError) -> Option<String> {
         "TooStale" if has("not a member of a cluster") => {
             "`grantd cluster init` makes a cluster of this node, `grantd cluster join --via ADDRESS` lets it join one"
         }
+        "TooStale" if has("could not be confirmed") => {
+            "ask another node, ask again later, or wait longer with `--deadline`; with `--max-staleness SPAN` the answer need not hold what was acknowledged last"
+        }
+        "TooStale" if has("more than the bound") => {
+            "the cluster allows no older answer, whatever `--max-staleness` says: ask another node or ask again later; `grantd cluster status` shows who is fresh"
+        }
         "TooStale" => {
-            "this node cannot prove that its state is fresh enough: ask another, ask again later, or allow more with `--max-staleness`"
+            "this node cannot prove that its state is fresh enough: ask another or ask again later; `grantd cluster status` shows who is fresh"
         }
         "Overloaded" => {
             "other long questions come first on this node: try again later, or another node with `--endpoint`"
@@ -172,6 +230,12 @@ fn help_for(error: &ClientError) -> Option<String> {
         _ => return None,
     };
     Some(help.to_owned())
+}
+
+/// The name that was meant by one that is spelt wrong, or with the prefix of an action.
+pub(super) fn near<'a>(wrong: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let bare = wrong.rsplit(':').next().unwrap_or(wrong);
+    closest(bare, names)
 }
 
 /// Where to look for what was not found, by what the node says of it.
@@ -330,6 +394,17 @@ mod tests {
                 "{text}"
             );
         }
+        for (wrong, meant) in [
+            ("kms:Decypt", "kms:Decrypt"),
+            ("decrypt", "kms:Decrypt"),
+            ("KMS:LISTKEY", "kms:ListKeys"),
+        ] {
+            let message = format!("`{wrong}` is no action of KMS; an action reads kms:Decrypt");
+            let text = refused("ValidationException", &message);
+            assert!(text.contains(&format!("did you mean `{meant}`?")), "{text}");
+        }
+        let text = refused("ValidationException", "`s3:GetObject` is no action of KMS");
+        assert!(!text.contains("did you mean"), "{text}");
         let boundary = "The user with name A does not have a permissions boundary.";
         assert!(!refused("NoSuchEntity", boundary).contains("help"));
     }

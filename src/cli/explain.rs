@@ -7,6 +7,7 @@ use super::authorize::{AuthorizeArgs, ask, show_part, show_refusal, stands_in_th
 use super::common::{Common, Fallback, OutputForm};
 use super::error::CliError;
 use super::output::{Shown, object};
+use super::style;
 use crate::client::api;
 use crate::client::api::explain_response as told;
 
@@ -24,11 +25,11 @@ pub(super) async fn run(common: &Common, args: &AuthorizeArgs) -> Result<Shown, 
         api::Outcome::Allow if stands_in_the_way(answer.refusal.as_ref()) => Exit::Denied,
         api::Outcome::Allow => Exit::Success,
         api::Outcome::ExplicitDeny | api::Outcome::ImplicitDeny => Exit::Denied,
-        api::Outcome::Unspecified => Exit::Error,
+        api::Outcome::Unspecified => Exit::Wrong,
     };
     // Made for people: JSON only where it is asked for.
     let shown = match (&common.print, common.output) {
-        (None, None | Some(OutputForm::Table)) => Shown::text(answer.text),
+        (None, None | Some(OutputForm::Table)) => Shown::text(style::verdict(&answer.text)),
         (Some(_), _) | (None, Some(OutputForm::Json)) => {
             let value = object([
                 ("Decision", json!(outcome(&decision))),

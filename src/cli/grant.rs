@@ -7,12 +7,13 @@ use serde_json::{Value, json};
 
 use super::ask::paged;
 use super::common::{Common, Fallback, Paging};
-use super::error::CliError;
+use super::error::{CliError, near};
 use super::input::{map, pair, short};
 use super::output::{Shown, object, time};
 use crate::client::{Client, Operation, Parts, api};
 use crate::config::parse_span;
 use crate::domain::policy::parse_instant;
+use crate::domain::state::grant::GrantOperation;
 use crate::domain::time::Timestamp;
 
 /// Grants.
@@ -253,6 +254,7 @@ pub(super) async fn run(common: &Common, command: &GrantCommand) -> Result<Shown
             encryption_context,
             grant_id,
         } => {
+            self::operation(operation)?;
             let request = api::ConsumeRequest {
                 header: None,
                 key_id: key.clone(),
@@ -343,6 +345,21 @@ fn would_succeed() -> Shown {
     Shown::answer(object([("DryRun", json!(text))]), None)
 }
 
+/// Refuses an operation that is nearly one: the cluster's answer would list them all. What is like none is the cluster's to
+/// judge, which may know more of them.
+fn operation(text: &str) -> Result<(), CliError> {
+    if text.parse::<GrantOperation>().is_ok() {
+        return Ok(());
+    }
+    match near(text, GrantOperation::ALL.iter().map(|known| known.as_str())) {
+        Some(near) => Err(
+            CliError::new(format!("`{}` is no operation of a grant", short(text)))
+                .help(format!("did you mean `{near}`?")),
+        ),
+        None => Ok(()),
+    }
+}
+
 fn create_request(args: &CreateArgs) -> Result<api::CreateGrantRequest, CliError> {
     let CreateArgs {
         key,
@@ -366,6 +383,7 @@ fn create_request(args: &CreateArgs) -> Result<api::CreateGrantRequest, CliError
         encryption_context_subset: map("--context-subset", context_subset)?,
         source_arn: source_arn.clone(),
     };
+    operations.iter().try_for_each(|text| operation(text))?;
     let constrained = constraints != api::GrantConstraints::default();
     Ok(api::CreateGrantRequest {
         header: None,
@@ -514,4 +532,27 @@ fn show_constraints(constraints: &api::GrantConstraints) -> Value {
         ),
         ("SourceArn", json!(source_arn)),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// L-4: what is nearly an operation is refused with the one that is meant; what is like none goes to the cluster.
+    #[test]
+    fn operation_that_is_nearly_one_is_refused_with_it() {
+        for (text, meant) in [
+            ("decrypt", "Decrypt"),
+            ("kms:Decrypt", "Decrypt"),
+            ("Encrpyt", "Encrypt"),
+            ("generatedatakey", "GenerateDataKey"),
+        ] {
+            let said = operation(text).unwrap_err().render();
+            assert!(said.contains(&format!("did you mean `{meant}`?")), "{said}");
+        }
+        for known in GrantOperation::ALL {
+            assert_eq!(operation(known.as_str()), Ok(()));
+        }
+        assert_eq!(operation("SomethingOfALaterVersion"), Ok(()));
+    }
 }

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::Path;
 
 use super::error::CliError;
+use super::style::{self, Tone};
 use crate::client::{ClientError, api};
 
 /// Largest text that is read from a file or from standard input: sixteen times the longest policy.
@@ -43,7 +44,11 @@ impl Text {
     /// Tells on standard error what is surprising in this policy, which was put all the same.
     pub(super) fn warn(&self, warnings: &[api::PolicyWarning]) {
         for warning in warnings {
-            eprint!("{}", self.render_warning(warning));
+            let text = self.render_warning(warning);
+            match text.split_once(':') {
+                Some((code, rest)) => eprint!("{}:{rest}", style::err(Tone::Warning, code)),
+                None => eprint!("{text}"),
+            }
         }
     }
 

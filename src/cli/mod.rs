@@ -20,6 +20,7 @@ mod excerpt;
 mod explain;
 mod grant;
 mod group;
+mod guide;
 mod identity;
 mod input;
 mod key;
@@ -33,13 +34,18 @@ mod ready;
 mod serve;
 mod settings;
 mod signals;
+mod status;
+mod style;
 mod tour;
 mod what_if;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
+use crate::client::Kind;
+use crate::node::VERSION;
+use common::Common;
 use error::CliError;
 
 /// How a command ended, as its exit code.
@@ -51,33 +57,60 @@ pub enum Exit {
     Denied,
     /// Of `policy lint`: valid, with warnings.
     Warned,
-    /// Not done, or not known.
-    Error,
+    /// Of `cluster status`: it serves, and something is not as it should be.
+    Degraded,
+    /// Not done: the request is wrong, or this machine cannot do it.
+    Wrong,
+    /// Not done: a rule, or the state of things, says no.
+    Refused,
+    /// Not done: nobody could answer now. Of `cluster status`: without a quorum.
+    Unavailable,
+    /// Done or not, nobody knows.
+    Unknown,
+}
+
+impl From<Kind> for Exit {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Wrong => Self::Wrong,
+            Kind::Refused => Self::Refused,
+            Kind::Unavailable => Self::Unavailable,
+            Kind::Unknown => Self::Unknown,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
             Exit::Success => 0,
-            Exit::Denied | Exit::Warned => 1,
-            Exit::Error => 2,
+            Exit::Denied | Exit::Warned | Exit::Degraded => 1,
+            Exit::Wrong => 2,
+            Exit::Refused => 3,
+            Exit::Unavailable => 4,
+            Exit::Unknown => 5,
         })
     }
 }
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0  done; of `authorize`: allowed; of `test`: all passed; of `what-if`: no answer flips
+  0  done; of `authorize`: allowed; of `test`: all passed; of `what-if`: no answer flips; of
+     `cluster status`: all is well
   1  of `authorize`: denied; of `explain`: likewise; of `test`: some failed; of `what-if`: some
-     answers flip; of `policy lint`: valid, with warnings
-  2  error: refused, not reachable, outcome unknown, or not understood
+     answers flip; of `policy lint`: valid, with warnings; of `cluster status`: degraded
+  2  wrong: not understood, malformed, or it names what does not exist; mend the command
+  3  refused: access denied, a quota, a state of the key or of the cluster that forbids it
+  4  unavailable: no node reached, none that can answer, throttled; nothing was done, try again;
+     of `cluster status`: without a quorum
+  5  unknown: it may have been done; look, or send it again under the same `--idempotency-key`
 
 Variables: GRANTD_ENDPOINT, GRANTD_AS, GRANTD_SESSION_OF, GRANTD_REGION and GRANTD_OUTPUT stand for the options of the
 same names. `grantd dev` starts a cluster to try all this on.";
 
 /// A distributed grant store and authorization backend with the semantics of AWS KMS.
 #[derive(Parser, Debug)]
-#[command(name = "grantd", version, after_help = EXIT_CODES, max_term_width = 120, propagate_version = true)]
+#[command(name = "grantd", version = VERSION, after_help = EXIT_CODES, max_term_width = 120, propagate_version = true)]
 pub struct Cli {
     /// Options of every command.
     #[command(flatten)]
@@ -127,7 +160,7 @@ pub enum Command {
     /// Policies as texts, without a cluster.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// May this principal do this to this key now? Exit code 0: yes, 1: no, 2: error.
+    /// May this principal do this to this key now? Exit code 0: yes, 1: no, else: no decision.
     Authorize(authorize::AuthorizeArgs),
     /// Why is a request decided as it is, and what would change it? Asked by `--as`, by default the operator.
     ///
@@ -135,7 +168,7 @@ pub enum Command {
     /// line with its rule of docs/KMS-SEMANTICS.md. Whoever is not the operator must be allowed kms:GetKeyPolicy and
     /// kms:ListGrants on the key, and is shown identity policies that it may read.
     Explain(authorize::AuthorizeArgs),
-    /// Which answers would changes flip? Tries them without making them. Exit code 0: none, 1: some, 2: error.
+    /// Which answers would changes flip? Tries them without making them. Exit code 0: none, 1: some, else: no answer.
     WhatIf(what_if::WhatIfArgs),
     /// Who can do what to a key; what a principal can do.
     #[command(subcommand)]
@@ -159,7 +192,15 @@ const LAST_MOMENT: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The whole program: reads the arguments, runs the command, gives the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let words: Vec<std::ffi::OsString> = std::env::args_os().collect();
+    let cli = read(&words).unwrap_or_else(|error| error.exit());
+    let cli = match cli.with_variables(|name| std::env::var(name).ok()) {
+        Ok(cli) => cli,
+        Err(error) => {
+            eprint!("{}", error.render());
+            return error.exit().into();
+        }
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build();
@@ -172,8 +213,36 @@ pub fn main() -> ExitCode {
         }
         Err(error) => {
             eprintln!("error: cannot start the runtime: {error}");
-            Exit::Error.into()
+            Exit::Wrong.into()
         }
+    }
+}
+
+/// What the words of a command line say.
+fn read(words: &[std::ffi::OsString]) -> Result<Cli, clap::Error> {
+    let matches = guide::command()
+        .try_get_matches_from(words)
+        .map_err(|error| {
+            let words = words.iter().map(|word| word.to_string_lossy().into_owned());
+            guide::with_tip(error, &words.collect::<Vec<_>>())
+        })?;
+    guide::check(&matches)?;
+    Cli::from_arg_matches(&matches)
+}
+
+impl Cli {
+    /// With the variables of the environment, which stand for options that were not given. Read here and not by clap, which
+    /// would count them as given and tell them in every line of usage.
+    fn with_variables(
+        mut self,
+        look_up: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, CliError> {
+        let look_up = |name: &str| look_up(name).filter(|value| !value.is_empty());
+        self.common.fill(&look_up)?;
+        if let Command::Serve(args) = &mut self.command {
+            args.fill(&look_up);
+        }
+        Ok(self)
     }
 }
 
@@ -181,8 +250,8 @@ pub fn main() -> ExitCode {
 async fn run(cli: &Cli) -> Exit {
     let Cli { common, command } = cli;
     let shown = match command {
-        Command::Dev(args) => return stopped(dev::run(common, args).await),
-        Command::Serve(args) => return stopped(serve::run(args).await),
+        Command::Dev(args) => return stopped(common, dev::run(common, args).await),
+        Command::Serve(args) => return stopped(common, serve::run(args).await),
         Command::Cluster(command) => cluster::run(common, command).await,
         Command::Account(command) => account::run(common, command).await,
         Command::Identity(command) => identity::run(common, command).await,
@@ -198,26 +267,28 @@ async fn run(cli: &Cli) -> Exit {
         Command::Explain(args) => explain::run(common, args).await,
         Command::WhatIf(args) => what_if::run(common, args).await,
         Command::Access(command) => access::run(common, command).await,
-        Command::Decide(args) => return ended(decide::run(common, args)),
+        Command::Decide(args) => return ended(common, decide::run(common, args)),
         Command::Test(args) => casefile::run_command(common, args),
         Command::Config(command) => settings::run(command),
         Command::Completions(args) => completions::run(args),
     };
-    ended(shown.and_then(|shown| shown.print(common)))
+    ended(common, shown.and_then(|shown| shown.print(common)))
 }
 
-fn ended(outcome: Result<Exit, CliError>) -> Exit {
+fn ended(common: &Common, outcome: Result<Exit, CliError>) -> Exit {
     outcome.unwrap_or_else(|error| {
+        let error = error.advised(common);
         eprint!("{}", error.render());
-        Exit::Error
+        error.exit()
     })
 }
 
 /// The end of what ran as a service: a standard error that nobody reads must not keep the process from ending.
-fn stopped(outcome: Result<Exit, CliError>) -> Exit {
+fn stopped(common: &Common, outcome: Result<Exit, CliError>) -> Exit {
     outcome.unwrap_or_else(|error| {
+        let error = error.advised(common);
         crate::telemetry::last_words(error.render());
-        Exit::Error
+        error.exit()
     })
 }
 

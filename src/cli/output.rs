@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::Exit;
 use super::common::{Common, OutputForm};
 use super::error::CliError;
+use super::style::{self, Tone};
 use crate::client::api;
 use crate::config::closest;
 use crate::domain::time::Timestamp;
@@ -30,6 +31,8 @@ enum What {
     Answer(Value),
     /// A text that stands for itself, whatever the output form.
     Text(String),
+    /// An answer, and its table where that is drawn by hand.
+    Drawn(Value, String),
 }
 
 impl Shown {
@@ -52,6 +55,14 @@ impl Shown {
         }
     }
 
+    /// An answer with a table of its own.
+    pub(super) fn drawn(value: Value, table: String) -> Self {
+        Self {
+            what: What::Drawn(value, table),
+            exit: Exit::Success,
+        }
+    }
+
     /// With this exit code.
     pub(super) fn exit(mut self, exit: Exit) -> Self {
         self.exit = exit;
@@ -60,31 +71,54 @@ impl Shown {
 
     /// Prints it to standard output.
     pub(super) fn print(self, common: &Common) -> Result<Exit, CliError> {
-        let text = match self.what {
-            What::Text(text) => text,
-            What::Answer(value) => match (&common.print, common.output) {
-                (Some(path), _) => member(&value, path)?,
-                (None, Some(OutputForm::Json)) => json_text(&value),
-                (None, Some(OutputForm::Table)) => table(&value),
-                (None, None) if std::io::stdout().is_terminal() => table(&value),
-                (None, None) => json_text(&value),
+        let text = match &self.what {
+            What::Text(text) => text.clone(),
+            What::Answer(value) | What::Drawn(value, _) => match (&common.print, form(common)) {
+                (Some(path), _) => member(value, path)?,
+                (None, OutputForm::Json) => json_text(value),
+                (None, OutputForm::Table) => self.table(value),
             },
         };
-        let mut out = std::io::stdout().lock();
-        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-            Ok(()) => Ok(self.exit),
+        match write(&text) {
             // The reader had enough (`| head`); what was asked was done.
-            Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(self.exit),
-            Err(e) => Err(CliError::new(format!(
-                "cannot write to standard output: {e}"
-            ))),
+            Ok(()) | Err(Unwritten::NoReader) => Ok(self.exit),
+            Err(Unwritten::Fault(error)) => Err(error),
+        }
+    }
+
+    /// Prints one of several answers: over the one before it on a terminal, else below it, as JSON a line each. `false`:
+    /// nobody reads any more.
+    pub(super) fn print_again(&self, common: &Common) -> Result<bool, CliError> {
+        let text = match &self.what {
+            What::Text(text) => text.clone(),
+            What::Answer(value) | What::Drawn(value, _) => match (&common.print, form(common)) {
+                (Some(path), _) => member(value, path)?,
+                (None, OutputForm::Json) => format!("{value}\n"),
+                (None, OutputForm::Table) if std::io::stdout().is_terminal() => {
+                    // Home, and away with what is left of a longer one.
+                    format!("\x1b[H\x1b[2J{}", self.table(value))
+                }
+                (None, OutputForm::Table) => format!("{}\n", self.table(value)),
+            },
+        };
+        match write(&text) {
+            Ok(()) => Ok(true),
+            Err(Unwritten::NoReader) => Ok(false),
+            Err(Unwritten::Fault(error)) => Err(error),
+        }
+    }
+
+    fn table(&self, value: &Value) -> String {
+        match &self.what {
+            What::Drawn(_, drawn) => drawn.clone(),
+            What::Text(_) | What::Answer(_) => table(value),
         }
     }
 
     #[cfg(test)]
     pub(super) fn as_json(&self) -> Option<&Value> {
         match &self.what {
-            What::Answer(value) => Some(value),
+            What::Answer(value) | What::Drawn(value, _) => Some(value),
             What::Text(_) => None,
         }
     }
@@ -93,8 +127,36 @@ impl Shown {
     pub(super) fn as_text(&self) -> Option<&str> {
         match &self.what {
             What::Answer(_) => None,
-            What::Text(text) => Some(text),
+            What::Text(text) | What::Drawn(_, text) => Some(text),
         }
+    }
+}
+
+/// The form that is asked for, or the one that suits the reader.
+fn form(common: &Common) -> OutputForm {
+    match common.output {
+        Some(form) => form,
+        None if std::io::stdout().is_terminal() => OutputForm::Table,
+        None => OutputForm::Json,
+    }
+}
+
+/// Why a text did not reach standard output.
+enum Unwritten {
+    /// Nobody reads it any more.
+    NoReader,
+    /// The system refuses.
+    Fault(CliError),
+}
+
+fn write(text: &str) -> Result<(), Unwritten> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => Ok(()),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(Unwritten::NoReader),
+        Err(e) => Err(Unwritten::Fault(CliError::new(format!(
+            "cannot write to standard output: {e}"
+        )))),
     }
 }
 
@@ -190,7 +252,7 @@ fn table(value: &Value) -> String {
             value => flatten(name, value, &mut pairs),
         }
     }
-    let mut out = columns(&pairs);
+    let mut out = decided(&columns(&pairs));
     out.push_str(&text);
     if let Some(Value::Object(meta)) = members.get(META) {
         let age = match meta.get("StalenessMs").and_then(Value::as_u64) {
@@ -216,6 +278,23 @@ fn table(value: &Value) -> String {
     out
 }
 
+/// Pairs with a decision told at a glance.
+fn decided(pairs: &str) -> String {
+    let line = |line: &str| {
+        let Some(decision) = line.strip_prefix("Decision ").map(str::trim_start) else {
+            return format!("{line}\n");
+        };
+        let tone = if decision == "allow" {
+            Tone::Good
+        } else {
+            Tone::Bad
+        };
+        let before = line.strip_suffix(decision).unwrap_or_default();
+        format!("{before}{}\n", style::out(tone, decision))
+    };
+    pairs.lines().map(line).collect()
+}
+
 fn flatten(name: &str, value: &Value, pairs: &mut Vec<Vec<String>>) {
     match value {
         Value::Object(members) => {
@@ -230,15 +309,22 @@ fn flatten(name: &str, value: &Value, pairs: &mut Vec<Vec<String>>) {
 fn rows(name: &str, items: &[Value]) -> String {
     let mut heads: Vec<&str> = Vec::new();
     let objects: Vec<&Map<String, Value>> = items.iter().filter_map(Value::as_object).collect();
-    for object in &objects {
-        for head in object.keys() {
-            if !heads.contains(&head.as_str()) {
-                heads.push(head);
+    // An entry that lacks a member says nothing of its place: those with most members say the order, and what another has
+    // besides goes where that one has it.
+    let mut by_size = objects.clone();
+    by_size.sort_by_key(|object| std::cmp::Reverse(object.len()));
+    for object in &by_size {
+        // Before the next one of its own entry that has a place, or else last.
+        let mut before = heads.len();
+        for head in object.keys().rev() {
+            match heads.iter().position(|known| known == head) {
+                Some(known) => before = known,
+                None => heads.insert(before, head),
             }
         }
     }
     if objects.is_empty() {
-        return format!("no {name}\n");
+        return format!("{name}: none\n");
     }
     let mut lines = vec![heads.iter().map(|head| (*head).to_owned()).collect()];
     for object in &objects {
@@ -249,7 +335,15 @@ fn rows(name: &str, items: &[Value]) -> String {
     if text.lines().any(|line| line.chars().count() > ROW_MAX) {
         return blocks(&objects);
     }
-    text
+    headed(&text)
+}
+
+/// A table with its heads told from its rows.
+pub(super) fn headed(text: &str) -> String {
+    match text.split_once('\n') {
+        Some((heads, rows)) => format!("{}\n{rows}", style::out(Tone::Head, heads)),
+        None => text.to_owned(),
+    }
 }
 
 /// Entries that are too wide for rows: each as its pairs, with an empty line between two.
@@ -283,7 +377,7 @@ fn cell(value: &Value) -> String {
     }
 }
 
-fn columns(lines: &[Vec<String>]) -> String {
+pub(super) fn columns(lines: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = Vec::new();
     for line in lines {
         for (at, cell) in line.iter().enumerate() {
@@ -330,7 +424,28 @@ mod tests {
             table(&value),
             "KeyId  KeyArn  Extra\na      arn\nbbb            1,2\n"
         );
-        assert_eq!(table(&json!({"Keys": []})), "no Keys\n");
+        assert_eq!(table(&json!({"Keys": []})), "Keys: none\n");
+    }
+
+    /// L-6: a column stands where the entries that have it have it, whichever entry comes first.
+    #[test]
+    fn columns_do_not_move_when_the_first_entry_lacks_one() {
+        let full = json!({"Id": 1, "Age": 2, "Bound": 3, "Name": 4});
+        let rows = [
+            json!({"Id": 1, "Bound": 3, "Name": 4}),
+            json!({"Id": 1, "Error": 9}),
+            json!({"Age": 2}),
+            full.clone(),
+        ];
+        for turn in 0..rows.len() {
+            let mut list = rows.to_vec();
+            list.rotate_left(turn);
+            let text = table(&json!({ "Nodes": list }));
+            let heads: Vec<&str> = text.lines().next().unwrap().split_whitespace().collect();
+            let known: Vec<&&str> = heads.iter().filter(|head| **head != "Error").collect();
+            assert_eq!(known, [&"Id", &"Age", &"Bound", &"Name"], "{text}");
+            assert_eq!(heads.len(), 5);
+        }
     }
 
     #[test]

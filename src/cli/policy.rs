@@ -232,7 +232,7 @@ fn show(as_json: bool, linted: &[Linted]) -> Shown {
     shown.exit(match (errors, warnings) {
         (0, 0) => Exit::Success,
         (0, _) => Exit::Warned,
-        _ => Exit::Error,
+        _ => Exit::Wrong,
     })
 }
 
@@ -305,7 +305,7 @@ mod tests {
             ),
             (
                 vec![OPEN, "{", CLEAN],
-                Exit::Error,
+                Exit::Wrong,
                 "3 files, 1 warning, 1 error\n",
             ),
         ] {

@@ -14,8 +14,8 @@ use crate::config::Overrides;
 A flag overrides its GRANTD_* variable, which overrides the file."
 )]
 pub struct ServeArgs {
-    /// The configuration file
-    #[arg(long, value_name = "FILE", env = "GRANTD_CONFIG")]
+    /// The configuration file; GRANTD_CONFIG names one, too
+    #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// A JSON file to write once the node serves
     #[arg(long, value_name = "FILE")]
@@ -59,6 +59,13 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
+    /// Takes from variables what was not given; the settings have theirs by [`ServeArgs::overrides`].
+    pub(super) fn fill(&mut self, look_up: &impl Fn(&str) -> Option<String>) {
+        if self.config.is_none() {
+            self.config = look_up("GRANTD_CONFIG").map(PathBuf::from);
+        }
+    }
+
     /// What the flags and the variables of the environment say.
     pub fn overrides(&self) -> Overrides {
         let Self {
@@ -118,6 +125,9 @@ pub struct DevArgs {
     /// A JSON file to write once all nodes serve: endpoints, node ids, Region, account and data folder
     #[arg(long, value_name = "FILE")]
     pub ready_file: Option<PathBuf>,
+    /// Do not print the tour: where the nodes are, and no more
+    #[arg(long)]
+    pub quiet: bool,
     /// The least severe log lines to write, to standard error: `off`, `error`, `warn`, `info`, `debug` or `trace`
     #[arg(long, default_value = "warn", value_parser = ["off", "error", "warn", "info", "debug", "trace"])]
     pub log_level: String,

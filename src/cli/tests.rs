@@ -19,13 +19,14 @@ fn definitions_are_consistent() {
 #[test]
 fn every_command_of_the_documentation_parses() {
     for line in [
-        "dev --port 0 --data d --ready-file f --account 111122223333",
+        "dev --quiet --port 0 --data d --ready-file f --account 111122223333",
         "serve --config node.toml --listen 127.0.0.1:1",
         "cluster keygen seal.key",
         "cluster init --bound 500ms --endpoint 127.0.0.1:1",
         "cluster join --via 127.0.0.1:1",
         "cluster remove 3",
         "cluster status --endpoint 127.0.0.1:1,127.0.0.1:2",
+        "cluster status --watch",
         "account create 111122223333 --name main",
         "account list",
         "identity create arn:aws:iam::111122223333:user/A --tag a=b",
@@ -129,7 +130,14 @@ fn contradictory_or_incomplete_commands_are_refused() {
 #[test]
 fn help_documents_the_exit_codes() {
     let help = Cli::command().render_long_help().to_string();
-    for code in ["0  done", "1  of `authorize`: denied", "2  error"] {
+    for code in [
+        "0  done",
+        "1  of `authorize`: denied",
+        "2  wrong",
+        "3  refused",
+        "4  unavailable",
+        "5  unknown",
+    ] {
         assert!(help.contains(code), "{help}");
     }
 }
@@ -221,6 +229,53 @@ fn caller_that_cannot_be_is_refused_with_what_to_do() {
         };
         assert!(error.render().contains(part), "{line}: {}", error.render());
     }
+}
+
+/// L-1: a variable stands for an option, and is not counted as one that was given.
+#[test]
+fn variables_stand_for_options_that_were_not_given() {
+    let variables = |name: &str| {
+        let value = match name {
+            "GRANTD_ENDPOINT" => "127.0.0.1:1,127.0.0.1:2",
+            "GRANTD_AS" => "operator",
+            "GRANTD_REGION" => "eu-west-1",
+            "GRANTD_OUTPUT" => "table",
+            "GRANTD_SESSION_OF" => "",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    };
+    let common = |line: &str| {
+        let cli = parse(line).unwrap().with_variables(variables).unwrap();
+        cli.common
+    };
+    let told = common("key list");
+    assert_eq!(told.endpoint, ["127.0.0.1:1", "127.0.0.1:2"]);
+    assert_eq!(told.caller.as_deref(), Some("operator"));
+    assert_eq!(told.region(), "eu-west-1");
+    assert_eq!(told.output, Some(common::OutputForm::Table));
+    assert_eq!(told.session_of, None);
+    let given = common("key list --as a --endpoint 127.0.0.1:9 --region us-east-1 --output json");
+    assert_eq!(given.endpoint, ["127.0.0.1:9"]);
+    assert_eq!(given.caller.as_deref(), Some("a"));
+    assert_eq!(given.region(), "us-east-1");
+    assert_eq!(given.output, Some(common::OutputForm::Json));
+    let wrong = |_: &str| Some("yaml".to_owned());
+    let error = parse("key list")
+        .unwrap()
+        .with_variables(wrong)
+        .unwrap_err();
+    assert!(
+        error.render().contains("GRANTD_OUTPUT"),
+        "{}",
+        error.render()
+    );
+    let config = |name: &str| (name == "GRANTD_CONFIG").then(|| "n.toml".to_owned());
+    let cli = parse("serve").unwrap().with_variables(config).unwrap();
+    let Command::Serve(args) = cli.command else {
+        panic!("not serve");
+    };
+    assert_eq!(args.config.as_deref(), Some(std::path::Path::new("n.toml")));
 }
 
 #[test]

@@ -32,7 +32,7 @@ const FILE_MAX: u64 = 64 << 20;
 /// do. They are tried in the order: --changes, then the options in the order of this help.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Exit codes: 0 nothing flips, 1 some answers flip, 2 error.\n\n\
+    after_help = "Exit codes: 0 nothing flips, 1 some answers flip; others: no answer.\n\n\
 A line of --requests: {\"principal\": ARN, \"session_of\": ROLE_ARN, \"action\": \"kms:Decrypt\", \"key\": KEY,\n\
 \"encryption_context\": {…}, \"context\": {…}}; of an operation of several parts also \"alias\", \"to_region\", \"tags\",\n\
 \"policy\", \"destination_key\", \"destination_context\". A line of --changes: {\"PutKeyPolicy\": {\"KeyId\": KEY, \"Policy\": {…}}}, and\n\

@@ -1,9 +1,12 @@
 //! One call: which node, how often, until when.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use futures::stream::{FuturesUnordered, StreamExt};
 
 use super::api;
 use super::channel::Target;
@@ -21,6 +24,12 @@ const PAUSE_LONGEST: Duration = Duration::from_millis(320);
 
 /// How long the answer of a node that has given up may take to arrive; of short deadlines a tenth.
 const ANSWER_TRAVELS: Duration = Duration::from_millis(200);
+
+/// After how long without an answer another node is asked as well. A healthy one answers in a hundredth of that, and who
+/// waits for a decision can bear half a second once.
+const ASK_ANOTHER_AFTER: Duration = Duration::from_millis(500);
+/// The same for questions that may take long: at another node the whole work would be done once more.
+const ASK_ANOTHER_QUESTION_AFTER: Duration = Duration::from_secs(3);
 
 /// The world that a client lives in.
 #[derive(Clone)]
@@ -79,6 +88,27 @@ pub struct Reply<T> {
     pub answer: T,
     /// The address of the node that gave it.
     pub endpoint: String,
+}
+
+/// What a call does next.
+#[derive(Clone, Copy)]
+enum Next {
+    /// It asks this target.
+    Ask(usize),
+    /// It waits for what is under way, and asks another target after that span.
+    Await(Option<Duration>),
+}
+
+/// An attempt that has come to an end.
+struct Ended<A> {
+    /// Of which target.
+    index: usize,
+    /// How long it had.
+    span: Duration,
+    /// Under which key.
+    sent: Option<api::Idempotency>,
+    /// `None`: there was no answer in time.
+    outcome: Option<Result<tonic::Response<A>, tonic::Status>>,
 }
 
 /// A client of a cluster; cheap to clone, clones share connections and the position.
@@ -165,29 +195,76 @@ impl Client {
         // A write of which one attempt may have arrived stays unknown until a node tells its outcome.
         let mut in_doubt = false;
         let mut pause = PAUSE_FIRST;
-        let mut at = self.shared.current.load(Ordering::Relaxed);
         let mut failures = 0_usize;
+        // The attempts under way, at most one at a node.
+        let mut flying = FuturesUnordered::new();
+        let mut asked = BTreeSet::new();
+        // Where to look for the next one.
+        let mut upcoming = self.shared.current.load(Ordering::Relaxed);
+        let mut next = Next::Ask(upcoming);
         loop {
             let left = until.since(clock.boot());
-            let Some((index, target)) = self.target(at) else {
-                return Err(ClientError::Setup("no endpoint was given".to_owned()));
-            };
             if left.is_zero() {
                 return Err(give_up(in_doubt, last, self.tried(&tried), O::ACCESS));
             }
-            // With other nodes to ask, none may use up the whole time.
-            let others = self.shared.targets.len() > 1 && O::ACCESS != Access::Node;
-            let span = if others {
-                (left / 2).max(Duration::from_millis(100)).min(left)
-            } else {
-                left
+            let wait = match next {
+                Next::Ask(at) => {
+                    let Some((index, target)) = self.target(at) else {
+                        return Err(ClientError::Setup("no endpoint was given".to_owned()));
+                    };
+                    let others = self.shared.targets.len() > 1 && !O::ACCESS.is_of_one_node();
+                    // What can do nothing twice may be under way at several nodes, so a node that hangs costs little.
+                    // Of what can, each attempt ends before the next begins, and none may use up the whole time.
+                    let hedged = match O::ACCESS {
+                        Access::Read => Some(ASK_ANOTHER_AFTER),
+                        Access::Question => Some(ASK_ANOTHER_QUESTION_AFTER),
+                        Access::Write if is_unborn(idempotency.as_ref()) => Some(ASK_ANOTHER_AFTER),
+                        Access::Write | Access::Node | Access::NodeRead => None,
+                    };
+                    let span = match (others, hedged) {
+                        (true, None) => (left / 2).max(Duration::from_millis(100)).min(left),
+                        (true, Some(_)) | (false, _) => left,
+                    };
+                    asked.insert(index);
+                    upcoming = index + 1;
+                    flying.push(self.attempt(
+                        operation.clone(),
+                        index,
+                        target,
+                        span,
+                        idempotency.clone(),
+                    ));
+                    hedged.filter(|_| others && self.idle(upcoming, &asked).is_some())
+                }
+                Next::Await(wait) => wait,
             };
-            let mut request = operation.clone();
-            // The node gives up a little earlier, so that its reason arrives.
-            let patience = span.saturating_sub((span / 10).min(ANSWER_TRAVELS));
-            request.set_header(self.header(O::ACCESS, patience, idempotency.clone()));
-            let sent = request.send(target.channel(), ANSWER_BYTES_MAX);
-            let failure = match timeout(clock, span, sent).await {
+            // Each attempt ends by itself: without another to ask there is nothing else to wait for.
+            let ended = match wait.filter(|wait| *wait < left) {
+                _ if flying.is_empty() => {
+                    clock.sleep(wait.unwrap_or(PAUSE_LONGEST).min(left)).await;
+                    None
+                }
+                Some(wait) => timeout(clock, wait, flying.next()).await.flatten(),
+                None => flying.next().await,
+            };
+            let Some(Ended {
+                index,
+                span,
+                sent,
+                outcome,
+            }) = ended
+            else {
+                next = match self.idle(upcoming, &asked) {
+                    Some(at) => Next::Ask(at),
+                    None => Next::Await(None),
+                };
+                continue;
+            };
+            asked.remove(&index);
+            let Some((_, target)) = self.target(index) else {
+                return Err(ClientError::Setup("no endpoint was given".to_owned()));
+            };
+            let failure = match outcome {
                 Some(Ok(answer)) => {
                     let answer = answer.into_inner();
                     if let Some(header) = O::header_of(&answer) {
@@ -222,18 +299,23 @@ impl Client {
                         *slot = Some(why);
                     }
                 }
+                // An attempt without a birth that was overtaken: nothing came of it, and one with a birth is under way.
+                Failure::Said(_) | Failure::Broken(_) if sent != idempotency => {
+                    next = match flying.is_empty() {
+                        true => Next::Ask(index),
+                        false => Next::Await(None),
+                    };
+                    continue;
+                }
                 Failure::Said(detail) | Failure::Broken(detail) => {
-                    // Of a key without its birth nothing is ever done.
-                    let unborn = idempotency
-                        .as_ref()
-                        .is_some_and(|sent| sent.birth_position.is_none());
-                    let doubtful = O::ACCESS != Access::Read
-                        && !unborn
+                    let doubtful = O::ACCESS.changes()
+                        && !is_unborn(sent.as_ref())
                         && !detail.safe_to_retry
                         && is_unsettled(&detail);
                     in_doubt |= doubtful;
-                    if !in_doubt && self.begins_anew(&detail) {
+                    if !in_doubt && self.begins_anew(&detail, sent.as_ref()) {
                         idempotency = Some(self.idempotency());
+                        next = Next::Ask(index);
                         continue;
                     }
                     let retryable = detail.retryable;
@@ -263,16 +345,56 @@ impl Client {
                     }
                 }
             }
-            if O::ACCESS == Access::Node {
+            if O::ACCESS.is_of_one_node() {
                 return Err(give_up(in_doubt, last, self.tried(&tried), O::ACCESS));
             }
             failures += 1;
-            at = index + 1;
-            if failures.is_multiple_of(self.shared.targets.len()) {
-                clock.sleep(pause.min(until.since(clock.boot()))).await;
-                pause = (pause * 2).min(PAUSE_LONGEST);
-            }
+            let round_ends = failures.is_multiple_of(self.shared.targets.len());
+            upcoming = index + 1;
+            next = match self.idle(upcoming, &asked) {
+                // All others are under way: this one may be asked again when they have had their time.
+                Some(at) if at == index && !flying.is_empty() => {
+                    Next::Await(Some(ASK_ANOTHER_AFTER))
+                }
+                Some(_) if round_ends => {
+                    let wait = pause;
+                    pause = (pause * 2).min(PAUSE_LONGEST);
+                    Next::Await(Some(wait))
+                }
+                Some(at) => Next::Ask(at),
+                None => Next::Await(None),
+            };
         }
+    }
+
+    /// One attempt at one node, which ends by itself after `span`.
+    async fn attempt<O: Operation>(
+        &self,
+        mut request: O,
+        index: usize,
+        target: &Target,
+        span: Duration,
+        sent: Option<api::Idempotency>,
+    ) -> Ended<O::Answer> {
+        // The node gives up a little earlier, so that its reason arrives.
+        let patience = span.saturating_sub((span / 10).min(ANSWER_TRAVELS));
+        request.set_header(self.header(O::ACCESS, patience, sent.clone()));
+        let answered = request.send(target.channel(), ANSWER_BYTES_MAX);
+        let outcome = timeout(&*self.shared.parts.clock, span, answered).await;
+        Ended {
+            index,
+            span,
+            sent,
+            outcome,
+        }
+    }
+
+    /// The first target from `from` on that is not being asked.
+    fn idle(&self, from: usize, asked: &BTreeSet<usize>) -> Option<usize> {
+        let count = self.shared.targets.len();
+        (from..from.saturating_add(count))
+            .filter_map(|at| at.checked_rem(count))
+            .find(|at| !asked.contains(at))
     }
 
     fn target(&self, at: usize) -> Option<(usize, &Target)> {
@@ -306,8 +428,8 @@ impl Client {
             region: self.options.region.clone(),
             partition: self.options.partition.clone(),
             demand: match access {
-                Access::Read => self.options.demand.clone().or_else(carried),
-                Access::Write | Access::Node => carried(),
+                Access::Read | Access::Question => self.options.demand.clone().or_else(carried),
+                Access::Write | Access::Node | Access::NodeRead => carried(),
             },
             idempotency,
             deadline_ms: Some(u32::try_from(span.as_millis()).unwrap_or(u32::MAX)),
@@ -316,16 +438,16 @@ impl Client {
 
     /// Whether a node did nothing because this client does not know, or knows too old, a position to begin a key of its
     /// own with; and if so, takes the one that came with the refusal.
-    fn begins_anew(&self, detail: &api::ErrorDetail) -> bool {
+    fn begins_anew(&self, detail: &api::ErrorDetail, sent: Option<&api::Idempotency>) -> bool {
         let of_birth = matches!(
             detail.code.as_str(),
             "IdempotencyBirthMissing" | "IdempotencyKeyExpired"
         );
         match &detail.header {
             Some(header) if of_birth && self.options.idempotency_key.is_none() => {
-                let before = self.position();
                 self.remember(header);
-                self.position() != before
+                // Another call of this client may have learned the same position meanwhile.
+                sent.is_none_or(|sent| self.position() != sent.birth_position)
             }
             _ => false,
         }
@@ -368,6 +490,11 @@ impl Client {
     }
 }
 
+/// Whether a write was sent under a key without its birth: of such nothing is ever done.
+fn is_unborn(sent: Option<&api::Idempotency>) -> bool {
+    sent.is_some_and(|sent| sent.birth_position.is_none())
+}
+
 /// Whether an error is what the idempotency key of a write came to, for every attempt under it.
 fn is_settled(detail: &api::ErrorDetail) -> bool {
     let header = detail.header.as_ref();
@@ -379,7 +506,7 @@ fn is_unsettled(detail: &api::ErrorDetail) -> bool {
     detail.retryable
         || matches!(
             detail.code.as_str(),
-            "OutcomeUnknown" | "Internal" | "DataLoss"
+            "OutcomeUnknown" | "KMSInternalException" | "Internal" | "DataLoss"
         )
 }
 
@@ -390,9 +517,7 @@ fn give_up(
     access: Access,
 ) -> ClientError {
     match last {
-        Some(refusal) if in_doubt && access != Access::Read => {
-            ClientError::Unknown(Box::new(refusal))
-        }
+        Some(refusal) if in_doubt && access.changes() => ClientError::Unknown(Box::new(refusal)),
         Some(refusal) => ClientError::Refused(Box::new(refusal)),
         None => ClientError::Unreachable { tried },
     }

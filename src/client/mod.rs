@@ -6,6 +6,7 @@
 mod call;
 mod channel;
 mod error;
+mod kind;
 mod operation;
 
 /// The limits of their members, for who checks a request before it is sent or without a server.
@@ -14,4 +15,5 @@ pub use crate::wire::api::shape;
 pub use crate::wire::v1 as api;
 pub use call::{Client, Options, OwnKey, Parts, Reply};
 pub use error::{ClientError, Refusal};
+pub use kind::Kind;
 pub use operation::{Access, Operation};

@@ -19,10 +19,32 @@ use api::organizations_client::OrganizationsClient;
 pub enum Access {
     /// Nothing: it may go to another node at any time.
     Read,
+    /// Nothing but work, of which there may be much: it goes to another node late.
+    Question,
     /// It is made harmless by an idempotency key.
     Write,
-    /// It is about the node that is asked, so it goes to no other, and is sent once.
+    /// It changes the node that is asked, or the cluster through it: it goes to no other, and is sent once.
     Node,
+    /// It looks at the node that is asked: it goes to no other, and changes nothing.
+    NodeRead,
+}
+
+impl Access {
+    /// Whether it may change something, so that its outcome can be in doubt.
+    pub const fn changes(self) -> bool {
+        match self {
+            Self::Write | Self::Node => true,
+            Self::Read | Self::Question | Self::NodeRead => false,
+        }
+    }
+
+    /// Whether it goes to no other node than the one that is asked.
+    pub const fn is_of_one_node(self) -> bool {
+        match self {
+            Self::Node | Self::NodeRead => true,
+            Self::Read | Self::Question | Self::Write => false,
+        }
+    }
 }
 
 /// A call of the API.
@@ -127,8 +149,8 @@ operations! {
     }
     GrantsClient {
         Write ConsumeRequest => ConsumeResponse, consume;
-        Read ListGrantsByGranteeRequest => ListGrantsByGranteeResponse, list_grants_by_grantee;
-        Read ListDuplicateGrantsRequest => ListDuplicateGrantsResponse, list_duplicate_grants;
+        Question ListGrantsByGranteeRequest => ListGrantsByGranteeResponse, list_grants_by_grantee;
+        Question ListDuplicateGrantsRequest => ListDuplicateGrantsResponse, list_duplicate_grants;
         Read DescribeGrantsRequest => DescribeGrantsResponse, describe_grants;
     }
     IdentityClient {
@@ -179,15 +201,15 @@ operations! {
     }
     AuthorizationClient {
         Read AuthorizeRequest => AuthorizeResponse, authorize;
-        Read BatchAuthorizeRequest => BatchAuthorizeResponse, batch_authorize;
-        Read ExplainRequest => ExplainResponse, explain;
-        Read WhatIfRequest => WhatIfResponse, what_if;
-        Read WhoCanRequest => AccessResponse, who_can;
-        Read WhatCanRequest => AccessResponse, what_can;
-        Read ListDanglingPrincipalsRequest => ListDanglingPrincipalsResponse, list_dangling_principals;
+        Question BatchAuthorizeRequest => BatchAuthorizeResponse, batch_authorize;
+        Question ExplainRequest => ExplainResponse, explain;
+        Question WhatIfRequest => WhatIfResponse, what_if;
+        Question WhoCanRequest => AccessResponse, who_can;
+        Question WhatCanRequest => AccessResponse, what_can;
+        Question ListDanglingPrincipalsRequest => ListDanglingPrincipalsResponse, list_dangling_principals;
     }
     ClusterClient {
-        Node StatusRequest => StatusResponse, status, without header;
+        NodeRead StatusRequest => StatusResponse, status, without header;
         Node InitializeRequest => InitializeResponse, initialize;
         Node JoinRequest => JoinResponse, join;
         Node RemoveRequest => RemoveResponse, remove;

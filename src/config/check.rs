@@ -63,13 +63,20 @@ impl fmt::Display for Faults {
     }
 }
 
-/// Checks every setting; `faults` are those that reading has found.
+/// Checks every setting; `faults` are those that reading has found. Of a file that could not be read nobody knows what it
+/// lacks.
 pub(super) fn check(
     raw: &BTreeMap<&'static str, Raw>,
     file: Option<&Path>,
+    is_read: bool,
     faults: Vec<Fault>,
 ) -> Result<Config, Faults> {
-    let mut checker = Checker { raw, file, faults };
+    let mut checker = Checker {
+        raw,
+        file,
+        is_read,
+        faults,
+    };
     let node_id = checker.take("node_id", |text| {
         text.parse::<u64>()
             .ok()
@@ -175,6 +182,7 @@ enum Refused {
 struct Checker<'a> {
     raw: &'a BTreeMap<&'static str, Raw>,
     file: Option<&'a Path>,
+    is_read: bool,
     faults: Vec<Fault>,
 }
 
@@ -191,7 +199,7 @@ impl Checker<'_> {
             (None, Some(default)) => (default, Origin::Nowhere),
             (None, None) => {
                 // A value of the wrong type was reported where it was read; it is not missing too.
-                if !self.faults.iter().any(|f| f.setting == Some(name)) {
+                if self.is_read && !self.faults.iter().any(|f| f.setting == Some(name)) {
                     let origin = match self.file {
                         Some(file) => Origin::WholeFile(file.to_owned()),
                         None => Origin::Nowhere,
@@ -486,6 +494,8 @@ mod tests {
                 .starts_with("node.toml:2: not valid TOML: "),
             "{faults}"
         );
+        // L-9: nobody knows what a file lacks that cannot be read.
+        assert_eq!(faults.0.len(), 1, "{faults}");
         let faults = of("node_id = 1\nnode_id = 2\n").unwrap_err();
         assert!(faults.to_string().contains("duplicate key"), "{faults}");
     }
@@ -500,6 +510,7 @@ mod tests {
                 .starts_with("/nowhere/node.toml: cannot read"),
             "{faults}"
         );
+        assert_eq!(faults.0.len(), 1, "{faults}");
     }
 
     #[test]

@@ -79,10 +79,15 @@ pub(super) struct Raw {
 pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Faults> {
     let mut faults = Vec::new();
     let mut raw = BTreeMap::new();
+    // What stands in a file that cannot be read is not missing.
+    let mut is_read = true;
     if let Some(path) = file {
         match read(path) {
-            Ok(text) => from_file(path, &text, &mut raw, &mut faults),
-            Err(fault) => faults.push(fault),
+            Ok(text) => is_read = from_file(path, &text, &mut raw, &mut faults),
+            Err(fault) => {
+                faults.push(fault);
+                is_read = false;
+            }
         }
     }
     for setting in SETTINGS {
@@ -108,7 +113,7 @@ pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Config, Faults
         }
     }
     // An override may have taken the place of a wrong value in the file, but the file is to be right by itself.
-    check(&raw, file, faults)
+    check(&raw, file, is_read, faults)
 }
 
 fn read(path: &Path) -> Result<String, Fault> {
@@ -130,12 +135,13 @@ fn read(path: &Path) -> Result<String, Fault> {
         .map_err(|e| fault(format!("cannot read the configuration file: {e}")))
 }
 
+/// Takes the values of the file; whether it could be read at all.
 fn from_file(
     path: &Path,
     text: &str,
     raw: &mut BTreeMap<&'static str, Raw>,
     faults: &mut Vec<Fault>,
-) {
+) -> bool {
     let line_of = |at: usize| {
         let before = text.get(..at).unwrap_or(text);
         before.bytes().filter(|b| *b == b'\n').count() + 1
@@ -152,7 +158,7 @@ fn from_file(
                 message: format!("not valid TOML: {}", error.message().replace('\n', ", ")),
                 help: None,
             });
-            return;
+            return false;
         }
     };
     for (key, value) in &table {
@@ -196,4 +202,5 @@ fn from_file(
         };
         raw.insert(setting.name, Raw { text, origin });
     }
+    true
 }

@@ -73,6 +73,17 @@ pub enum TooStale {
         /// What the last round met since.
         why: WhyNotFresh,
     },
+    /// A linearizable answer needs a proof that was begun after the question arrived, and there was none in time.
+    #[error(
+        "it could not be confirmed in time that the state of this node holds everything acknowledged before the question: it was last proven {} ms ago: {why}",
+        millis_up(*age)
+    )]
+    NotConfirmed {
+        /// The age of the as-of.
+        age: Duration,
+        /// What the last round met since.
+        why: WhyNotFresh,
+    },
     /// The evaluation itself took too long: the process was paused, or is starved.
     #[error("the state of this node was last proven {} ms ago when the answer was ready, more than the bound of {} ms", millis_up(*age), bound.as_millis())]
     Overtaken {
@@ -121,6 +132,7 @@ impl TooStale {
         match self {
             Self::NoProof { .. }
             | Self::TooOld { .. }
+            | Self::NotConfirmed { .. }
             | Self::Overtaken { .. }
             | Self::NotReached { .. }
             | Self::NotAMember => true,
@@ -455,9 +467,8 @@ impl ReadGate {
             Consistency::Bounded => {}
             Consistency::Linearizable if proof.as_of >= arrived.boot => {}
             Consistency::Linearizable => {
-                return Err(TooStale::TooOld {
+                return Err(TooStale::NotConfirmed {
                     age,
-                    bound: now.boot.since(arrived.boot),
                     why: self.rounds.borrow().last_failure.clone(),
                 });
             }

@@ -35,6 +35,9 @@ impl Cluster for Api {
                 fingerprint,
                 snapshots,
                 faults,
+                committed,
+                heard,
+                version,
             } = self.0.status(&arrival, &terms.claim).await?;
             Ok::<_, Fault>(Response::new(v1::StatusResponse {
                 node_id: self.0.node_id,
@@ -63,6 +66,15 @@ impl Cluster for Api {
                 fingerprint,
                 snapshots: Some(snapshot_status(snapshots)),
                 faults,
+                version: version.to_owned(),
+                heard: heard
+                    .into_iter()
+                    .map(|(node_id, ago)| v1::Heard {
+                        node_id,
+                        ago_ms: ago.map(millis),
+                    })
+                    .collect(),
+                committed_revision: committed.0,
             }))
         };
         told.await

@@ -232,6 +232,10 @@ fn too_stale(stale: &TooStale) -> (Code, ErrorInfo) {
                 last_proof_ms: Some(millis_up(*age)),
             })
         }
+        TooStale::NotConfirmed { age, .. } => Some(Reason::Staleness {
+            bound_ms: None,
+            last_proof_ms: Some(millis_up(*age)),
+        }),
         TooStale::NoProof { .. } | TooStale::NotAMember => Some(Reason::Staleness {
             bound_ms: None,
             last_proof_ms: None,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 
 use super::cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
 use super::start::{Doors, Front};
+use super::version::VERSION;
 use crate::app::App;
 use crate::app::aside::Aside;
 use crate::app::cluster::{self as told, ClusterControl, ClusterStatus, Role};
@@ -68,14 +69,15 @@ impl ClusterControl for Cluster {
             incarnation,
             term,
             leader,
-            applied,
-            committed: _,
+            applied: _,
+            committed,
             last_logged: _,
             snapshots,
             faults,
             purged: _,
             voters,
             members,
+            heard,
         } = replica;
         let role = match (incarnation, leader) {
             (None, _) => Role::Uninitialized,
@@ -89,7 +91,8 @@ impl ClusterControl for Cluster {
             leader,
             term,
             incarnation,
-            applied,
+            // ORDER: of the same look as the fingerprint; two members at one revision are compared by it.
+            applied: published.revision(),
             staleness: fresh_ago,
             max_staleness: bootstrapped.then(|| Duration::from_millis(settings.max_staleness_ms)),
             members: members
@@ -103,6 +106,9 @@ impl ClusterControl for Cluster {
             fingerprint: published.state.fingerprint().to_string(),
             snapshots: told_snapshots(&snapshots),
             faults,
+            committed,
+            heard,
+            version: VERSION,
         }
     }
 

@@ -5,14 +5,18 @@
 
 mod cluster;
 mod front;
+mod inspect;
 mod port;
 mod process;
 mod start;
+mod version;
 
 pub use cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
 pub use front::{api, app};
+pub use inspect::{Inspection, inspect};
 pub use port::{DateHeader, PortLimits};
 pub use process::{
     ProcessError, ProcessNode, ProcessSettings, SealKeyFault, create_seal_key, start_process,
 };
 pub use start::{Doors, Front, Node, NodeParts, NodeSettings, StartError, start};
+pub use version::VERSION;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, RaftMetrics, SnapshotPolicy};
+use openraft::{Config, Instant as _, RaftMetrics, SnapshotPolicy};
 use tokio::sync::watch;
 
 use super::fingerprints::Marks;
@@ -161,6 +161,8 @@ pub struct ReplicaStatus {
     pub voters: Vec<NodeId>,
     /// All members with their addresses.
     pub members: BTreeMap<NodeId, Member>,
+    /// Of a leader: how long ago it heard each other member; `None`: not since it leads. Of others: nothing.
+    pub heard: BTreeMap<NodeId, Option<Duration>>,
 }
 
 /// Runs a node's future, and all that it spawns through openraft, with election timeouts drawn from `seed`.
@@ -414,6 +416,13 @@ impl Replica {
             members: membership
                 .nodes()
                 .map(|(id, member)| (*id, member.clone()))
+                .collect(),
+            heard: metrics
+                .heartbeat
+                .iter()
+                .flatten()
+                .filter(|(node, _)| **node != self.node_id)
+                .map(|(node, at)| (*node, at.map(|at| at.elapsed())))
                 .collect(),
         }
     }

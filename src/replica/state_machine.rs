@@ -346,7 +346,7 @@ mod tests {
     use crate::domain::op::create_account::CreateAccount;
     use crate::domain::op::{Applied, Scope};
     use crate::domain::time::Timestamp;
-    use crate::env::real::Threads;
+    use crate::env::real::{RealClock, Threads};
     use crate::replica::types::LeaderId;
     use crate::storage::MemoryDisk;
 
@@ -394,15 +394,13 @@ mod tests {
     }
 
     async fn machine(disk: &MemoryDisk, told: u64) -> (StateMachine, Arc<Listener>) {
-        let workshop = Workshop {
-            storage: Arc::new(disk.open(None).unwrap()),
-            threads: Arc::new(Threads),
-        };
+        let storage = Arc::new(disk.open(None).unwrap());
+        let workshop = Workshop::new(storage, Arc::new(Threads), Arc::new(RealClock));
         let listener = Arc::new(Listener {
             told,
             ..Listener::default()
         });
-        let (machine, board) = StateMachine::open(workshop, listener.clone())
+        let (machine, board) = StateMachine::open(workshop, listener.clone(), Arc::default())
             .await
             .unwrap();
         listener.board.set(board).unwrap();

@@ -3,8 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
-use super::support::process::{GRANTD, Process, grantd, run, text};
+use grantd::env::Clock;
+use grantd::env::real::RealClock;
+
+use super::support::process::{GRANTD, Process, free_ports, grantd, run, text};
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -223,6 +227,10 @@ fn serve_refuses_wrong_settings_all_at_once() {
         .unwrap();
     assert_eq!(output.status.code(), Some(2));
     let said = text(&output.stderr);
+    assert!(
+        !said.contains('\u{1b}'),
+        "colours without a terminal: {said}"
+    );
     for part in [
         "node.toml:1: setting `node_id`: got `0`; allowed: ",
         "node.toml:2: setting `listen`: got `0.0.0.0:7400`, which is not a loopback address; that needs TLS",
@@ -235,11 +243,51 @@ fn serve_refuses_wrong_settings_all_at_once() {
     }
 }
 
+/// L-10: what is well-formed and would not start is found out before it is tried; and nothing is made or written.
 #[test]
-fn error_of_every_kind_ends_with_exit_code_2_and_says_what_to_do() {
-    for (args, part) in [
-        (&["key", "list"][..], "--as ARN"),
-        (&["key", "list", "--as", "Alice"], "want an ARN"),
+fn config_check_says_what_serve_would_trip_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let (config, data) = (folder.path().join("node.toml"), folder.path().join("data"));
+    fs::write(
+        &config,
+        format!("node_id = 1\ndata_dir = {data:?}\nseal_key_file = \"no/such/key\"\n"),
+    )
+    .unwrap();
+    let output = grantd(["config", "check", config.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("no/such/key") && said.contains("cluster keygen"),
+        "{said}"
+    );
+    assert!(!data.exists());
+}
+
+/// L-1: a variable that is set is no option that must be given.
+#[test]
+fn usage_of_a_fault_names_what_must_be_given_and_no_variable() {
+    let output = grantd(["key", "describe"])
+        .env("GRANTD_ENDPOINT", "127.0.0.1:1")
+        .env("GRANTD_AS", "operator")
+        .env("GRANTD_OUTPUT", "table")
+        .output()
+        .unwrap();
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(
+        said.contains("<KEY>") && !said.contains("--endpoint") && !said.contains("--as"),
+        "{said}"
+    );
+}
+
+/// A script tells "mend it" from "try again" by the exit code: without a cluster.
+#[test]
+fn error_says_what_to_do_and_ends_with_the_exit_code_of_its_kind() {
+    for (args, code, part) in [
+        (&["key", "list"][..], 2, "--as ARN"),
+        (&["key", "list", "--as", "Alice"], 2, "want an ARN"),
         (
             &[
                 "key",
@@ -251,6 +299,7 @@ fn error_of_every_kind_ends_with_exit_code_2_and_says_what_to_do() {
                 "--deadline",
                 "200ms",
             ],
+            4,
             "grantd dev",
         ),
         (
@@ -261,22 +310,101 @@ fn error_of_every_kind_ends_with_exit_code_2_and_says_what_to_do() {
                 "--kind",
                 "identity",
             ],
+            2,
             ":9:31",
         ),
-        (&["policy", "check", "no/such/file"], "no/such/file"),
-        (&["keys"], "key"),
+        (&["policy", "check", "no/such/file"], 2, "no/such/file"),
+        (&["keys"], 2, "key"),
     ] {
         let output = grantd(args.iter().copied())
             .current_dir(repository())
             .output()
             .unwrap();
-        assert_eq!(output.status.code(), Some(2), "{args:?}");
         let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
         assert!(
             said.starts_with("error: ") && said.contains(part),
             "{args:?}: {said}"
         );
     }
+}
+
+/// The same against a cluster, of which the first endpoint hangs: it takes connections and never says a word.
+#[test]
+fn exit_code_is_of_the_kind_and_an_endpoint_that_hangs_costs_half_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Process::start(folder.path(), "dev", &["dev", "--port", "0"]);
+    let hung = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let hung = hung.local_addr().unwrap().to_string();
+    let endpoints = dev.endpoints();
+    let all = format!("{hung},{}", endpoints.join(","));
+    let root = "arn:aws:iam::111122223333:root";
+    let user = "arn:aws:iam::111122223333:user/Ana";
+    let said = |endpoints: &str, caller: &str, args: &[&str]| {
+        let output = grantd(args.iter().copied())
+            .args(["--endpoint", endpoints, "--as", caller, "-o", "json"])
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            format!("{}{}", text(&output.stdout), text(&output.stderr)),
+        )
+    };
+    // With a deadline of 60 s half of it would be half a minute.
+    for (caller, args, code, part) in [
+        (root, &["identity", "create", user][..], 0, user),
+        (root, &["key", "list"], 0, "Keys"),
+        (root, &["authorize", "--action", "kms:ListKeys"], 0, "allow"),
+        (
+            user,
+            &["authorize", "--action", "kms:ListKeys"],
+            1,
+            "implicitDeny",
+        ),
+        (
+            root,
+            &["key", "describe", "alias/none"],
+            2,
+            "NotFoundException",
+        ),
+        (
+            root,
+            &["key", "create", "--spec", "AES"],
+            2,
+            "ValidationException",
+        ),
+        (user, &["key", "create"], 3, "AccessDeniedException"),
+        (root, &["account", "list"], 3, "AccessDeniedException"),
+        (
+            root,
+            &["identity", "create", user],
+            3,
+            "EntityAlreadyExists",
+        ),
+    ] {
+        let args = [args, &["--deadline", "60s"]].concat();
+        let began = RealClock.boot();
+        let (got, said) = said(&all, caller, &args);
+        let took = RealClock.boot().since(began);
+        assert_eq!(got, Some(code), "{args:?}: {said}");
+        assert!(said.contains(part), "{args:?}: {said}");
+        assert!(took < Duration::from_secs(20), "{args:?} took {took:?}");
+    }
+    // A read has no outcome that could be unknown; a change may have one.
+    let patience = ["--deadline", "400ms"];
+    let (code, told) = said(&hung, root, &[&["key", "list"][..], &patience].concat());
+    assert_eq!(code, Some(4), "{told}");
+    assert!(!told.contains("unknown"), "{told}");
+    let (code, told) = said(
+        &hung,
+        "operator",
+        &[&["cluster", "init"][..], &patience].concat(),
+    );
+    assert_eq!(code, Some(5), "{told}");
+    assert!(told.contains("the outcome is unknown"), "{told}");
+    // A first write without a birth does nothing, wherever it arrives.
+    let (code, told) = said(&hung, root, &[&["key", "create"][..], &patience].concat());
+    assert_eq!(code, Some(4), "{told}");
 }
 
 #[test]
@@ -302,5 +430,64 @@ fn offline_commands_need_no_cluster() {
             text(&output.stderr)
         );
         assert!(text(&output.stdout).contains(part), "{args:?}");
+    }
+}
+
+/// The `sh` blocks of a section of the README.
+fn blocks(section: &str) -> String {
+    let readme = fs::read_to_string(repository().join("README.md")).unwrap();
+    let from = readme.split_once(&format!("\n## {section}\n")).unwrap().1;
+    let section = from.split("\n## ").next().unwrap();
+    let blocks = section.split("```sh\n").skip(1);
+    blocks
+        .map(|block| block.split("```").next().unwrap())
+        .collect()
+}
+
+/// N-3: from three empty folders to a first decision and a clean stop, as the README says, line by line.
+#[test]
+fn cluster_of_processes_of_the_readme_works_as_printed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut script = blocks("A cluster of processes");
+    for part in ["cluster init", "account create", "authorize", "kill %1"] {
+        assert!(script.contains(part), "{script}");
+    }
+    for (at, port) in free_ports(3).into_iter().enumerate() {
+        script = script.replace(&format!("127.0.0.1:750{at}"), &format!("127.0.0.1:{port}"));
+        script = script.replace("127.0.0.1:750%d\"", "127.0.0.1:%d\"");
+        script = script.replace("$((n+1)) $n $n >", "$((n+1)) ${PORTS[$n]} $n >");
+        script = script.replace(
+            "unset GRANTD_AS",
+            &format!("PORTS[{at}]={port}\nunset GRANTD_AS"),
+        );
+    }
+    // Whatever fails, no node is left behind.
+    let whole = format!(
+        "set -e\ntrap 'kill -9 $(jobs -p) 2> /dev/null || true' EXIT\n{script}\nwait\necho stopped\n"
+    );
+    let bin = Path::new(GRANTD).parent().unwrap();
+    let path = std::env::join_paths(
+        std::iter::once(bin.to_owned())
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    )
+    .unwrap();
+    let mut bash = Command::new("bash");
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GRANTD_")) {
+        bash.env_remove(name);
+    }
+    let output = bash
+        .args(["-c", &whole])
+        .current_dir(folder.path())
+        .env("PATH", path)
+        .output()
+        .unwrap();
+    let said = format!("{}\n{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("\"Decision\": \"allow\""), "{said}");
+    assert!(said.contains("stopped"), "{said}");
+    let logs =
+        (0..3).map(|n| fs::read_to_string(folder.path().join(format!("node-{n}.log"))).unwrap());
+    for log in logs {
+        assert!(log.contains("stopping"), "{log}");
     }
 }

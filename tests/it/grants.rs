@@ -360,7 +360,7 @@ fn command_line_makes_spends_lists_and_ends_grants() {
     assert_eq!(code, Some(2), "{errors}");
     assert!(errors.contains("--idempotency-birth"), "{errors}");
     let (code, _, errors) = consume(&["--grant-id", &budget]);
-    assert_eq!(code, Some(2));
+    assert_eq!(code, Some(3));
     assert!(errors.contains("has no uses left"), "{errors}");
     let by_grantee = ["grant", "list", "--grantee", ALICE];
     let member = |name: &str| by_root(&[&by_grantee, ["--print", name].as_slice()].concat());

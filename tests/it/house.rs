@@ -63,6 +63,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("mimalloc", &["bin"]),
     ("turmoil", &[]),
     ("clap", &["cli"]),
+    ("anstream", &["cli"]),
     ("toml", &["config"]),
     ("bincode", &["wire", "storage"]),
     ("chacha20poly1305", &["crypto"]),

@@ -37,6 +37,7 @@ mod real_input;
 mod renaming;
 mod rules;
 mod snapshots;
+mod status;
 mod storage_common;
 mod storage_damage;
 mod storage_log;

@@ -100,7 +100,7 @@ pub(super) fn run_command(common: &Common, args: &TestArgs) -> Result<Shown, Cli
         }
         (0, 0) => Exit::Success,
         (0, _) => Exit::Denied,
-        _ => Exit::Error,
+        _ => Exit::Wrong,
     };
     let shown = match (&common.print, common.output) {
         (Some(_), _) | (None, Some(OutputForm::Json)) => Shown::answer(report.json(), None),

@@ -92,6 +92,17 @@ impl Story {
         output
     }
 
+    /// Wrong or refused; never unavailable, and never unknown.
+    #[track_caller]
+    fn ends_badly(&mut self, at: &str, caller: &str, args: &[&str]) -> Output {
+        let output = self.run(at, caller, args, "");
+        let said = format!("{}{}", text(&output.stdout), text(&output.stderr));
+        let code = output.status.code();
+        assert!(matches!(code, Some(2 | 3)), "{args:?}: {code:?}: {said}");
+        assert!(!said.contains("panicked"), "{args:?}: {said}");
+        output
+    }
+
     fn anywhere(&self) -> String {
         self.endpoints.join(",")
     }
@@ -133,7 +144,7 @@ impl Story {
     pub fn fails(&mut self, caller: &str, args: &[&str]) -> String {
         let at = self.anywhere();
         let at = if at.is_empty() { "127.0.0.1:1" } else { &at }.to_owned();
-        text(&self.ends(&at, caller, args, 2).stderr)
+        text(&self.ends_badly(&at, caller, args).stderr)
     }
 
     /// The answer of one node to the operator.
@@ -146,7 +157,7 @@ impl Story {
     /// What one node says to the operator when it refuses.
     #[track_caller]
     pub fn fails_at(&mut self, at: &str, args: &[&str]) -> String {
-        text(&self.ends(at, super::OPERATOR, args, 2).stderr)
+        text(&self.ends_badly(at, super::OPERATOR, args).stderr)
     }
 
     /// What the cluster decides: exit code 0 or 1, and the answer.

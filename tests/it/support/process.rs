@@ -142,6 +142,15 @@ impl Process {
         fs::read_to_string(&self.stderr).unwrap_or_default()
     }
 
+    /// Sends it a signal, as `-STOP`.
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    }
+
     /// Ends it with SIGKILL: it gets no chance to do anything more.
     pub fn kill(mut self) {
         self.child.kill().unwrap();
@@ -152,11 +161,7 @@ impl Process {
 
     /// Asks it to stop and returns how it ended.
     pub fn stop(mut self, signal: &str) -> (ExitStatus, String) {
-        let status = Command::new("kill")
-            .args([signal, &self.child.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(status.success());
+        self.signal(signal);
         let began = RealClock.boot();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
