@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{Access, access};
 
 use super::process::{ProcessSettings, read_seal_key};
+use crate::config::{AuditSettings, AuditTo};
 
 /// What was found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -26,6 +27,9 @@ pub fn inspect(settings: &ProcessSettings) -> Inspection {
         advertise: _,
         data_dir,
         seal_key_file,
+        audit,
+        client_connections: _,
+        nodes: _,
     } = settings;
     let mut found = Inspection::default();
     if let Err(fault) = read_seal_key(seal_key_file) {
@@ -35,7 +39,20 @@ pub fn inspect(settings: &ProcessSettings) -> Inspection {
     }
     folder(data_dir, &mut found);
     address(listen, &mut found);
+    trail(audit, &mut found);
     found
+}
+
+fn trail(audit: &AuditSettings, found: &mut Inspection) {
+    let AuditTo::File(path) = &audit.to else {
+        return;
+    };
+    if path.is_dir() {
+        found.faults.push(format!(
+            "the audit trail {} is a folder, not a file",
+            path.display()
+        ));
+    }
 }
 
 fn folder(path: &Path, found: &mut Inspection) {
@@ -116,6 +133,9 @@ mod tests {
             advertise: None,
             data_dir: folder.join("data"),
             seal_key_file,
+            audit: AuditSettings::default(),
+            client_connections: 1,
+            nodes: 1,
         }
     }
 
@@ -132,6 +152,8 @@ mod tests {
         );
         assert!(!folder.path().join("a").exists());
         assert_eq!(fs::read_dir(folder.path().join("data")).unwrap().count(), 0);
+        settings.audit.to = AuditTo::File(folder.path().to_owned());
+        assert_eq!(inspect(&settings).faults.len(), 1);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use openraft::Instant as _;
 use openraft::async_runtime::WatchReceiver;
-use openraft::{Config, Instant as _, RaftMetrics, SnapshotPolicy};
+use openraft::{Config, RaftMetrics, SnapshotPolicy};
 use tokio::sync::watch;
 
 use super::fingerprints::Marks;

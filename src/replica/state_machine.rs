@@ -475,16 +475,25 @@ mod tests {
         let (source, target) = (MemoryDisk::new(), MemoryDisk::new());
         let (mut ahead, _) = machine(&source, 0).await;
         apply(&mut ahead, (1..=7).map(command).collect()).await;
-        let Snapshot { meta, snapshot } = ahead
-            .get_snapshot_builder()
-            .await
-            .build_snapshot()
+        let of = ahead.board.load();
+        let meta = of.snapshot_meta();
+        let threads = Threads;
+        let source_disk = ahead.workshop.storage.clone();
+        snapshot::write(&*source_disk, &threads, &meta, of.state.clone())
             .await
             .unwrap();
         let (mut behind, listener) = machine(&target, 0).await;
         apply(&mut behind, vec![command(1), command(2)]).await;
         listener.heard();
-        behind.install_snapshot(&meta, snapshot).await.unwrap();
+        // As a receiver does it: its content is durable before it is installed.
+        let target_disk = behind.workshop.storage.clone();
+        snapshot::write(&*target_disk, &threads, &meta, of.state.clone())
+            .await
+            .unwrap();
+        behind
+            .install_snapshot(&meta, SnapshotData::Held)
+            .await
+            .unwrap();
         assert_eq!(listener.heard(), ["installed 2..7"]);
         drop((ahead, behind));
         for (told, heard) in [(5, vec!["installed 5..7"]), (7, vec![]), (9, vec![])] {
