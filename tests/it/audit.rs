@@ -20,7 +20,8 @@ use rustix::fs::{OFlags, fcntl_setfl};
 use serde_json::Value;
 
 use super::support::api::{
-    Api, grant_of_decrypt, make_account, make_key, make_principal, question, tag, until, user,
+    Api, REGION, grant_of_decrypt, make_account, make_key, make_principal, question, tag, until,
+    user,
 };
 use super::support::cluster::Cluster;
 use super::support::process::{Process, free_ports, grantd, run};
@@ -139,7 +140,7 @@ fn lines(path: &Path) -> Vec<Value> {
 /// A lone node that serves, with an account and a key of it.
 async fn begun(seat: &Seat, more: &[&str]) -> (Process, Api, String) {
     let process = seat.start(more);
-    run(&seat.address(), ["cluster", "init"]);
+    run(&seat.address(), ["cluster", "init", "--region", REGION]);
     let api = seat.api();
     make_account(&api, ACCOUNT).await;
     make_principal(&api, ALICE, &[]).await;
@@ -196,7 +197,7 @@ async fn streams_that_nobody_reads_hold_up_nobody() {
         .iter()
         .map(|seat| seat.start(&["--audit", "off"]))
         .collect();
-    run(&seats[0].address(), ["cluster", "init"]);
+    run(&seats[0].address(), ["cluster", "init", "--region", REGION]);
     for seat in &seats[1..] {
         run(
             &seat.address(),
