@@ -14,9 +14,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use grantd::client::api;
+use grantd::config::{AuditSettings, AuditTo};
 use grantd::env::Clock;
 use grantd::env::real::RealClock;
-use grantd::node::{Node, ProcessSettings, create_seal_key, start_process};
+use grantd::node::{ProcessNode, ProcessSettings, create_seal_key, start_process};
 use grantd::wire::v1::kms_client::KmsClient;
 
 use support::api::{client, connect, header, machine, options, principal};
@@ -58,13 +59,19 @@ fn main() {
     }
 }
 
-async fn start(folder: &Path) -> Node {
+async fn start(folder: &Path) -> ProcessNode {
     start_process(ProcessSettings {
         node_id: 1,
         listen: "127.0.0.1:0".to_owned(),
         advertise: None,
         data_dir: folder.join("node"),
         seal_key_file: folder.join("seal.key"),
+        audit: AuditSettings {
+            to: AuditTo::Off,
+            ..AuditSettings::default()
+        },
+        client_connections: grantd::domain::limits::CLIENT_CONNECTIONS,
+        nodes: 1,
     })
     .await
     .unwrap()
@@ -121,13 +128,13 @@ async fn run(sizes: &[u64], folder: &Path) -> Vec<String> {
     lines
 }
 
-fn snapshot_revision(node: &Node) -> u64 {
+fn snapshot_revision(node: &ProcessNode) -> u64 {
     let snapshots = node.replica().status().snapshots;
     snapshots.revision.map_or(0, |revision| revision.0)
 }
 
 /// Makes about so many grants, on as many keys as they need; how many.
-async fn grow(node: &Node, count: u64) -> u64 {
+async fn grow(node: &ProcessNode, count: u64) -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let channels = connect(node.address()).await;
     let root = client(node.address(), principal(ROOT));

@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use grantd::client::api;
+use grantd::config::{AuditSettings, AuditTo};
 use grantd::env::Clock;
 use grantd::env::real::RealClock;
-use grantd::node::{Node, ProcessSettings, create_seal_key, start_process};
+use grantd::node::{ProcessNode, ProcessSettings, create_seal_key, start_process};
 
 use support::api::{client, machine};
 
@@ -53,12 +54,18 @@ fn settings(folder: &Path, node_id: u64, listen: String) -> ProcessSettings {
         advertise: None,
         data_dir: folder.join(format!("node-{node_id}")),
         seal_key_file: folder.join("seal.key"),
+        audit: AuditSettings {
+            to: AuditTo::Off,
+            ..AuditSettings::default()
+        },
+        client_connections: grantd::domain::limits::CLIENT_CONNECTIONS,
+        nodes: 3,
     }
 }
 
 async fn run(rounds: usize, folder: &Path) -> Vec<Duration> {
     create_seal_key(&folder.join("seal.key")).unwrap();
-    let mut nodes: Vec<Option<Node>> = Vec::new();
+    let mut nodes: Vec<Option<ProcessNode>> = Vec::new();
     for node_id in 1..=NODES {
         let settings = settings(folder, node_id, "127.0.0.1:0".to_owned());
         nodes.push(Some(start_process(settings).await.unwrap()));

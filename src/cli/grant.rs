@@ -538,7 +538,7 @@ fn show_constraints(constraints: &api::GrantConstraints) -> Value {
 mod tests {
     use super::*;
 
-    /// L-4: what is nearly an operation is refused with the one that is meant; what is like none goes to the cluster.
+    /// What is nearly an operation is refused with the one that is meant; what is like none goes to the cluster.
     #[test]
     fn operation_that_is_nearly_one_is_refused_with_it() {
         for (text, meant) in [

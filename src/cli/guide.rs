@@ -977,7 +977,7 @@ mod tests {
         }
     }
 
-    /// L-13: whoever gives a key relies on it.
+    /// Whoever gives a key relies on it.
     #[test]
     fn idempotency_key_of_what_changes_nothing_is_refused() {
         let parse = |line: &str| {

@@ -427,7 +427,7 @@ mod tests {
         assert_eq!(table(&json!({"Keys": []})), "Keys: none\n");
     }
 
-    /// L-6: a column stands where the entries that have it have it, whichever entry comes first.
+    /// A column stands where the entries that have it have it, whichever entry comes first.
     #[test]
     fn columns_do_not_move_when_the_first_entry_lacks_one() {
         let full = json!({"Id": 1, "Age": 2, "Bound": 3, "Name": 4});

@@ -734,7 +734,7 @@ mod tests {
         );
     }
 
-    /// H-5: what a node remembers that was taken out does not count, be it asked first.
+    /// What a node remembers that was taken out does not count, be it asked first.
     #[test]
     fn members_are_those_that_the_leader_names() {
         let mut removed = well(4);

@@ -231,7 +231,7 @@ fn caller_that_cannot_be_is_refused_with_what_to_do() {
     }
 }
 
-/// L-1: a variable stands for an option, and is not counted as one that was given.
+/// A variable stands for an option, and is not counted as one that was given.
 #[test]
 fn variables_stand_for_options_that_were_not_given() {
     let variables = |name: &str| {

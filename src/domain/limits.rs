@@ -568,6 +568,13 @@ pub const PEER_CALLS_MAX: u64 = 4 * STREAMS_PER_CONNECTION_MAX as u64;
 /// Questions about the node's health that are open at once: each is answered at once.
 pub const PROBE_CALLS_MAX: u64 = 256;
 
+/// Calls that each connection of a client may have whatever the others have: one that waits for each of its answers, and one
+/// beside it, are served where others have taken all.
+pub const CONNECTION_CALLS_OWN: u64 = 2;
+
+/// Bytes that each connection of a client may have whatever the others have: a question; 64 MiB for all of them.
+pub const CONNECTION_HELD_BYTES_OWN: u64 = 16 * 1024;
+
 /// Bytes that clients have sent of requests which are not answered yet, and bytes of answers that they have not taken:
 /// half of it one connection's, room for 32 of the largest requests ([`BATCH_REQUEST_BYTES_MAX`]).
 pub const CLIENT_HELD_BYTES_MAX: u64 = 256 * 1024 * 1024;

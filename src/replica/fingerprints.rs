@@ -486,7 +486,7 @@ mod tests {
         let (revision, state) = marks.take_deep().expect("is wanted");
         assert_eq!(revision, Revision(FINGERPRINT_DEEP_EVERY_MIN));
         assert!(marks.take_deep().is_none());
-        for _ in 0..20 {
+        for _ in 0..FINGERPRINT_DEEP_MARKS_MAX + 5 {
             marks.put(Mark {
                 revision,
                 facts: state.fingerprint(),

@@ -39,7 +39,7 @@ impl Door {
                 }
                 !doorway.closed
             })
-            .then_some(Inside { door: self })
+            .then(|| Inside { door: self })
     }
 
     fn close(&self) {

@@ -452,7 +452,7 @@ mod tests {
         machine.apply(futures::stream::iter(entries)).await.unwrap();
     }
 
-    /// F19a: told after it was published, in the order of revisions, and nothing that an earlier life was told.
+    /// Told after it was published, in the order of revisions, and nothing that an earlier life was told.
     #[tokio::test]
     async fn sink_is_told_after_publishing_and_of_no_replay() {
         let disk = MemoryDisk::new();
@@ -495,7 +495,7 @@ mod tests {
             .await
             .unwrap();
         assert_eq!(listener.heard(), ["installed 2..7"]);
-        drop((ahead, behind));
+        drop((ahead, behind, source_disk, target_disk));
         for (told, heard) in [(5, vec!["installed 5..7"]), (7, vec![]), (9, vec![])] {
             let (_, listener) = machine(&source, told).await;
             assert_eq!(listener.heard(), heard, "{told}");

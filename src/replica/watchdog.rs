@@ -326,7 +326,7 @@ mod tests {
     fn only_one_that_is_behind_and_does_not_move_stands_still() {
         let mut stall = Stall::default();
         assert_eq!(looks(&mut stall, seen(5, 5, 5), 100), Duration::ZERO);
-        for moves in 5..100 {
+        for moves in 6..100 {
             assert_eq!(stall.look(seen(9, 5, moves), LOOK_EVERY), Duration::ZERO);
         }
         assert_eq!(looks(&mut stall, seen(9, 5, 99), 30), LOOK_EVERY * 30);

@@ -510,6 +510,7 @@ mod tests {
                 .expect("reads");
             assert_eq!(read, content(length));
         }
+        remove_surplus(folder.path());
         let kept = list(folder.path()).expect("lists");
         assert_eq!(kept.len(), KEPT, "{kept:?}");
     }
@@ -532,12 +533,21 @@ mod tests {
         bad_ones.push([good.as_slice(), b"x"].concat());
         for (case, bad) in bad_ones.iter().enumerate() {
             fs::write(&path, bad).expect("writes");
-            let refused = recover(folder.path()).err();
-            assert!(
-                refused.is_some_and(|error| error.is_corruption()
-                    || matches!(error, StorageError::Refused(Refusal::NewerSchema { .. }))),
-                "case {case}"
-            );
+            // A start looks at the heads and reads the newest once, when it loads the state.
+            let noticed = match recover(folder.path()) {
+                Err(error) => {
+                    error.is_corruption()
+                        || matches!(error, StorageError::Refused(Refusal::NewerSchema { .. }))
+                }
+                Ok(found) => {
+                    let found = found.expect("is one");
+                    assert_eq!(found.path, path, "case {case}: an older one");
+                    let mut content = open(&found.path).expect("has a head");
+                    let read = content.read_to_end(&mut Vec::new());
+                    read.is_err_and(|error| error.kind() == io::ErrorKind::InvalidData)
+                }
+            };
+            assert!(noticed, "case {case}");
         }
     }
 

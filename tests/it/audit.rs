@@ -277,7 +277,7 @@ async fn streams_that_nobody_reads_hold_up_nobody() {
     drop(others);
 }
 
-/// F19a, H-6: each change is told once in a node's life, with who asked for what of what, whether it was done or refused,
+/// Each change is told once in a node's life, with who asked for what of what, whether it was done or refused,
 /// and a restart tells none of them again.
 #[tokio::test(flavor = "multi_thread")]
 async fn each_change_is_told_once_over_restarts_with_what_was_asked_of_what() {

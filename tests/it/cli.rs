@@ -243,7 +243,7 @@ fn serve_refuses_wrong_settings_all_at_once() {
     }
 }
 
-/// L-10: what is well-formed and would not start is found out before it is tried; and nothing is made or written.
+/// What is well-formed and would not start is found out before it is tried; and nothing is made or written.
 #[test]
 fn config_check_says_what_serve_would_trip_over() {
     let folder = tempfile::tempdir().unwrap();
@@ -265,7 +265,7 @@ fn config_check_says_what_serve_would_trip_over() {
     assert!(!data.exists());
 }
 
-/// L-1: a variable that is set is no option that must be given.
+/// A variable that is set is no option that must be given.
 #[test]
 fn usage_of_a_fault_names_what_must_be_given_and_no_variable() {
     let output = grantd(["key", "describe"])
@@ -444,7 +444,7 @@ fn blocks(section: &str) -> String {
         .collect()
 }
 
-/// N-3: from three empty folders to a first decision and a clean stop, as the README says, line by line.
+/// From three empty folders to a first decision and a clean stop, as the README says, line by line.
 #[test]
 fn cluster_of_processes_of_the_readme_works_as_printed() {
     let folder = tempfile::tempdir().unwrap();

@@ -209,7 +209,7 @@ async fn process_that_leads_hands_the_lead_over_when_it_is_asked_to_stop() {
     }
 }
 
-/// A damaged log is told in the words of this program: the engine panics inside, and nobody needs to see that. (M-11)
+/// A damaged log is told in the words of this program: the engine panics inside, and nobody needs to see that.
 #[tokio::test(flavor = "multi_thread")]
 async fn damaged_log_is_told_without_the_inside_of_the_engine() {
     let mut nodes = Nodes::start(1);

@@ -36,7 +36,7 @@ pub async fn tamper(folder: &Path) {
         }
         fact => fact,
     });
-    let other = State::import(state.header().clone(), facts).unwrap();
+    let other = State::import(*state.header(), facts).unwrap();
     assert_ne!(other.fingerprint(), state.fingerprint());
     let mut bytes = Vec::new();
     write_snapshot(&other, &mut bytes).unwrap();

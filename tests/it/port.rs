@@ -223,7 +223,7 @@ fn detail(status: &Status) -> Option<ErrorDetail> {
     ErrorDetail::decode(envelope.details.first()?.value.clone()).ok()
 }
 
-/// M-1: streams without a body are bounded in sum, end by their deadline, and leave no memory behind; a healthy client
+/// Streams without a body are bounded in sum, end by their deadline, and leave no memory behind; a healthy client
 /// is answered all the while.
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_without_bodies_are_bounded_and_end_by_their_deadline() {
@@ -325,18 +325,18 @@ async fn body_that_does_not_come_whole_ends_by_the_deadline() {
     let status = end_of(part).await;
     let early = RealClock.boot().since(began);
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
-    assert!(early >= Duration::from_secs(2), "{early:?}");
+    assert!(early >= Duration::from_millis(1_900), "{early:?}");
     let status = end_of(none).await;
     let late = RealClock.boot().since(began);
     assert_eq!(status.code(), Code::DeadlineExceeded, "{status:?}");
-    assert!(late >= Duration::from_secs(10), "{late:?}");
+    assert!(late >= Duration::from_millis(9_900), "{late:?}");
     println!("16 KB of 1 MB: ended after {early:?}; no body and no deadline: after {late:?}");
     // The connection goes on.
     let answer = root.authorize(question("kms:DescribeKey", &key)).await;
     assert!(answer.is_ok(), "{answer:?}");
 }
 
-/// M-2: whoever connects and does not speak HTTP/2, or stops speaking it, is cut off.
+/// Whoever connects and does not speak HTTP/2, or stops speaking it, is cut off.
 #[tokio::test(flavor = "multi_thread")]
 async fn half_open_connections_are_closed() {
     let (nodes, process, ..) = alone().await;
@@ -374,7 +374,7 @@ async fn half_open_connections_are_closed() {
     .await;
 }
 
-/// M-2: where clients take all descriptors that they may, a peer still gets in, and a client that is in goes on.
+/// Where clients take all descriptors that they may, a peer still gets in, and a client that is in goes on.
 #[tokio::test(flavor = "multi_thread")]
 async fn clients_that_take_every_place_keep_no_peer_out() {
     let mut nodes = Nodes::new(3);
@@ -472,7 +472,7 @@ async fn clients_that_take_every_place_keep_no_peer_out() {
     drop((stay, third));
 }
 
-/// L-12: what is no message is the sender's fault, whichever service it is sent to and whatever is wrong with it.
+/// What is no message is the sender's fault, whichever service it is sent to and whatever is wrong with it.
 #[tokio::test(flavor = "multi_thread")]
 async fn garbage_is_an_invalid_argument() {
     let (nodes, process, root, _) = alone().await;
@@ -667,7 +667,6 @@ async fn reflection_tells_what_is_served() {
         panic!("no file");
     };
     assert!(!file.file_descriptor_proto.is_empty());
-    drop(next);
     let of_peers = answers.message().await;
     assert!(
         of_peers

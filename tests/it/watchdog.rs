@@ -123,7 +123,7 @@ async fn leader_that_does_not_apply_and_has_no_heir_stops() {
     cluster.shutdown().await;
 }
 
-/// A leader that can send and hears nobody: its heartbeats must not keep the others from electing one that can work. (F19e)
+/// A leader that can send and hears nobody: its heartbeats must not keep the others from electing one that can work.
 #[tokio::test(flavor = "multi_thread")]
 async fn leader_that_hears_nobody_falls_silent_and_another_is_elected() {
     let cluster = Cluster::start(3).await;

@@ -113,8 +113,10 @@ pub enum Full {
 struct Budget {
     calls: AtomicU64,
     calls_max: u64,
+    calls_own: u64,
     bytes: AtomicU64,
     bytes_max: u64,
+    bytes_own: u64,
 }
 
 impl Budget {
@@ -122,13 +124,24 @@ impl Budget {
         Self {
             calls: AtomicU64::new(0),
             calls_max,
+            calls_own: 0,
             bytes: AtomicU64::new(0),
             bytes_max,
+            bytes_own: 0,
+        }
+    }
+
+    /// The same where each connection may have so much whatever the others have.
+    const fn with_own(self, calls_own: u64, bytes_own: u64) -> Self {
+        Self {
+            calls_own,
+            bytes_own,
+            ..self
         }
     }
 
     fn take_call(&self, own: u64) -> Result<(), Full> {
-        take(&self.calls, self.calls_max, own, 1).map_err(|()| Full::Calls)
+        take(&self.calls, self.calls_max, self.calls_own, own, 1).map_err(|()| Full::Calls)
     }
 
     fn give_call(&self) {
@@ -136,7 +149,7 @@ impl Budget {
     }
 
     fn take_bytes(&self, own: u64, more: u64) -> Result<(), Full> {
-        take(&self.bytes, self.bytes_max, own, more).map_err(|()| Full::Bytes)
+        take(&self.bytes, self.bytes_max, self.bytes_own, own, more).map_err(|()| Full::Bytes)
     }
 
     fn give_bytes(&self, bytes: u64) {
@@ -144,12 +157,12 @@ impl Budget {
     }
 }
 
-/// Takes `more` for one that has `own` already: not beyond `max` in all, and nobody may have more than is still free. One
-/// alone gets half; where n are greedy each gets the (n+1)th part, and as much is left for whoever comes next.
-fn take(taken: &AtomicU64, max: u64, own: u64, more: u64) -> Result<(), ()> {
+/// Takes `more` for one that has `own` already: what everybody may have, or else no more than is still free of `max`. One
+/// alone gets half, the next half of the rest, and so on; when nothing is left, whoever comes still has the share of his own.
+fn take(taken: &AtomicU64, max: u64, share: u64, own: u64, more: u64) -> Result<(), ()> {
     let before = taken.fetch_add(more, Ordering::Relaxed);
-    let free = max.saturating_sub(before);
-    if own.saturating_add(more) <= free {
+    let wanted = own.saturating_add(more);
+    if wanted <= share || wanted <= max.saturating_sub(before) {
         return Ok(());
     }
     taken.fetch_sub(more, Ordering::Relaxed);
@@ -283,7 +296,10 @@ impl Seats {
             limits,
             clock,
             books: Mutex::default(),
-            clients: Budget::new(limits::CLIENT_CALLS_MAX, limits::CLIENT_HELD_BYTES_MAX),
+            clients: Budget::new(limits::CLIENT_CALLS_MAX, limits::CLIENT_HELD_BYTES_MAX).with_own(
+                limits::CONNECTION_CALLS_OWN,
+                limits::CONNECTION_HELD_BYTES_OWN,
+            ),
             peers: Budget::new(limits::PEER_CALLS_MAX, limits::PEER_HELD_BYTES_MAX),
             probes: Budget::new(limits::PROBE_CALLS_MAX, limits::PROBE_HELD_BYTES_MAX),
             untaken: Seldom::new(),
@@ -517,6 +533,26 @@ mod tests {
         assert_eq!((none.clients, none.peers, none.new), (8, 8, 8));
     }
 
+    /// Those that come one after the other leave nothing in common, and everybody has his own.
+    #[test]
+    fn connection_that_comes_last_has_its_own_share() {
+        let budget = Budget::new(1_000, 1_000).with_own(2, 10);
+        for _ in 0..40 {
+            for own in 0.. {
+                if budget.take_call(own).is_err() {
+                    break;
+                }
+            }
+        }
+        assert!(budget.calls.load(Ordering::Relaxed) >= 1_000);
+        assert_eq!(budget.take_call(0), Ok(()));
+        assert_eq!(budget.take_call(1), Ok(()));
+        assert_eq!(budget.take_call(2), Err(Full::Calls));
+        while budget.take_bytes(0, 10).is_ok() && budget.bytes.load(Ordering::Relaxed) < 1_000 {}
+        assert_eq!(budget.take_bytes(0, 10), Ok(()));
+        assert_eq!(budget.take_bytes(10, 1), Err(Full::Bytes));
+    }
+
     #[test]
     fn greedy_connections_leave_as_much_as_each_of_them_has() {
         let budget = Budget::new(2_100, 1_000);
@@ -643,7 +679,7 @@ mod tests {
         let one = call(&seats, &conn, Side::Client).unwrap();
         one.hold(1_000).unwrap();
         let half = usize::try_from(limits::CLIENT_HELD_BYTES_MAX / 2).unwrap();
-        assert_eq!(one.hold(half), Err(Full::Bytes));
+        assert_eq!(one.hold(2 * half), Err(Full::Bytes));
         assert_eq!(held(&seats), 1_000);
         one.release();
         assert_eq!(held(&seats), 0);

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
-use grantd::audit::{DecisionRecord, DecisionSink, Discard, NotTold, Sink};
+use grantd::audit::{DecisionRecord, DecisionSink, NotTold, Sink};
 use grantd::crypto::seal::SealKey;
 use grantd::domain::authz::caller::{Caller, Identity, RequestFacts};
 use grantd::domain::ids::{AccountId, RequestId};
@@ -238,7 +238,10 @@ impl Drop for Tap {
 }
 
 impl Sink for Valve {
+    /// Asked for before what was applied is published.
     fn told(&self) -> Revision {
+        let shut = self.shut.lock().unwrap();
+        drop(self.changed.wait_while(shut, |shut| *shut).unwrap());
         Revision(0)
     }
 
@@ -246,10 +249,7 @@ impl Sink for Valve {
 
     fn installed(&self, _: Revision, _: Revision) {}
 
-    fn applied(&self, _: Revision, _: &Entry, _: &Applied) {
-        let shut = self.shut.lock().unwrap();
-        drop(self.changed.wait_while(shut, |shut| *shut).unwrap());
-    }
+    fn applied(&self, _: Revision, _: &Entry, _: &Applied) {}
 }
 
 /// Remembers how often a node has told that a token was forged, and holds up the answers of decisions if it is to.
