@@ -97,7 +97,11 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
                 .call(request)
                 .await?
                 .answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            let mut value = json!({});
+            if answer.removed_already {
+                value = object([("RemovedAlready", json!(true))]);
+            }
+            Ok(Shown::answer(value, answer.header.as_ref()))
         }
         ClusterCommand::Status => status(common).await,
         ClusterCommand::Settings {
@@ -235,7 +239,11 @@ fn show(endpoint: &str, status: &api::StatusResponse) -> Value {
         max_staleness_ms,
         members: _,
         fingerprint,
+        changing,
     } = status;
+    let changing = changing
+        .as_ref()
+        .map(|api::VoterChange { from, to }| format!("{from:?} -> {to:?}"));
     object([
         ("Endpoint", json!(endpoint)),
         ("NodeId", json!(node_id)),
@@ -247,6 +255,7 @@ fn show(endpoint: &str, status: &api::StatusResponse) -> Value {
         ("MaxStalenessMs", json!(max_staleness_ms)),
         ("Fingerprint", json!(fingerprint)),
         ("Incarnation", json!(incarnation)),
+        ("Changing", json!(changing)),
     ])
 }
 

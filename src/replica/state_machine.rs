@@ -12,9 +12,9 @@ use openraft::OptionalSend;
 use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, RaftStateMachine};
 use tokio::sync::watch;
 
-use super::snapshot::{self, SnapshotData, Workshop};
+use super::snapshot::{self, Head, SnapshotData, Workshop};
 use super::types::{
-    Command, Entry, LogId, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
+    Command, Entry, LogId, NodeId, NodeIds, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
 };
 use crate::audit::Sink;
 use crate::domain::limits;
@@ -30,9 +30,25 @@ pub struct Published {
     pub state: State,
     last: Option<LogId>,
     membership: StoredMembership,
+    ids: Arc<NodeIds>,
 }
 
 impl Published {
+    /// Who belongs to the cluster by the last membership that is committed and applied here.
+    pub fn membership(&self) -> &StoredMembership {
+        &self.membership
+    }
+
+    /// Every id that was ever a member's: it is never given again.
+    pub fn ids(&self) -> &NodeIds {
+        &self.ids
+    }
+
+    /// Whether `node` was a member at some time.
+    pub fn ever_had(&self, node: NodeId) -> bool {
+        self.ids.contains(&node)
+    }
+
     /// The index of the last entry that is in it, blanks and membership changes included; zero before the first.
     pub fn revision(&self) -> Revision {
         Revision(self.last.map_or(0, |id| id.index))
@@ -84,7 +100,7 @@ impl StateMachine {
     /// Opens the state that the newest snapshot holds, or the empty one.
     pub async fn open(workshop: Workshop, sink: Arc<dyn Sink>) -> io::Result<(Self, Arc<Board>)> {
         let first = match snapshot::open_newest(&*workshop.storage).await? {
-            Some((meta, source)) => Self::published(&workshop, &meta, source).await?,
+            Some((head, source)) => Self::published(&workshop, head, source).await?,
             None => Published::default(),
         };
         let board = Arc::new(Board::new(first));
@@ -98,17 +114,19 @@ impl StateMachine {
 
     async fn published(
         workshop: &Workshop,
-        meta: &SnapshotMeta,
+        head: Head,
         source: crate::storage::SnapshotSource,
     ) -> io::Result<Published> {
+        let Head { meta, ids } = head;
         let SnapshotMeta {
             last_log_id,
             last_membership,
         } = meta;
         Ok(Published {
             state: snapshot::read(&*workshop.threads, source).await?,
-            last: *last_log_id,
-            membership: last_membership.clone(),
+            last: last_log_id,
+            membership: last_membership,
+            ids: Arc::new(ids),
         })
     }
 
@@ -117,6 +135,11 @@ impl StateMachine {
         let reply = match payload {
             Payload::Blank => Reply::NoCommand,
             Payload::Membership(membership) => {
+                let new = |id: &NodeId| !working.ids.contains(id);
+                let new: Vec<NodeId> = membership.nodes().map(|(id, _)| *id).filter(new).collect();
+                if !new.is_empty() {
+                    Arc::make_mut(&mut working.ids).extend(new);
+                }
                 working.membership = StoredMembership::new(Some(log_id), membership);
                 Reply::NoCommand
             }
@@ -224,13 +247,13 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
             }
         };
         // What the store holds now may be newer than what was asked for; its own head tells.
-        let held = snapshot::raft_meta(&source.meta)?;
-        if held.last_log_id < meta.last_log_id {
+        let held = snapshot::head_of(&source.meta)?;
+        if held.meta.last_log_id < meta.last_log_id {
             return Err(io::Error::other(
                 "the newest snapshot is older than the one just received",
             ));
         }
-        let next = Self::published(&self.workshop, &held, source).await?;
+        let next = Self::published(&self.workshop, held, source).await?;
         // never back to an older revision.
         if next.last >= self.board.load().last {
             self.board.publish(next);
@@ -241,8 +264,8 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
         Ok(snapshot::open_newest(&*self.workshop.storage)
             .await?
-            .map(|(meta, source)| Snapshot {
-                meta,
+            .map(|(head, source)| Snapshot {
+                meta: head.meta,
                 snapshot: SnapshotData::Held(source),
             }))
     }
@@ -259,16 +282,19 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
         let Workshop { storage, threads } = &self.workshop;
-        let meta = SnapshotMeta {
-            last_log_id: self.of.last,
-            last_membership: self.of.membership.clone(),
+        let head = Head {
+            meta: SnapshotMeta {
+                last_log_id: self.of.last,
+                last_membership: self.of.membership.clone(),
+            },
+            ids: NodeIds::clone(&self.of.ids),
         };
-        snapshot::write(&**storage, &**threads, &meta, self.of.state.clone()).await?;
-        let Some((meta, source)) = snapshot::open_newest(&**storage).await? else {
+        snapshot::write(&**storage, &**threads, &head, self.of.state.clone()).await?;
+        let Some((head, source)) = snapshot::open_newest(&**storage).await? else {
             return Err(io::Error::other("a snapshot that was just written is gone"));
         };
         Ok(Snapshot {
-            meta,
+            meta: head.meta,
             snapshot: SnapshotData::Held(source),
         })
     }

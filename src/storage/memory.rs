@@ -458,6 +458,7 @@ mod tests {
         storage
             .save_identity(Identity {
                 node_id: 1,
+                disk: [1; 16],
                 incarnation: None,
             })
             .await
@@ -618,6 +619,7 @@ mod tests {
             storage
                 .save_identity(Identity {
                     node_id: 2,
+                    disk: [1; 16],
                     incarnation: None
                 })
                 .await

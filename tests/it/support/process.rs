@@ -89,6 +89,11 @@ impl Process {
         fs::remove_file(&self.ready_file).unwrap();
     }
 
+    /// How it has ended by itself; `None`: it runs.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Asks it to stop and returns how it ended.
     pub fn stop(mut self, signal: &str) -> (ExitStatus, String) {
         let status = Command::new("kill")
@@ -96,6 +101,10 @@ impl Process {
             .status()
             .unwrap();
         assert!(status.success());
+        self.wait("it does not stop")
+    }
+
+    fn wait(&mut self, complaint: &str) -> (ExitStatus, String) {
         let began = RealClock.boot();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -103,7 +112,7 @@ impl Process {
             }
             assert!(
                 RealClock.boot().since(began) < PATIENCE,
-                "it does not stop: {}",
+                "{complaint}: {}",
                 self.errors()
             );
             pause();
