@@ -626,7 +626,13 @@ mod tests {
         let most: Vec<u64> = (1..=NODE_IDS_MAX as u64).collect();
         assert!(snapshot_meta_in(Some(with(most.clone()))).is_ok());
         let more = [most, vec![NODE_IDS_MAX as u64 + 1]].concat();
-        for ids in [vec![1, 2, 3], vec![], vec![1, 2, 4, 3], vec![1, 1, 2, 3, 4], more] {
+        for ids in [
+            vec![1, 2, 3],
+            vec![],
+            vec![1, 2, 4, 3],
+            vec![1, 1, 2, 3, 4],
+            more,
+        ] {
             assert_eq!(
                 snapshot_meta_in(Some(with(ids))),
                 Err(BadMessage::Bad("ids"))

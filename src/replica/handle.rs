@@ -19,9 +19,7 @@ use super::read_index::{Denied, LookAround};
 use super::readers::{BootId, Readers};
 use super::snapshot::Workshop;
 use super::state_machine::{Board, StateMachine};
-use super::types::{
-    DiskId, Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig,
-};
+use super::types::{DiskId, Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig};
 use super::wall_clocks::WallClocks;
 use crate::audit::Sink;
 use crate::domain::limits;

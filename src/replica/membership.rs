@@ -176,9 +176,9 @@ fn standing(
     if known.is_none() && ids.contains(&node) {
         return Err(was_removed(node));
     }
-    let other = membership.nodes().find(|(id, other)| {
-        **id != node && other.peer_address.eq_ignore_ascii_case(peer_address)
-    });
+    let other = membership
+        .nodes()
+        .find(|(id, other)| **id != node && other.peer_address.eq_ignore_ascii_case(peer_address));
     if let Some((other, _)) = other {
         return Err(format!(
             "the address {peer_address} is that of node {other}, a member already: give node {node} an address of its own (`advertise`)"
@@ -383,7 +383,11 @@ impl Replica {
         deadline: Duration,
     ) -> Option<Result<Changed, NotProposed>> {
         let told = timeout(&**self.clock(), deadline, awaited.result()).await?;
-        let ended = || Err(NotProposed::Unknown("the change has ended early".to_owned()));
+        let ended = || {
+            Err(NotProposed::Unknown(
+                "the change has ended early".to_owned(),
+            ))
+        };
         Some(told.unwrap_or_else(ended))
     }
 
@@ -399,7 +403,9 @@ impl Replica {
             let patience = deadline * 3 / 4;
             let made = async {
                 match change {
-                    Asked::Admit { node, member } => replica.admit_now(node, member, patience).await,
+                    Asked::Admit { node, member } => {
+                        replica.admit_now(node, member, patience).await
+                    }
                     Asked::Expel { node } => replica.expel_now(node, patience).await,
                     Asked::Settle => {
                         let _turn = replica.turn(patience).await?;
@@ -703,7 +709,10 @@ impl Replica {
         let since = self.clock().boot();
         let lacks = || lacks_quorum(voters, &self.heard_since(since));
         let enough = self.readers().until(|_| lacks().is_none().then_some(()));
-        if timeout(&**self.clock(), HEAR_WITHIN, enough).await.is_some() {
+        if timeout(&**self.clock(), HEAR_WITHIN, enough)
+            .await
+            .is_some()
+        {
             return Ok(());
         }
         match lacks() {
@@ -930,7 +939,9 @@ fn news(before: &Membership, after: &Membership) -> Vec<String> {
             (false, false) | (true, true) => {}
         }
     }
-    let gone = before.nodes().filter(|(id, _)| after.get_node(id).is_none());
+    let gone = before
+        .nodes()
+        .filter(|(id, _)| after.get_node(id).is_none());
     lines.extend(gone.map(|(id, member)| format!("node {id} at {member} was removed")));
     if let [from, to] = after.get_joint_config().as_slice() {
         lines.push(format!(

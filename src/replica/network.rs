@@ -106,7 +106,9 @@ impl PeerNetwork {
             node: self.to,
             acknowledged: previous.map_or(0, |id| id.index),
         };
-        tracing::warn!(node = self.to, "{lost}");
+        if let Some(times) = self.peers.went_back() {
+            tracing::warn!(node = self.to, times, "{lost}");
+        }
         RpcError::Unreachable(Unreachable::new(&lost))
     }
 

@@ -18,6 +18,7 @@ use super::types::{DiskId, LeaderId, LogId, Member, NodeId, StoredMembership};
 use crate::domain::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::domain::time::Incarnation;
 use crate::env::{BootTime, Clock, Net, timeout};
+use crate::telemetry::Seldom;
 use crate::wire::peer::Route;
 use crate::wire::peer::peer_client::PeerClient;
 
@@ -65,6 +66,7 @@ pub struct Peers {
     channels: Mutex<Channels>,
     members: Mutex<BTreeMap<NodeId, Member>>,
     acknowledged: Mutex<BTreeMap<NodeId, (LeaderId, LogId)>>,
+    went_back: Seldom,
 }
 
 #[derive(Default)]
@@ -92,6 +94,7 @@ impl Peers {
             channels: Mutex::default(),
             members: Mutex::default(),
             acknowledged: Mutex::default(),
+            went_back: Seldom::new(),
         }
     }
 
@@ -124,6 +127,11 @@ impl Peers {
         } else if known.0 == lead {
             known.1 = known.1.max(last);
         }
+    }
+
+    /// How often it is to be told now that a node has lost what it acknowledged.
+    pub fn went_back(&self) -> Option<u64> {
+        self.went_back.due(self.clock.boot().since_boot())
     }
 
     /// What `node` has acknowledged to this node in the last term in which this node led it.

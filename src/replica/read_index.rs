@@ -79,10 +79,7 @@ impl Replica {
     ///
     /// # Errors
     /// As [`NoReadIndex`] says; all but `Stopped` may pass.
-    pub async fn read_index(
-        self: &Arc<Self>,
-        deadline: Duration,
-    ) -> Result<Revision, NoReadIndex> {
+    pub async fn read_index(self: &Arc<Self>, deadline: Duration) -> Result<Revision, NoReadIndex> {
         let known = self.leader();
         let seen = known.as_ref().map(|(leader, _)| *leader);
         let (leader, member) = match known {
@@ -148,10 +145,7 @@ impl Replica {
 
     /// A node that was removed while it was away hears of no leader any more: the others do not call it. So it asks one of
     /// them, another each time, who leads; that one then tells it that it is no member.
-    async fn leader_by_hearsay(
-        &self,
-        deadline: Duration,
-    ) -> Result<(NodeId, Member), NoReadIndex> {
+    async fn leader_by_hearsay(&self, deadline: Duration) -> Result<(NodeId, Member), NoReadIndex> {
         let me = self.node_id();
         let membership = self.membership();
         let others: Vec<&Member> = membership
@@ -187,7 +181,8 @@ impl Replica {
         else {
             return Ok(());
         };
-        let malformed = |error: super::convert::BadMessage| NoReadIndex::Unreachable(error.to_string());
+        let malformed =
+            |error: super::convert::BadMessage| NoReadIndex::Unreachable(error.to_string());
         let lead: Vote = vote_in(lead).map_err(malformed)?;
         let last = log_id_in(last);
         let storage = &self.workshop().storage;

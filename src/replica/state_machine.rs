@@ -14,7 +14,8 @@ use tokio::sync::watch;
 
 use super::snapshot::{self, Head, SnapshotData, Workshop};
 use super::types::{
-    Command, Entry, LogId, NodeId, NodeIds, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
+    Command, Entry, LogId, NodeId, NodeIds, Payload, Reply, Snapshot, SnapshotMeta,
+    StoredMembership, TypeConfig,
 };
 use crate::audit::Sink;
 use crate::domain::limits;

@@ -116,7 +116,10 @@ async fn id_is_never_given_again() {
     nodes.up(3, &[]);
     nodes.cannot_join(3, 1, "has lost its disk");
     let told = nodes.status(3).await.unwrap();
-    assert_eq!((told.role.as_str(), told.incarnation), ("uninitialized", None));
+    assert_eq!(
+        (told.role.as_str(), told.incarnation),
+        ("uninitialized", None)
+    );
 
     // With its disk it is what it was.
     nodes.kill(3);
@@ -136,7 +139,9 @@ async fn id_is_never_given_again() {
     assert!(text(&again.stdout).contains("\"RemovedAlready\": true"));
 
     let is_removed = |status: &grantd::client::api::StatusResponse| status.role == "removed";
-    nodes.until(3, "it knows that it was removed", is_removed).await;
+    nodes
+        .until(3, "it knows that it was removed", is_removed)
+        .await;
     nodes.cannot_join(3, 1, "node 3 was removed from the cluster");
     nodes.kill(3);
     nodes.up(3, &[]);
@@ -286,7 +291,13 @@ async fn removal_that_would_leave_no_quorum_is_refused() {
     assert!(removal.status.success(), "{}", text(&removal.stderr));
     let removal = nodes.ask(
         leader,
-        &["cluster", "remove", &leader.to_string(), "--deadline", "20s"],
+        &[
+            "cluster",
+            "remove",
+            &leader.to_string(),
+            "--deadline",
+            "20s",
+        ],
     );
     assert!(removal.status.success(), "{}", text(&removal.stderr));
     nodes
