@@ -142,8 +142,8 @@ impl fmt::Display for Name<'_> {
 fn told(event: &Event) -> (&'static str, String, String) {
     match event {
         Event::Bootstrapped => ("cluster", String::new(), "Bootstrapped".to_owned()),
-        Event::TokenEpochRotated { epoch } => {
-            ("token-epoch", epoch.to_string(), "Rotated".to_owned())
+        Event::TokenEpochChanged { epoch, change } => {
+            ("token-epoch", epoch.to_string(), format!("{change:?}"))
         }
         Event::AccountCreated(account) => ("account", account.to_string(), "Created".to_owned()),
         Event::SettingsChanged => ("settings", String::new(), "Updated".to_owned()),

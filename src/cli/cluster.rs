@@ -41,8 +41,13 @@ pub enum ClusterCommand {
     },
     /// Show what every node at `--endpoint` knows of itself and the cluster.
     Status,
-    /// Revoke every grant token made so far.
+    /// Begin a new token epoch: the tokens of grants made so far stay good.
     RotateTokenEpoch,
+    /// Take every grant token of one epoch away, at once: whoever brings one is refused. The grants stay.
+    RevokeTokenEpoch {
+        /// Its number, as `rotate-token-epoch` told it; that of a new cluster is 1
+        epoch: u32,
+    },
     /// Show the replicated settings, changed before by what is given.
     Settings {
         /// How policy variables without a value are taken: `current` or `legacy-2020`.
@@ -130,6 +135,19 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
         }
         ClusterCommand::RotateTokenEpoch => {
             let request = api::RotateTokenEpochRequest { header: None };
+            let answer = common
+                .client(Fallback::Operator)?
+                .call(request)
+                .await?
+                .answer;
+            let value = object([("Epoch", json!(answer.epoch))]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        ClusterCommand::RevokeTokenEpoch { epoch } => {
+            let request = api::RevokeTokenEpochRequest {
+                header: None,
+                epoch: *epoch,
+            };
             let answer = common
                 .client(Fallback::Operator)?
                 .call(request)

@@ -192,6 +192,7 @@ operations! {
         Node JoinRequest => JoinResponse, join;
         Node RemoveRequest => RemoveResponse, remove;
         Write RotateTokenEpochRequest => RotateTokenEpochResponse, rotate_token_epoch;
+        Write RevokeTokenEpochRequest => RevokeTokenEpochResponse, revoke_token_epoch;
         Write UpdateSettingsRequest => UpdateSettingsResponse, update_settings;
         Read GetSettingsRequest => GetSettingsResponse, get_settings;
     }

@@ -17,7 +17,7 @@ use super::freshness::{Instant, Proof, WhyNotFresh};
 use crate::domain::state::State;
 use crate::domain::time::{Incarnation, Position, Revision};
 use crate::env::{BootTime, Clock, timeout};
-use crate::replica::{Published, Replica};
+use crate::replica::{Published, Replica, WallOff};
 
 /// Least and most time that a round may take. In between it is the bound: a proof that took longer proves nothing.
 const ROUND_MIN: Duration = Duration::from_millis(100);
@@ -103,6 +103,10 @@ pub enum TooStale {
         /// What the leader answered when it was asked afterwards.
         read_index: Revision,
     },
+    /// The answer depends on the time, and this node's clock is not known to tell it: it would open what is not due yet,
+    /// or go on with what is over.
+    #[error("the answer depends on the time, which the wall clock of this node is not known to tell: {0}")]
+    ClockOff(WallOff),
     /// The cluster has removed this node, or has not taken it in yet.
     #[error("this node is not a member of a cluster")]
     NotAMember,
@@ -122,6 +126,7 @@ impl TooStale {
             | Self::TooOld { .. }
             | Self::Overtaken { .. }
             | Self::NotReached { .. }
+            | Self::ClockOff(_)
             | Self::NotAMember => true,
             Self::OtherIncarnation | Self::BeyondCommitted { .. } => false,
         }
@@ -135,6 +140,7 @@ pub struct View {
     bound: Duration,
     incarnation: Incarnation,
     clock: Arc<dyn Clock>,
+    replica: Arc<Replica>,
 }
 
 impl View {
@@ -159,6 +165,14 @@ impl View {
     /// The node's wall clock now: a grant counts as expired when it or the state's time says so.
     pub fn wall(&self) -> crate::env::WallTime {
         self.clock.wall()
+    }
+
+    /// That this node's wall clock may decide something, as an answer must ask that depends on the time.
+    ///
+    /// # Errors
+    /// [`TooStale::ClockOff`].
+    pub fn check_wall(&self) -> Result<(), TooStale> {
+        self.replica.check_wall().map_err(TooStale::ClockOff)
     }
 
     /// The greatest age that an answer from this view may have.
@@ -430,6 +444,7 @@ impl ReadGate {
             bound,
             incarnation,
             clock: self.clock.clone(),
+            replica: self.replica.clone(),
         })
     }
 

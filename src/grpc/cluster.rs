@@ -7,7 +7,6 @@ use tonic::{Request, Response, Status};
 use super::{Api, Call, Fault};
 use crate::app::Answered;
 use crate::app::cluster::{ClusterStatus, Member};
-use crate::app::mutate::{Change, Done, Material};
 use crate::domain::time::{Position, Revision};
 use crate::wire::api::Invalid;
 use crate::wire::api::shape::{self, Violations};
@@ -154,18 +153,14 @@ impl Cluster for Api {
         &self,
         request: Request<v1::RotateTokenEpochRequest>,
     ) -> Result<Response<v1::RotateTokenEpochResponse>, Status> {
-        let arrival = self.arrive(&request);
-        let rotated = async {
-            let Call { arrival, terms, .. } = self.read(arrival, request)?;
-            let build = |_: &Material| Ok::<_, Fault>(Change::RotateTokenEpoch);
-            let Done { answered, .. } = self.0.mutate(&arrival, &terms, None, build).await?;
-            Ok::<_, Fault>(Response::new(v1::RotateTokenEpochResponse {
-                header: Some(self.answer_header(&arrival, answered)),
-            }))
-        };
-        rotated
-            .await
-            .map_err(|fault| self.failed(&arrival, fault, || None))
+        self.change(request).await
+    }
+
+    async fn revoke_token_epoch(
+        &self,
+        request: Request<v1::RevokeTokenEpochRequest>,
+    ) -> Result<Response<v1::RevokeTokenEpochResponse>, Status> {
+        self.change(request).await
     }
 
     async fn update_settings(

@@ -236,6 +236,7 @@ fn too_stale(stale: &TooStale) -> (Code, ErrorInfo) {
             last_proof_ms: None,
         }),
         TooStale::NotReached { .. }
+        | TooStale::ClockOff(_)
         | TooStale::OtherIncarnation
         | TooStale::BeyondCommitted { .. } => None,
     };

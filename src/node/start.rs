@@ -134,7 +134,15 @@ pub enum StartError {
     /// The replica could not start.
     #[error(transparent)]
     Replica(#[from] ReplicaError),
+    /// Its seal key is not the cluster's.
+    #[error("{OTHER_SEAL_KEY}")]
+    SealKey,
 }
+
+/// What is said of a node whose seal key is not that of its cluster: it could neither open nor make a grant token, and
+/// what it sealed nobody else could open.
+pub(super) const OTHER_SEAL_KEY: &str =
+    "this node's seal key is not the cluster's: start it with the seal key file that the other nodes have";
 
 /// A running node. Dropping it does not stop it cleanly: await [`Node::shutdown`].
 pub struct Node {
@@ -202,6 +210,15 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         sink,
     })
     .await?;
+    // What the disk holds may not have been applied yet: `watch_for_failure` looks again as soon as it is.
+    if let (Some(check), Some(life)) = (replica.seal_check(), replica.incarnation())
+        && check != seal_key.check(life)
+    {
+        if let Err(error) = replica.shutdown().await {
+            tracing::error!(%error, "Raft did not stop cleanly");
+        }
+        return Err(StartError::SealKey);
+    }
     let let_go = storage.let_go();
     let read = Arc::new(ReadGate::new(
         replica.clone(),
@@ -253,7 +270,12 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
         tokio::spawn(dues(due, stop.subscribe())),
         tokio::spawn(uses(usage, stop.subscribe())),
-        tokio::spawn(watch_for_failure(replica.clone(), failed, stop.clone())),
+        tokio::spawn(watch_for_failure(
+            replica.clone(),
+            doors.seal_key.clone(),
+            failed,
+            stop.clone(),
+        )),
         tokio::spawn(serve_until(
             listener,
             clock,
@@ -325,20 +347,32 @@ async fn uses(usage: Arc<UsageLog>, stop: watch::Receiver<Stop>) {
     usage.end();
 }
 
-/// A fault of the disk or of Raft stops the whole node: what cannot write must not go on answering.
+/// A fault of the disk or of Raft stops the whole node, for what cannot write must not go on answering; and so does a seal
+/// key that is not the cluster's.
 async fn watch_for_failure(
     replica: Arc<Replica>,
+    seal_key: Arc<SealKey>,
     failed: watch::Sender<Option<String>>,
     stop: watch::Sender<Stop>,
 ) {
-    tokio::select! {
+    let stopped = stopped(stop.subscribe());
+    let why = tokio::select! {
         biased;
-        () = stopped(stop.subscribe()) => {}
-        why = replica.failed() => {
-            tracing::error!(%why, "the node stops");
-            failed.send_replace(Some(why));
-            stop.send_replace(Stop::Now);
-        }
+        () = stopped => return,
+        why = replica.failed() => why,
+        () = other_seal_key(&replica, &seal_key) => OTHER_SEAL_KEY.to_owned(),
+    };
+    tracing::error!(%why, "the node stops");
+    failed.send_replace(Some(why));
+    stop.send_replace(Stop::Now);
+}
+
+/// Returns once the state says that the cluster's seal key is another one; never if it is this one.
+async fn other_seal_key(replica: &Replica, seal_key: &SealKey) {
+    let check = replica.sealed().await;
+    let life = replica.board().load().state.incarnation();
+    if check == seal_key.check(life) {
+        std::future::pending().await
     }
 }
 

@@ -594,6 +594,7 @@ fn grant<'a>(
         born: Revision(5),
         spent: 0,
         ancestors: Vec::new(),
+        epoch: 1,
     })
 }
 
@@ -618,5 +619,6 @@ fn unrelated_grant(n: u64, key: &KeyArn) -> Grant {
         born: Revision(5),
         spent: 0,
         ancestors: Vec::new(),
+        epoch: 1,
     }
 }

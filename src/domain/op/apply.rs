@@ -236,6 +236,8 @@ macro_rules! of_each {
         match $command {
             Command::Bootstrap($c) => $does,
             Command::RotateTokenEpoch($c) => $does,
+            Command::StartTokenEpoch($c) => $does,
+            Command::RevokeTokenEpoch($c) => $does,
             Command::CreateAccount($c) => $does,
             Command::UpdateSettings($c) => $does,
             Command::CreateOrganization($c) => $does,
@@ -459,15 +461,17 @@ fn replay(
         Effect::Node(node) => Output::Node((**node).clone()),
         Effect::Key(key) => Output::Key(KeyDescription::of(state, (**key).clone())),
         Effect::KeyStore(id) => Output::KeyStore(id.clone()),
-        Effect::Grant { id, depends_on } => Output::Grant(CreatedGrant {
-            grant: state
-                .grants()
-                .get(id)
-                .filter(|grant| state.key(&grant.key).is_some())
-                .map(|grant| (**grant).clone()),
-            id: *id,
-            depends_on: *depends_on,
-        }),
+        Effect::Grant { id, depends_on } => {
+            let living = state.grants().get(id);
+            let living = living.filter(|grant| state.key(&grant.key).is_some());
+            Output::Grant(CreatedGrant {
+                grant: living.map(|grant| Grant::clone(grant)),
+                id: *id,
+                depends_on: *depends_on,
+                epoch: living.and_then(|grant| state.epoch_of(grant)).cloned(),
+            })
+        }
+        Effect::TokenEpoch(number) => Output::TokenEpoch(*number),
         Effect::Consumed(consumed) => {
             if let Command::Consume(consume) = command {
                 consume.again(cx, consumed, record.at)?;
@@ -524,10 +528,12 @@ fn effect_of(output: &Output) -> Effect {
             grant: _,
             id,
             depends_on,
+            epoch: _, // the state tells it again
         }) => Effect::Grant {
             id: *id,
             depends_on: *depends_on,
         },
+        Output::TokenEpoch(number) => Effect::TokenEpoch(*number),
         Output::Consumed(consumed) => Effect::Consumed(consumed.clone()),
     }
 }

@@ -168,11 +168,20 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
             incarnation: Incarnation([7; 16]),
             settings: Settings::default(),
             sealed_epoch_secret: [1].into(),
+            hash_key: crate::domain::state::cow_map::HashKey([1; 16]),
+            seal_check: crate::domain::state::token_epoch::SealCheck([2; 32]),
+            semantics: crate::domain::state::semantics::Semantics::CURRENT,
         })),
         O::RotateTokenEpoch => Do(Command::RotateTokenEpoch(
             ops::rotate_token_epoch::RotateTokenEpoch {
                 sealed_epoch_secret: [1].into(),
             },
+        )),
+        O::StartTokenEpoch => Do(Command::StartTokenEpoch(
+            ops::start_token_epoch::StartTokenEpoch { number: 2 },
+        )),
+        O::RevokeTokenEpoch => Do(Command::RevokeTokenEpoch(
+            ops::revoke_token_epoch::RevokeTokenEpoch { number: 1 },
         )),
         O::CreateAccount => Do(Command::CreateAccount(ops::create_account::CreateAccount {
             account: "999999999999".parse().unwrap(),

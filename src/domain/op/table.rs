@@ -137,6 +137,8 @@ operations! {
     Command {
         Bootstrap: Asks::Office("grantd:Bootstrap"), Cluster, System;
         RotateTokenEpoch: Asks::Office("grantd:RotateTokenEpoch"), Cluster, Operator;
+        StartTokenEpoch: Asks::Office("grantd:StartTokenEpoch"), Cluster, System;
+        RevokeTokenEpoch: Asks::Office("grantd:RevokeTokenEpoch"), Cluster, Operator;
         CreateAccount: Asks::Office("grantd:CreateAccount"), Cluster, Operator;
         UpdateSettings: Asks::Office("grantd:UpdateSettings"), Cluster, Operator;
         CreateOrganization: Asks::Office("grantd:CreateOrganization"), Cluster, Operator;

@@ -27,6 +27,7 @@ pub mod key_usage;
 mod membership;
 pub mod organization;
 pub mod principal;
+pub mod semantics;
 pub mod settings;
 pub mod token_epoch;
 mod tree;
@@ -37,8 +38,8 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use self::alias::Alias;
-use self::cow_map::CowMap;
-use self::fact::{Fact, Header, ImportError};
+use self::cow_map::{CowMap, HashKey};
+use self::fact::{Fact, Gap, Header, ImportError};
 use self::fingerprint::{Fingerprint, Sum};
 use self::grant::Grant;
 use self::grant_index::GrantIndex;
@@ -51,8 +52,9 @@ use self::key_store_backends::Backends;
 use self::key_stores::KeyStores;
 use self::membership::Groups;
 use self::principal::{Account, Principal, PrincipalType};
+use self::semantics::Semantics;
 use self::settings::Settings;
-use self::token_epoch::TokenEpoch;
+use self::token_epoch::{SealCheck, TokenEpoch};
 use self::tree::Tree;
 use crate::domain::ids::{
     AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, NodeId, Partition, PrincipalArn,
@@ -151,10 +153,42 @@ impl State {
         self.token_epochs.values()
     }
 
-    /// The epoch that mints tokens now: the newest, if it is not revoked.
+    /// The token epoch with this number.
+    pub fn token_epoch(&self, number: u32) -> Option<&Arc<TokenEpoch>> {
+        self.token_epochs.get(&number)
+    }
+
+    /// The epoch that mints tokens now.
     pub fn minting_epoch(&self) -> Option<&Arc<TokenEpoch>> {
-        let (_, epoch) = self.token_epochs.get_max()?;
+        let mut newest_first = self.token_epochs.values().rev();
+        newest_first.find(|epoch| epoch.is_minting())
+    }
+
+    /// The epoch that is installed and still to mint.
+    pub fn coming_epoch(&self) -> Option<&Arc<TokenEpoch>> {
+        let (_, newest) = self.token_epochs.get_max()?;
+        (newest.is_ahead() && newest.mints.is_none()).then_some(newest)
+    }
+
+    /// The epoch that tokens of a grant are of, unless it is revoked.
+    pub fn epoch_of(&self, grant: &Grant) -> Option<&Arc<TokenEpoch>> {
+        let epoch = self.token_epoch(grant.epoch)?;
         epoch.revoked.is_none().then_some(epoch)
+    }
+
+    /// What tells the cluster's seal key from any other.
+    pub const fn seal_check(&self) -> SealCheck {
+        self.header.seal_check
+    }
+
+    /// What the cluster's entries mean now.
+    pub const fn semantics(&self) -> Semantics {
+        self.header.semantics
+    }
+
+    /// Why the cluster decides nothing, if it does not.
+    pub const fn closed(&self) -> Option<Gap> {
+        self.header.closed
     }
 
     /// The account.
@@ -348,10 +382,35 @@ impl State {
         self.header.clock = self.header.clock.max(clock);
     }
 
-    /// Begins an incarnation.
-    pub(in crate::domain) fn begin(&mut self, incarnation: Incarnation, settings: Settings) {
-        self.header.incarnation = incarnation;
-        self.header.settings = settings;
+    /// Begins an incarnation. Whatever was there before is gone: nothing can be.
+    pub(in crate::domain) fn begin(&mut self, header: Header) {
+        *self = Self::keyed(Header {
+            revision: self.header.revision,
+            clock: self.header.clock,
+            ..header
+        });
+    }
+
+    /// The empty state with this header, its maps keyed as that says.
+    fn keyed(header: Header) -> Self {
+        let key: HashKey = header.hash_key;
+        Self {
+            header,
+            tree: Tree::keyed(key),
+            groups: Groups::keyed(key),
+            principals: CowMap::keyed(key),
+            principal_counts: CowMap::keyed(key),
+            principals_by_name: CowMap::keyed(key),
+            key_stores: KeyStores::keyed(key),
+            backends: Backends::keyed(key),
+            keys: CowMap::keyed(key),
+            key_counts: CowMap::keyed(key),
+            aliases: CowMap::keyed(key),
+            aliases_of_key: CowMap::keyed(key),
+            grants: GrantIndex::keyed(key),
+            records: Records::keyed(key),
+            ..Self::default()
+        }
     }
 
     /// Puts other settings in force.
@@ -365,11 +424,8 @@ impl State {
         self.count(old.map(Fact::TokenEpoch), Some(Fact::TokenEpoch(epoch)));
     }
 
-    /// Drops the oldest token epoch.
-    pub(in crate::domain) fn drop_oldest_token_epoch(&mut self) {
-        let Some(number) = self.token_epochs.get_min().map(|(number, _)| *number) else {
-            return;
-        };
+    /// Drops a token epoch.
+    pub(in crate::domain) fn drop_token_epoch(&mut self, number: u32) {
         let old = self.token_epochs.remove(&number);
         self.count(old.map(Fact::TokenEpoch), None);
     }
@@ -555,10 +611,7 @@ impl State {
         header: Header,
         facts: impl IntoIterator<Item = Fact>,
     ) -> Result<Self, ImportError> {
-        let mut state = Self {
-            header,
-            ..Self::default()
-        };
+        let mut state = Self::keyed(header);
         for fact in facts {
             state.import_one(fact)?;
         }

@@ -373,6 +373,7 @@ impl FromOutput for v1::CreateGrantResponse {
                 grant: _, // told by its id and token alone (G-21)
                 id,
                 depends_on: _,
+                epoch: _,
             }) => Ok(Self {
                 header: Some(header),
                 grant_id: id.to_string(),

@@ -139,6 +139,7 @@ headed! {
     JoinRequest = "Join";
     RemoveRequest = "Remove";
     RotateTokenEpochRequest = "RotateTokenEpoch";
+    RevokeTokenEpochRequest = "RevokeTokenEpoch";
     UpdateSettingsRequest = "UpdateSettings";
     GetSettingsRequest = "GetSettings";
 }

@@ -23,6 +23,8 @@ numbered! {
     CommandRow: Command {
         1 = Bootstrap(command: BootstrapRow),
         2 = RotateTokenEpoch(command: RotateTokenEpochRow),
+        100 = StartTokenEpoch(command: StartTokenEpochRow),
+        101 = RevokeTokenEpoch(command: RevokeTokenEpochRow),
         3 = CreateAccount(command: CreateAccountRow),
         4 = CreatePrincipal(command: CreatePrincipalRow),
         5 = DeletePrincipal(command: DeletePrincipalRow),
@@ -86,6 +88,21 @@ row! {
         incarnation: [u8; 16],
         settings: SettingsRow,
         sealed_epoch_secret: Blob,
+        hash_key: [u8; 16],
+        seal_check: [u8; 32],
+        semantics: u32,
+    }
+}
+
+row! {
+    StartTokenEpochRow: op::start_token_epoch::StartTokenEpoch {
+        number: u32,
+    }
+}
+
+row! {
+    RevokeTokenEpochRow: op::revoke_token_epoch::RevokeTokenEpoch {
+        number: u32,
     }
 }
 

@@ -197,6 +197,7 @@ row! {
         born: u64,
         spent: u32,
         ancestors: Vec<[u8; 32]>,
+        epoch: u32,
     }
 }
 
@@ -266,6 +267,8 @@ row! {
         number: u32,
         sealed_secret: Blob,
         born: u64,
+        mints: Option<u64>,
+        ended: Option<u64>,
         revoked: Option<u64>,
     }
 }
@@ -311,6 +314,7 @@ numbered! {
         51 = Organization(organization: Shared<OrganizationRow>),
         52 = Node(node: Shared<NodeRow>),
         60 = Consumed(consumed: ConsumedRow),
+        62 = TokenEpoch(number: u32),
         61 = Refused {
             code: Text<ErrorCode>,
             message: Str,

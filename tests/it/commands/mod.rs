@@ -117,7 +117,11 @@ fn cluster_is_made(story: &mut Story) {
 
 /// The last pages: tokens are revoked, a node leaves.
 fn cluster_is_changed(story: &mut Story) {
-    story.ok(OPERATOR, &["cluster", "rotate-token-epoch"]);
+    let rotated = story.ok(OPERATOR, &["cluster", "rotate-token-epoch"]);
+    assert_eq!(rotated["Epoch"], 2);
+    story.ok(OPERATOR, &["cluster", "revoke-token-epoch", "1"]);
+    let refused = story.fails(OPERATOR, &["cluster", "revoke-token-epoch", "7"]);
+    assert!(refused.contains("tokens are honoured of 2"), "{refused}");
     story.ok(OPERATOR, &["cluster", "remove", "3", "--deadline", "60s"]);
     let status = story.ok(OPERATOR, &["cluster", "status"]);
     let members: Vec<_> = status["Members"].as_array().unwrap().iter().collect();

@@ -18,7 +18,7 @@ use crate::wire::stored::{
 };
 
 fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/stored/v3")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/stored/v4")
 }
 
 /// Compares `bytes` with the golden file `name`, or writes it when blessing; gives the file's bytes.

@@ -323,6 +323,7 @@ fn grant() -> impl Strategy<Value = Grant> {
                     born: Revision(born),
                     spent,
                     ancestors: ancestors.into_iter().map(GrantId).collect(),
+                    epoch: spent / 3,
                 }
             },
         )
@@ -335,6 +336,7 @@ fn outcome() -> impl Strategy<Value = Result<Output, Rejection>> {
                 grant,
                 id: GrantId(id),
                 depends_on: Revision(depends_on),
+                epoch: None,
             }))
         },
     );

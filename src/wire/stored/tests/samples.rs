@@ -128,6 +128,9 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 incarnation: Incarnation([0xab; 16]),
                 settings: settings(),
                 sealed_epoch_secret: [1, 2, 3, 4].into(),
+                hash_key: crate::domain::state::cow_map::HashKey([1; 16]),
+                seal_check: crate::domain::state::token_epoch::SealCheck([2; 32]),
+                semantics: crate::domain::state::semantics::Semantics::CURRENT,
             }),
         ),
         (
@@ -135,6 +138,14 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
             Command::RotateTokenEpoch(op::rotate_token_epoch::RotateTokenEpoch {
                 sealed_epoch_secret: [5, 6, 7].into(),
             }),
+        ),
+        (
+            "start-token-epoch",
+            Command::StartTokenEpoch(op::start_token_epoch::StartTokenEpoch { number: 2 }),
+        ),
+        (
+            "revoke-token-epoch",
+            Command::RevokeTokenEpoch(op::revoke_token_epoch::RevokeTokenEpoch { number: 1 }),
         ),
         (
             "create-account",
@@ -479,6 +490,9 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 incarnation: Incarnation([0xab; 16]),
                 settings: settings_in_any_key_case(),
                 sealed_epoch_secret: [1, 2, 3, 4].into(),
+                hash_key: crate::domain::state::cow_map::HashKey([1; 16]),
+                seal_check: crate::domain::state::token_epoch::SealCheck([2; 32]),
+                semantics: crate::domain::state::semantics::Semantics::CURRENT,
             }),
         ),
         (
@@ -702,6 +716,7 @@ pub(super) fn grant() -> Grant {
         born: Revision(42),
         spent: 2,
         ancestors: vec![GrantId([0xef; 32]), GrantId([0x01; 32])],
+        epoch: 3,
     }
 }
 
@@ -972,8 +987,17 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
         grant,
         id: GrantId([0xcd; 32]),
         depends_on: Revision(7),
+        epoch: Some(Arc::new(TokenEpoch {
+            number: 3,
+            sealed_secret: [5, 6, 7].into(),
+            born: Revision(40),
+            mints: Some(Revision(41)),
+            ended: None,
+            revoked: None,
+        })),
     };
     vec![
+        ("token-epoch", Ok(Output::TokenEpoch(3))),
         ("done", Ok(Output::Done)),
         ("account", Ok(Output::Account(account_fact()))),
         ("principal", Ok(Output::Principal(principal()))),
@@ -1016,6 +1040,8 @@ pub(super) fn facts() -> Vec<Fact> {
             number,
             sealed_secret: sealed_secret.into(),
             born: Revision(u64::from(number)),
+            mints: Some(Revision(u64::from(number) + 1)),
+            ended: revoked.map(|Revision(at)| Revision(at - 1)),
             revoked,
         }))
     };
@@ -1086,6 +1112,7 @@ pub(super) fn facts() -> Vec<Fact> {
                 message: "not authorized".into(),
             },
         ),
+        record(50, Effect::TokenEpoch(3)),
         record(60, Effect::Consumed(consumed())),
     ];
     before.into_iter().chain(backends).chain(after).collect()
@@ -1111,6 +1138,14 @@ fn state_with(settings: Settings) -> State {
             changes: Revision(38),
             uses: Revision(57),
         },
+        hash_key: crate::domain::state::cow_map::HashKey([0x21; 16]),
+        seal_check: crate::domain::state::token_epoch::SealCheck([0x22; 32]),
+        semantics: Semantics::CURRENT,
+        closed: Some(crate::domain::state::fact::Gap {
+            after: Revision(17),
+            since: Timestamp::from_millis(1_795_313_000_000),
+            was: Incarnation([0xaa; 16]),
+        }),
     };
     State::import(header, facts()).unwrap()
 }
