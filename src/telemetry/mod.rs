@@ -1,8 +1,12 @@
 //! Log lines to standard error. Imports tracing. Never: a decision, a metric that somebody acts on.
 
+mod seldom;
+
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+
+pub use seldom::Seldom;
 
 /// The form of the log lines.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
