@@ -113,7 +113,6 @@ impl App {
         // The claim was verified in time.
         view.finish().map_err(AppError::Stale)?;
         let draft = Draft {
-            semantics: Semantics::CURRENT,
             caller,
             scope: terms.scope.clone(),
             request_id: arrival.request_id,

@@ -48,6 +48,11 @@ pub enum ClusterCommand {
         /// Its number, as `rotate-token-epoch` told it; that of a new cluster is 1
         epoch: u32,
     },
+    /// Raise what the cluster's entries mean to what a newer version of grantd says, once it runs on every member.
+    RaiseSemantics {
+        /// To which; refused if a member does not know them
+        to: u32,
+    },
     /// Show the replicated settings, changed before by what is given.
     Settings {
         /// How policy variables without a value are taken: `current` or `legacy-2020`.
@@ -142,6 +147,18 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
                 .answer;
             let value = object([("Epoch", json!(answer.epoch))]);
             Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        ClusterCommand::RaiseSemantics { to } => {
+            let request = api::RaiseSemanticsRequest {
+                header: None,
+                to: *to,
+            };
+            let answer = common
+                .client(Fallback::Operator)?
+                .call(request)
+                .await?
+                .answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
         ClusterCommand::RevokeTokenEpoch { epoch } => {
             let request = api::RevokeTokenEpochRequest {

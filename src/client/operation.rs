@@ -193,6 +193,7 @@ operations! {
         Node RemoveRequest => RemoveResponse, remove;
         Write RotateTokenEpochRequest => RotateTokenEpochResponse, rotate_token_epoch;
         Write RevokeTokenEpochRequest => RevokeTokenEpochResponse, revoke_token_epoch;
+        Write RaiseSemanticsRequest => RaiseSemanticsResponse, raise_semantics;
         Write UpdateSettingsRequest => UpdateSettingsResponse, update_settings;
         Read GetSettingsRequest => GetSettingsResponse, get_settings;
     }

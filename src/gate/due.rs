@@ -112,7 +112,6 @@ impl DueTask {
     async fn propose(&self, command: Command, scope: Scope, at: Timestamp) -> bool {
         let name = command.operation().name();
         let draft = Draft {
-            semantics: Semantics::CURRENT,
             caller: Caller {
                 identity: Identity::System,
                 facts: RequestFacts::default(),

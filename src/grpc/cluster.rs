@@ -163,6 +163,13 @@ impl Cluster for Api {
         self.change(request).await
     }
 
+    async fn raise_semantics(
+        &self,
+        request: Request<v1::RaiseSemanticsRequest>,
+    ) -> Result<Response<v1::RaiseSemanticsResponse>, Status> {
+        self.change(request).await
+    }
+
     async fn update_settings(
         &self,
         request: Request<v1::UpdateSettingsRequest>,

@@ -139,7 +139,6 @@ impl Cluster {
             .seal(incarnation, nonce, &EpochSecret::from_bytes(secret))
             .map_err(|error| ClusterError::Refused(error.to_string()))?;
         let draft = Draft {
-            semantics: Semantics::CURRENT,
             caller: Caller {
                 identity: Identity::System,
                 facts: RequestFacts::default(),
@@ -285,7 +284,14 @@ impl Cluster {
             self.replica.votes().await;
         };
         match timeout(&*self.clock, rest, settled).await {
-            Some(()) => Ok(joined),
+            Some(()) => {
+                let request_id = RequestId(self.rng.bytes16());
+                // It has joined either way; what is not told now is told later.
+                if let Err(error) = self.write.report_semantics(request_id, ASK_DEADLINE).await {
+                    tracing::debug!(%error, "the cluster could not be told which semantics this node knows");
+                }
+                Ok(joined)
+            }
             None => Err(ClusterError::Unavailable(format!(
                 "the leader has taken this node in at revision {joined}, but this node has not caught up"
             ))),

@@ -12,6 +12,7 @@ use super::serve::{DateHeader, serve};
 use crate::app::usage::{ByGate, UsageLog};
 use crate::audit::Sink;
 use crate::crypto::seal::SealKey;
+use crate::domain::ids::RequestId;
 use crate::env::{Clock, Net, Offload, Rng, timeout};
 use crate::gate::{DueTask, ReadGate, WriteGate};
 use crate::replica::{
@@ -25,6 +26,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// How long a node that is to stop tries to tell of the last uses of keys: longer than an election.
 const FLUSH: Duration = Duration::from_secs(2);
+
+/// How long one try may take to tell which semantics a node knows.
+const REPORT: Duration = Duration::from_secs(10);
 
 /// How long a stopped node waits until its storage is let go: connections and streams of Raft that were told to end do
 /// so one by one, and what is queued is written.
@@ -270,6 +274,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
         tokio::spawn(dues(due, stop.subscribe())),
         tokio::spawn(uses(usage, stop.subscribe())),
+        tokio::spawn(semantics(doors.clone(), settings.due_every, stop.subscribe())),
         tokio::spawn(watch_for_failure(
             replica.clone(),
             doors.seal_key.clone(),
@@ -345,6 +350,26 @@ async fn uses(usage: Arc<UsageLog>, stop: watch::Receiver<Stop>) {
         () = usage.run() => {}
     }
     usage.end();
+}
+
+/// Tells the cluster which semantics this binary knows, until the state has it: after an upgrade, for one that joins has
+/// told it then.
+async fn semantics(doors: Doors, every: Duration, stop: watch::Receiver<Stop>) {
+    let told = async {
+        loop {
+            doors.clock.sleep(every).await;
+            let request_id = RequestId(doors.rng.bytes16());
+            // What is not known to be told is told again.
+            if let Err(error) = doors.write.report_semantics(request_id, REPORT).await {
+                tracing::debug!(%error, "the cluster could not be told which semantics this node knows");
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = told => {}
+    }
 }
 
 /// A fault of the disk or of Raft stops the whole node, for what cannot write must not go on answering; and so does a seal

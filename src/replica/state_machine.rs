@@ -105,8 +105,15 @@ impl StateMachine {
             last_log_id,
             last_membership,
         } = meta;
+        let state = snapshot::read(&*workshop.threads, source).await?;
+        known(&state).map_err(|why| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("the newest snapshot is not understood: {why}; start a newer version of grantd"),
+            )
+        })?;
         Ok(Published {
-            state: snapshot::read(&*workshop.threads, source).await?,
+            state,
             last: *last_log_id,
             membership: last_membership.clone(),
         })
@@ -117,6 +124,8 @@ impl StateMachine {
         let reply = match payload {
             Payload::Blank => Reply::NoCommand,
             Payload::Membership(membership) => {
+                let members: Vec<u64> = membership.nodes().map(|(id, _)| *id).collect();
+                op::members_changed(&mut working.state, Revision(log_id.index), &members);
                 working.membership = StoredMembership::new(Some(log_id), membership);
                 Reply::NoCommand
             }
@@ -135,6 +144,7 @@ impl StateMachine {
                 }
                 let revision = Revision(log_id.index);
                 let applied = op::apply(&mut working.state, revision, &entry);
+                known(&working.state).map_err(|why| not_understood(log_id, &why))?;
                 self.sink.applied(revision, &entry, &applied);
                 Reply::Outcome {
                     outcome: Box::new(applied.outcome),
@@ -153,6 +163,18 @@ impl StateMachine {
             responder.send(reply);
         }
     }
+}
+
+/// That this binary knows what the cluster's entries mean from here on.
+fn known(state: &State) -> Result<(), String> {
+    let Semantics(raised) = state.semantics();
+    let Semantics(newest) = Semantics::CURRENT;
+    if raised <= newest {
+        return Ok(());
+    }
+    Err(format!(
+        "the cluster is at semantics {raised}, this binary knows {newest}"
+    ))
 }
 
 /// An entry that this binary cannot apply stops the node: to skip it would be to diverge.

@@ -22,20 +22,45 @@ use crate::domain::limits::{
 };
 use crate::domain::state::grant::Grant;
 use crate::domain::state::idempotency::{Effect, Horizon, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::semantics::Member;
 use crate::domain::state::{Crowded, State};
 use crate::domain::time::{Revision, Timestamp};
 
 /// Applies the entry at log position `at`.
 pub fn apply(state: &mut State, at: Revision, entry: &Entry) -> Applied {
+    apply_as(state, at, entry, Semantics::CURRENT)
+}
+
+/// [`apply`] as a binary does that knows every semantics up to `newest`: what an entry leads to depends on the cluster's
+/// own, which the state has, and never on how many more a binary knows.
+pub fn apply_as(state: &mut State, at: Revision, entry: &Entry, newest: Semantics) -> Applied {
     state.advance(at, entry.proposed_at);
     forget_old_idempotency(state, at);
-    match judge(state, at, entry) {
+    match judge(state, at, entry, newest) {
         Ok(applied) => applied,
         Err(rejection) => Applied {
             outcome: Err(rejection),
             settled_at: None,
             events: Vec::new(),
         },
+    }
+}
+
+/// Takes note of who belongs to the cluster from log position `at` on: voters and learners.
+pub fn members_changed(state: &mut State, at: Revision, members: &[u64]) {
+    state.advance(at, Timestamp::default());
+    let gone = state.members().map(|member| member.node);
+    let gone: Vec<u64> = gone.filter(|node| !members.contains(node)).collect();
+    for node in gone {
+        state.take_member(node);
+    }
+    for node in members {
+        if state.member(*node).is_none() {
+            state.put_member(Member {
+                node: *node,
+                newest: Semantics::default(),
+            });
+        }
     }
 }
 
@@ -152,7 +177,20 @@ fn answer<Q: Question>(question: &Q, cx: &Context<'_>) -> Result<Answer, Rejecti
     question.answer(cx).map_err(Into::into)
 }
 
-fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Rejection> {
+/// What the cluster's entries mean at this point of its log.
+fn semantics_of(state: &State) -> Semantics {
+    match state.semantics() {
+        Semantics(0) => Semantics::FIRST,
+        raised => raised,
+    }
+}
+
+fn judge(
+    state: &mut State,
+    at: Revision,
+    entry: &Entry,
+    newest: Semantics,
+) -> Result<Applied, Rejection> {
     let Entry {
         proposed_at: _,
         semantics,
@@ -162,10 +200,15 @@ fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Reje
         idempotency,
         command,
     } = entry;
-    if *semantics != Semantics::CURRENT {
+    let ours = semantics_of(state);
+    // The replica stops at an entry that its binary does not know, and at a raise beyond it, before it comes here.
+    if *semantics < Semantics::FIRST || *semantics > ours || ours > newest {
         return Err(said(
             ErrorCode::UnsupportedOperation,
-            format_args!("this cluster does not know semantics {}", semantics.0),
+            format_args!(
+                "the cluster is at semantics {}: the entry is of {}",
+                ours.0, semantics.0
+            ),
         )
         .into());
     }
@@ -238,6 +281,8 @@ macro_rules! of_each {
             Command::RotateTokenEpoch($c) => $does,
             Command::StartTokenEpoch($c) => $does,
             Command::RevokeTokenEpoch($c) => $does,
+            Command::ReportSemantics($c) => $does,
+            Command::RaiseSemantics($c) => $does,
             Command::CreateAccount($c) => $does,
             Command::UpdateSettings($c) => $does,
             Command::CreateOrganization($c) => $does,

@@ -8,7 +8,7 @@ use crate::domain::limits::SEALED_SECRET_MAX;
 use crate::domain::state::State;
 use crate::domain::state::cow_map::HashKey;
 use crate::domain::state::fact::Header;
-use crate::domain::state::semantics::Semantics;
+use crate::domain::state::semantics::{Member, Semantics};
 use crate::domain::state::settings::Settings;
 use crate::domain::state::token_epoch::{SealCheck, TokenEpoch};
 use crate::domain::time::{Incarnation, Revision};
@@ -112,6 +112,12 @@ impl Change for Bootstrap {
             semantics,
             ..Header::default()
         });
+        // Whoever is a member now is the one that founds it, and it knows these.
+        let founders: Vec<Member> = state.members().collect();
+        for Member { node, newest: _ } in founders {
+            let newest = semantics;
+            state.put_member(Member { node, newest });
+        }
         state.put_token_epoch(Arc::new(TokenEpoch {
             number: 1,
             sealed_secret: sealed_epoch_secret,

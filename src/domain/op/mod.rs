@@ -102,12 +102,14 @@ pub mod put_key_policy;
 pub mod put_principal_permissions_boundary;
 pub mod put_principal_policy;
 pub mod put_vpc_endpoint;
+pub mod raise_semantics;
 pub mod remove_account;
 pub mod remove_user_from_group;
 pub mod replicate_key;
 pub mod report_custom_key_store;
 pub mod report_key_store_backends;
 pub mod report_key_usage;
+pub mod report_semantics;
 pub mod retire_grant;
 pub mod revoke_grant;
 pub mod revoke_token_epoch;
@@ -196,6 +198,10 @@ pub enum Command {
     StartTokenEpoch(start_token_epoch::StartTokenEpoch),
     /// [`revoke_token_epoch`]
     RevokeTokenEpoch(revoke_token_epoch::RevokeTokenEpoch),
+    /// [`report_semantics`]
+    ReportSemantics(report_semantics::ReportSemantics),
+    /// [`raise_semantics`]
+    RaiseSemantics(raise_semantics::RaiseSemantics),
     /// [`create_account`]
     CreateAccount(create_account::CreateAccount),
     /// [`update_settings`]
@@ -672,6 +678,11 @@ pub enum Event {
         /// What happened.
         change: TokenEpochChange,
     },
+    /// Entries mean something newer from now on.
+    SemanticsRaised {
+        /// What.
+        to: Semantics,
+    },
     /// An account came to be.
     AccountCreated(AccountId),
     /// The replicated settings changed.
@@ -779,7 +790,7 @@ pub enum GrantChange {
     },
 }
 
-pub use self::apply::{Cut, apply, query, query_within};
+pub use self::apply::{Cut, apply, apply_as, members_changed, query, query_within};
 pub use self::context::Context;
 pub use self::grants::ListedGrant;
 

@@ -177,6 +177,15 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
                 sealed_epoch_secret: [1].into(),
             },
         )),
+        O::ReportSemantics => Do(Command::ReportSemantics(
+            ops::report_semantics::ReportSemantics {
+                node: 1,
+                newest: Semantics::CURRENT,
+            },
+        )),
+        O::RaiseSemantics => Do(Command::RaiseSemantics(ops::raise_semantics::RaiseSemantics {
+            to: Semantics(2),
+        })),
         O::StartTokenEpoch => Do(Command::StartTokenEpoch(
             ops::start_token_epoch::StartTokenEpoch { number: 2 },
         )),

@@ -139,6 +139,8 @@ operations! {
         RotateTokenEpoch: Asks::Office("grantd:RotateTokenEpoch"), Cluster, Operator;
         StartTokenEpoch: Asks::Office("grantd:StartTokenEpoch"), Cluster, System;
         RevokeTokenEpoch: Asks::Office("grantd:RevokeTokenEpoch"), Cluster, Operator;
+        ReportSemantics: Asks::Office("grantd:ReportSemantics"), Cluster, System;
+        RaiseSemantics: Asks::Office("grantd:RaiseSemantics"), Cluster, Operator;
         CreateAccount: Asks::Office("grantd:CreateAccount"), Cluster, Operator;
         UpdateSettings: Asks::Office("grantd:UpdateSettings"), Cluster, Operator;
         CreateOrganization: Asks::Office("grantd:CreateOrganization"), Cluster, Operator;

@@ -14,7 +14,7 @@ use super::key_store_backend::KeyStoreBackend;
 use super::organization::{Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
 use super::cow_map::HashKey;
-use super::semantics::Semantics;
+use super::semantics::{Member, Semantics};
 use super::settings::Settings;
 use super::token_epoch::{SealCheck, TokenEpoch};
 use crate::domain::time::{Incarnation, Revision, Timestamp};
@@ -67,6 +67,8 @@ pub struct Forgotten {
 /// One fact.
 #[derive(Clone, Debug)]
 pub enum Fact {
+    /// A member of the cluster.
+    Member(Member),
     /// An epoch of grant tokens.
     TokenEpoch(Arc<TokenEpoch>),
     /// An account.
@@ -101,6 +103,7 @@ impl Fact {
     /// What kind of fact it is, for a message.
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::Member(_) => "member",
             Self::TokenEpoch(_) => "token epoch",
             Self::Account(_) => "account",
             Self::Organization(_) => "organization",

@@ -22,7 +22,7 @@ use super::key_store_backend::{
 use super::key_usage::KeyUse;
 use super::organization::{Controls, Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
-use super::semantics::Semantics;
+use super::semantics::{Member, Semantics};
 use super::settings::Settings;
 use super::token_epoch::{SealCheck, TokenEpoch};
 use super::{Tags, alias::Alias};
@@ -181,6 +181,10 @@ impl Form {
     fn fact(&mut self, fact: &Fact) {
         self.text(fact.kind());
         match fact {
+            Fact::Member(Member { node, newest }) => {
+                self.number(*node);
+                self.number(u64::from(newest.0));
+            }
             Fact::TokenEpoch(epoch) => self.token_epoch(epoch),
             Fact::Account(account) => self.account(account),
             Fact::Organization(organization) => self.organization(organization),

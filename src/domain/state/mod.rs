@@ -52,7 +52,7 @@ use self::key_store_backends::Backends;
 use self::key_stores::KeyStores;
 use self::membership::Groups;
 use self::principal::{Account, Principal, PrincipalType};
-use self::semantics::Semantics;
+use self::semantics::{Member, Semantics};
 use self::settings::Settings;
 use self::token_epoch::{SealCheck, TokenEpoch};
 use self::tree::Tree;
@@ -79,6 +79,7 @@ impl crate::domain::policy::Bindings for Bindings {
 #[derive(Clone, Debug, Default)]
 pub struct State {
     header: Header,
+    members: OrdMap<u64, Semantics>,
     token_epochs: OrdMap<u32, Arc<TokenEpoch>>,
     accounts: OrdMap<AccountId, Arc<Account>>,
     tree: Tree,
@@ -184,6 +185,20 @@ impl State {
     /// What the cluster's entries mean now.
     pub const fn semantics(&self) -> Semantics {
         self.header.semantics
+    }
+
+    /// The members of the cluster, in the order of their ids.
+    pub fn members(&self) -> impl Iterator<Item = Member> {
+        let members = self.members.iter();
+        members.map(|(node, newest)| Member {
+            node: *node,
+            newest: *newest,
+        })
+    }
+
+    /// The newest semantics that a member has told that it knows, 0 before it told; `None`: it is no member.
+    pub fn member(&self, node: u64) -> Option<Semantics> {
+        self.members.get(&node).copied()
     }
 
     /// Why the cluster decides nothing, if it does not.
@@ -382,13 +397,37 @@ impl State {
         self.header.clock = self.header.clock.max(clock);
     }
 
-    /// Begins an incarnation. Whatever was there before is gone: nothing can be.
+    /// Begins an incarnation. Whatever was there before is gone but its members: nothing else can be.
     pub(in crate::domain) fn begin(&mut self, header: Header) {
+        let members: Vec<Member> = self.members().collect();
         *self = Self::keyed(Header {
             revision: self.header.revision,
             clock: self.header.clock,
             ..header
         });
+        for member in members {
+            self.put_member(member);
+        }
+    }
+
+    /// Puts a member, or what it has told.
+    pub(in crate::domain) fn put_member(&mut self, member: Member) {
+        let Member { node, newest } = member;
+        let old = self.members.insert(node, newest);
+        let old = old.map(|newest| Fact::Member(Member { node, newest }));
+        self.count(old, Some(Fact::Member(member)));
+    }
+
+    /// Takes a member out.
+    pub(in crate::domain) fn take_member(&mut self, node: u64) {
+        if let Some(newest) = self.members.remove(&node) {
+            self.count(Some(Fact::Member(Member { node, newest })), None);
+        }
+    }
+
+    /// From now on entries mean this.
+    pub(in crate::domain) fn raise_semantics(&mut self, to: Semantics) {
+        self.header.semantics = to;
     }
 
     /// The empty state with this header, its maps keyed as that says.
@@ -592,7 +631,9 @@ impl State {
             self.aliases.get(&arn).cloned()
         });
         let records = self.records.iter().cloned();
-        epochs
+        let members = self.members().map(Fact::Member);
+        members
+            .chain(epochs)
             .chain(accounts)
             .chain(self.export_tree())
             .chain(self.export_groups())
@@ -634,6 +675,12 @@ impl State {
             name: name.to_string(),
         };
         match fact {
+            Fact::Member(member) => {
+                if self.members.contains_key(&member.node) {
+                    return Err(twice(&member.node));
+                }
+                self.put_member(member);
+            }
             Fact::TokenEpoch(epoch) => {
                 if self.token_epochs.contains_key(&epoch.number) {
                     return Err(twice(&epoch.number));

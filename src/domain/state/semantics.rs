@@ -8,6 +8,18 @@
 pub struct Semantics(pub u32);
 
 impl Semantics {
-    /// The newest that this binary knows; it knows every one from 1 on.
+    /// The newest that this binary knows; it knows every one from the first on.
     pub const CURRENT: Self = Self(1);
+
+    /// Of a cluster's first command.
+    pub const FIRST: Self = Self(1);
+}
+
+/// A member of the cluster, voter or learner, and what it has told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Member {
+    /// Its id.
+    pub node: u64,
+    /// The newest semantics that its binary knows; 0: it has not told.
+    pub newest: Semantics,
 }

@@ -140,6 +140,7 @@ headed! {
     RemoveRequest = "Remove";
     RotateTokenEpochRequest = "RotateTokenEpoch";
     RevokeTokenEpochRequest = "RevokeTokenEpoch";
+    RaiseSemanticsRequest = "RaiseSemantics";
     UpdateSettingsRequest = "UpdateSettings";
     GetSettingsRequest = "GetSettings";
 }

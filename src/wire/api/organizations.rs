@@ -26,9 +26,10 @@ use crate::domain::op::move_account::MoveAccount;
 use crate::domain::op::put_control_policy::PutControlPolicy;
 use crate::domain::op::put_vpc_endpoint::PutVpcEndpoint;
 use crate::domain::op::remove_account::RemoveAccount;
+use crate::domain::op::raise_semantics::RaiseSemantics;
 use crate::domain::op::revoke_token_epoch::RevokeTokenEpoch;
 use crate::domain::op::update_settings::UpdateSettings;
-use crate::domain::op::{Answer, Command, Output, Scope};
+use crate::domain::op::{Answer, Command, Output, Scope, Semantics};
 use crate::domain::policy::Profile;
 use crate::domain::state::grant::ConstraintKeyCase;
 use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
@@ -167,6 +168,8 @@ impl IntoChange for v1::UpdateSettingsRequest {
 
 changes! {
     RevokeTokenEpochRequest { epoch } => RevokeTokenEpoch { number: epoch }
+
+    RaiseSemanticsRequest { to } => RaiseSemantics { to: Semantics(to) }
 
     DeleteOrganizationRequest { organization_id } => DeleteOrganization {
         id: id("organizationId", &organization_id)?,
@@ -349,6 +352,7 @@ done!(
     DeleteVpcEndpointResponse,
     UpdateSettingsResponse,
     RevokeTokenEpochResponse,
+    RaiseSemanticsResponse,
 );
 
 outputs! {

@@ -25,6 +25,8 @@ numbered! {
         2 = RotateTokenEpoch(command: RotateTokenEpochRow),
         100 = StartTokenEpoch(command: StartTokenEpochRow),
         101 = RevokeTokenEpoch(command: RevokeTokenEpochRow),
+        102 = ReportSemantics(command: ReportSemanticsRow),
+        103 = RaiseSemantics(command: RaiseSemanticsRow),
         3 = CreateAccount(command: CreateAccountRow),
         4 = CreatePrincipal(command: CreatePrincipalRow),
         5 = DeletePrincipal(command: DeletePrincipalRow),
@@ -97,6 +99,19 @@ row! {
 row! {
     StartTokenEpochRow: op::start_token_epoch::StartTokenEpoch {
         number: u32,
+    }
+}
+
+row! {
+    ReportSemanticsRow: op::report_semantics::ReportSemantics {
+        node: u64,
+        newest: u32,
+    }
+}
+
+row! {
+    RaiseSemanticsRow: op::raise_semantics::RaiseSemantics {
+        to: u32,
     }
 }
 

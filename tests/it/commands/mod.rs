@@ -117,6 +117,8 @@ fn cluster_is_made(story: &mut Story) {
 
 /// The last pages: tokens are revoked, a node leaves.
 fn cluster_is_changed(story: &mut Story) {
+    let refused = story.fails(OPERATOR, &["cluster", "raise-semantics", "2"]);
+    assert!(refused.contains("node 1 knows 1 at most"), "{refused}");
     let rotated = story.ok(OPERATOR, &["cluster", "rotate-token-epoch"]);
     assert_eq!(rotated["Epoch"], 2);
     story.ok(OPERATOR, &["cluster", "revoke-token-epoch", "1"]);

@@ -533,7 +533,6 @@ pub fn account(number: u64) -> AccountId {
 pub fn create_account(number: u64) -> Draft {
     let rng: &dyn Rng = &OsRng;
     Draft {
-        semantics: Semantics::CURRENT,
         caller: Caller {
             identity: Identity::Operator,
             facts: RequestFacts::default(),

@@ -140,6 +140,17 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
             }),
         ),
         (
+            "report-semantics",
+            Command::ReportSemantics(op::report_semantics::ReportSemantics {
+                node: 2,
+                newest: Semantics(1),
+            }),
+        ),
+        (
+            "raise-semantics",
+            Command::RaiseSemantics(op::raise_semantics::RaiseSemantics { to: Semantics(2) }),
+        ),
+        (
             "start-token-epoch",
             Command::StartTokenEpoch(op::start_token_epoch::StartTokenEpoch { number: 2 }),
         ),
