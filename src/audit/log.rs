@@ -145,6 +145,7 @@ fn told(event: &Event) -> (&'static str, String, String) {
         Event::TokenEpochChanged { epoch, change } => {
             ("token-epoch", epoch.to_string(), format!("{change:?}"))
         }
+        Event::Opened { after } => ("cluster", after.to_string(), "Opened".to_owned()),
         Event::SemanticsRaised { to } => ("semantics", to.0.to_string(), "Raised".to_owned()),
         Event::AccountCreated(account) => ("account", account.to_string(), "Created".to_owned()),
         Event::SettingsChanged => ("settings", String::new(), "Updated".to_owned()),

@@ -194,6 +194,7 @@ operations! {
         Write RotateTokenEpochRequest => RotateTokenEpochResponse, rotate_token_epoch;
         Write RevokeTokenEpochRequest => RevokeTokenEpochResponse, revoke_token_epoch;
         Write RaiseSemanticsRequest => RaiseSemanticsResponse, raise_semantics;
+        Node OpenClusterRequest => OpenClusterResponse, open_cluster;
         Write UpdateSettingsRequest => UpdateSettingsResponse, update_settings;
         Read GetSettingsRequest => GetSettingsResponse, get_settings;
     }

@@ -14,7 +14,9 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
 
 use super::freshness::{Instant, Proof, WhyNotFresh};
+use crate::domain::op::closed;
 use crate::domain::state::State;
+use crate::domain::state::fact::Gap;
 use crate::domain::time::{Incarnation, Position, Revision};
 use crate::env::{BootTime, Clock, timeout};
 use crate::replica::{Published, Replica, WallOff};
@@ -107,6 +109,9 @@ pub enum TooStale {
     /// or go on with what is over.
     #[error("the answer depends on the time, which the wall clock of this node is not known to tell: {0}")]
     ClockOff(WallOff),
+    /// The cluster was forced from one disk and has not been opened.
+    #[error("{}", closed(.0))]
+    Closed(Gap),
     /// The cluster has removed this node, or has not taken it in yet.
     #[error("this node is not a member of a cluster")]
     NotAMember,
@@ -128,7 +133,7 @@ impl TooStale {
             | Self::NotReached { .. }
             | Self::ClockOff(_)
             | Self::NotAMember => true,
-            Self::OtherIncarnation | Self::BeyondCommitted { .. } => false,
+            Self::OtherIncarnation | Self::BeyondCommitted { .. } | Self::Closed(_) => false,
         }
     }
 }
@@ -400,6 +405,10 @@ impl ReadGate {
             return Err(TooStale::NoProof {
                 why: WhyNotFresh::ClockJump,
             });
+        }
+        // Every answer and every change of a client goes by here, so no door is forgotten.
+        if let Some(gap) = published.state.closed() {
+            return Err(TooStale::Closed(gap));
         }
         let cluster = self.bound(&published);
         let bound = demand

@@ -32,6 +32,7 @@ impl Cluster for Api {
                 max_staleness,
                 members,
                 fingerprint,
+                closed,
             } = self.0.status(&arrival, &terms.claim).await?;
             Ok::<_, Fault>(Response::new(v1::StatusResponse {
                 node_id: self.0.node_id,
@@ -58,6 +59,7 @@ impl Cluster for Api {
                     })
                     .collect(),
                 fingerprint,
+                closed_after_revision: closed.map(|gap| gap.after.0),
             }))
         };
         told.await
@@ -168,6 +170,33 @@ impl Cluster for Api {
         request: Request<v1::RaiseSemanticsRequest>,
     ) -> Result<Response<v1::RaiseSemanticsResponse>, Status> {
         self.change(request).await
+    }
+
+    async fn open_cluster(
+        &self,
+        request: Request<v1::OpenClusterRequest>,
+    ) -> Result<Response<v1::OpenClusterResponse>, Status> {
+        let arrival = self.arrive(&request);
+        let opened = async {
+            let Call {
+                arrival,
+                terms,
+                request,
+                ..
+            } = self.read(arrival, request)?;
+            let v1::OpenClusterRequest {
+                header: _,
+                after_revision,
+            } = request;
+            let after = Revision(after_revision);
+            let answered = self.0.open(&arrival, &terms, after).await?;
+            Ok::<_, Fault>(Response::new(v1::OpenClusterResponse {
+                header: Some(self.answer_header(&arrival, answered)),
+            }))
+        };
+        opened
+            .await
+            .map_err(|fault| self.failed(&arrival, fault, || None))
     }
 
     async fn update_settings(

@@ -100,6 +100,7 @@ impl ClusterControl for Cluster {
                 })
                 .collect(),
             fingerprint: published.state.fingerprint().to_string(),
+            closed: published.state.closed(),
         }
     }
 

@@ -4,12 +4,14 @@
 //! numbers an operator may change are [`NodeSettings`]. Never: a rule of the product.
 
 mod cluster;
+mod force;
 mod front;
 mod process;
 mod serve;
 mod start;
 
 pub use cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
+pub use force::{ForceNew, ForceNewError, ForcedNew, force_new};
 pub use front::{api, app};
 pub use process::{ProcessError, ProcessSettings, SealKeyFault, create_seal_key, start_process};
 pub use serve::DateHeader;

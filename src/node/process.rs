@@ -165,7 +165,7 @@ pub fn create_seal_key(path: &Path) -> Result<(), SealKeyFault> {
     Ok(())
 }
 
-fn read_seal_key(path: &Path) -> Result<SealKey, SealKeyFault> {
+pub(super) fn read_seal_key(path: &Path) -> Result<SealKey, SealKeyFault> {
     let file = File::open(path)?;
     let mode = file.metadata()?.permissions().mode() & 0o777;
     if mode & 0o077 != 0 {

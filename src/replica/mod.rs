@@ -8,6 +8,7 @@
 
 mod convert;
 mod draft;
+mod forced;
 mod handle;
 mod log_record;
 mod log_store;
@@ -24,6 +25,7 @@ mod types;
 mod wall_clocks;
 
 pub use draft::Draft;
+pub use forced::{ForceError, Found, read_disk, write_disk};
 pub use handle::{Condensing, Replica, ReplicaError, ReplicaParts, ReplicaStatus, Timings, seeded};
 pub use membership::{ClusterInfo, History, lost_its_disk};
 pub use peer_service::{ForwardedWrites, PeerService};

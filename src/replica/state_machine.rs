@@ -166,7 +166,7 @@ impl StateMachine {
 }
 
 /// That this binary knows what the cluster's entries mean from here on.
-fn known(state: &State) -> Result<(), String> {
+pub(super) fn known(state: &State) -> Result<(), String> {
     let Semantics(raised) = state.semantics();
     let Semantics(newest) = Semantics::CURRENT;
     if raised <= newest {

@@ -20,6 +20,7 @@ use crate::domain::limits::{
     IDEMPOTENCY_DROPS_PER_ENTRY, IDEMPOTENCY_HORIZON, IDEMPOTENCY_HORIZON_MS, IDEMPOTENCY_KEY_MAX,
     IDEMPOTENCY_REFUSAL_MAX, IDEMPOTENCY_USE_HORIZON_MS,
 };
+use crate::domain::state::fact::Gap;
 use crate::domain::state::grant::Grant;
 use crate::domain::state::idempotency::{Effect, Horizon, IdempotencyKey, IdempotencyRecord};
 use crate::domain::state::semantics::Member;
@@ -177,6 +178,14 @@ fn answer<Q: Question>(question: &Q, cx: &Context<'_>) -> Result<Answer, Rejecti
     question.answer(cx).map_err(Into::into)
 }
 
+/// What whoever asks a closed cluster for anything is told.
+pub fn closed(gap: &Gap) -> String {
+    format!(
+        "the cluster is closed: it was forced from one disk, and whatever was acknowledged after revision {} of incarnation {} may be missing, what was taken away included; the operator opens it with `grantd cluster open --gap {}`",
+        gap.after, gap.was, gap.after
+    )
+}
+
 /// What the cluster's entries mean at this point of its log.
 fn semantics_of(state: &State) -> Semantics {
     match state.semantics() {
@@ -215,6 +224,15 @@ fn judge(
     if !state.is_bootstrapped() && !matches!(command, Command::Bootstrap(_)) {
         let why = "the cluster is not initialized yet: nothing can be changed before";
         return Err(said(ErrorCode::UnsupportedOperation, why).into());
+    }
+    // what members tell of themselves changes nothing of what is decided.
+    if let Some(gap) = state.closed()
+        && !matches!(
+            command,
+            Command::OpenCluster(_) | Command::ReportSemantics(_)
+        )
+    {
+        return Err(said(ErrorCode::UnsupportedOperation, closed(&gap)).into());
     }
     regions::check_request(state, &caller.identity, scope, command.operation())?;
     check_caller(state, caller)?;
@@ -283,6 +301,7 @@ macro_rules! of_each {
             Command::RevokeTokenEpoch($c) => $does,
             Command::ReportSemantics($c) => $does,
             Command::RaiseSemantics($c) => $does,
+            Command::OpenCluster($c) => $does,
             Command::CreateAccount($c) => $does,
             Command::UpdateSettings($c) => $does,
             Command::CreateOrganization($c) => $does,

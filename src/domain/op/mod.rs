@@ -65,6 +65,7 @@ pub mod enable_key;
 pub mod expire_grants;
 pub mod explain;
 pub mod finish_key_deletion;
+pub mod force;
 pub mod get_control_policy;
 pub mod get_group;
 pub mod get_group_policy;
@@ -96,6 +97,7 @@ pub mod list_resource_tags;
 pub mod list_retirable_grants;
 pub mod list_vpc_endpoints;
 pub mod move_account;
+pub mod open_cluster;
 pub mod put_control_policy;
 pub mod put_group_policy;
 pub mod put_key_policy;
@@ -202,6 +204,8 @@ pub enum Command {
     ReportSemantics(report_semantics::ReportSemantics),
     /// [`raise_semantics`]
     RaiseSemantics(raise_semantics::RaiseSemantics),
+    /// [`open_cluster`]
+    OpenCluster(open_cluster::OpenCluster),
     /// [`create_account`]
     CreateAccount(create_account::CreateAccount),
     /// [`update_settings`]
@@ -683,6 +687,11 @@ pub enum Event {
         /// What.
         to: Semantics,
     },
+    /// A cluster that was forced from one disk decides again, whatever was acknowledged after a revision and is missing.
+    Opened {
+        /// The last revision of the old life.
+        after: Revision,
+    },
     /// An account came to be.
     AccountCreated(AccountId),
     /// The replicated settings changed.
@@ -790,7 +799,7 @@ pub enum GrantChange {
     },
 }
 
-pub use self::apply::{Cut, apply, apply_as, members_changed, query, query_within};
+pub use self::apply::{Cut, apply, apply_as, closed, members_changed, query, query_within};
 pub use self::context::Context;
 pub use self::grants::ListedGrant;
 

@@ -186,6 +186,9 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
         O::RaiseSemantics => Do(Command::RaiseSemantics(ops::raise_semantics::RaiseSemantics {
             to: Semantics(2),
         })),
+        O::OpenCluster => Do(Command::OpenCluster(ops::open_cluster::OpenCluster {
+            after: Revision(1),
+        })),
         O::StartTokenEpoch => Do(Command::StartTokenEpoch(
             ops::start_token_epoch::StartTokenEpoch { number: 2 },
         )),

@@ -141,6 +141,7 @@ operations! {
         RevokeTokenEpoch: Asks::Office("grantd:RevokeTokenEpoch"), Cluster, Operator;
         ReportSemantics: Asks::Office("grantd:ReportSemantics"), Cluster, System;
         RaiseSemantics: Asks::Office("grantd:RaiseSemantics"), Cluster, Operator;
+        OpenCluster: Asks::Office("grantd:OpenCluster"), Cluster, Operator;
         CreateAccount: Asks::Office("grantd:CreateAccount"), Cluster, Operator;
         UpdateSettings: Asks::Office("grantd:UpdateSettings"), Cluster, Operator;
         CreateOrganization: Asks::Office("grantd:CreateOrganization"), Cluster, Operator;

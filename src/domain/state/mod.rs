@@ -410,6 +410,16 @@ impl State {
         }
     }
 
+    /// Begins another life with the facts of this one.
+    pub(in crate::domain) fn reborn(&mut self, header: Header) {
+        self.header = header;
+    }
+
+    /// From now on the cluster decides.
+    pub(in crate::domain) fn open(&mut self) {
+        self.header.closed = None;
+    }
+
     /// Puts a member, or what it has told.
     pub(in crate::domain) fn put_member(&mut self, member: Member) {
         let Member { node, newest } = member;

@@ -141,6 +141,7 @@ headed! {
     RotateTokenEpochRequest = "RotateTokenEpoch";
     RevokeTokenEpochRequest = "RevokeTokenEpoch";
     RaiseSemanticsRequest = "RaiseSemantics";
+    OpenClusterRequest = "OpenCluster";
     UpdateSettingsRequest = "UpdateSettings";
     GetSettingsRequest = "GetSettings";
 }

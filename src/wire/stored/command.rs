@@ -27,6 +27,7 @@ numbered! {
         101 = RevokeTokenEpoch(command: RevokeTokenEpochRow),
         102 = ReportSemantics(command: ReportSemanticsRow),
         103 = RaiseSemantics(command: RaiseSemanticsRow),
+        104 = OpenCluster(command: OpenClusterRow),
         3 = CreateAccount(command: CreateAccountRow),
         4 = CreatePrincipal(command: CreatePrincipalRow),
         5 = DeletePrincipal(command: DeletePrincipalRow),
@@ -112,6 +113,12 @@ row! {
 row! {
     RaiseSemanticsRow: op::raise_semantics::RaiseSemantics {
         to: u32,
+    }
+}
+
+row! {
+    OpenClusterRow: op::open_cluster::OpenCluster {
+        after: u64,
     }
 }
 

@@ -151,6 +151,12 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
             Command::RaiseSemantics(op::raise_semantics::RaiseSemantics { to: Semantics(2) }),
         ),
         (
+            "open-cluster",
+            Command::OpenCluster(op::open_cluster::OpenCluster {
+                after: Revision(17),
+            }),
+        ),
+        (
             "start-token-epoch",
             Command::StartTokenEpoch(op::start_token_epoch::StartTokenEpoch { number: 2 }),
         ),
