@@ -363,6 +363,7 @@ fn show(endpoint: &str, status: &api::StatusResponse) -> Value {
         max_staleness_ms,
         members: _,
         fingerprint,
+        closed_after_revision,
     } = status;
     object([
         ("Endpoint", json!(endpoint)),
@@ -375,6 +376,7 @@ fn show(endpoint: &str, status: &api::StatusResponse) -> Value {
         ("MaxStalenessMs", json!(max_staleness_ms)),
         ("Fingerprint", json!(fingerprint)),
         ("Incarnation", json!(incarnation)),
+        ("ClosedAfter", json!(closed_after_revision)),
     ])
 }
 

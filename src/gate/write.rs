@@ -251,7 +251,7 @@ impl WriteGate {
     ) -> Result<(), WriteError> {
         let node = self.replica.node_id();
         let newest = Semantics::CURRENT;
-        let (told, scope) = self.with_state(|state| (state.member(node), home(state)));
+        let (told, scope) = self.with_state(|state| (state.cluster_member(node), home(state)));
         let (Some(told), Some(scope)) = (told, scope) else {
             return Ok(());
         };

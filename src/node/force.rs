@@ -120,10 +120,11 @@ pub async fn force_new(asked: ForceNew) -> Result<ForcedNew, ForceNewError> {
     if named != was {
         return Err(ForceNewError::OtherIncarnation { found: was, named });
     }
-    let incarnation = Incarnation(OsRng.bytes16());
+    let rng: &dyn Rng = &OsRng;
+    let incarnation = Incarnation(rng.bytes16());
     let (mut secret, mut nonce) = ([0; 32], [0; 24]);
-    OsRng.fill(&mut secret);
-    OsRng.fill(&mut nonce);
+    rng.fill(&mut secret);
+    rng.fill(&mut nonce);
     let sealed = seal_key.seal(incarnation, nonce, &EpochSecret::from_bytes(secret))?;
     let forced = Forced {
         node: identity.node_id,

@@ -17,6 +17,7 @@ mod decisions;
 mod epochs;
 mod errors;
 mod evidence;
+mod forced;
 mod fuzz_corpus;
 mod grants;
 mod house;

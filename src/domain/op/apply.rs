@@ -50,13 +50,13 @@ pub fn apply_as(state: &mut State, at: Revision, entry: &Entry, newest: Semantic
 /// Takes note of who belongs to the cluster from log position `at` on: voters and learners.
 pub fn members_changed(state: &mut State, at: Revision, members: &[u64]) {
     state.advance(at, Timestamp::default());
-    let gone = state.members().map(|member| member.node);
+    let gone = state.cluster_members().map(|member| member.node);
     let gone: Vec<u64> = gone.filter(|node| !members.contains(node)).collect();
     for node in gone {
         state.take_member(node);
     }
     for node in members {
-        if state.member(*node).is_none() {
+        if state.cluster_member(*node).is_none() {
             state.put_member(Member {
                 node: *node,
                 newest: Semantics::default(),

@@ -113,7 +113,7 @@ impl Change for Bootstrap {
             ..Header::default()
         });
         // Whoever is a member now is the one that founds it, and it knows these.
-        let founders: Vec<Member> = state.members().collect();
+        let founders: Vec<Member> = state.cluster_members().collect();
         for Member { node, newest: _ } in founders {
             let newest = semantics;
             state.put_member(Member { node, newest });

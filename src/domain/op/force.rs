@@ -51,7 +51,7 @@ pub fn force(state: &mut State, at: Revision, forced: Forced) {
             state.forget_idempotency(&oldest);
         }
     }
-    let members: Vec<Member> = state.members().collect();
+    let members: Vec<Member> = state.cluster_members().collect();
     for member in members {
         state.take_member(member.node);
     }

@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(state.minting_epoch().unwrap().born, Revision(last + 1));
         assert!(state.oldest_idempotency(Horizon::Change).is_none());
         assert_eq!(state.forgotten(Horizon::Change), Revision(last + 1));
-        assert_eq!(state.members().map(|member| member.node).collect::<Vec<_>>(), [3]);
+        assert_eq!(state.cluster_members().map(|member| member.node).collect::<Vec<_>>(), [3]);
         assert!(state.key(&key_arn(1)).is_some() && state.principal(&arn(BOB)).is_some());
         assert!(state.grants().get(&GrantId([1; 32])).is_some());
         assert_ne!(state.header().hash_key, HashKey::default());

@@ -12,7 +12,7 @@ use super::testing::{
     ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, MANAGEMENT, ORGANIZATION, OTHER, OWNER, Refused,
     arn, create_grant, create_key, golden, group, key, key_arn, unique_id,
 };
-use super::{Command, LockoutCheck, Page, Query};
+use super::{Command, LockoutCheck, Page, Query, Semantics};
 use crate::domain::authz::claim::Question;
 use crate::domain::ids::{GrantId, UniqueId};
 use crate::domain::op as ops;

@@ -42,7 +42,7 @@ impl Change for RaiseSemantics {
                 ),
             )));
         }
-        let mut members = cx.state.members().peekable();
+        let mut members = cx.state.cluster_members().peekable();
         let unknown = |why: std::fmt::Arguments<'_>| {
             Err(Refusal::Unknown(said(ErrorCode::UnsupportedOperation, why)))
         };

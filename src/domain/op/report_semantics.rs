@@ -36,7 +36,7 @@ impl Change for ReportSemantics {
     fn plan(&self, cx: &Context<'_>) -> Result<(Allowed, Member), Refusal> {
         let allowed = require_system(cx.caller, "grantd:ReportSemantics")?;
         let Self { node, newest } = *self;
-        if cx.state.member(node).is_none() {
+        if cx.state.cluster_member(node).is_none() {
             return Err(Refusal::NotAMember(said(
                 ErrorCode::NoSuchEntity,
                 format_args!("node {node} is no member of the cluster"),
@@ -98,12 +98,12 @@ mod tests {
             ),
         ]);
         cluster.done("system", report(2, 5));
-        assert_eq!(cluster.state.member(2), Some(Semantics(5)));
+        assert_eq!(cluster.state.cluster_member(2), Some(Semantics(5)));
         // One that leaves and comes back has told nothing yet.
         for (members, known) in [(&[1][..], None), (&[1, 2], Some(Semantics(0)))] {
             cluster.at += 1;
             members_changed(&mut cluster.state, Revision(cluster.at), members);
-            assert_eq!(cluster.state.member(2), known);
+            assert_eq!(cluster.state.cluster_member(2), known);
         }
     }
 }

@@ -188,7 +188,7 @@ impl State {
     }
 
     /// The members of the cluster, in the order of their ids.
-    pub fn members(&self) -> impl Iterator<Item = Member> {
+    pub fn cluster_members(&self) -> impl Iterator<Item = Member> {
         let members = self.members.iter();
         members.map(|(node, newest)| Member {
             node: *node,
@@ -197,7 +197,7 @@ impl State {
     }
 
     /// The newest semantics that a member has told that it knows, 0 before it told; `None`: it is no member.
-    pub fn member(&self, node: u64) -> Option<Semantics> {
+    pub fn cluster_member(&self, node: u64) -> Option<Semantics> {
         self.members.get(&node).copied()
     }
 
@@ -399,7 +399,7 @@ impl State {
 
     /// Begins an incarnation. Whatever was there before is gone but its members: nothing else can be.
     pub(in crate::domain) fn begin(&mut self, header: Header) {
-        let members: Vec<Member> = self.members().collect();
+        let members: Vec<Member> = self.cluster_members().collect();
         *self = Self::keyed(Header {
             revision: self.header.revision,
             clock: self.header.clock,
@@ -641,7 +641,7 @@ impl State {
             self.aliases.get(&arn).cloned()
         });
         let records = self.records.iter().cloned();
-        let members = self.members().map(Fact::Member);
+        let members = self.cluster_members().map(Fact::Member);
         members
             .chain(epochs)
             .chain(accounts)

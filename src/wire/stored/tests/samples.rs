@@ -1085,6 +1085,10 @@ pub(super) fn facts() -> Vec<Fact> {
     let [hsm, external] = key_stores();
     let backends = told_backends();
     let before = vec![
+        Fact::Member(crate::domain::state::semantics::Member {
+            node: 1,
+            newest: Semantics::CURRENT,
+        }),
         epoch(1, &[], Some(Revision(2))),
         epoch(2, &[1, 2, 3], None),
         Fact::Account(Arc::new(account_fact())),
