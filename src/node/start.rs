@@ -27,6 +27,9 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// How long a node that is to stop tries to tell of the last uses of keys: longer than an election.
 const FLUSH: Duration = Duration::from_secs(2);
 
+/// Between two looks whether the cluster knows which semantics a node knows.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+
 /// How long one try may take to tell which semantics a node knows.
 const REPORT: Duration = Duration::from_secs(10);
 
@@ -274,7 +277,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         tokio::spawn(rounds(doors.read.clone(), stop.subscribe())),
         tokio::spawn(dues(due, stop.subscribe())),
         tokio::spawn(uses(usage, stop.subscribe())),
-        tokio::spawn(semantics(doors.clone(), settings.due_every, stop.subscribe())),
+        tokio::spawn(semantics(doors.clone(), stop.subscribe())),
         tokio::spawn(watch_for_failure(
             replica.clone(),
             doors.seal_key.clone(),
@@ -354,10 +357,10 @@ async fn uses(usage: Arc<UsageLog>, stop: watch::Receiver<Stop>) {
 
 /// Tells the cluster which semantics this binary knows, until the state has it: after an upgrade, for one that joins has
 /// told it then.
-async fn semantics(doors: Doors, every: Duration, stop: watch::Receiver<Stop>) {
+async fn semantics(doors: Doors, stop: watch::Receiver<Stop>) {
     let told = async {
         loop {
-            doors.clock.sleep(every).await;
+            doors.clock.sleep(REPORT_EVERY).await;
             let request_id = RequestId(doors.rng.bytes16());
             // What is not known to be told is told again.
             if let Err(error) = doors.write.report_semantics(request_id, REPORT).await {

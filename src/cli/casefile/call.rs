@@ -603,7 +603,8 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
             | Output::Group(_)
             | Output::Organization(_)
             | Output::Node(_)
-            | Output::Consumed(_),
+            | Output::Consumed(_)
+            | Output::TokenEpoch(_),
         ) => Happened::answered(json!({})),
     })
 }

@@ -1052,7 +1052,7 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
 
 /// Every kind of fact, in canonical order, each with all its options; together they make a state.
 pub(super) fn facts() -> Vec<Fact> {
-    let epoch = |number, sealed_secret: &[u8], revoked| {
+    let epoch = |number, sealed_secret: &[u8], revoked: Option<Revision>| {
         Fact::TokenEpoch(Arc::new(TokenEpoch {
             number,
             sealed_secret: sealed_secret.into(),
