@@ -117,6 +117,14 @@ fn cluster_is_made(story: &mut Story) {
 
 /// The last pages: tokens are revoked, a node leaves.
 fn cluster_is_changed(story: &mut Story) {
+    let refused = story.fails(OPERATOR, &["cluster", "open", "--gap", "7"]);
+    assert!(refused.contains("the cluster is open"), "{refused}");
+    let (nowhere, new) = (story.path("nowhere"), story.path("new"));
+    let force = ["cluster", "force-new", "--advertise", "127.0.0.1:1"];
+    let folders = ["--data-dir", &nowhere, "--into", &new];
+    let key = ["--seal-key-file", &nowhere];
+    let refused = story.fails(OPERATOR, &[&force[..], &folders, &key].concat());
+    assert!(refused.contains("the seal key cannot be read"), "{refused}");
     let refused = story.fails(OPERATOR, &["cluster", "raise-semantics", "2"]);
     assert!(refused.contains("node 1 knows 1 at most"), "{refused}");
     let rotated = story.ok(OPERATOR, &["cluster", "rotate-token-epoch"]);
