@@ -156,7 +156,10 @@ impl App {
                 let mut later = None;
                 for token in &grant_tokens {
                     let view = later.as_ref().unwrap_or(view);
-                    later = self.check_token(arrival, terms, view, token).await?.or(later);
+                    later = self
+                        .check_token(arrival, terms, view, token)
+                        .await?
+                        .or(later);
                 }
                 Ok((command, later))
             }

@@ -356,9 +356,9 @@ mod tests {
     use crate::domain::op::create_grant::CreateGrant;
     use crate::domain::op::create_key::CreateKey;
     use crate::domain::op::create_principal::CreatePrincipal;
-    use crate::domain::op::{self, Command, Entry, Output, Scope, Semantics};
     use crate::domain::op::rotate_token_epoch::RotateTokenEpoch;
     use crate::domain::op::start_token_epoch::StartTokenEpoch;
+    use crate::domain::op::{self, Command, Entry, Output, Scope, Semantics};
     use crate::domain::state::cow_map::HashKey;
     use crate::domain::state::grant::GrantOperation;
     use crate::domain::state::key::{KeyOrigin, KeySpec};

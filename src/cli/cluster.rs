@@ -263,7 +263,14 @@ fn show_forced(told: &ForcedNew) -> Shown {
         ("Members", Value::Array(members)),
         ("Incarnation", life),
         ("Begins", begins),
-        ("Next", if made.is_none() { json!(next) } else { Value::Null }),
+        (
+            "Next",
+            if made.is_none() {
+                json!(next)
+            } else {
+                Value::Null
+            },
+        ),
     ]);
     Shown::answer(value, None)
 }

@@ -107,7 +107,9 @@ pub enum TooStale {
     },
     /// The answer depends on the time, and this node's clock is not known to tell it: it would open what is not due yet,
     /// or go on with what is over.
-    #[error("the answer depends on the time, which the wall clock of this node is not known to tell: {0}")]
+    #[error(
+        "the answer depends on the time, which the wall clock of this node is not known to tell: {0}"
+    )]
     ClockOff(WallOff),
     /// The cluster was forced from one disk and has not been opened.
     #[error("{}", closed(.0))]

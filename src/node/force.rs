@@ -95,7 +95,10 @@ pub async fn force_new(asked: ForceNew) -> Result<ForcedNew, ForceNewError> {
         fault,
     })?;
     if !data_dir.is_dir() {
-        return Err(refused(format!("there is no folder {}", data_dir.display())));
+        return Err(refused(format!(
+            "there is no folder {}",
+            data_dir.display()
+        )));
     }
     let old = open(data_dir).await?;
     let Some(identity) = old.identity() else {

@@ -148,8 +148,7 @@ pub enum StartError {
 
 /// What is said of a node whose seal key is not that of its cluster: it could neither open nor make a grant token, and
 /// what it sealed nobody else could open.
-pub(super) const OTHER_SEAL_KEY: &str =
-    "this node's seal key is not the cluster's: start it with the seal key file that the other nodes have";
+pub(super) const OTHER_SEAL_KEY: &str = "this node's seal key is not the cluster's: start it with the seal key file that the other nodes have";
 
 /// A running node. Dropping it does not stop it cleanly: await [`Node::shutdown`].
 pub struct Node {

@@ -97,7 +97,8 @@ pub async fn read_disk(storage: &dyn Storage, threads: &dyn Offload) -> Result<F
     let last = last.map(stored_log_id).max(storage.log_state().last);
     let Some(last) = last.filter(|_| state.is_bootstrapped()) else {
         return Err(ForceError::Refused(
-            "the folder holds no cluster: its node was never initialized and has joined none".to_owned(),
+            "the folder holds no cluster: its node was never initialized and has joined none"
+                .to_owned(),
         ));
     };
     let voted = storage.vote().map_or(0, |vote| vote.term);
@@ -138,8 +139,11 @@ pub async fn write_disk(
     let member = Member {
         peer_address: address,
     };
-    let alone = Membership::new(vec![BTreeSet::from([node])], BTreeMap::from([(node, member)]))
-        .map_err(|error| ForceError::Refused(error.to_string()))?;
+    let alone = Membership::new(
+        vec![BTreeSet::from([node])],
+        BTreeMap::from([(node, member)]),
+    )
+    .map_err(|error| ForceError::Refused(error.to_string()))?;
     let meta = SnapshotMeta {
         last_log_id: Some(at),
         last_membership: StoredMembership::new(Some(at), alone),

@@ -33,5 +33,5 @@ pub use propose::{NotProposed, Proposed};
 pub use read_index::NoReadIndex;
 pub use readers::{BootId, Reader, Readers};
 pub use state_machine::{Board, Published};
-pub use wall_clocks::WallOff;
 pub use types::{Member, NodeId};
+pub use wall_clocks::WallOff;

@@ -109,7 +109,9 @@ impl StateMachine {
         known(&state).map_err(|why| {
             io::Error::new(
                 io::ErrorKind::InvalidData,
-                format!("the newest snapshot is not understood: {why}; start a newer version of grantd"),
+                format!(
+                    "the newest snapshot is not understood: {why}; start a newer version of grantd"
+                ),
             )
         })?;
         Ok(Published {

@@ -59,13 +59,10 @@ async fn node_whose_clock_is_wrong_decides_nothing_by_the_date() {
     assert_eq!(is_right().await, Outcome::ImplicitDeny);
     assert_eq!(asked(&api, PAST, &key).await.unwrap(), Outcome::Allow);
     let clock = &cluster.members[follower].clock;
-    for set_wrong in [
-        &|| clock.set_ahead(100 * 365 * DAY),
-        &|| {
-            clock.set_ahead(Duration::ZERO);
-            clock.set_behind(20 * 365 * DAY);
-        },
-    ] as [&dyn Fn(); 2]
+    for set_wrong in [&|| clock.set_ahead(100 * 365 * DAY), &|| {
+        clock.set_ahead(Duration::ZERO);
+        clock.set_behind(20 * 365 * DAY);
+    }] as [&dyn Fn(); 2]
     {
         set_wrong();
         for who in [FUTURE, PAST] {

@@ -87,7 +87,11 @@ fn told(output: &Output) -> Value {
 
 fn refused(output: &Output, why: &str) {
     assert_ne!(output.status.code(), Some(0));
-    assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
+    assert!(
+        text(&output.stderr).contains(why),
+        "{}",
+        text(&output.stderr)
+    );
 }
 
 /// What a question with these tokens comes to.
@@ -124,7 +128,10 @@ async fn cluster_is_forced_from_one_folder_closed_until_its_gap_is_named() {
         &world.force("data-3", "other.key", None),
         "seal key is not the cluster's",
     );
-    refused(&world.force("nowhere", "seal.key", None), "there is no folder");
+    refused(
+        &world.force("nowhere", "seal.key", None),
+        "there is no folder",
+    );
     let looked = told(&world.force("data-3", "seal.key", None));
     assert!(!world.path("forced").exists(), "to look makes nothing");
     assert_eq!(looked["Members"].as_array().unwrap().len(), 3, "{looked:#}");
@@ -132,7 +139,10 @@ async fn cluster_is_forced_from_one_folder_closed_until_its_gap_is_named() {
     assert!(old_position.starts_with(ends));
     let gap = looked["Gap"].as_u64().unwrap();
     let wrong = "00000000000000000000000000000001";
-    refused(&world.force("data-3", "seal.key", Some(wrong)), "nothing was done");
+    refused(
+        &world.force("data-3", "seal.key", Some(wrong)),
+        "nothing was done",
+    );
     let forced = told(&world.force("data-3", "seal.key", Some(ends)));
     assert_ne!(forced["Incarnation"], looked["Ends"]);
     assert!(forced["Begins"].as_u64().unwrap() > gap);
@@ -141,7 +151,20 @@ async fn cluster_is_forced_from_one_folder_closed_until_its_gap_is_named() {
     // It runs, leads, and decides and changes nothing, whoever asks for what.
     let first = world.start(3, "forced");
     let api = Api::at(&world.listen(3));
-    let status = || told(&grantd(["cluster", "status", "-o", "json", "--endpoint", &world.listen(3)]).output().unwrap());
+    let status = || {
+        told(
+            &grantd([
+                "cluster",
+                "status",
+                "-o",
+                "json",
+                "--endpoint",
+                &world.listen(3),
+            ])
+            .output()
+            .unwrap(),
+        )
+    };
     until(PATIENCE, "the node leads", async || {
         (status()["Nodes"][0]["Role"] == "leader").then_some(())
     })
@@ -161,9 +184,16 @@ async fn cluster_is_forced_from_one_folder_closed_until_its_gap_is_named() {
 
     // Opened by whoever knows what may be missing.
     let open = |gap: u64| {
-        grantd(["cluster", "open", "--gap", &gap.to_string(), "--endpoint", &world.listen(3)])
-            .output()
-            .unwrap()
+        grantd([
+            "cluster",
+            "open",
+            "--gap",
+            &gap.to_string(),
+            "--endpoint",
+            &world.listen(3),
+        ])
+        .output()
+        .unwrap()
     };
     refused(&open(gap + 1), "the gap begins after revision");
     told(&{
@@ -197,7 +227,9 @@ async fn cluster_is_forced_from_one_folder_closed_until_its_gap_is_named() {
     first.kill();
     let api = Api::at(&world.listen(4));
     until(PATIENCE, "another leads", async || {
-        let made = api.by_root(ACCOUNT).call(crate::support::api::grant_of_decrypt(&key, BOB));
+        let made = api
+            .by_root(ACCOUNT)
+            .call(crate::support::api::grant_of_decrypt(&key, BOB));
         made.await.ok()
     })
     .await;

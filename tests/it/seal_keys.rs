@@ -89,7 +89,11 @@ fn node_with_another_seal_key_neither_joins_nor_runs() {
         .output()
         .unwrap();
     assert_ne!(joined.status.code(), Some(0));
-    assert!(text(&joined.stderr).contains(SAYS), "{}", text(&joined.stderr));
+    assert!(
+        text(&joined.stderr).contains(SAYS),
+        "{}",
+        text(&joined.stderr)
+    );
     let status = run(&second.listen, ["cluster", "status", "-o", "json"]);
     assert!(text(&status.stdout).contains("uninitialized"));
     stranger.kill();
@@ -98,7 +102,14 @@ fn node_with_another_seal_key_neither_joins_nor_runs() {
     let joining = second.start("right.key");
     run(
         &second.listen,
-        ["cluster", "join", "--via", &first.listen, "--deadline", "60s"],
+        [
+            "cluster",
+            "join",
+            "--via",
+            &first.listen,
+            "--deadline",
+            "60s",
+        ],
     );
     // A member that comes back with another key.
     joining.kill();

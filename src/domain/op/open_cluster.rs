@@ -116,7 +116,13 @@ mod tests {
         assert_eq!(state.minting_epoch().unwrap().born, Revision(last + 1));
         assert!(state.oldest_idempotency(Horizon::Change).is_none());
         assert_eq!(state.forgotten(Horizon::Change), Revision(last + 1));
-        assert_eq!(state.cluster_members().map(|member| member.node).collect::<Vec<_>>(), [3]);
+        assert_eq!(
+            state
+                .cluster_members()
+                .map(|member| member.node)
+                .collect::<Vec<_>>(),
+            [3]
+        );
         assert!(state.key(&key_arn(1)).is_some() && state.principal(&arn(BOB)).is_some());
         assert!(state.grants().get(&GrantId([1; 32])).is_some());
         assert_ne!(state.header().hash_key, HashKey::default());
@@ -154,7 +160,11 @@ mod tests {
         ]);
         cluster.done("operator", open(last));
         assert_eq!(cluster.state.closed(), None);
-        let entry = cluster.entry(&caller(ADMIN), None, Command::CreateGrant(create_grant(2, BOB)));
+        let entry = cluster.entry(
+            &caller(ADMIN),
+            None,
+            Command::CreateGrant(create_grant(2, BOB)),
+        );
         let applied = apply(&mut cluster.state, Revision(cluster.at + 1), &entry);
         assert!(applied.outcome.is_ok());
     }

@@ -183,9 +183,9 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
                 newest: Semantics::CURRENT,
             },
         )),
-        O::RaiseSemantics => Do(Command::RaiseSemantics(ops::raise_semantics::RaiseSemantics {
-            to: Semantics(2),
-        })),
+        O::RaiseSemantics => Do(Command::RaiseSemantics(
+            ops::raise_semantics::RaiseSemantics { to: Semantics(2) },
+        )),
         O::OpenCluster => Do(Command::OpenCluster(ops::open_cluster::OpenCluster {
             after: Revision(1),
         })),

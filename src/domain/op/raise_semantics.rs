@@ -87,7 +87,10 @@ mod tests {
     }
 
     fn report(cluster: &mut Cluster, node: u64, newest: Semantics) {
-        cluster.done("system", Command::ReportSemantics(ReportSemantics { node, newest }));
+        cluster.done(
+            "system",
+            Command::ReportSemantics(ReportSemantics { node, newest }),
+        );
     }
 
     /// Raised only once every member, learners too, has logged that it knows them.

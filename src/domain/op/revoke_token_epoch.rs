@@ -118,10 +118,16 @@ mod tests {
         cluster.done("operator", revoke(1));
         let at = cluster.at;
         let epoch = cluster.state.token_epoch(1).unwrap();
-        assert_eq!((epoch.revoked, epoch.sealed_secret.len()), (Some(Revision(at)), 0));
+        assert_eq!(
+            (epoch.revoked, epoch.sealed_secret.len()),
+            (Some(Revision(at)), 0)
+        );
         assert_eq!(cluster.state.minting_epoch(), None);
         cluster.done("operator", revoke(1));
-        assert_eq!(cluster.state.token_epoch(1).unwrap().revoked, Some(Revision(at)));
+        assert_eq!(
+            cluster.state.token_epoch(1).unwrap().revoked,
+            Some(Revision(at))
+        );
         for command in [named(2), Command::CreateGrant(create_grant(3, BOB))] {
             let (code, why) = cluster.refusal(ADMIN, command);
             assert_eq!(code, "UnsupportedOperationException");

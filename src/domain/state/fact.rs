@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::alias::Alias;
+use super::cow_map::HashKey;
 use super::grant::Grant;
 use super::group::Group;
 use super::idempotency::IdempotencyRecord;
@@ -13,7 +14,6 @@ use super::key_store::CustomKeyStore;
 use super::key_store_backend::KeyStoreBackend;
 use super::organization::{Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
-use super::cow_map::HashKey;
 use super::semantics::{Member, Semantics};
 use super::settings::Settings;
 use super::token_epoch::{SealCheck, TokenEpoch};
