@@ -425,6 +425,8 @@ impl Asker<'_> {
             now,
             effort,
         } = *self;
+        // What an earlier question looked at is none of this one's.
+        effort.take_dated();
         let state = view.state();
         let caller = authn::verify_question(trusted, &terms.claim, question, state)
             .map_err(AppError::Refused)?;

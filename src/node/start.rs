@@ -142,7 +142,7 @@ pub enum StartError {
     #[error(transparent)]
     Replica(#[from] ReplicaError),
     /// Its seal key is not the cluster's.
-    #[error("{OTHER_SEAL_KEY}")]
+    #[error("{}", OTHER_SEAL_KEY)]
     SealKey,
 }
 

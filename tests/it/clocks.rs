@@ -22,8 +22,9 @@ fn policy(condition: &str) -> String {
 }
 
 async fn asked(api: &Api, who: &str, key: &str) -> Result<Outcome, ErrorDetail> {
-    let asked = api.by(user(who)).authorize(question("kms:Decrypt", key));
-    Ok(asked.await?.decision.unwrap().outcome())
+    let caller = api.by(user(who));
+    let answer = caller.authorize(question("kms:Decrypt", key)).await?;
+    Ok(answer.decision.unwrap().outcome())
 }
 
 /// What opens at a date is not opened early by a node whose clock runs ahead, and what is over is not gone on with by one
@@ -59,11 +60,11 @@ async fn node_whose_clock_is_wrong_decides_nothing_by_the_date() {
     assert_eq!(is_right().await, Outcome::ImplicitDeny);
     assert_eq!(asked(&api, PAST, &key).await.unwrap(), Outcome::Allow);
     let clock = &cluster.members[follower].clock;
-    for set_wrong in [&|| clock.set_ahead(100 * 365 * DAY), &|| {
+    let wrong: [&dyn Fn(); 2] = [&|| clock.set_ahead(100 * 365 * DAY), &|| {
         clock.set_ahead(Duration::ZERO);
         clock.set_behind(20 * 365 * DAY);
-    }] as [&dyn Fn(); 2]
-    {
+    }];
+    for set_wrong in wrong {
         set_wrong();
         for who in [FUTURE, PAST] {
             let refused = asked(&api, who, &key).await.unwrap_err();
