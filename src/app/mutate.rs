@@ -9,7 +9,7 @@ use crate::domain::authz::claim::TokenText;
 use crate::domain::ids::{AccountId, KeyRef};
 use crate::domain::op::retire_grant::RetireGrant;
 use crate::domain::op::rotate_token_epoch::RotateTokenEpoch;
-use crate::domain::op::{Command, CreatedGrant, DryRun, Idempotency, Output, Semantics};
+use crate::domain::op::{Command, CreatedGrant, DryRun, Idempotency, Output};
 use crate::domain::state::key_store::Secret;
 use crate::domain::time::{Incarnation, Position};
 use crate::gate::read::View;

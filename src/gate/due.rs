@@ -14,7 +14,7 @@ use crate::domain::ids::RequestId;
 use crate::domain::op::due::{due, home};
 use crate::domain::op::rotate_token_epoch::settles_after_ms;
 use crate::domain::op::start_token_epoch::StartTokenEpoch;
-use crate::domain::op::{Command, Scope, Semantics};
+use crate::domain::op::{Command, Scope};
 use crate::domain::state::State;
 use crate::domain::time::Timestamp;
 use crate::env::{BootTime, Clock, Rng, WallTime};

@@ -87,8 +87,8 @@ mod tests {
         }
         let all = due(&cluster.state, begun.after_days(100));
         assert_eq!(all.len(), DUE_COMMANDS_MAX);
-        let home = Some(crate::domain::op::testing::scope());
-        assert_eq!(endpoint(&cluster.state), home);
+        let there = Some(crate::domain::op::testing::scope());
+        assert_eq!(endpoint(&cluster.state), there);
         assert_eq!(endpoint(&Cluster::empty().state), None);
         assert_eq!(home(&Cluster::empty().state), None);
         assert!(home(&Cluster::new().state).is_some());

@@ -15,7 +15,7 @@ use grantd::crypto::seal::SealKey;
 use grantd::domain::authz::caller::{Caller, Identity, RequestFacts};
 use grantd::domain::ids::{AccountId, RequestId};
 use grantd::domain::op::create_account::CreateAccount;
-use grantd::domain::op::{Command, Scope, Semantics};
+use grantd::domain::op::{Command, Scope};
 use grantd::domain::state::State;
 use grantd::domain::state::settings::Settings;
 use grantd::env::real::{OsRng, RealClock, Tcp, Threads};
