@@ -559,7 +559,8 @@ pub const PEER_CONNECTIONS_MAX: usize = 4 * MEMBERS_MAX;
 /// at once before one of them loses its place to a later one.
 pub const NEW_CONNECTIONS_MAX: usize = 256;
 
-/// Calls of clients that are open at once on one node: twice the writes that it takes, at about 8 kB each while they wait.
+/// Calls of clients that are open at once on one node, the shares of their own ([`CONNECTION_CALLS_OWN`]) not counted: twice
+/// the writes that it takes, at about 8 kB each while they wait.
 pub const CLIENT_CALLS_MAX: u64 = 2 * PROPOSALS_IN_FLIGHT_MAX as u64;
 
 /// Calls of the other nodes that are open at once: three of them may have all streams of a connection.
@@ -576,7 +577,8 @@ pub const CONNECTION_CALLS_OWN: u64 = 2;
 pub const CONNECTION_HELD_BYTES_OWN: u64 = 16 * 1024;
 
 /// Bytes that clients have sent of requests which are not answered yet, and bytes of answers that they have not taken:
-/// half of it one connection's, room for 32 of the largest requests ([`BATCH_REQUEST_BYTES_MAX`]).
+/// half of it one connection's, room for 32 of the largest requests ([`BATCH_REQUEST_BYTES_MAX`]). The shares of their own
+/// ([`CONNECTION_HELD_BYTES_OWN`]) are not counted.
 pub const CLIENT_HELD_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// The same of the other nodes, snapshots not counted, which are written to the disk chunk by chunk: half of it for one
