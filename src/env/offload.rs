@@ -15,6 +15,12 @@ pub trait Offload: Send + Sync + 'static {
     /// Runs `work` and returns once it has ended. Work that was begun is not cut when nobody waits for it any more.
     async fn run(&self, work: Box<dyn FnOnce() + Send>);
 
+    /// Runs `work` on the thread of whoever calls, and lets the other tasks of that thread go on elsewhere meanwhile: a
+    /// task that blocks would hold up those that its thread was to run next, and no other thread takes the very next one.
+    fn in_place(&self, work: &mut (dyn FnMut() + Send)) {
+        work();
+    }
+
     /// Runs `task` where nothing that blocks the threads that serve can hold it up: on a thread of its own in production,
     /// like any other task in a simulator. What is returned ends with it.
     fn apart(&self, name: &str, task: Pin<Box<dyn Future<Output = ()> + Send>>) -> JoinHandle<()> {

@@ -11,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rustix::time::{ClockId, clock_gettime};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -65,6 +66,15 @@ impl Offload for Threads {
     async fn run(&self, work: Box<dyn FnOnce() + Send>) {
         // A panic of the work shows as its missing value.
         let _ = tokio::task::spawn_blocking(work).await;
+    }
+
+    fn in_place(&self, work: &mut (dyn FnMut() + Send)) {
+        let flavor = Handle::try_current().map(|runtime| runtime.runtime_flavor());
+        match flavor {
+            Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+            // One thread, or none of a runtime's: there is nowhere for the others to go.
+            _ => work(),
+        }
     }
 
     fn apart(&self, name: &str, task: Pin<Box<dyn Future<Output = ()> + Send>>) -> JoinHandle<()> {

@@ -165,6 +165,13 @@ impl StateMachine {
     }
 
     fn publish(&self, working: &Published, steps: &mut Steps) {
+        // Whatever blocks here, the rest of the node goes on: the watchdog could tell nobody otherwise.
+        self.workshop
+            .threads
+            .in_place(&mut || self.publish_here(working, steps));
+    }
+
+    fn publish_here(&self, working: &Published, steps: &mut Steps) {
         let told = self.sink.told();
         self.board.publish(working.clone());
         for (step, responder) in steps.drain(..) {
@@ -338,7 +345,8 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::{Mutex, OnceLock};
+    use std::sync::{Mutex, OnceLock, mpsc};
+    use std::time::Duration;
 
     use super::*;
     use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
@@ -393,9 +401,13 @@ mod tests {
         }
     }
 
-    async fn machine(disk: &MemoryDisk, told: u64) -> (StateMachine, Arc<Listener>) {
+    fn workshop(disk: &MemoryDisk) -> Workshop {
         let storage = Arc::new(disk.open(None).unwrap());
-        let workshop = Workshop::new(storage, Arc::new(Threads), Arc::new(RealClock));
+        Workshop::new(storage, Arc::new(Threads), Arc::new(RealClock))
+    }
+
+    async fn machine(disk: &MemoryDisk, told: u64) -> (StateMachine, Arc<Listener>) {
+        let workshop = workshop(disk);
         let listener = Arc::new(Listener {
             told,
             ..Listener::default()
@@ -500,5 +512,51 @@ mod tests {
             let (_, listener) = machine(&source, told).await;
             assert_eq!(listener.heard(), heard, "{told}");
         }
+    }
+
+    /// Blocks for as long as the other end of its channel is there.
+    struct Blocked {
+        begun: mpsc::SyncSender<()>,
+        until: Mutex<mpsc::Receiver<()>>,
+    }
+
+    impl Sink for Blocked {
+        fn told(&self) -> Revision {
+            Revision(0)
+        }
+
+        fn reached(&self, _: Revision) {
+            self.begun.send(()).unwrap();
+            let _ = self.until.lock().unwrap().recv();
+        }
+
+        fn installed(&self, _: Revision, _: Revision) {}
+
+        fn applied(&self, _: Revision, _: &op::Entry, _: &Applied) {}
+    }
+
+    /// On one worker thread even: the tasks that it would have run next go on.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn sink_that_blocks_holds_up_no_other_task() {
+        let disk = MemoryDisk::new();
+        let (begun, begins) = mpsc::sync_channel(1);
+        let (opens, until) = mpsc::channel();
+        let sink = Blocked {
+            begun,
+            until: Mutex::new(until),
+        };
+        let opened = StateMachine::open(workshop(&disk), Arc::new(sink), Arc::default());
+        let (mut machine, board) = opened.await.unwrap();
+        let applying = tokio::spawn(async move { apply(&mut machine, vec![blank(1)]).await });
+        let patience = Duration::from_secs(60);
+        // This task is on no worker: what it waits for is done by the one there is.
+        begins.recv_timeout(patience).unwrap();
+        let (send, receive) = mpsc::channel();
+        tokio::spawn(async move { send.send(()) });
+        let other = receive.recv_timeout(patience);
+        drop(opens);
+        other.expect("another task runs while this one is blocked");
+        applying.await.unwrap();
+        assert_eq!(board.load().revision(), Revision(1));
     }
 }

@@ -106,18 +106,21 @@ enum Verdict {
     Stop,
 }
 
-/// `bound` is the cluster's maximum staleness.
-fn verdict(still: Duration, leads: bool, bound: Duration) -> Verdict {
+/// `led`: for how much of that this node has led; `None`: it does not. `bound` is the cluster's maximum staleness.
+///
+/// Only the time in which it led counts towards a stop: one that was stuck before it was elected has not tried to give the
+/// lead away yet.
+fn verdict(still: Duration, led: Option<Duration>, bound: Duration) -> Verdict {
     let hand_over = (bound / 2).max(Duration::from_millis(STALL_HAND_OVER_MS_MIN));
     let stop = (bound * STALL_STOP_BOUNDS).max(Duration::from_millis(STALL_STOP_MS_MIN));
     if still < hand_over {
         Verdict::Well
-    } else if !leads {
-        Verdict::Tell
-    } else if still < stop {
-        Verdict::HandOver
     } else {
-        Verdict::Stop
+        match led {
+            None => Verdict::Tell,
+            Some(led) if led < stop => Verdict::HandOver,
+            Some(_) => Verdict::Stop,
+        }
     }
 }
 
@@ -161,6 +164,7 @@ impl Replica {
     pub async fn watch_apply(self: Arc<Self>) -> String {
         let told_every = Duration::from_millis(STALL_TOLD_EVERY_MS);
         let mut own = Stall::default();
+        let (mut led, mut stands) = (Duration::ZERO, true);
         let mut voice = Voice::default();
         let mut others: BTreeMap<NodeId, Stall> = BTreeMap::new();
         let (mut told_at, mut handed_at) = (None::<Duration>, None::<Duration>);
@@ -182,7 +186,17 @@ impl Replica {
                 moves: self.workshop().moves.count(),
             };
             let still = own.look(seen, span);
-            let verdict = verdict(still, leads, bound);
+            led = if leads {
+                led.saturating_add(span).min(still)
+            } else {
+                Duration::ZERO
+            };
+            let verdict = verdict(still, leads.then_some(led), bound);
+            if stands != (verdict == Verdict::Well) {
+                // One that does not apply could not lead: the others elect one of themselves.
+                stands = !stands;
+                self.raft().runtime_config().elect(stands);
+            }
             let why = format!(
                 "this node has applied revision {applied} and nothing since {} ms ago, though {committed} is committed: whatever applies here is stuck",
                 still.as_millis()
@@ -284,7 +298,7 @@ impl Replica {
                 *stall = Stall::default();
             }
             let still = stall.look(seen, span);
-            if verdict(still, false, bound) == Verdict::Well {
+            if verdict(still, None, bound) == Verdict::Well {
                 told.remove(&node);
                 continue;
             }
@@ -342,7 +356,7 @@ mod tests {
         stall.look(seen(9, 5, 5), LOOK_EVERY);
         let still = stall.look(seen(9, 5, 5), Duration::from_secs(60));
         assert_eq!(still, LOOK_EVERY * 2);
-        assert_eq!(verdict(still, true, BOUND), Verdict::Well);
+        assert_eq!(verdict(still, Some(still), BOUND), Verdict::Well);
     }
 
     /// Only after seconds without an answer, then in turns, and never once it is answered again.
@@ -366,15 +380,25 @@ mod tests {
 
     #[test]
     fn leader_hands_over_and_then_stops_where_a_follower_goes_on_telling() {
-        let at = |ms, leads| verdict(Duration::from_millis(ms), leads, BOUND);
-        assert_eq!(at(STALL_HAND_OVER_MS_MIN - 1, true), Verdict::Well);
-        assert_eq!(at(STALL_HAND_OVER_MS_MIN, true), Verdict::HandOver);
-        assert_eq!(at(STALL_STOP_MS_MIN - 1, true), Verdict::HandOver);
-        assert_eq!(at(STALL_STOP_MS_MIN, true), Verdict::Stop);
-        assert_eq!(at(STALL_HAND_OVER_MS_MIN, false), Verdict::Tell);
-        assert_eq!(at(1_000_000, false), Verdict::Tell);
+        let at = |still, led: Option<u64>| {
+            let led = led.map(Duration::from_millis);
+            verdict(Duration::from_millis(still), led, BOUND)
+        };
+        let long = 1_000_000;
+        assert_eq!(at(STALL_HAND_OVER_MS_MIN - 1, Some(long)), Verdict::Well);
+        let early = at(STALL_HAND_OVER_MS_MIN, Some(STALL_HAND_OVER_MS_MIN));
+        assert_eq!(early, Verdict::HandOver);
+        assert_eq!(at(long, Some(STALL_STOP_MS_MIN - 1)), Verdict::HandOver);
+        assert_eq!(at(long, Some(STALL_STOP_MS_MIN)), Verdict::Stop);
+        assert_eq!(at(STALL_HAND_OVER_MS_MIN, None), Verdict::Tell);
+        assert_eq!(at(long, None), Verdict::Tell);
+        // One that was stuck for long before it was elected gives the lead away first.
+        assert_eq!(at(long, Some(0)), Verdict::HandOver);
         // A cluster with a long bound has more patience.
-        let slow = |ms| verdict(Duration::from_millis(ms), true, BOUND * 30);
+        let slow = |ms| {
+            let still = Duration::from_millis(ms);
+            verdict(still, Some(still), BOUND * 30)
+        };
         assert_eq!(slow(14_999), Verdict::Well);
         assert_eq!(slow(15_000), Verdict::HandOver);
         assert_eq!(slow(30_000 * u64::from(STALL_STOP_BOUNDS)), Verdict::Stop);
