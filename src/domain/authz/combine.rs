@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::decision::{DecidedBy, Decision, Denial, Missing, Source, StatementRef};
 use super::request::Use;
+use crate::domain::effort::Effort;
 use crate::domain::ids::{AccountId, NodeId, ServicePrincipal, text_of};
 use crate::domain::policy::{Action, Ask, Bindings, KmsAction, Policy, Statement, Ways, Who};
 use crate::domain::state::grant::{
@@ -169,25 +170,25 @@ where
     P: Iterator<Item = NamedPolicy<'a>> + Clone,
     G: Iterator<Item = &'a Grant> + Clone,
 {
-    // Of work that was cut nothing is known: it must not allow, whoever forgets to look.
-    let decided = decide(evidence).and_then(|by| match evidence.ask.context.effort() {
-        Some(effort) if effort.is_cut() => Err(No::Implicit(Missing::KeyPolicy)),
-        Some(_) | None => Ok(by),
-    });
-    match decided {
-        Ok(by) => Decision::allow(by),
-        Err(no) => {
-            let denial = Denial {
-                caller: text_of(evidence.ask.who),
-                action: evidence.ask.action.clone(),
-                resource: evidence.resource.map(text_of),
-            };
-            match no {
-                No::Explicit(by) => Decision::explicit_deny(*by, denial),
-                No::Implicit(missing) => Decision::implicit_deny(missing, denial),
-            }
-        }
+    let no = match decide(evidence) {
+        Ok(by) if !is_cut(evidence.ask.context.effort()) => return Decision::allow(by),
+        Ok(_) => No::Implicit(Missing::KeyPolicy),
+        Err(no) => no,
+    };
+    let denial = Denial {
+        caller: text_of(evidence.ask.who),
+        action: evidence.ask.action.clone(),
+        resource: evidence.resource.map(text_of),
+    };
+    match no {
+        No::Explicit(by) => Decision::explicit_deny(*by, denial),
+        No::Implicit(missing) => Decision::implicit_deny(missing, denial),
     }
+}
+
+/// Of work that was cut nothing is known: it must not allow, whoever forgets to look.
+fn is_cut(effort: Option<&Effort<'_>>) -> bool {
+    effort.is_some_and(Effort::is_cut)
 }
 
 enum No {

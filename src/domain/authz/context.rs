@@ -32,14 +32,23 @@ pub struct RequestContext<'a> {
     /// The user or role behind the caller.
     principal: Option<&'a Principal>,
     key: Option<&'a Key>,
-    aliases: OnceCell<Names<'a>>,
-    context_keys: OnceCell<Vec<&'a str>>,
-    tag_keys: Vec<&'a str>,
-    called_via: Vec<String>,
-    /// The name of the service that calls for itself.
-    service_names: Vec<&'a str>,
+    /// What few policies ask for, made when the first asks: a decision without it pays for no room.
+    composed: OnceCell<Box<Composed<'a>>>,
     /// What the front adds, by parsed key.
     facts: Vec<(ContextKey, Fact<'a>)>,
+    through: Through<'a>,
+    effort: Option<&'a Effort<'a>>,
+}
+
+/// Values that no text of the state or the request holds, each made when a policy asks for it.
+#[derive(Default)]
+struct Composed<'a> {
+    aliases: OnceCell<Names<'a>>,
+    context_keys: OnceCell<Vec<&'a str>>,
+    tag_keys: OnceCell<Vec<&'a str>>,
+    called_via: OnceCell<Vec<String>>,
+    /// The name of the service that calls for itself.
+    service_names: OnceCell<Vec<&'a str>>,
     user_id: OnceCell<String>,
     root: OnceCell<PrincipalArn>,
     principal_paths: OnceCell<Vec<String>>,
@@ -47,8 +56,6 @@ pub struct RequestContext<'a> {
     source_paths: OnceCell<Vec<String>>,
     endpoint_paths: OnceCell<Vec<String>>,
     vpc_arn: OnceCell<String>,
-    through: Through<'a>,
-    effort: Option<&'a Effort<'a>>,
 }
 
 /// A value that the front adds.
@@ -82,11 +89,6 @@ impl<'a> RequestContext<'a> {
             Target::Key { key, .. } => Some(&**key),
             Target::Alias(_) | Target::Principal(_) | Target::Group(_) | Target::Account(_) => None,
         };
-        let tag_keys = match request.parameters.tags() {
-            RequestTags::Set(tags) => tags.keys().map(|k| &**k).collect(),
-            RequestTags::Removed(keys) => keys.iter().map(|k| &**k).collect(),
-            RequestTags::Absent => Vec::new(),
-        };
         let entries = &request.caller.facts.context;
         let facts = entries.iter().map(|(name, entry)| {
             let value = match entry {
@@ -100,33 +102,8 @@ impl<'a> RequestContext<'a> {
             request,
             principal,
             key,
-            aliases: OnceCell::new(),
-            context_keys: OnceCell::new(),
-            tag_keys,
-            called_via: request
-                .caller
-                .facts
-                .via_service
-                .iter()
-                .map(|via| service_principal(via))
-                .collect(),
-            service_names: match &request.caller.identity {
-                Identity::Service(service) => vec![service.as_str()],
-                Identity::Operator
-                | Identity::System
-                | Identity::Root { .. }
-                | Identity::User { .. }
-                | Identity::RoleSession { .. }
-                | Identity::FederatedUser { .. } => Vec::new(),
-            },
+            composed: OnceCell::new(),
             facts: facts.collect(),
-            user_id: OnceCell::new(),
-            root: OnceCell::new(),
-            principal_paths: OnceCell::new(),
-            resource_paths: OnceCell::new(),
-            source_paths: OnceCell::new(),
-            endpoint_paths: OnceCell::new(),
-            vpc_arn: OnceCell::new(),
             through: through(state, entries),
             effort,
         }
@@ -196,7 +173,7 @@ impl<'a> RequestContext<'a> {
     }
 
     fn aliases(&self) -> &Names<'a> {
-        self.aliases.get_or_init(|| {
+        self.composed().aliases.get_or_init(|| {
             let state = self.state;
             Names(self.key.map_or(&[], |key| state.aliases_of_key(&key.arn)))
         })
@@ -204,8 +181,47 @@ impl<'a> RequestContext<'a> {
 
     fn context_keys(&self) -> &Vec<&'a str> {
         let pairs = self.request.encryption_context;
-        self.context_keys
+        self.composed()
+            .context_keys
             .get_or_init(|| pairs.keys().map(|k| &**k).collect())
+    }
+
+    /// The keys of the tags that the request sets or removes (CK-37, CK-38).
+    fn tag_keys(&self) -> &Vec<&'a str> {
+        let tags = self.request.parameters.tags();
+        self.composed().tag_keys.get_or_init(|| match tags {
+            RequestTags::Set(tags) => tags.keys().map(|k| &**k).collect(),
+            RequestTags::Removed(keys) => keys.iter().map(|k| &**k).collect(),
+            RequestTags::Absent => Vec::new(),
+        })
+    }
+
+    /// The service that calls for somebody, if one does, as a list.
+    fn called_via(&self) -> &Vec<String> {
+        let via = self.request.caller.facts.via_service.as_deref();
+        self.composed()
+            .called_via
+            .get_or_init(|| via.map(service_principal).into_iter().collect())
+    }
+
+    /// The name of the service that calls for itself, if one does, as a list.
+    fn service_names(&self) -> &Vec<&'a str> {
+        let identity = self.identity();
+        self.composed()
+            .service_names
+            .get_or_init(|| match identity {
+                Identity::Service(service) => vec![service.as_str()],
+                Identity::Operator
+                | Identity::System
+                | Identity::Root { .. }
+                | Identity::User { .. }
+                | Identity::RoleSession { .. }
+                | Identity::FederatedUser { .. } => Vec::new(),
+            })
+    }
+
+    fn composed(&self) -> &Composed<'a> {
+        self.composed.get_or_init(Box::default)
     }
 
     fn identity(&self) -> &'a Identity {
@@ -219,6 +235,7 @@ impl<'a> RequestContext<'a> {
             Identity::Root { account, .. } => {
                 let partition = self.request.scope.partition;
                 let root = self
+                    .composed()
                     .root
                     .get_or_init(|| PrincipalArn::root_of(partition, *account));
                 Some(root.as_str())
@@ -230,7 +247,7 @@ impl<'a> RequestContext<'a> {
 
     /// `aws:userid` (CK-0).
     fn user_id(&self) -> Option<&str> {
-        let make = |text: String| Some(&**self.user_id.get_or_init(|| text));
+        let make = |text: String| Some(&**self.composed().user_id.get_or_init(|| text));
         match self.identity() {
             Identity::Operator | Identity::System | Identity::Service(_) => None,
             Identity::Root { account, .. } => make(account.to_string()),
@@ -419,11 +436,12 @@ impl<'a> RequestContext<'a> {
             K::ViaAwsService => flag(via_service.is_some()),
             // A front that knows the whole chain of services says so; else it is the one that calls.
             K::CalledVia => self.fact(&ContextKey::Known(known)).or_else(|| {
-                (!self.called_via.is_empty()).then_some(ContextValue::Many(&self.called_via))
+                let services = self.called_via();
+                (!services.is_empty()).then_some(ContextValue::Many(services))
             }),
             K::CalledViaFirst | K::CalledViaLast => self
                 .fact(&ContextKey::Known(known))
-                .or_else(|| Some(ContextValue::text(self.called_via.first()?))),
+                .or_else(|| Some(ContextValue::text(self.called_via().first()?))),
             // D-14: permission for an alias itself depends on nothing that is said of calls on keys.
             K::ViaService | K::CallerAccount if matches!(self.request.target, Target::Alias(_)) => {
                 None
@@ -431,7 +449,7 @@ impl<'a> RequestContext<'a> {
             K::ViaService => text(via_service),
             K::TagKeys => match (self.request.parameters.tags(), &self.request.parameters) {
                 (RequestTags::Set(_) | RequestTags::Removed(_), _) => {
-                    Some(ContextValue::Many(&self.tag_keys))
+                    Some(ContextValue::Many(self.tag_keys()))
                 }
                 (RequestTags::Absent, Parameters::Known(..)) => None,
                 (RequestTags::Absent, Parameters::FromFront | Parameters::Stated(_)) => {
@@ -526,12 +544,12 @@ impl<'a> RequestContext<'a> {
             | K::WrappingKeySpec => self.parameter(known),
             K::PrincipalOrgId => self.organization(known, identity.account()),
             K::PrincipalOrgPaths => {
-                self.organization_paths(known, &self.principal_paths, identity.account())
+                self.organization_paths(known, &self.composed().principal_paths, identity.account())
             }
             K::ResourceOrgId => self.organization(known, Some(self.request.target.account())),
             K::ResourceOrgPaths => {
                 let owner = self.request.target.account();
-                self.organization_paths(known, &self.resource_paths, Some(owner))
+                self.organization_paths(known, &self.composed().resource_paths, Some(owner))
             }
             K::SourceVpc => self.of_endpoint(known, |endpoint| {
                 Some(ContextValue::text(endpoint.vpc.as_str()))
@@ -540,7 +558,7 @@ impl<'a> RequestContext<'a> {
                 self.of_endpoint_owner(known, |VpcEndpoint { account, vpc, .. }| {
                     let Scope { partition, region } = self.request.scope;
                     let arn = || format!("arn:{partition}:ec2:{region}:{account}:vpc/{vpc}");
-                    Some(ContextValue::text(self.vpc_arn.get_or_init(arn)))
+                    Some(ContextValue::text(self.composed().vpc_arn.get_or_init(arn)))
                 })
             }
             K::VpceAccount => self.of_endpoint_owner(known, |endpoint| {
@@ -553,17 +571,20 @@ impl<'a> RequestContext<'a> {
             K::VpceOrgPaths => self.of_endpoint_owner(known, |endpoint| {
                 let node = self.state.membership(endpoint.account)?;
                 let paths = || vec![self.state.organization_path(node)];
-                Some(ContextValue::Many(self.endpoint_paths.get_or_init(paths)))
+                Some(ContextValue::Many(
+                    self.composed().endpoint_paths.get_or_init(paths),
+                ))
             }),
             // CK-0: absent through an endpoint.
             K::SourceIp if matches!(self.through, Through::Known(_) | Through::Unknown) => None,
             // A front may know the Regional names of the service as well.
             K::PrincipalServiceNamesList => self.fact(&ContextKey::Known(known)).or_else(|| {
-                (!self.service_names.is_empty()).then_some(ContextValue::Many(&self.service_names))
+                let names = self.service_names();
+                (!names.is_empty()).then_some(ContextValue::Many(names))
             }),
             K::SourceOrgId => self.organization(known, self.source_account()),
             K::SourceOrgPaths => {
-                self.organization_paths(known, &self.source_paths, self.source_account())
+                self.organization_paths(known, &self.composed().source_paths, self.source_account())
             }
             // What only the front can have seen.
             K::CalledViaAwsMcp

@@ -388,12 +388,12 @@ fn candidates<'a>(
                 purse,
                 now: request.now,
             };
-            let offered = Offered {
-                encryption_context: request.encryption_context,
-                keys: context,
-                key_case: state.settings().constraint_key_case,
-            };
             let accept = move |grant: &Grant| {
+                let offered = Offered {
+                    encryption_context: request.encryption_context,
+                    keys: context,
+                    key_case: state.settings().constraint_key_case,
+                };
                 spend(context.effort(), WORK_OF_GRANT)
                     && combine::admits(grant, action, offered, subject)
             };
