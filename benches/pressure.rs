@@ -2,7 +2,7 @@
 //! in a process of its own, many grants, four askers of one kind at a time.
 //!
 //! `cargo bench --bench pressure` measures and prints a table; `GRANTS=20000` in the environment takes so many instead of
-//! 160,000. `cargo test` runs all of it once at tiny size, with its checks; speed itself is asserted nowhere.
+//! 160,000, `ONLY="ListGrants of nobody"` measures that row alone. `cargo test` runs all of it once at tiny size, with its checks; speed itself is asserted nowhere.
 //!
 //! Sketch. A page of who-can or what-can ends after `limits::PAGE_WORK`, about 50 ms of a core, and most pages are shorter:
 //! 50 principals with 80 grants each and 45 actions are some 4,000 grants and 2,250 pairs of decisions of 2 µs. A healthy
@@ -13,9 +13,10 @@ mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::panic::Location;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use grantd::client::api::proposed_change::Change;
@@ -99,8 +100,34 @@ fn main() {
 struct Seat {
     runtime: Runtime,
     node: ProcessNode,
-    /// The most nanoseconds that one poll of its workers has been on a core.
-    longest: Arc<AtomicU64>,
+    longest: Arc<Longest>,
+}
+
+/// The poll of a node's workers that was on a core for longest, and where its task was spawned.
+#[derive(Default)]
+struct Longest(Mutex<(u64, Option<&'static Location<'static>>)>);
+
+impl Longest {
+    fn forget(&self) {
+        *self.0.lock().unwrap() = (0, None);
+    }
+
+    fn hear(&self, nanos: u64, spawned_at: &'static Location<'static>) {
+        let mut longest = self.0.lock().unwrap();
+        if nanos > longest.0 {
+            *longest = (nanos, Some(spawned_at));
+        }
+    }
+
+    /// How long it was, and the file and line.
+    fn told(&self) -> (Duration, String) {
+        let (nanos, spawned_at) = *self.0.lock().unwrap();
+        let at = spawned_at.map_or_else(String::new, |at| {
+            let file = at.file().rsplit("/src/").next().unwrap_or_default();
+            format!("{file}:{}", at.line())
+        });
+        (Duration::from_nanos(nanos), at)
+    }
 }
 
 thread_local! {
@@ -116,7 +143,7 @@ fn on_core() -> u64 {
 
 /// A runtime whose polls are timed: by the clock in histograms, and in time on a core, which other processes do not
 /// lengthen, by their greatest.
-fn runtime(longest: Arc<AtomicU64>) -> Runtime {
+fn runtime(longest: Arc<Longest>) -> Runtime {
     let histogram = LogHistogram::builder()
         .min_value(Duration::from_micros(50))
         .max_value(Duration::from_secs(20))
@@ -128,8 +155,8 @@ fn runtime(longest: Arc<AtomicU64>) -> Runtime {
         .enable_metrics_poll_time_histogram()
         .metrics_poll_time_histogram_configuration(HistogramConfiguration::log(histogram))
         .on_before_task_poll(|_| BEGAN.set(on_core()))
-        .on_after_task_poll(move |_| {
-            longest.fetch_max(on_core() - BEGAN.get(), Ordering::Relaxed);
+        .on_after_task_poll(move |task| {
+            longest.hear(on_core() - BEGAN.get(), task.spawned_at());
         })
         .build()
         .unwrap()
@@ -181,7 +208,7 @@ impl World {
         create_seal_key(&seal_key_file).unwrap();
         let seats: Vec<Seat> = (1..=NODES)
             .map(|node_id| {
-                let longest = Arc::new(AtomicU64::new(0));
+                let longest = Arc::<Longest>::default();
                 let runtime = self::runtime(longest.clone());
                 let settings = ProcessSettings {
                     node_id,
@@ -332,9 +359,11 @@ impl World {
             lines.push(self.page(kind, scale));
         }
         lines.push(String::new());
-        lines.push("| four askers of | healthy p50 | healthy p99, median of the runs | p99 of each run | answered, refused | longest poll on a core | by the clock | term before, after |".to_owned());
-        lines.push("|---|---:|---:|---:|---:|---:|---:|---:|".to_owned());
-        for kind in Kind::ALL {
+        lines.push("| four askers of | healthy p50 | healthy p99, median of the runs | p99 of each run | answered, refused | longest poll on a core | of the task spawned at | longest by the clock | term before, after |".to_owned());
+        lines.push("|---|---:|---:|---:|---:|---:|---|---:|---:|".to_owned());
+        let only = std::env::var("ONLY").unwrap_or_default();
+        let chosen = |kind: &Kind| only.is_empty() || kind.name() == only;
+        for kind in Kind::ALL.into_iter().filter(chosen) {
             lines.push(self.pressed(kind, scale));
         }
         lines
@@ -365,7 +394,7 @@ impl World {
     fn pressed(&self, kind: Kind, scale: &Scale) -> String {
         let seat = &self.seats[self.leader];
         let (term, polls) = (self.term(), seat.polls());
-        seat.longest.store(0, Ordering::Relaxed);
+        seat.longest.forget();
         let (mut p50s, mut p99s) = (Vec::new(), Vec::new());
         let (answered, refused) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         for _ in 0..scale.runs {
@@ -404,15 +433,17 @@ impl World {
         p50s.sort_unstable();
         let each: Vec<String> = p99s.iter().map(|span| millis(*span)).collect();
         p99s.sort_unstable();
+        let (longest, spawned_at) = seat.longest.told();
         format!(
-            "| {} | {} | {} | {} | {}, {} | {} | {} | {term}, {} |",
+            "| {} | {} | {} | {} | {}, {} | {} | `{}` | {} | {term}, {} |",
             kind.name(),
             millis(p50s[p50s.len() / 2]),
             millis(p99s[p99s.len() / 2]),
             each.join(", "),
             answered.load(Ordering::Relaxed),
             refused.load(Ordering::Relaxed),
-            millis(Duration::from_nanos(seat.longest.load(Ordering::Relaxed))),
+            millis(longest),
+            spawned_at,
             millis(seat.longest_poll(&polls)),
             self.term(),
         )

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::AppError;
@@ -159,6 +160,25 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// Holds what takes long to let go, so that this is done aside, wherever an answer ends.
+pub struct Held {
+    value: Option<Box<dyn Send>>,
+    threads: Arc<dyn Offload>,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let Some(value) = self.value.take() else {
+            return;
+        };
+        // Outside of a runtime nobody is kept waiting.
+        if let Ok(runtime) = Handle::try_current() {
+            let threads = Arc::clone(&self.threads);
+            runtime.spawn(async move { threads.run(Box::new(move || drop(value))).await });
+        }
+    }
+}
+
 /// Tells, when it is dropped, that nobody waits for an answer.
 struct Present(Arc<AtomicBool>);
 
@@ -198,6 +218,14 @@ impl Aside {
             Some(Ok(place)) => Ok(Place { _permit: place }),
             Some(Err(_)) => Err(AppError::Internal("the places for long answers are gone")),
             None => Err(AppError::TooLong(TooLong::NoPlace { waited: left })),
+        }
+    }
+
+    /// Holds a value, or the last reference to one, whose letting go would keep others waiting.
+    pub fn hold<T: Send + 'static>(&self, value: T) -> Held {
+        Held {
+            value: Some(Box::new(value)),
+            threads: Arc::clone(&self.threads),
         }
     }
 
@@ -397,6 +425,35 @@ mod tests {
         assert!(!has_ended.await.unwrap());
         // The place becomes free: the worker gives it up after it has told, and the clock by hand waits for nobody.
         drop(Arc::clone(&aside.places).acquire_owned().await.unwrap());
+    }
+
+    /// Tells on which thread it was let go.
+    struct Heavy(Option<oneshot::Sender<std::thread::ThreadId>>);
+
+    impl Drop for Heavy {
+        fn drop(&mut self) {
+            if let Some(told) = self.0.take() {
+                let _ = told.send(std::thread::current().id());
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_let_go_elsewhere() {
+        let aside = Aside::new(
+            Arc::new(Evaluators::start().unwrap()),
+            Arc::new(Hand::default()),
+        );
+        let (tell, told) = oneshot::channel();
+        drop(aside.hold(Heavy(Some(tell))));
+        assert_ne!(told.await.unwrap(), std::thread::current().id());
+        // The last reference counts, whoever had the others.
+        let (tell, told) = oneshot::channel();
+        let shared = Arc::new(Heavy(Some(tell)));
+        let held = aside.hold(Arc::clone(&shared));
+        drop(shared);
+        drop(held);
+        assert_ne!(told.await.unwrap(), std::thread::current().id());
     }
 
     /// Of those who come while all places are taken, a bounded number waits, for as long as they have; others are refused.

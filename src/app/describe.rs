@@ -1,5 +1,7 @@
 //! What the state says, to those who may know it.
 
+use std::sync::Arc;
+
 use super::aside::{Progress, in_place};
 use super::tokens::Opened;
 use super::{Answered, App, AppError, Arrival, Terms, bounds};
@@ -23,6 +25,9 @@ impl App {
         query: Query,
         tokens: &[TokenText],
     ) -> Result<(Answer, Answered), AppError> {
+        let query = Arc::new(query);
+        // What the longest messages ask is some hundred thousand texts.
+        let _held = query.is_long().then(|| self.aside.hold(Arc::clone(&query)));
         let trusted = self.admit(arrival)?;
         if !query.is_long() {
             let (view, opened) = self.view_for(arrival, terms, tokens).await?;

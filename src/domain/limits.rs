@@ -205,6 +205,9 @@ pub const APPLY_BATCH_MAX: usize = 256;
 /// Bytes of entries applied before they are published together: they are held until the audit trail has been told.
 pub const APPLY_BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// Stored size of a change from which on applying it counts as long: a policy is parsed, and a long one takes milliseconds.
+pub const APPLY_LONG_BYTES: usize = 4 * 1024;
+
 /// Entries between two snapshots, at the least: some megabytes of log, which a start applies in a moment.
 pub const SNAPSHOT_EVERY_ENTRIES: u64 = 5_000;
 

@@ -114,17 +114,16 @@ impl Api {
                 terms,
                 idempotency,
                 request,
-            } = self.read(arrival, request)?;
-            refuse_idempotency(idempotency)?;
+            } = self.read_of_heft(arrival, request, heft)?;
             let v1::BatchAuthorizeRequest {
                 header: _,
                 questions,
             } = request;
             let (read, asked) = self.by_heft(heft, move || split(questions)).await??;
-            let held = Arc::clone(&asked);
-            let (decided, answered) = self.0.decide_all(&arrival, &terms, asked).await?;
             // To let many questions go takes long, too.
-            self.by_heft(heft, move || drop(held)).await?;
+            let _held = self.hold_by_heft(heft, &asked);
+            refuse_idempotency(idempotency)?;
+            let (decided, answered) = self.0.decide_all(&arrival, &terms, asked).await?;
             let mut decided = decided.into_iter();
             let items = read
                 .into_iter()

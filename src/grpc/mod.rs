@@ -120,37 +120,37 @@ impl Api {
     fn read<R: Headed>(&self, arrival: Arrival, request: Request<R>) -> Result<Call<R>, Fault> {
         let of_call = call_deadline(&request);
         let mut request = request.into_inner();
-        let Header {
-            claim,
-            scope,
-            consistency,
-            wait,
-            idempotency,
-            deadline,
-        } = Header::try_from(request.take_header())?;
-        let deadline = match (deadline, of_call) {
-            (Some(asked), Some(call)) => Some(asked.min(call)),
-            (asked, call) => asked.or(call),
-        };
-        let (consistency, max_staleness) = match consistency {
-            api::Consistency::Bounded(bound) => (Consistency::Bounded, bound),
-            api::Consistency::AtLeast(position) => (Consistency::AtLeast(position), None),
-            api::Consistency::Linearizable => (Consistency::Linearizable, None),
-        };
-        let terms = Terms {
-            claim,
-            scope,
-            consistency,
-            max_staleness,
-            wait,
-            deadline,
-        };
+        let (terms, idempotency) = read_header(request.take_header(), of_call)?;
         Ok(Call {
             arrival,
             terms,
             idempotency,
             request,
         })
+    }
+
+    /// The same of a message that may be heavy, and is let go accordingly if it is refused.
+    fn read_of_heft<R: Headed + Send + 'static>(
+        &self,
+        arrival: Arrival,
+        request: Request<R>,
+        heft: Heft,
+    ) -> Result<Call<R>, Fault> {
+        let of_call = call_deadline(&request);
+        let mut request = request.into_inner();
+        match (read_header(request.take_header(), of_call), heft) {
+            (Ok((terms, idempotency)), _) => Ok(Call {
+                arrival,
+                terms,
+                idempotency,
+                request,
+            }),
+            (Err(invalid), Heft::Light) => Err(invalid.into()),
+            (Err(invalid), Heft::Heavy) => {
+                drop(self.0.aside.hold(request));
+                Err(invalid.into())
+            }
+        }
     }
 
     fn answer_header(&self, arrival: &Arrival, answered: Answered) -> v1::ResponseHeader {
@@ -274,12 +274,12 @@ impl Api {
                 terms,
                 idempotency,
                 request,
-            } = self.read(arrival, request)?;
-            refuse_idempotency(idempotency)?;
+            } = self.read_of_heft(arrival, request, heft)?;
             let Asked {
                 query,
                 grant_tokens,
             } = self.by_heft(heft, move || request.into_query()).await??;
+            refuse_idempotency(idempotency)?;
             let (answer, answered) = self
                 .0
                 .describe(&arrival, &terms, query, &grant_tokens)
@@ -291,6 +291,39 @@ impl Api {
             .await
             .map_err(|fault| self.failed(&arrival, fault, || None))
     }
+}
+
+/// What the header of a request says of it; `of_call`: how long the call as such may take.
+fn read_header(
+    header: Option<v1::RequestHeader>,
+    of_call: Option<Duration>,
+) -> Result<(Terms, Option<IdempotencyKey>), Invalid> {
+    let Header {
+        claim,
+        scope,
+        consistency,
+        wait,
+        idempotency,
+        deadline,
+    } = Header::try_from(header)?;
+    let deadline = match (deadline, of_call) {
+        (Some(asked), Some(call)) => Some(asked.min(call)),
+        (asked, call) => asked.or(call),
+    };
+    let (consistency, max_staleness) = match consistency {
+        api::Consistency::Bounded(bound) => (Consistency::Bounded, bound),
+        api::Consistency::AtLeast(position) => (Consistency::AtLeast(position), None),
+        api::Consistency::Linearizable => (Consistency::Linearizable, None),
+    };
+    let terms = Terms {
+        claim,
+        scope,
+        consistency,
+        max_staleness,
+        wait,
+        deadline,
+    };
+    Ok((terms, idempotency))
 }
 
 /// Longest policy that is looked through where clients are served: a fraction of a millisecond.

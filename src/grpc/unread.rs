@@ -7,6 +7,7 @@
 use std::convert::Infallible;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BufMut, Bytes};
@@ -20,6 +21,7 @@ use tower::Service;
 
 use super::Api;
 use crate::app::AppError;
+use crate::app::aside::Held;
 use crate::domain::limits;
 use crate::wire::v1;
 use crate::wire::v1::authorization_server::{Authorization, AuthorizationServer};
@@ -102,6 +104,18 @@ impl Api {
         // As the transport says it of a message that it reads itself.
         let message = message.map_err(|error| Status::internal(error.to_string()))?;
         Ok((Request::from_parts(metadata, extensions, message), heft))
+    }
+
+    /// Holds what came of a message, if that is heavy, so that it is let go aside.
+    pub(super) fn hold_by_heft<T: Send + Sync + ?Sized + 'static>(
+        &self,
+        heft: Heft,
+        value: &Arc<T>,
+    ) -> Option<Held> {
+        match heft {
+            Heft::Light => None,
+            Heft::Heavy => Some(self.0.aside.hold(Arc::clone(value))),
+        }
     }
 
     /// Does what grows with a message aside, if that is heavy.

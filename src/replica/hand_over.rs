@@ -73,7 +73,7 @@ impl Drop for Inside<'_> {
 
 impl Replica {
     /// Who leads next if this leader gives the lead away: of the voters that were heard lately the one whose log is the
-    /// furthest. `None`: there is none, or this node does not lead.
+    /// furthest, of those that apply if there are any. `None`: there is none, or this node does not lead.
     pub fn heir(&self) -> Option<NodeId> {
         self.heirs().first().map(|(heir, _)| *heir)
     }
@@ -95,7 +95,11 @@ impl Replica {
                 heard.is_some_and(|at| at.elapsed() < lately)
             })
             .collect();
-        heirs.sort_by_key(|voter| std::cmp::Reverse(matched.get(voter).copied().flatten()));
+        // One that does not apply what it has could answer nobody: it comes last.
+        heirs.sort_by_key(|voter| {
+            let log = std::cmp::Reverse(matched.get(voter).copied().flatten());
+            (self.watched().stands_still(*voter), log)
+        });
         heirs
             .into_iter()
             .filter_map(|heir| Some((heir, membership.get_node(&heir)?.peer_address.clone())))

@@ -260,6 +260,10 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
         while let Some((entry, responder)) = entries.try_next().await? {
             let step = self.step(&mut working, entry)?;
             bytes += step.bytes();
+            if step.bytes() >= limits::APPLY_LONG_BYTES {
+                // Each is milliseconds of work: others of this thread get their turn in between.
+                tokio::task::yield_now().await;
+            }
             steps.push((step, responder));
             if steps.len() >= limits::APPLY_BATCH_MAX || bytes >= limits::APPLY_BATCH_BYTES_MAX {
                 self.publish(&working, &mut steps);

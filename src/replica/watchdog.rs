@@ -148,6 +148,11 @@ impl Watched {
         self.silent.load(Ordering::Relaxed)
     }
 
+    /// Whether another member was last seen to apply nothing of what it should.
+    pub fn stands_still(&self, node: NodeId) -> bool {
+        self.lock().others.contains_key(&node)
+    }
+
     /// What stands still, in sentences.
     pub fn faults(&self) -> Vec<String> {
         let told = self.lock();

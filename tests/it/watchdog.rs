@@ -102,6 +102,33 @@ async fn follower_that_does_not_apply_is_told_on_both_sides_and_keeps_trying() {
     cluster.shutdown().await;
 }
 
+/// Whoever does not apply is neither an heir nor elected: it could answer nobody.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
+async fn follower_that_does_not_apply_does_not_come_to_lead() {
+    let mut cluster = Cluster::start(3).await;
+    let stuck = cluster.follower().await;
+    let leader = cluster.leader().await;
+    cluster.members[stuck].sink.shut();
+    cluster.write(leader, 1).await.unwrap();
+    tells(&cluster, stuck, "whatever applies here is stuck").await;
+    tells(&cluster, leader, "whatever applies there is stuck").await;
+    // It hands the lead over, to one of two whose logs are as long.
+    cluster.stop(leader).await;
+    let next = cluster.leader_other_than(leader).await;
+    assert_ne!(next, stuck);
+    let taken = write_until_taken(&cluster, next, 10).await;
+    cluster.members[stuck].sink.open();
+    is_well(&cluster, stuck).await;
+    cluster
+        .until_state(stuck, "it catches up", |state| {
+            state
+                .account(crate::support::cluster::account(taken))
+                .map(|_| ())
+        })
+        .await;
+    cluster.shutdown().await;
+}
+
 /// A leader that nobody can take the lead from says of a write that it has committed and not applied it, and stops with a
 /// sentence: then whoever runs it can start it again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 8)]

@@ -45,7 +45,7 @@ pub struct GrantFigures {
 }
 
 /// What it costs to compare a grant with the others, in units of [`crate::domain::effort::Effort`].
-const WORK_OF_GRANT: u64 = 60;
+const WORK_OF_GRANT: u64 = 120;
 
 refusals! {
     /// Why DescribeGrants is refused, in the order of its checks.

@@ -18,19 +18,22 @@ use crate::domain::state::grant::{Grant, GrantPrincipal};
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ListedGrant {
     /// The grant.
-    pub grant: Grant,
+    pub grant: Arc<Grant>,
     /// Whether its grantee was deleted: it is shown by its immutable id then (ID-18, X-9).
     pub is_grantee_gone: bool,
     /// Whether its retiring principal was deleted.
     pub is_retiring_gone: bool,
 }
 
-/// What it costs to show a grant, in units of [`effort::Effort`].
-const WORK_OF_GRANT: u64 = 40;
+/// What it costs to look at a stored grant that lies anywhere in memory, in units of [`effort::Effort`].
+pub const WORK_OF_LOOK: u64 = 20;
+
+/// What it costs to show a grant: its key and its principals are looked up.
+const WORK_OF_GRANT: u64 = 200;
 
 impl ListedGrant {
     /// How `grant` is shown; `None` of one that has expired (EC-13), or whose key is deleted (G-57): it counts as absent.
-    pub fn of(cx: &Context<'_>, grant: &Grant) -> Option<Self> {
+    pub fn of(cx: &Context<'_>, grant: &Arc<Grant>) -> Option<Self> {
         if !effort::spend(cx.effort, WORK_OF_GRANT) {
             return None;
         }
@@ -43,7 +46,7 @@ impl ListedGrant {
                 .retiring
                 .as_ref()
                 .is_some_and(|retiring| is_gone(cx.state, retiring)),
-            grant: grant.clone(),
+            grant: Arc::clone(grant),
         })
     }
 }

@@ -40,7 +40,7 @@ pub struct Duplicates {
 }
 
 /// What it costs to compare a grant with the others, in units of [`crate::domain::effort::Effort`].
-const WORK_OF_GRANT: u64 = 60;
+const WORK_OF_GRANT: u64 = 300;
 
 refusals! {
     /// Why ListDuplicateGrants is refused, in the order of its checks.

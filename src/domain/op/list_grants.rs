@@ -10,6 +10,7 @@ use crate::domain::authz::Denied;
 use crate::domain::authz::caller::Identity;
 use crate::domain::authz::request::Parameters;
 use crate::domain::authz::resolve::Unresolved;
+use crate::domain::effort::spend;
 use crate::domain::ids::KeyRef;
 use crate::domain::ids::{GrantId, PrincipalArn, UniqueId};
 use crate::domain::policy::KmsAction;
@@ -70,18 +71,27 @@ impl ListGrants {
         Ok(())
     }
 
-    /// The filters compare with what is shown: of a grantee that was deleted its immutable id, which whoever bears its
-    /// name now does not have (ID-18).
-    fn keeps(&self, listed: &ListedGrant) -> bool {
-        match (&self.grantee, &self.grantee_service, &listed.grantee) {
+    /// Whether the filters could keep a grant however it is shown: looked at first, for most are kept by none.
+    fn could_keep(&self, grant: &Grant) -> bool {
+        match (&self.grantee, &self.grantee_service, &grant.grantee) {
             (None, None, _) => true,
             (Some(wanted), _, GrantPrincipal::Arn { arn, unique_id }) => {
-                let is_named = arn.as_str() == &**wanted && !listed.is_grantee_gone;
-                is_named || unique_id.as_str() == &**wanted
+                arn.as_str() == &**wanted || unique_id.as_str() == &**wanted
             }
             (_, Some(wanted), GrantPrincipal::Service(service)) => service.as_str() == &**wanted,
             (Some(_), _, GrantPrincipal::Service(_))
             | (None, Some(_), GrantPrincipal::Arn { .. }) => false,
+        }
+    }
+
+    /// The filters compare with what is shown: of a grantee that was deleted its immutable id, which whoever bears its
+    /// name now does not have (ID-18).
+    fn keeps(&self, listed: &ListedGrant) -> bool {
+        match (&self.grantee, &listed.grantee) {
+            (Some(wanted), GrantPrincipal::Arn { unique_id, .. }) => {
+                !listed.is_grantee_gone || unique_id.as_str() == &**wanted
+            }
+            (Some(_), GrantPrincipal::Service(_)) | (None, _) => true,
         }
     }
 }
@@ -98,8 +108,10 @@ impl Question for ListGrants {
             Cursor::read(&self.page, Sizes::GRANTS, &listing).map_err(Refusal::Page)?;
         cx.allow_key(KmsAction::ListGrants, key, Parameters::NONE)?;
         let position = |grant: &Arc<Grant>| grant.id;
-        let keep =
-            |grant: &Arc<Grant>| ListedGrant::of(cx, grant).filter(|listed| self.keeps(listed));
+        let keep = |grant: &Arc<Grant>| {
+            let listed = ListedGrant::of(cx, Some(grant).filter(|grant| self.could_keep(grant))?);
+            listed.filter(|listed| self.keeps(listed))
+        };
         let paged = match &self.grant_id {
             Some(id) => {
                 let grant = grants::of_key(cx, &key.arn, id).map_err(Refusal::NotThere)?;
@@ -107,6 +119,7 @@ impl Question for ListGrants {
             }
             None => {
                 let grants = cx.state.grants().of_key(&key.arn, cursor.after);
+                let grants = grants.take_while(|_| spend(cx.effort, grants::WORK_OF_LOOK));
                 cursor.page(grants.map(Arc::clone), position, keep)
             }
         };

@@ -325,7 +325,7 @@ fn listed_grant_says_what_it_is() {
     let Ok(Answer::Grants(paged)) = cluster.ask(ADMIN, Query::ListGrants(question)) else {
         panic!("no grants")
     };
-    let listed: Vec<&Grant> = paged.items.iter().map(|listed| &listed.grant).collect();
+    let listed: Vec<&Grant> = paged.items.iter().map(|listed| &**listed).collect();
     assert_eq!(listed, [&plain, &whole]);
     assert!(paged.next.is_none());
     assert!(plain.retiring.is_none() && plain.name.is_none());

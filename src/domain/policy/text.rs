@@ -332,8 +332,11 @@ const WORK_OF_VARIABLE: u64 = 5;
 /// After so much work a pattern looks whether it may go on: some microseconds.
 const WORK_STEP: u64 = 256;
 
+/// To begin a search for a text: more than to look at a few bytes.
+const WORK_OF_SEARCH: u64 = 8;
+
 /// How many bytes of text are compared or searched for a unit of work.
-const BYTES_OF_WORK: usize = 32;
+const BYTES_OF_WORK: usize = 16;
 
 fn work_of(count: usize, each: u64) -> u64 {
     u64::try_from(count)
@@ -352,13 +355,26 @@ fn glob<'a>(
     case: Case,
     effort: Option<&Effort<'_>>,
 ) -> bool {
+    let mut work = 0;
+    let is_match = walk(step, subject, case, effort, &mut work);
+    // What does not match has been work, too.
+    spend(effort, work) && is_match
+}
+
+/// [`glob`], which counts in `work` what it has not spent yet.
+fn walk<'a>(
+    step: impl Fn(usize) -> Option<Step<'a>>,
+    subject: &str,
+    case: Case,
+    effort: Option<&Effort<'_>>,
+    work: &mut u64,
+) -> bool {
     let mut at = 0;
     let mut rest = subject;
     let mut back: Option<(usize, &str)> = None;
-    let mut work = 0;
     loop {
-        work += 1;
-        if work > WORK_STEP && !spend(effort, std::mem::take(&mut work)) {
+        *work += 1;
+        if *work > WORK_STEP && !spend(effort, std::mem::take(work)) {
             return false;
         }
         let next = match step(at) {
@@ -378,11 +394,10 @@ fn glob<'a>(
                 if step(at + 1).is_none() {
                     return rest.ends_with(text);
                 }
-                let Some(found) = rest.find(text) else {
+                let Some(found) = search(rest, text, work) else {
                     return false;
                 };
-                work += work_of((found + text.len()) / BYTES_OF_WORK, 1);
-                rest = rest.get(found..).unwrap_or_default();
+                rest = found;
                 back = Some((at, rest));
                 continue;
             }
@@ -407,15 +422,22 @@ fn glob<'a>(
         at = resume;
         rest = chars.as_str();
         if let (Some(Step::Literal(text)), Case::Exact) = (step(resume), case) {
-            let Some(found) = rest.find(text) else {
+            let Some(found) = search(rest, text, work) else {
                 return false;
             };
-            work += work_of((found + text.len()) / BYTES_OF_WORK, 1);
-            rest = rest.get(found..).unwrap_or_default();
+            rest = found;
         }
         back = Some((resume, rest));
     }
-    spend(effort, work)
+    true
+}
+
+/// `subject` from the first place on at which `text` stands in it.
+fn search<'t>(subject: &'t str, text: &str, work: &mut u64) -> Option<&'t str> {
+    let found = subject.find(text);
+    let looked_at = found.unwrap_or(subject.len()).saturating_add(text.len());
+    *work += WORK_OF_SEARCH + work_of(looked_at / BYTES_OF_WORK, 1);
+    subject.get(found?..)
 }
 
 /// What is left of `text` after `prefix`.
@@ -597,10 +619,15 @@ mod tests {
         };
         let subject = "a".repeat(8_000);
         let stars = format!("{}*b", "*a".repeat(4_000));
-        assert!(work(&stars, &subject, false) < 10_000);
+        assert!(work(&stars, &subject, false) < 60_000);
         let long = format!("*{}b*c", "a".repeat(4_000));
         assert!(work(&long, &subject, false) < 1_000);
         assert!(work(&format!("*{}", "a".repeat(4_000)), &subject, true) < 1_000);
+        // What fails early has been work, too.
+        let fails = format!("*{}b", "a*".repeat(50));
+        assert!(work(&fails, &"a".repeat(4_000), false) > 400);
+        let absent = "*b*c";
+        assert!(work(absent, &subject, false) > 400);
         // Where it is the product of the lengths, it is counted, and it is cut.
         let ones = format!("*{}b", "?a".repeat(1_000));
         assert!(work(&ones, &subject, false) > 1_000_000);

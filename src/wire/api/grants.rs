@@ -297,7 +297,7 @@ impl From<ListedGrant> for v1::GrantListEntry {
             born: _,  // a revision is no member of AWS's entry
             spent: _, // told as what is left
             ancestors,
-        } = grant;
+        } = Arc::unwrap_or_clone(grant);
         let Term { expires_at, uses } = constraints.term;
         let grantee = Shown::of(Some(grantee), is_grantee_gone);
         let retiring = Shown::of(retiring, is_retiring_gone);
