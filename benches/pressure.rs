@@ -36,6 +36,10 @@ use tonic::{Code, Status};
 use support::api::{client, connect, header, machine, principal};
 use support::load::{Load, Window, load};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const NODES: u64 = 3;
 /// Threads of each runtime: as a process of its own has on two cores.
 const WORKERS: usize = 2;
@@ -596,7 +600,8 @@ impl Asked {
                     changes: vec![api::ProposedChange {
                         change: Some(Change::DisableKey(disable)),
                     }],
-                    questions: (0..self.batch.min(200)).map(about).collect(),
+                    // As many as one answer may be about.
+                    questions: (0..self.batch.min(100)).map(about).collect(),
                 };
                 client.what_if(request).await.map(drop)
             }
