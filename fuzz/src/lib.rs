@@ -180,7 +180,7 @@ pub fn token(data: &[u8]) {
         assert!(token::token_hint(text).len() <= 64);
     }
     let born = Revision(5);
-    if let Some(TokenBody::Grant(grant)) = token::read_body(data, born) {
+    if let Some(TokenBody::Grant(grant)) = token::read_body(data, born, token::Epoch(1)) {
         let minted = token::mint(&keys, &grant, Revision(4), [3; 16]).expect("ids at least fit");
         let (header, body) = token::open(minted.as_str(), &keys).expect("just minted");
         assert_eq!((header.born, header.depends_on), (born, Revision(4)));

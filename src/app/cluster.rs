@@ -5,11 +5,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{App, AppError, Arrival, Terms};
+use super::{Answered, App, AppError, Arrival, Terms};
 use crate::authn;
+use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::claim::Claim;
-use crate::domain::op::Scope;
+use crate::domain::op::open_cluster::OpenCluster;
+use crate::domain::op::{Command, Scope};
+use crate::domain::state::fact::Gap;
 use crate::domain::time::{Incarnation, Revision};
+use crate::gate::write::Draft;
 
 /// What a node can do to its cluster; the node itself implements it.
 #[async_trait]
@@ -63,6 +67,8 @@ pub struct ClusterStatus {
     pub heard: BTreeMap<u64, Option<Duration>>,
     /// The version of the program.
     pub version: &'static str,
+    /// Why the cluster decides nothing, if it was forced from one disk and is not opened.
+    pub closed: Option<Gap>,
 }
 
 /// The newest snapshot of a node's state, and what is done with one now.
@@ -200,6 +206,47 @@ impl App {
             .remove(node, self.remaining(arrival, terms))
             .await
             .map_err(AppError::Cluster)
+    }
+
+    /// Opens a cluster that was forced from one disk. Asked on no view: a closed cluster gives none.
+    ///
+    /// # Errors
+    /// As [`App::status`]; [`AppError::Rejected`] if it is open or the gap is another one; [`AppError::Write`].
+    pub async fn open(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        after: Revision,
+    ) -> Result<Answered, AppError> {
+        self.operator(arrival, &terms.claim)?;
+        let draft = Draft {
+            caller: Caller {
+                identity: Identity::Operator,
+                facts: RequestFacts::default(),
+            },
+            scope: terms.scope.clone(),
+            request_id: arrival.request_id,
+            idempotency: None,
+            command: Command::OpenCluster(OpenCluster { after }),
+        };
+        let committed = self
+            .writes
+            .propose(draft, self.remaining(arrival, terms))
+            .await
+            .map_err(AppError::Write)?;
+        let answered = Answered {
+            position: committed.position,
+            staleness_ms: None,
+            settled_at: committed.settled_at,
+        };
+        match committed.outcome {
+            Ok(_) => Ok(answered),
+            Err(rejection) => Err(AppError::Rejected {
+                rejection,
+                position: answered.position,
+                settled_at: None,
+            }),
+        }
     }
 
     fn operator(&self, arrival: &Arrival, claim: &Claim) -> Result<(), AppError> {

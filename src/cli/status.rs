@@ -127,6 +127,8 @@ enum Health {
     Ok,
     /// It serves, and something is not as it should be.
     Degraded,
+    /// Nobody decides: it was forced from one disk, and the operator has not opened it.
+    Closed,
     /// Nobody can decide: no node that was reached can prove its freshness.
     NoQuorum,
 }
@@ -136,6 +138,7 @@ impl Health {
         match self {
             Self::Ok => "ok",
             Self::Degraded => "degraded",
+            Self::Closed => "closed",
             Self::NoQuorum => "noQuorum",
         }
     }
@@ -177,6 +180,8 @@ impl Picture {
         picture.problems = picture.faults();
         picture.health = if !picture.serves() {
             Health::NoQuorum
+        } else if picture.closed_after().is_some() {
+            Health::Closed
         } else if picture.problems.is_empty() {
             Health::Ok
         } else {
@@ -189,13 +194,18 @@ impl Picture {
         match self.health {
             Health::Ok => Exit::Success,
             Health::Degraded => Exit::Degraded,
-            Health::NoQuorum => Exit::Unavailable,
+            Health::Closed | Health::NoQuorum => Exit::Unavailable,
         }
     }
 
     /// The answer whose word counts.
     fn view(&self) -> Option<&api::StatusResponse> {
         self.told.get(self.authority?)?.status.as_ref().ok()
+    }
+
+    /// The last revision before the gap of a cluster that is closed.
+    fn closed_after(&self) -> Option<u64> {
+        self.view()?.closed_after_revision
     }
 
     fn members(&self) -> &[api::Member] {
@@ -257,6 +267,11 @@ impl Picture {
         if let Some(view) = self.view() {
             if view.leader_id.is_none() {
                 faults.push("no leader is known".to_owned());
+            }
+            if let Some(gap) = view.closed_after_revision {
+                faults.push(format!(
+                    "the cluster is closed and decides nothing: it was forced from one disk, and what was acknowledged after revision {gap} may be missing; `grantd cluster open --gap {gap}` opens it"
+                ));
             }
         } else if self.told.iter().any(|told| told.status.is_ok()) {
             faults.push("no node that answered is a member of a cluster".to_owned());
@@ -408,6 +423,7 @@ impl Picture {
             ("HeardMsAgo", json!(self.heard(status.node_id).flatten())),
             ("Fingerprint", json!(status.fingerprint)),
             ("Incarnation", json!(status.incarnation)),
+            ("ClosedAfter", json!(status.closed_after_revision)),
             (
                 "Snapshot",
                 json!(status.snapshots.as_ref().map(show_snapshots)),
@@ -432,6 +448,7 @@ impl Picture {
         let health = match self.health {
             Health::Ok => style::out(Tone::Good, "ok"),
             Health::Degraded => style::out(Tone::Warning, "degraded"),
+            Health::Closed => style::out(Tone::Bad, "closed"),
             Health::NoQuorum => style::out(Tone::Bad, "without quorum"),
         };
         let mut text = match self.view() {
@@ -799,6 +816,27 @@ mod tests {
             (&json!("hung"), &json!(17_000))
         );
         assert_eq!(nodes[2]["Role"], "unreachable");
+    }
+
+    /// A cluster that was forced from one disk decides nothing until it is opened, however fresh its nodes are.
+    #[test]
+    fn closed_cluster_is_told_with_the_command_that_opens_it() {
+        let closed = |id| api::StatusResponse {
+            closed_after_revision: Some(49),
+            ..well(id)
+        };
+        let picture = check(
+            told([closed(1), closed(2), closed(3)]),
+            Health::Closed,
+            &["`grantd cluster open --gap 49`"],
+        );
+        assert_eq!(picture.exit(), Exit::Unavailable);
+        let shown = picture.shown();
+        let shown = shown.as_json().unwrap();
+        assert_eq!(
+            (&shown["State"], &shown["Nodes"][0]["ClosedAfter"]),
+            (&json!("closed"), &json!(49))
+        );
     }
 
     /// A quorum is what proves freshness: where nobody has a proof, nobody decides.

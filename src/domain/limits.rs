@@ -529,7 +529,8 @@ pub const IDEMPOTENCY_REFUSAL_MAX: usize = 512;
 /// Idempotency records of each kind forgotten by one entry: more than one so that a backlog shrinks, few so that `apply` stays short.
 pub const IDEMPOTENCY_DROPS_PER_ENTRY: usize = 8;
 
-/// Token epochs kept: one lives, the others are revoked and tell so to whoever brings one of their tokens.
+/// Token epochs kept, each as long as a grant of it lives: five years of a rotation a month. One more is refused until
+/// the grants of the oldest are gone, or it is revoked.
 pub const TOKEN_EPOCHS_MAX: usize = 64;
 
 /// Longest sealed secret of a token epoch: 32 bytes of secret and the sealing's frame, with room for another cipher.

@@ -14,10 +14,12 @@ use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
 
 use super::freshness::{Instant, Proof, Turn, Watched, WhyNotFresh};
+use crate::domain::op::closed;
 use crate::domain::state::State;
+use crate::domain::state::fact::Gap;
 use crate::domain::time::{Incarnation, Position, Revision};
 use crate::env::{BootTime, Clock, timeout};
-use crate::replica::{Published, Replica};
+use crate::replica::{Published, Replica, WallOff};
 use crate::telemetry::Seldom;
 
 /// Least and most time that a round may take. In between it is the bound: a proof that took longer proves nothing.
@@ -115,6 +117,15 @@ pub enum TooStale {
         /// What the leader answered when it was asked afterwards.
         read_index: Revision,
     },
+    /// The answer depends on the time, and this node's clock is not known to tell it: it would open what is not due yet,
+    /// or go on with what is over.
+    #[error(
+        "the answer depends on the time, which the wall clock of this node is not known to tell: {0}"
+    )]
+    ClockOff(WallOff),
+    /// The cluster was forced from one disk and has not been opened.
+    #[error("{}", closed(.0))]
+    Closed(Gap),
     /// The cluster has removed this node, or has not taken it in yet.
     #[error("this node is not a member of a cluster")]
     NotAMember,
@@ -135,8 +146,9 @@ impl TooStale {
             | Self::NotConfirmed { .. }
             | Self::Overtaken { .. }
             | Self::NotReached { .. }
+            | Self::ClockOff(_)
             | Self::NotAMember => true,
-            Self::OtherIncarnation | Self::BeyondCommitted { .. } => false,
+            Self::OtherIncarnation | Self::BeyondCommitted { .. } | Self::Closed(_) => false,
         }
     }
 }
@@ -148,6 +160,7 @@ pub struct View {
     bound: Duration,
     incarnation: Incarnation,
     clock: Arc<dyn Clock>,
+    replica: Arc<Replica>,
 }
 
 impl View {
@@ -172,6 +185,14 @@ impl View {
     /// The node's wall clock now: a grant counts as expired when it or the state's time says so.
     pub fn wall(&self) -> crate::env::WallTime {
         self.clock.wall()
+    }
+
+    /// That this node's wall clock may decide something, as an answer must ask that depends on the time.
+    ///
+    /// # Errors
+    /// [`TooStale::ClockOff`].
+    pub fn check_wall(&self) -> Result<(), TooStale> {
+        self.replica.check_wall().map_err(TooStale::ClockOff)
     }
 
     /// The greatest age that an answer from this view may have.
@@ -451,6 +472,10 @@ impl ReadGate {
                 why: WhyNotFresh::ClockJump,
             });
         }
+        // Every answer and every change of a client goes by here, so no door is forgotten.
+        if let Some(gap) = published.state.closed() {
+            return Err(TooStale::Closed(gap));
+        }
         let cluster = self.bound(&published);
         let bound = demand
             .max_staleness
@@ -493,6 +518,7 @@ impl ReadGate {
             bound,
             incarnation,
             clock: self.clock.clone(),
+            replica: self.replica.clone(),
         })
     }
 

@@ -7,7 +7,6 @@ use tonic::{Request, Response, Status};
 use super::{Api, Call, Fault};
 use crate::app::Answered;
 use crate::app::cluster::{ClusterStatus, Member, Snapshots};
-use crate::app::mutate::{Change, Done, Material};
 use crate::domain::time::{Position, Revision};
 use crate::wire::api::Invalid;
 use crate::wire::api::shape::{self, Violations};
@@ -38,6 +37,7 @@ impl Cluster for Api {
                 committed,
                 heard,
                 version,
+                closed,
             } = self.0.status(&arrival, &terms.claim).await?;
             Ok::<_, Fault>(Response::new(v1::StatusResponse {
                 node_id: self.0.node_id,
@@ -75,6 +75,7 @@ impl Cluster for Api {
                     })
                     .collect(),
                 committed_revision: committed.0,
+                closed_after_revision: closed.map(|gap| gap.after.0),
             }))
         };
         told.await
@@ -170,16 +171,46 @@ impl Cluster for Api {
         &self,
         request: Request<v1::RotateTokenEpochRequest>,
     ) -> Result<Response<v1::RotateTokenEpochResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn revoke_token_epoch(
+        &self,
+        request: Request<v1::RevokeTokenEpochRequest>,
+    ) -> Result<Response<v1::RevokeTokenEpochResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn raise_semantics(
+        &self,
+        request: Request<v1::RaiseSemanticsRequest>,
+    ) -> Result<Response<v1::RaiseSemanticsResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn open_cluster(
+        &self,
+        request: Request<v1::OpenClusterRequest>,
+    ) -> Result<Response<v1::OpenClusterResponse>, Status> {
         let arrival = self.arrive(&request);
-        let rotated = async {
-            let Call { arrival, terms, .. } = self.read(arrival, request)?;
-            let build = |_: &Material| Ok::<_, Fault>(Change::RotateTokenEpoch);
-            let Done { answered, .. } = self.0.mutate(&arrival, &terms, None, build).await?;
-            Ok::<_, Fault>(Response::new(v1::RotateTokenEpochResponse {
+        let opened = async {
+            let Call {
+                arrival,
+                terms,
+                request,
+                ..
+            } = self.read(arrival, request)?;
+            let v1::OpenClusterRequest {
+                header: _,
+                after_revision,
+            } = request;
+            let after = Revision(after_revision);
+            let answered = self.0.open(&arrival, &terms, after).await?;
+            Ok::<_, Fault>(Response::new(v1::OpenClusterResponse {
                 header: Some(self.answer_header(&arrival, answered)),
             }))
         };
-        rotated
+        opened
             .await
             .map_err(|fault| self.failed(&arrival, fault, || None))
     }

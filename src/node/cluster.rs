@@ -8,6 +8,7 @@ use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::ids::RequestId;
 use crate::domain::op::bootstrap::Bootstrap;
 use crate::domain::op::{Command, Scope, Semantics};
+use crate::domain::state::cow_map::HashKey;
 use crate::domain::state::settings::Settings;
 use crate::domain::time::{Incarnation, Revision};
 use crate::env::{Clock, Rng, timeout};
@@ -16,6 +17,8 @@ use crate::replica::{
     ClusterInfo, History, Member, NodeId, NotProposed, Replica, ReplicaStatus, lost_its_disk,
 };
 use crate::storage::{Identity as StoredIdentity, Storage};
+
+use super::start::OTHER_SEAL_KEY;
 
 /// How long one question to another node may take while a node joins.
 const ASK_DEADLINE: Duration = Duration::from_secs(2);
@@ -136,7 +139,6 @@ impl Cluster {
             .seal(incarnation, nonce, &EpochSecret::from_bytes(secret))
             .map_err(|error| ClusterError::Refused(error.to_string()))?;
         let draft = Draft {
-            semantics: Semantics::CURRENT,
             caller: Caller {
                 identity: Identity::System,
                 facts: RequestFacts::default(),
@@ -148,6 +150,9 @@ impl Cluster {
                 incarnation,
                 settings,
                 sealed_epoch_secret: sealed.into(),
+                hash_key: HashKey(self.rng.bytes16()),
+                seal_check: self.seal_key.check(incarnation),
+                semantics: Semantics::CURRENT,
             }),
         };
         let committed = self.write.propose(draft, deadline).await.map_err(|error| {
@@ -237,8 +242,12 @@ impl Cluster {
         let ClusterInfo {
             incarnation,
             leader,
+            seal_check,
             ..
         } = ask(via.to_owned()).await?;
+        if seal_check.is_some_and(|check| check != self.seal_key.check(incarnation)) {
+            return Err(ClusterError::Refused(OTHER_SEAL_KEY.to_owned()));
+        }
         let Some((leader, leader_member)) = leader else {
             return Err(ClusterError::Unavailable(format!(
                 "the node at {via} knows of no leader"
@@ -275,7 +284,14 @@ impl Cluster {
             self.replica.votes().await;
         };
         match timeout(&*self.clock, rest, settled).await {
-            Some(()) => Ok(joined),
+            Some(()) => {
+                let request_id = RequestId(self.rng.bytes16());
+                // It has joined either way; what is not told now is told later.
+                if let Err(error) = self.write.report_semantics(request_id, ASK_DEADLINE).await {
+                    tracing::debug!(%error, "the cluster could not be told which semantics this node knows");
+                }
+                Ok(joined)
+            }
             None => Err(ClusterError::Unavailable(format!(
                 "the leader has taken this node in at revision {joined}, but this node has not caught up"
             ))),

@@ -109,6 +109,7 @@ impl ClusterControl for Cluster {
             committed,
             heard,
             version: VERSION,
+            closed: published.state.closed(),
         }
     }
 

@@ -24,6 +24,7 @@ use super::wall_clocks::WallClocks;
 use super::watchdog::Watched;
 use crate::audit::Sink;
 use crate::domain::limits;
+use crate::domain::state::token_epoch::SealCheck;
 use crate::domain::time::{Incarnation, Revision};
 use crate::env::{Clock, Net, Offload};
 use crate::storage::Storage;
@@ -255,6 +256,27 @@ impl Replica {
     /// The life of the cluster that this node belongs to, once it does.
     pub fn incarnation(&self) -> Option<Incarnation> {
         self.peers.incarnation()
+    }
+
+    /// What tells the cluster's seal key from any other, once this node has applied the cluster's first command.
+    pub fn seal_check(&self) -> Option<SealCheck> {
+        let published = self.board.load();
+        let state = &published.state;
+        state.is_bootstrapped().then(|| state.seal_check())
+    }
+
+    /// Returns what tells the cluster's seal key from any other, as soon as this node has applied it.
+    pub async fn sealed(&self) -> SealCheck {
+        let mut revisions = self.board.revisions();
+        loop {
+            revisions.mark_unchanged();
+            if let Some(check) = self.seal_check() {
+                return check;
+            }
+            if revisions.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Takes on an incarnation. ORDER: it must be durable before.

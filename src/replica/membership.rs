@@ -12,6 +12,7 @@ use super::handle::Replica;
 use super::peers::{CallError, Lane};
 use super::propose::{NotProposed, not_sent_or_unknown, refusal};
 use super::types::{Member, Membership, NodeId};
+use crate::domain::state::token_epoch::SealCheck;
 use crate::domain::time::{Incarnation, Revision};
 use crate::env::timeout;
 use crate::wire::peer;
@@ -36,6 +37,8 @@ pub struct ClusterInfo {
     pub leader: Option<(NodeId, Member)>,
     /// Who belongs to it.
     pub membership: Membership,
+    /// What tells its seal key from any other; `None`: the node does not know that yet.
+    pub seal_check: Option<SealCheck>,
 }
 
 impl Replica {
@@ -70,6 +73,7 @@ impl Replica {
             node,
             leader,
             membership,
+            seal_check,
         } = answer;
         if incarnation.is_empty() {
             return Err(format!(
@@ -84,6 +88,7 @@ impl Replica {
             node,
             leader: leader.and_then(|member| member_in(member).ok()),
             membership: membership_in(membership).map_err(|error| error.to_string())?,
+            seal_check: <[u8; 32]>::try_from(&seal_check[..]).ok().map(SealCheck),
         })
     }
 

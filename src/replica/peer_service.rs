@@ -22,6 +22,7 @@ use super::readers::{BootId, Reader};
 use super::snapshot::{SnapshotData, UnderWay, Work, stored_meta};
 use super::types::{Fatal, Member, NodeId, Snapshot, SnapshotMeta, Vote};
 use crate::domain::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
+use crate::domain::state::token_epoch::SealCheck;
 use crate::domain::time::Revision;
 use crate::env::{WallTime, offload, timeout};
 use crate::storage::SnapshotSink;
@@ -323,6 +324,7 @@ impl Peer for PeerService {
         };
         Ok(Response::new(peer::ReadIndexResponse {
             result: Some(result),
+            agreed_wall_ms: self.replica.agreed_wall().map(|WallTime(ms)| ms),
         }))
     }
 
@@ -393,6 +395,11 @@ impl Peer for PeerService {
                 .leader()
                 .map(|(id, member)| member_out(id, &member)),
             membership: Some(membership_out(self.replica.membership().membership())),
+            seal_check: self
+                .replica
+                .seal_check()
+                .map(|SealCheck(check)| check.to_vec().into())
+                .unwrap_or_default(),
         }))
     }
 

@@ -14,7 +14,7 @@ use super::peers::{CallError, Lane};
 use super::readers::Reader;
 use super::types::{Member, NodeId};
 use crate::domain::time::Revision;
-use crate::env::timeout;
+use crate::env::{WallTime, timeout};
 use crate::wire::peer;
 
 /// Why a leader gives no read index.
@@ -94,7 +94,11 @@ impl Replica {
             () = self.leader_other_than(Some(leader)) => return Err(NoReadIndex::NoLeader),
         };
         use peer::read_index_response::Result as Wire;
-        let peer::ReadIndexResponse { result } = answer;
+        let peer::ReadIndexResponse {
+            result,
+            agreed_wall_ms,
+        } = answer;
+        self.hear_agreed_wall(agreed_wall_ms.map(WallTime));
         match result {
             Some(Wire::Index(index)) => Ok(Revision(index)),
             Some(Wire::NotLeader(peer::NotLeader { leader })) => {

@@ -125,8 +125,17 @@ impl StateMachine {
             last_log_id,
             last_membership,
         } = meta;
+        let state = snapshot::read(&*workshop.threads, source, workshop.moves.clone()).await?;
+        known(&state).map_err(|why| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "the newest snapshot is not understood: {why}; start a newer version of grantd"
+                ),
+            )
+        })?;
         Ok(Published {
-            state: snapshot::read(&*workshop.threads, source, workshop.moves.clone()).await?,
+            state,
             last: *last_log_id,
             membership: last_membership.clone(),
         })
@@ -138,6 +147,8 @@ impl StateMachine {
         let step = match payload {
             Payload::Blank => Step::NoCommand,
             Payload::Membership(membership) => {
+                let members: Vec<u64> = membership.nodes().map(|(id, _)| *id).collect();
+                op::members_changed(&mut working.state, Revision(log_id.index), &members);
                 working.membership = StoredMembership::new(Some(log_id), membership);
                 Step::NoCommand
             }
@@ -156,6 +167,7 @@ impl StateMachine {
                 }
                 let revision = Revision(log_id.index);
                 let applied = op::apply(&mut working.state, revision, &entry);
+                known(&working.state).map_err(|why| not_understood(log_id, &why))?;
                 Step::Applied(Box::new((revision, entry, applied)), bytes.len())
             }
         };
@@ -221,6 +233,18 @@ impl Step {
             Self::Applied(_, bytes) => *bytes,
         }
     }
+}
+
+/// That this binary knows what the cluster's entries mean from here on.
+pub(super) fn known(state: &State) -> Result<(), String> {
+    let Semantics(raised) = state.semantics();
+    let Semantics(newest) = Semantics::CURRENT;
+    if raised <= newest {
+        return Ok(());
+    }
+    Err(format!(
+        "the cluster is at semantics {raised}, this binary knows {newest}"
+    ))
 }
 
 /// An entry that this binary cannot apply stops the node: to skip it would be to diverge.

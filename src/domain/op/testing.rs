@@ -207,6 +207,9 @@ impl Cluster {
                 incarnation: Incarnation([7; 16]),
                 settings: Settings::default(),
                 sealed_epoch_secret: Arc::new([1, 2, 3]),
+                hash_key: crate::domain::state::cow_map::HashKey([1; 16]),
+                seal_check: crate::domain::state::token_epoch::SealCheck([2; 32]),
+                semantics: crate::domain::state::semantics::Semantics::CURRENT,
             }),
         );
         for account in [OWNER, OTHER] {

@@ -149,12 +149,12 @@ fn snapshot_with_a_record_left_out_doubled_or_moved_is_refused() {
 fn fact_that_belongs_to_none_names_its_record() {
     let whole = bytes(&samples::state());
     let mut records = records(&whole);
-    // Records 0 to 3 are the head, two epochs and the account that the role needs.
-    records.remove(3);
+    // Records 0 to 4 are the head, a member, two epochs and the account that the role needs.
+    records.remove(4);
     let error = read(&records.concat()).unwrap_err();
     let text = error.to_string();
     assert!(
-        matches!(error, DecodeError::Snapshot { index: 3, .. }),
+        matches!(error, DecodeError::Snapshot { index: 4, .. }),
         "{text}"
     );
     assert!(text.contains("111122223333"), "{text}");
