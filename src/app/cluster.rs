@@ -211,7 +211,8 @@ impl App {
     /// Opens a cluster that was forced from one disk. Asked on no view: a closed cluster gives none.
     ///
     /// # Errors
-    /// As [`App::status`]; [`AppError::Rejected`] if it is open or the gap is another one; [`AppError::Write`].
+    /// As [`App::status`]; [`AppError::Untold`]; [`AppError::Rejected`] if it is open or the gap is another one;
+    /// [`AppError::Write`].
     pub async fn open(
         &self,
         arrival: &Arrival,
@@ -219,6 +220,7 @@ impl App {
         after: Revision,
     ) -> Result<Answered, AppError> {
         self.operator(arrival, &terms.claim)?;
+        self.audit.accepts().map_err(AppError::Untold)?;
         let draft = Draft {
             caller: Caller {
                 identity: Identity::Operator,

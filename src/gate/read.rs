@@ -472,10 +472,6 @@ impl ReadGate {
                 why: WhyNotFresh::ClockJump,
             });
         }
-        // Every answer and every change of a client goes by here, so no door is forgotten.
-        if let Some(gap) = published.state.closed() {
-            return Err(TooStale::Closed(gap));
-        }
         let cluster = self.bound(&published);
         let bound = demand
             .max_staleness
@@ -511,6 +507,11 @@ impl ReadGate {
                     return Err(TooStale::NotReached { wanted, applied });
                 }
             }
+        }
+        // Every answer and every change of a client goes by here, so no door is forgotten. Last: who has seen the cluster
+        // opened waits for a node that has yet to learn of it.
+        if let Some(gap) = published.state.closed() {
+            return Err(TooStale::Closed(gap));
         }
         Ok(View {
             published,
