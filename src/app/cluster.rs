@@ -33,7 +33,7 @@ pub trait ClusterControl: Send + Sync + 'static {
     async fn join(&self, via: &str, deadline: Duration) -> Result<Incarnation, ClusterError>;
 
     /// Takes a member out.
-    async fn remove(&self, node: u64, deadline: Duration) -> Result<(), ClusterError>;
+    async fn remove(&self, node: u64, deadline: Duration) -> Result<Removed, ClusterError>;
 }
 
 /// What a node knows of itself and its cluster.
@@ -55,6 +55,8 @@ pub struct ClusterStatus {
     pub max_staleness: Option<Duration>,
     /// Voters and learners, in the order of their ids.
     pub members: Vec<Member>,
+    /// The change of the voters that is under way; `None`: none is.
+    pub changing: Option<VoterChange>,
     /// The digest of its state.
     pub fingerprint: String,
     /// What it does with snapshots.
@@ -86,11 +88,31 @@ pub struct Snapshots {
     pub installing: bool,
 }
 
+/// Voters before and after a change that is under way: until it is done a quorum of both is needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VoterChange {
+    /// Before.
+    pub from: Vec<u64>,
+    /// Afterwards.
+    pub to: Vec<u64>,
+}
+
+/// What a removal found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Removed {
+    /// A member, which is none any more.
+    Now,
+    /// A node that had been removed before.
+    Already,
+}
+
 /// A node's part in its cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// It belongs to no cluster.
     Uninitialized,
+    /// It belongs to a cluster whose log, as far as the node has it, does not name it yet.
+    Joining,
     /// It follows without a vote.
     Learner,
     /// It follows.
@@ -106,6 +128,7 @@ impl Role {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Uninitialized => "uninitialized",
+            Self::Joining => "joining",
             Self::Learner => "learner",
             Self::Follower => "follower",
             Self::Leader => "leader",
@@ -200,7 +223,7 @@ impl App {
         arrival: &Arrival,
         terms: &Terms,
         node: u64,
-    ) -> Result<(), AppError> {
+    ) -> Result<Removed, AppError> {
         self.operator(arrival, &terms.claim)?;
         self.cluster
             .remove(node, self.remaining(arrival, terms))

@@ -141,7 +141,11 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
                 .call(request)
                 .await?
                 .answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            let mut value = json!({});
+            if answer.removed_already {
+                value = object([("RemovedAlready", json!(true))]);
+            }
+            Ok(Shown::answer(value, answer.header.as_ref()))
         }
         ClusterCommand::Status { watch } => status::run(common, *watch).await,
         ClusterCommand::Settings {

@@ -273,6 +273,13 @@ impl Picture {
                     "the cluster is closed and decides nothing: it was forced from one disk, and what was acknowledged after revision {gap} may be missing; `grantd cluster open --gap {gap}` opens it"
                 ));
             }
+            if let Some(api::VoterChange { from, to }) = &view.changing {
+                faults.push(format!(
+                    "the voters are being changed from {} to {}: until that is done a majority of both is needed",
+                    list(from),
+                    list(to)
+                ));
+            }
         } else if self.told.iter().any(|told| told.status.is_ok()) {
             faults.push("no node that answered is a member of a cluster".to_owned());
         }
@@ -306,9 +313,12 @@ impl Picture {
             return;
         }
         if !self.belongs(status) {
-            faults.push(format!(
-                "the node {node} at {endpoint} is no member: it was removed, or has not joined yet"
-            ));
+            faults.push(match status.role.as_str() {
+                "joining" => format!(
+                    "the node {node} at {endpoint} is joining and no member yet: if nobody waits for it, ask again with `grantd cluster join`"
+                ),
+                _ => format!("the node {node} at {endpoint} is no member: it was removed"),
+            });
             return;
         }
         if status.role == "leader" && view.node_id != node {
@@ -382,6 +392,10 @@ impl Picture {
             ("State", json!(self.health.as_str())),
             ("LeaderId", json!(view.and_then(|view| view.leader_id))),
             ("Term", json!(view.map(|view| view.term))),
+            (
+                "Changing",
+                json!(view.and_then(|view| view.changing.as_ref().map(show_change))),
+            ),
             ("Problems", json!(self.problems)),
             (
                 "Nodes",
@@ -619,6 +633,11 @@ fn show_snapshots(snapshots: &api::SnapshotStatus) -> Value {
     ])
 }
 
+fn show_change(change: &api::VoterChange) -> Value {
+    let api::VoterChange { from, to } = change;
+    object([("From", json!(from)), ("To", json!(to))])
+}
+
 fn show_member(member: &api::Member) -> Value {
     let api::Member {
         node_id,
@@ -711,7 +730,7 @@ mod tests {
     #[test]
     fn each_fault_alone_degrades() {
         type Change = fn(&mut api::StatusResponse);
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 8] = [
             (
                 |s| s.staleness_ms = Some(1001),
                 "last proven 1001 ms ago, the bound is 1000 ms",
@@ -726,7 +745,17 @@ mod tests {
                 "another cluster (incarnation bb)",
             ),
             (|s| s.incarnation = None, "belongs to no cluster"),
-            (|s| s.role = "removed".to_owned(), "is no member"),
+            (
+                |s| s.role = "removed".to_owned(),
+                "is no member: it was removed",
+            ),
+            (
+                |s| {
+                    s.role = "joining".to_owned();
+                    s.node_id = 4;
+                },
+                "the node 4 at 127.0.0.1:7004 is joining",
+            ),
             (
                 |s| {
                     s.role = "leader".to_owned();
@@ -749,6 +778,30 @@ mod tests {
             Health::Degraded,
             &["node 3 is 1001 revisions behind"],
         );
+    }
+
+    /// Until a change of the voters is done the cluster stands on two majorities: it serves, and all is not well.
+    #[test]
+    fn change_of_the_voters_that_is_under_way_degrades_and_is_shown() {
+        let changing = |id| api::StatusResponse {
+            changing: Some(api::VoterChange {
+                from: vec![1, 2],
+                to: vec![1, 2, 3],
+            }),
+            ..well(id)
+        };
+        let picture = check(
+            told([changing(1), changing(2), changing(3)]),
+            Health::Degraded,
+            &["the voters are being changed from [1, 2] to [1, 2, 3]"],
+        );
+        let shown = picture.shown();
+        assert_eq!(
+            shown.as_json().unwrap()["Changing"],
+            json!({"From": [1, 2], "To": [1, 2, 3]})
+        );
+        // Whoever leads knows best: one that has not applied the end of it yet says nothing.
+        check(told([well(1), changing(2), well(3)]), Health::Ok, &[]);
     }
 
     /// What a node remembers that was taken out does not count, be it asked first.

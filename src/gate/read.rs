@@ -393,6 +393,11 @@ impl ReadGate {
         }
     }
 
+    /// Whether a leader has said that this node is no member, and no proof has come since.
+    pub fn is_removed(&self) -> bool {
+        self.rounds.borrow().is_removed
+    }
+
     /// How long ago the last proof was begun; `None` without one.
     pub fn age(&self) -> Option<Duration> {
         let proof = self.proof.load_full()?;

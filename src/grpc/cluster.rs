@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, Call, Fault};
 use crate::app::Answered;
-use crate::app::cluster::{ClusterStatus, Member, Snapshots};
+use crate::app::cluster::{ClusterStatus, Member, Removed, Snapshots, VoterChange};
 use crate::domain::time::{Position, Revision};
 use crate::wire::api::Invalid;
 use crate::wire::api::shape::{self, Violations};
@@ -31,6 +31,7 @@ impl Cluster for Api {
                 staleness,
                 max_staleness,
                 members,
+                changing,
                 fingerprint,
                 snapshots,
                 faults,
@@ -64,6 +65,7 @@ impl Cluster for Api {
                     })
                     .collect(),
                 fingerprint,
+                changing: changing.map(|VoterChange { from, to }| v1::VoterChange { from, to }),
                 snapshots: Some(snapshot_status(snapshots)),
                 faults,
                 version: version.to_owned(),
@@ -157,9 +159,10 @@ impl Cluster for Api {
                 ..
             } = self.read(arrival, request)?;
             let v1::RemoveRequest { header: _, node_id } = request;
-            self.0.remove(&arrival, &terms, node_id).await?;
+            let removed = self.0.remove(&arrival, &terms, node_id).await?;
             Ok::<_, Fault>(Response::new(v1::RemoveResponse {
                 header: Some(self.cluster_header(&arrival).await),
+                removed_already: removed == Removed::Already,
             }))
         };
         removed

@@ -10,7 +10,7 @@ use crate::domain::op::force::Forced;
 use crate::domain::time::{Incarnation, Revision, Timestamp};
 use crate::env::Rng;
 use crate::env::real::{OsRng, Threads};
-use crate::replica::{ForceError, Found, Member, NodeId, read_disk, write_disk};
+use crate::replica::{DiskId, ForceError, Found, Member, NodeId, read_disk, write_disk};
 use crate::storage::{SledOptions, SledStorage, Storage as _, StorageError};
 
 /// What is asked for.
@@ -137,7 +137,12 @@ pub async fn force_new(asked: ForceNew) -> Result<ForcedNew, ForceNewError> {
         newest: Semantics::CURRENT,
     };
     let new = open(into).await?;
-    let begins = write_disk(&new, &Threads, found, forced, advertise).await?;
+    // The folder is another one, and so is the disk: what the old one was told is nothing to the new.
+    let member = Member {
+        peer_address: advertise,
+        disk: DiskId(rng.bytes16()),
+    };
+    let begins = write_disk(&new, &Threads, found, forced, member).await?;
     let let_go = new.let_go();
     drop(new);
     let_go.wait().await;

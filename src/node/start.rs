@@ -16,7 +16,8 @@ use crate::domain::ids::RequestId;
 use crate::env::{Clock, Net, Offload, Rng, timeout};
 use crate::gate::{DueTask, ReadGate, WriteGate};
 use crate::replica::{
-    BootId, Condensing, NodeId, PeerService, Replica, ReplicaError, ReplicaParts, Timings, seeded,
+    BootId, Condensing, DiskId, NodeId, PeerService, Replica, ReplicaError, ReplicaParts, Timings,
+    Underway, seeded,
 };
 use crate::storage::{Identity, LetGo, Storage, StorageError};
 use crate::wire::peer::peer_server::PeerServer;
@@ -201,7 +202,8 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         sink,
         front,
     } = parts;
-    let node_id = identify(&settings, &*storage, &*rng).await?;
+    let identity = identify(&settings, &*storage, &*rng).await?;
+    let node_id = identity.node_id;
     let listener = net
         .bind(&settings.listen)
         .await
@@ -217,6 +219,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         })?;
     let replica = Replica::start(ReplicaParts {
         node_id,
+        disk: DiskId(identity.disk),
         boot_id: BootId(rng.bytes16()),
         timings: settings.timings,
         condensing: settings.condensing,
@@ -252,6 +255,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         rng: rng.clone(),
         seal_key: seal_key.clone(),
         advertised: settings.advertised.unwrap_or_else(|| address.clone()),
+        joins: Arc::new(Underway::new(1)),
     });
     let due = DueTask::new(
         replica.clone(),
@@ -297,6 +301,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         tokio::spawn(uses(usage, stop.subscribe())),
         tokio::spawn(snapshots(replica.clone(), stop.subscribe())),
         tokio::spawn(fingerprints(replica.clone(), stop.subscribe())),
+        tokio::spawn(membership(replica.clone(), stop.subscribe())),
         tokio::spawn(semantics(doors.clone(), stop.subscribe())),
         tokio::spawn(watch_for_failure(
             replica.clone(),
@@ -322,26 +327,27 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
     })
 }
 
-/// The node's id: what its folder says, or the configured one, or a random one; durable when it returns.
+/// Who the node is: what its folder says, or the configured id or a random one, and a disk id of its own; durable when
+/// it returns.
 async fn identify(
     settings: &NodeSettings,
     storage: &dyn Storage,
     rng: &dyn Rng,
-) -> Result<NodeId, StartError> {
+) -> Result<Identity, StartError> {
     if let Some(identity) = storage.identity() {
-        return Ok(identity.node_id);
+        return Ok(identity);
     }
     let node_id = settings.node_id.unwrap_or_else(|| {
         // 53 bits: such an id is a number in JSON too. Zero means "any node" in a route.
         (rng.u64() >> 11).max(1)
     });
-    storage
-        .save_identity(Identity {
-            node_id,
-            incarnation: None,
-        })
-        .await?;
-    Ok(node_id)
+    let identity = Identity {
+        node_id,
+        disk: rng.bytes16(),
+        incarnation: None,
+    };
+    storage.save_identity(identity).await?;
+    Ok(identity)
 }
 
 async fn stopped(mut stop: watch::Receiver<Stop>) {
@@ -401,6 +407,14 @@ async fn fingerprints(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
         () = stopped(stop) => {}
         () = replica.clone().deepen_fingerprints() => {}
         why = replica.clone().compare_fingerprints() => replica.give_up(why),
+    }
+}
+
+async fn membership(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = replica.tend() => {}
     }
 }
 

@@ -11,10 +11,11 @@ use std::sync::Arc;
 use openraft::vote::RaftLeaderId;
 
 use super::log_record::{from_record, raft_log_id, stored_log_id};
-use super::snapshot::{self, open_newest};
+use super::snapshot::{self, Head, open_newest};
 use super::state_machine::known;
 use super::types::{
-    Command, LeaderId, LogId, Member, Membership, NodeId, Payload, SnapshotMeta, StoredMembership,
+    Command, LeaderId, LogId, Member, Membership, NodeId, NodeIds, Payload, SnapshotMeta,
+    StoredMembership,
 };
 use crate::domain::limits;
 use crate::domain::op::{self, force};
@@ -33,6 +34,8 @@ pub struct Found {
     pub last: LogId,
     /// Who belonged to the cluster.
     pub members: BTreeMap<NodeId, Member>,
+    /// Every id that was ever a member's: none is given again in the new life either.
+    ids: NodeIds,
     term: u64,
 }
 
@@ -62,7 +65,10 @@ pub async fn read_disk(storage: &dyn Storage, threads: &dyn Offload) -> Result<F
         let nodes = membership.nodes();
         nodes.map(|(id, member)| (*id, member.clone())).collect()
     };
-    if let Some((meta, source)) = open_newest(storage).await? {
+    let mut ids = NodeIds::new();
+    if let Some((head, source)) = open_newest(storage).await? {
+        let Head { meta, ids: given } = head;
+        ids = given;
         state = snapshot::read(threads, source, Arc::default()).await?;
         last = meta.last_log_id;
         members = noted(meta.last_membership.membership());
@@ -81,8 +87,9 @@ pub async fn read_disk(storage: &dyn Storage, threads: &dyn Offload) -> Result<F
                 Payload::Blank => {}
                 Payload::Membership(membership) => {
                     members = noted(&membership);
-                    let ids: Vec<NodeId> = members.keys().copied().collect();
-                    op::members_changed(&mut state, revision, &ids);
+                    ids.extend(members.keys());
+                    let listed: Vec<NodeId> = members.keys().copied().collect();
+                    op::members_changed(&mut state, revision, &listed);
                 }
                 Payload::Normal(Command(bytes)) => {
                     let entry = stored::decode_entry(&bytes)
@@ -107,6 +114,7 @@ pub async fn read_disk(storage: &dyn Storage, threads: &dyn Offload) -> Result<F
         state,
         last: raft_log_id(last),
         members,
+        ids,
         term: voted.max(last.term),
     })
 }
@@ -120,7 +128,7 @@ pub async fn write_disk(
     threads: &dyn Offload,
     found: Found,
     forced: force::Forced,
-    address: String,
+    member: Member,
 ) -> Result<Revision, ForceError> {
     if !storage.recovered().is_new() {
         return Err(ForceError::Refused(
@@ -131,15 +139,15 @@ pub async fn write_disk(
         mut state,
         last,
         members: _,
+        mut ids,
         term,
     } = found;
     let (node, incarnation) = (forced.node, forced.incarnation);
     let term = term + 1;
     let at = LogId::new(LeaderId::new(term, node), last.index + 1);
     force::force(&mut state, Revision(at.index), forced);
-    let member = Member {
-        peer_address: address,
-    };
+    let disk = member.disk.0;
+    ids.insert(node);
     let alone = Membership::new(
         vec![BTreeSet::from([node])],
         BTreeMap::from([(node, member)]),
@@ -149,7 +157,7 @@ pub async fn write_disk(
         last_log_id: Some(at),
         last_membership: StoredMembership::new(Some(at), alone),
     };
-    snapshot::write(storage, threads, &meta, state).await?;
+    snapshot::write(storage, threads, &Head { meta, ids }, state).await?;
     storage.purge(stored_log_id(at)).await?;
     storage
         .save_vote(StoredVote {
@@ -162,6 +170,7 @@ pub async fn write_disk(
     storage
         .save_identity(Identity {
             node_id: node,
+            disk,
             incarnation: Some(incarnation.0),
         })
         .await?;

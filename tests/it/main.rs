@@ -29,6 +29,7 @@ mod key_deletion;
 mod key_stores;
 mod key_usage;
 mod kills;
+mod membership;
 mod mutants;
 mod outcomes;
 mod planned_stop;

@@ -159,6 +159,11 @@ impl Process {
         fs::remove_file(&self.ready_file).unwrap();
     }
 
+    /// How it has ended by itself; `None`: it runs.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     /// Asks it to stop and returns how it ended.
     pub fn stop(mut self, signal: &str) -> (ExitStatus, String) {
         self.signal(signal);
