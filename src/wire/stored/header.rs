@@ -238,9 +238,9 @@ mod tests {
         let error = open(Kind::Entry, &sealed).unwrap_err();
         assert!(matches!(error, DecodeError::WrongKind { found: 2, .. }));
         let mut newer = sealed.clone();
-        newer[6] = 4;
+        newer[6] = 5;
         let error = open(Kind::Draft, &newer).unwrap_err();
-        assert!(matches!(error, DecodeError::NewerVersion { found: 4, .. }));
+        assert!(matches!(error, DecodeError::NewerVersion { found: 5, .. }));
         for version in 0..VERSION {
             let mut earlier = sealed.clone();
             earlier[6..8].copy_from_slice(&version.to_le_bytes());
