@@ -1006,14 +1006,14 @@ mod tests {
         }
     }
 
-    /// M-8: an id is never given again, to its own disk as little as to another.
+    /// An id is never given again, to its own disk as little as to another.
     #[test]
     fn removed_id_is_refused_with_its_old_disk_and_with_a_new_one() {
         refused(4, "e:1", 4, "node 4 was removed");
         refused(4, "e:1", 9, "an id is never given again");
     }
 
-    /// M-7.
+    /// An address belongs to one member, in whatever case it is written.
     #[test]
     fn address_of_a_member_is_refused_to_another_in_any_case() {
         refused(5, "A:1", 5, "is that of node 1");
