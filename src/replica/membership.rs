@@ -33,8 +33,8 @@ const CATCH_UP_MAX: Duration = Duration::from_secs(60);
 /// How long a leader listens before a change of the voters: who does not ask for a read index within it counts as dead.
 const HEAR_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long the leader waits for a node that it calls back.
-const CALL_BACK: Duration = Duration::from_secs(2);
+/// How long the leader waits for a node that it calls back: less than that one waits for the leader's answer.
+const CALL_BACK: Duration = Duration::from_secs(1);
 
 /// How soon a change that could not be finished is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(200);
