@@ -305,6 +305,9 @@ pub const NODE_IDS_MAX: usize = 16_384;
 /// for their turn.
 pub const MEMBERSHIP_CHANGES_MAX: usize = 16;
 
+/// Joins that one node has in hand: the same join asked for through several members, of which one may be gone.
+pub const JOINS_MAX: usize = 4;
+
 /// Commands of the system that a leader takes from one other member within a second. A report of uses holds
 /// [`KEY_USAGE_REPORT_MAX`] keys, so a busy node sends tens; what is more waits, and then goes in fewer, larger ones.
 pub const SYSTEM_COMMANDS_PER_S_MAX: u32 = 256;

@@ -67,7 +67,7 @@ pub struct NodeStatus {
     pub told_removed: bool,
 }
 
-/// Joins in hand, by the node through which; there is at most one.
+/// Joins in hand, by the node through which. Several do no harm: the identity that is stored takes one incarnation.
 pub(super) type Joins = Underway<String, Result<Revision, ClusterError>>;
 
 /// Makes, joins and shows the cluster of one node.
@@ -199,7 +199,8 @@ impl Cluster {
     }
 
     /// Joins the cluster of the node at `via`, any member of it: first as a learner, then, when it has caught up, as a
-    /// voter. It goes on when nobody waits for it any more; asked again, it goes on where it stands.
+    /// voter. It goes on when nobody waits for it any more; asked again, through another member too, it goes on where it
+    /// stands.
     ///
     /// # Errors
     /// The node belongs to another cluster, or the leader refused, or `deadline` ran out.
@@ -216,7 +217,7 @@ impl Cluster {
         };
         let Ok(awaited) = self.joins.begin(via.to_owned(), work) else {
             return Err(ClusterError::Refused(format!(
-                "this node is joining already, through {}",
+                "this node is joining already, through {}: ask again through one of these, or later",
                 self.joins.names().join(", ")
             )));
         };

@@ -255,7 +255,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         rng: rng.clone(),
         seal_key: seal_key.clone(),
         advertised: settings.advertised.unwrap_or_else(|| address.clone()),
-        joins: Arc::new(Underway::new(1)),
+        joins: Arc::new(Underway::new(crate::domain::limits::JOINS_MAX)),
     });
     let due = DueTask::new(
         replica.clone(),

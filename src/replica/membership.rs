@@ -34,8 +34,8 @@ const CATCH_UP_MAX: Duration = Duration::from_secs(60);
 /// How long a leader listens before a change of the voters: who does not ask for a read index within it counts as dead.
 const HEAR_WITHIN: Duration = Duration::from_secs(3);
 
-/// How long the leader waits for a node that it calls back.
-const CALL_BACK: Duration = Duration::from_secs(2);
+/// How long the leader waits for a node that it calls back: less than that one waits for the leader's answer.
+const CALL_BACK: Duration = Duration::from_secs(1);
 
 /// How soon a change that could not be finished is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(200);
@@ -1011,14 +1011,14 @@ mod tests {
         }
     }
 
-    /// M-8: an id is never given again, to its own disk as little as to another.
+    /// An id is never given again, to its own disk as little as to another.
     #[test]
     fn removed_id_is_refused_with_its_old_disk_and_with_a_new_one() {
         refused(4, "e:1", 4, "node 4 was removed");
         refused(4, "e:1", 9, "an id is never given again");
     }
 
-    /// M-7.
+    /// An address belongs to one member, in whatever case it is written.
     #[test]
     fn address_of_a_member_is_refused_to_another_in_any_case() {
         refused(5, "A:1", 5, "is that of node 1");

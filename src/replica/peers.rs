@@ -432,6 +432,31 @@ fn never_connected(status: &tonic::Status) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::real::{RealClock, Tcp};
+
+    /// What was acknowledged to a leader is never taken back within its term, and counts for no other term (F8).
+    #[test]
+    fn acknowledgements_only_grow_within_a_term_and_begin_anew_with_the_next() {
+        let peers = Peers::new(1, Arc::new(Tcp), Arc::new(RealClock));
+        let lead = |term| LeaderId { term, node_id: 1 };
+        let id = |term, index| LogId {
+            leader_id: lead(term),
+            index,
+        };
+        let steps = [
+            (2, None, None),
+            (2, Some(id(1, 7)), Some((lead(2), id(1, 7)))),
+            (2, Some(id(1, 5)), Some((lead(2), id(1, 7)))),
+            (2, Some(id(2, 9)), Some((lead(2), id(2, 9)))),
+            (3, Some(id(1, 6)), Some((lead(3), id(1, 6)))),
+            (2, Some(id(2, 20)), Some((lead(3), id(1, 6)))),
+        ];
+        for (term, last, known) in steps {
+            peers.note_acknowledged(4, lead(term), last);
+            assert_eq!(peers.acknowledged(4), known);
+        }
+        assert_eq!(peers.acknowledged(5), None);
+    }
 
     #[test]
     fn peer_is_told_once_as_unreachable_and_once_as_back() {

@@ -106,7 +106,7 @@ async fn leader_that_is_killed_during_a_join_leaves_nothing_half_done() {
 }
 
 /// F15: a voter that has lost its disk is not taken back under its id, nor when it was removed, nor with the disk that it
-/// had: an id belongs to one disk and is never given again. What was removed says so itself, after a restart too (H-5).
+/// had: an id belongs to one disk and is never given again. What was removed says so itself, after a restart too.
 #[tokio::test(flavor = "multi_thread")]
 async fn id_is_never_given_again() {
     let mut nodes = Nodes::start(3);
@@ -127,7 +127,7 @@ async fn id_is_never_given_again() {
     nodes.up(3, &[]);
     nodes.join(3, 1);
 
-    // M-6, and the same again.
+    // Whoever never was a member is refused; whoever was removed before is told of.
     refused(
         &nodes.ask(1, &["cluster", "remove", "99"]),
         "there is no node 99 in the cluster",
@@ -219,7 +219,7 @@ async fn voter_on_an_older_copy_of_its_disk_stops() {
     panic!("the lead changed each time");
 }
 
-/// M-7: an address belongs to one member, under whatever name it is given.
+/// An address belongs to one member, under whatever name it is given.
 #[tokio::test(flavor = "multi_thread")]
 async fn second_member_at_an_address_is_refused() {
     let mut nodes = Nodes::start(2);
@@ -238,7 +238,7 @@ async fn second_member_at_an_address_is_refused() {
     nodes.kill(3);
     nodes.up(3, &[]);
     nodes.join(3, 1);
-    // L-7: a node of no cluster cannot take anybody in, and says so at once.
+    // A node of no cluster cannot take anybody in, and says so at once.
     nodes.add(4);
     nodes.add(5);
     let began = now();
@@ -321,7 +321,7 @@ fn silent_fourth(settings: &mut grantd::node::NodeSettings) {
 }
 
 /// F3: a node that has the log, as the leader's own figure says, and has never said so is no voter; a learner that then
-/// loses its disk is refused, and becomes none either. L-11: it is shown as what it is.
+/// loses its disk is refused, and becomes none either. It is shown as what it is.
 #[tokio::test(flavor = "multi_thread")]
 async fn learner_is_promoted_by_its_own_word_and_not_after_its_disk_was_lost() {
     let mut cluster = Cluster::start_with(3, memory, silent_fourth).await;
