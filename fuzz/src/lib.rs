@@ -323,7 +323,7 @@ pub fn condition(data: &[u8]) {
 pub fn record(kind: u16, payload: &[u8]) -> Vec<u8> {
     let mut record = b"GRTD".to_vec();
     record.extend(kind.to_le_bytes());
-    record.extend(3u16.to_le_bytes());
+    record.extend(4u16.to_le_bytes());
     record.extend(
         u32::try_from(payload.len())
             .unwrap_or(u32::MAX)

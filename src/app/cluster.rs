@@ -9,6 +9,7 @@ use super::{Answered, App, AppError, Arrival, Terms};
 use crate::authn;
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::claim::Claim;
+use crate::domain::op::due::home;
 use crate::domain::op::open_cluster::OpenCluster;
 use crate::domain::op::{Command, Scope};
 use crate::domain::state::fact::Gap;
@@ -249,7 +250,11 @@ impl App {
                 identity: Identity::Operator,
                 facts: RequestFacts::default(),
             },
-            scope: terms.scope.clone(),
+            // Of no Region: it is opened whichever it serves, at night too.
+            scope: self
+                .writes
+                .with_state(home)
+                .unwrap_or_else(|| terms.scope.clone()),
             request_id: arrival.request_id,
             idempotency: None,
             command: Command::OpenCluster(OpenCluster { after }),

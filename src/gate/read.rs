@@ -7,7 +7,7 @@
 //! A hypervisor that freezes every clock of a guest is outside the model; where it sets the wall clock right
 //! afterwards, the jump voids the proof.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -160,7 +160,8 @@ pub struct View {
     bound: Duration,
     incarnation: Incarnation,
     clock: Arc<dyn Clock>,
-    replica: Arc<Replica>,
+    /// Only asked for what time it is: a view keeps no node alive.
+    replica: Weak<Replica>,
 }
 
 impl View {
@@ -192,7 +193,9 @@ impl View {
     /// # Errors
     /// [`TooStale::ClockOff`].
     pub fn check_wall(&self) -> Result<(), TooStale> {
-        self.replica.check_wall().map_err(TooStale::ClockOff)
+        let replica = self.replica.upgrade();
+        let checked = replica.map_or(Err(WallOff::Unknown), |replica| replica.check_wall());
+        checked.map_err(TooStale::ClockOff)
     }
 
     /// The greatest age that an answer from this view may have.
@@ -524,7 +527,7 @@ impl ReadGate {
             bound,
             incarnation,
             clock: self.clock.clone(),
-            replica: self.replica.clone(),
+            replica: Arc::downgrade(&self.replica),
         })
     }
 

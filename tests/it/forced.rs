@@ -9,8 +9,8 @@ use grantd::client::api::{Outcome, RetireGrantRequest};
 use serde_json::Value;
 
 use crate::support::api::{
-    Api, grant_of_decrypt, make_account, make_grant, make_key, make_principal, question, until,
-    user, with_tokens,
+    Api, REGION, grant_of_decrypt, make_account, make_grant, make_key, make_principal, question,
+    until, user, with_tokens,
 };
 use crate::support::cluster::PATIENCE;
 use crate::support::process::{Process, free_ports, grantd, run, text};
@@ -108,7 +108,7 @@ async fn asked(api: &Api, key: &str, tokens: &[&str]) -> Result<Outcome, String>
 async fn cluster_is_forced_from_one_folder_closed_until_its_gap_is_named() {
     let world = World::new();
     let nodes = [1, 2, 3].map(|id| world.start(id, &format!("data-{id}")));
-    run(&world.listen(1), ["cluster", "init"]);
+    run(&world.listen(1), ["cluster", "init", "--region", REGION]);
     world.join(2, 1);
     world.join(3, 1);
     let api = Api::at(&world.listen(3));
@@ -153,24 +153,23 @@ async fn cluster_is_forced_from_one_folder_closed_until_its_gap_is_named() {
     let first = world.start(3, "forced");
     let api = Api::at(&world.listen(3));
     let status = || {
-        told(
-            &grantd([
-                "cluster",
-                "status",
-                "-o",
-                "json",
-                "--endpoint",
-                &world.listen(3),
-            ])
-            .output()
-            .unwrap(),
-        )
+        let asked = ["cluster", "status", "-o", "json", "--endpoint"];
+        let mut command = grantd(asked);
+        let output = command.arg(world.listen(3)).output().unwrap();
+        let picture: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (output.status.code(), picture)
     };
-    until(PATIENCE, "the node leads", async || {
-        (status()["Nodes"][0]["Role"] == "leader").then_some(())
-    })
-    .await;
-    assert_eq!(status()["Nodes"][0]["ClosedAfter"], gap);
+    let picture = until(PATIENCE, "the node leads and is closed", async || {
+        let (code, picture) = status();
+        (picture["State"] == "closed").then_some((code, picture))
+    });
+    let (code, picture) = picture.await;
+    let node = &picture["Nodes"][0];
+    assert_eq!(code, Some(4), "{picture:#}");
+    assert_eq!(
+        (&node["Role"], node["ClosedAfter"].as_u64()),
+        (&Value::from("leader"), Some(gap))
+    );
     let closed = Err("ClusterClosed".to_owned());
     assert_eq!(asked(&api, &key, &[]).await, closed);
     let root = api.by_root(ACCOUNT);
@@ -179,7 +178,8 @@ async fn cluster_is_forced_from_one_folder_closed_until_its_gap_is_named() {
         ..RetireGrantRequest::default()
     };
     assert_eq!(root.call(retire).await.unwrap_err().code, "ClusterClosed");
-    let mut list = grantd(["account", "list", "--endpoint", &world.listen(3)]);
+    let mut list = grantd(["account", "list", "--as", "operator"]);
+    list.args(["--endpoint", &world.listen(3)]);
     refused(&list.output().unwrap(), "grantd cluster open --gap");
 
     // Opened by whoever knows what may be missing.
@@ -215,7 +215,7 @@ async fn cluster_is_forced_from_one_folder_closed_until_its_gap_is_named() {
         world.join(id, 3);
         node
     });
-    assert_eq!(status()["Members"].as_array().unwrap().len(), 3);
+    assert_eq!(status().1["Members"].as_array().unwrap().len(), 3);
     for id in [4, 5] {
         let api = Api::at(&world.listen(id));
         assert_eq!(asked(&api, &key, &[&token]).await, Ok(Outcome::Allow));

@@ -13,6 +13,7 @@ use crate::support::process::{Process, free_ports, grantd, run, text};
 const SAYS: &str = "this node's seal key is not the cluster's";
 
 struct Node<'a> {
+    id: usize,
     folder: &'a Path,
     name: &'a str,
     listen: String,
@@ -24,10 +25,10 @@ impl Node<'_> {
         let at = |name: String| self.folder.join(name);
         let config = at(format!("{}-{seal_key}.toml", self.name));
         let (data, key) = (at(self.name.to_owned()), at(seal_key.to_owned()));
-        let listen = &self.listen;
+        let (id, listen) = (self.id, &self.listen);
         fs::write(
             &config,
-            format!("listen = \"{listen}\"\ndata_dir = {data:?}\nseal_key_file = {key:?}\n"),
+            format!("node_id = {id}\nlisten = \"{listen}\"\ndata_dir = {data:?}\nseal_key_file = {key:?}\n"),
         )
         .unwrap();
         let config = config.to_str().unwrap().to_owned();
@@ -75,6 +76,7 @@ fn node_with_another_seal_key_neither_joins_nor_runs() {
     }
     let ports = free_ports(2);
     let node = |name, at: usize| Node {
+        id: at + 1,
         folder: folder.path(),
         name,
         listen: format!("127.0.0.1:{}", ports[at]),
@@ -94,7 +96,8 @@ fn node_with_another_seal_key_neither_joins_nor_runs() {
         "{}",
         text(&joined.stderr)
     );
-    let status = run(&second.listen, ["cluster", "status", "-o", "json"]);
+    let mut status = grantd(["cluster", "status", "-o", "json", "--endpoint"]);
+    let status = status.arg(&second.listen).output().unwrap();
     assert!(text(&status.stdout).contains("uninitialized"));
     stranger.kill();
 
@@ -116,7 +119,6 @@ fn node_with_another_seal_key_neither_joins_nor_runs() {
     let said = second.ends("wrong.key");
     assert!(said.contains(SAYS), "{said}");
     let back = second.start("right.key");
-    run(&second.listen, ["cluster", "status"]);
     // And the one that founded the cluster.
     running.kill();
     let said = first.ends("wrong.key");

@@ -854,4 +854,4 @@ mod permission_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -51,6 +51,8 @@ pub struct Cluster {
     pub at: u64,
     pub now: u64,
     pub events: Vec<Event>,
+    /// Every entry that was applied.
+    pub log: Vec<Entry>,
 }
 
 pub fn arn(text: &str) -> PrincipalArn {
@@ -195,6 +197,7 @@ impl Cluster {
             at: 0,
             now: 1_000,
             events: Vec::new(),
+            log: Vec::new(),
         }
     }
 
@@ -424,6 +427,7 @@ impl Cluster {
     /// Applies an entry; the state of a refused command must be as it was.
     pub fn apply(&mut self, entry: &Entry) -> Result<Output, Rejection> {
         self.at += 1;
+        self.log.push(entry.clone());
         let mut expected = self.state.clone();
         expected.advance(Revision(self.at), entry.proposed_at);
         forget_old_idempotency(&mut expected, Revision(self.at));
@@ -479,6 +483,7 @@ impl Cluster {
             at: self.at,
             now: self.now,
             events: Vec::new(),
+            log: self.log.clone(),
         }
     }
 

@@ -6,15 +6,17 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::samples;
 use crate::domain::authz::caller::Identity;
-use crate::domain::ids::AccountId;
-use crate::domain::op::{
-    Command, Entry, Idempotency, Semantics, apply_as, members_changed, report_semantics,
+use crate::domain::op::testing::{
+    ADMIN, BOB, CAROL, Cluster, OTHER, OWNER, caller, create_grant, key,
 };
+use crate::domain::op::{self, Command, Entry, Idempotency, Semantics, apply_as, members_changed};
 use crate::domain::state::State;
-use crate::domain::time::{Revision, Timestamp};
+use crate::domain::state::grant::GrantOperation;
+use crate::domain::time::Revision;
 use crate::wire::stored::{decode_entry, encode_entry};
 
 const NEXT: Semantics = Semantics(Semantics::CURRENT.0 + 1);
@@ -32,45 +34,95 @@ fn file(extension: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// Every command, by the operator, by the cluster itself and by the root of the account, some under an idempotency key and
-/// some of them twice.
+/// A cluster that comes to be, makes grants, uses, retries, revokes and loses them while its token epochs turn over; then
+/// every sample of a command, by the cluster itself, by the operator and by the root of an account, most of them refused.
 fn story() -> Vec<Step> {
-    let account = AccountId::from_number(111_122_223_333).unwrap();
-    let root = || Identity::Root {
+    let mut cluster = Cluster::new();
+    let founding = cluster.log.len();
+    for node in [1, 2, 3] {
+        let report = op::report_semantics::ReportSemantics { node, newest: NEXT };
+        // Whether it is one is said by the log that is told, not by the cluster that the story is made with.
+        let _ = cluster.run("system", Command::ReportSemantics(report));
+    }
+    cluster.organize(OTHER);
+    cluster.make_unit("ou-root-first", "r-root");
+    cluster.move_account(OTHER, "ou-root-first");
+    cluster.make_group("readers", &[BOB, CAROL]);
+    for number in 2..=4 {
+        for n in 0..8 {
+            cluster.now += 1_000;
+            grants(&mut cluster, (number - 2) * 8 + n);
+        }
+        let rotate = op::rotate_token_epoch::RotateTokenEpoch {
+            sealed_epoch_secret: [5, 6].into(),
+        };
+        cluster.done("operator", Command::RotateTokenEpoch(rotate));
+        grants(&mut cluster, 100 + number);
+        let number = u32::from(number);
+        let start = op::start_token_epoch::StartTokenEpoch { number };
+        cluster.done("system", Command::StartTokenEpoch(start));
+    }
+    let revoke = op::revoke_token_epoch::RevokeTokenEpoch { number: 2 };
+    cluster.done("operator", Command::RevokeTokenEpoch(revoke));
+    // A retry of the first: its epoch is that which mints now.
+    grants(&mut cluster, 0);
+    let account = OWNER.parse().unwrap();
+    let root = Identity::Root {
         account,
         task_policy: None,
     };
-    let entry = |at: u64, identity, command| {
-        let mut entry = samples::entry(identity, command);
-        entry.proposed_at = Timestamp::from_millis(1_795_313_000_000 + at * 1_000);
-        entry.semantics = Semantics::FIRST;
-        entry.idempotency = at.is_multiple_of(3).then(|| Idempotency {
-            key: format!("key-{}", at / 6).into(),
-            birth: Revision(1),
-            request_hash: [(at / 6) as u8; 32],
-        });
-        Step::Entry(Box::new(entry))
-    };
+    let mut entries = std::mem::take(&mut cluster.log);
+    for (_, command) in samples::commands() {
+        for identity in [Identity::System, Identity::Operator, root.clone()] {
+            let mut entry = samples::entry(identity, command.clone());
+            entry.idempotency = None;
+            entries.push(entry);
+        }
+    }
     let mut steps = vec![Step::Members(vec![1])];
-    let commands = || samples::commands().into_iter().map(|(_, command)| command);
-    // Twice: what needs something that a later one makes finds it the second time.
-    for command in commands().chain(commands()) {
-        for identity in [Identity::System, Identity::Operator, root()] {
-            let at = steps.len() as u64 + 1;
-            steps.push(entry(at, identity, command.clone()));
-        }
-        if steps.len() == 4 {
+    for (at, mut entry) in entries.into_iter().enumerate() {
+        if at == founding {
             steps.push(Step::Members(vec![1, 2, 3]));
-            let report = report_semantics::ReportSemantics {
-                node: 3,
-                newest: NEXT,
-            };
-            let report = Command::ReportSemantics(report);
-            steps.push(entry(6, Identity::System, report));
         }
+        entry.semantics = Semantics::FIRST;
+        steps.push(Step::Entry(Box::new(entry)));
     }
     steps.push(Step::Members(vec![1, 3]));
     steps
+}
+
+/// A grant, its retry under the same idempotency key, a use of it, and of some the end.
+fn grants(cluster: &mut Cluster, n: u8) {
+    let mut create = create_grant(n + 1, if n.is_multiple_of(2) { BOB } else { CAROL });
+    create.name = n.is_multiple_of(3).then(|| format!("name-{n}").into());
+    create.term.uses = n.is_multiple_of(4).then_some(2);
+    let id: Arc<str> = create.grant_id.to_string().into();
+    let under = Idempotency {
+        key: format!("key-{n}").into(),
+        birth: Revision(1),
+        request_hash: [n; 32],
+    };
+    let create = Command::CreateGrant(create);
+    for _ in 0..2 {
+        let entry = cluster.entry(&caller(ADMIN), Some(under.clone()), create.clone());
+        let _ = cluster.apply(&entry);
+    }
+    let consume = op::consume::Consume {
+        key: key(1),
+        operation: GrantOperation::Decrypt,
+        encryption_context: Arc::default(),
+        grant_id: Some(id.clone()),
+    };
+    let _ = cluster.run(BOB, Command::Consume(consume));
+    if n.is_multiple_of(5) {
+        let revoke = op::revoke_grant::RevokeGrant {
+            key: key(1),
+            grant_id: id,
+            dry_run: Default::default(),
+            descendants: Default::default(),
+        };
+        let _ = cluster.run(ADMIN, Command::RevokeGrant(revoke));
+    }
 }
 
 fn write(steps: &[Step]) -> Vec<u8> {
