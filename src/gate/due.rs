@@ -105,7 +105,7 @@ impl DueTask {
             }
         };
         let wait = Duration::from_millis(settles_after_ms(state));
-        (now.since(since) >= wait).then(|| Command::StartTokenEpoch(StartTokenEpoch { number }))
+        (now.since(since) >= wait).then_some(Command::StartTokenEpoch(StartTokenEpoch { number }))
     }
 
     /// Whether it was done.

@@ -356,8 +356,8 @@ done!(
 );
 
 outputs! {
-    RotateTokenEpochResponse from Output::TokenEpoch(epoch) => {
-        epoch: epoch,
+    RotateTokenEpochResponse from Output::TokenEpoch(number) => {
+        epoch: number,
     }
 
     CreateOrganizationResponse from Output::Organization(organization) => {
