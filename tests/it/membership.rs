@@ -183,8 +183,7 @@ async fn voter_on_an_older_copy_of_its_disk_stops() {
             .await;
         nodes.kill(back);
         nodes.put_back(back, &older);
-        nodes.up(back, &[]);
-        let mut process = nodes.take(back);
+        let mut process = nodes.up_to_stop(back);
         let same_lead = async || {
             let status = nodes.status(leader).await;
             status.is_some_and(|now| now.role == "leader" && now.term == told.term)

@@ -87,6 +87,21 @@ impl Nodes {
 
     /// Starts a node on its folder, with more flags if given.
     pub fn up(&mut self, id: u64, more: &[&str]) {
+        let process = self.launch(id, more, Process::start);
+        self.place(id).process = Some(process);
+    }
+
+    /// The same of a node that stops by itself, maybe before it serves; it is nobody's.
+    pub fn up_to_stop(&mut self, id: u64) -> Process {
+        self.launch(id, &[], Process::begin)
+    }
+
+    fn launch(
+        &mut self,
+        id: u64,
+        more: &[&str],
+        start: impl Fn(&Path, &str, &[&str]) -> Process,
+    ) -> Process {
         self.starts += 1;
         let name = format!("node-{id}-start-{}", self.starts);
         let (key, data) = (self.key(), self.data(id));
@@ -106,8 +121,7 @@ impl Nodes {
             "info",
         ];
         let args: Vec<&str> = args.into_iter().chain(more.iter().copied()).collect();
-        let process = Process::start(self.folder.path(), &name, &args);
-        self.place(id).process = Some(process);
+        start(self.folder.path(), &name, &args)
     }
 
     /// SIGKILL.
@@ -115,11 +129,6 @@ impl Nodes {
         if let Some(process) = self.place(id).process.take() {
             process.kill();
         }
-    }
-
-    /// The process of a node, which is nobody's afterwards.
-    pub fn take(&mut self, id: u64) -> Process {
-        self.place(id).process.take().unwrap()
     }
 
     /// What a node has written to its standard error since its last start.
