@@ -39,14 +39,15 @@ fn file(extension: &str) -> PathBuf {
 fn story() -> Vec<Step> {
     let mut cluster = Cluster::new();
     let founding = cluster.log.len();
-    for node in [1, 2, 3] {
+    // Node 2 tells nothing: the semantics must not be raised in the midst of a log of the first ones.
+    for node in [1, 3] {
         let report = op::report_semantics::ReportSemantics { node, newest: NEXT };
         // Whether it is one is said by the log that is told, not by the cluster that the story is made with.
         let _ = cluster.run("system", Command::ReportSemantics(report));
     }
     cluster.organize(OTHER);
-    cluster.make_unit("ou-root-first", "r-root");
-    cluster.move_account(OTHER, "ou-root-first");
+    cluster.make_unit("ou-root-1", "r-root");
+    cluster.move_account(OTHER, "ou-root-1");
     cluster.make_group("readers", &[BOB, CAROL]);
     for number in 2..=4 {
         for n in 0..8 {
@@ -64,7 +65,7 @@ fn story() -> Vec<Step> {
     }
     let revoke = op::revoke_token_epoch::RevokeTokenEpoch { number: 2 };
     cluster.done("operator", Command::RevokeTokenEpoch(revoke));
-    // A retry of the first: its epoch is that which mints now.
+    // A retry of the first, whose grant is gone by now.
     grants(&mut cluster, 0);
     let account = OWNER.parse().unwrap();
     let root = Identity::Root {
