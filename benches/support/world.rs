@@ -14,12 +14,14 @@ use grantd::domain::op::create_key::CreateKey;
 use grantd::domain::op::create_principal::CreatePrincipal;
 use grantd::domain::op::{Command, Entry, Semantics, apply};
 use grantd::domain::state::State;
+use grantd::domain::state::cow_map::HashKey;
 use grantd::domain::state::fact::Fact;
 use grantd::domain::state::grant::{
     ContextConstraint, EncryptionContext, Grant, GrantConstraints, GrantOperation, GrantPrincipal,
 };
 use grantd::domain::state::key::{Key, KeyOrigin, KeySpec};
 use grantd::domain::state::settings::Settings;
+use grantd::domain::state::token_epoch::SealCheck;
 use grantd::domain::time::{Incarnation, Revision, Timestamp};
 
 /// The policy that the KMS console writes, with its four statements.
@@ -62,6 +64,9 @@ impl World {
             incarnation: Incarnation([7; 16]),
             settings: Settings::default(),
             sealed_epoch_secret: Arc::new([1, 2, 3]),
+            hash_key: HashKey([4; 16]),
+            seal_check: SealCheck([5; 32]),
+            semantics: Semantics::CURRENT,
         });
         world.apply(&by(Identity::System), bootstrap);
         for account in [OWNER, OTHER] {
@@ -245,6 +250,7 @@ pub fn grant(n: u32, grantee: &str, equals: Option<EncryptionContext>) -> Grant 
         born: Revision(1),
         spent: 0,
         ancestors: Vec::new(),
+        epoch: 1,
     }
 }
 

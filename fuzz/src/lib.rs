@@ -180,7 +180,7 @@ pub fn token(data: &[u8]) {
         assert!(token::token_hint(text).len() <= 64);
     }
     let born = Revision(5);
-    if let Some(TokenBody::Grant(grant)) = token::read_body(data, born) {
+    if let Some(TokenBody::Grant(grant)) = token::read_body(data, born, token::Epoch(1)) {
         let minted = token::mint(&keys, &grant, Revision(4), [3; 16]).expect("ids at least fit");
         let (header, body) = token::open(minted.as_str(), &keys).expect("just minted");
         assert_eq!((header.born, header.depends_on), (born, Revision(4)));
@@ -323,7 +323,7 @@ pub fn condition(data: &[u8]) {
 pub fn record(kind: u16, payload: &[u8]) -> Vec<u8> {
     let mut record = b"GRTD".to_vec();
     record.extend(kind.to_le_bytes());
-    record.extend(3u16.to_le_bytes());
+    record.extend(4u16.to_le_bytes());
     record.extend(
         u32::try_from(payload.len())
             .unwrap_or(u32::MAX)

@@ -5,11 +5,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::{App, AppError, Arrival, Terms};
+use super::{Answered, App, AppError, Arrival, Terms};
 use crate::authn;
+use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::authz::claim::Claim;
-use crate::domain::op::Scope;
+use crate::domain::op::due::home;
+use crate::domain::op::open_cluster::OpenCluster;
+use crate::domain::op::{Command, Scope};
+use crate::domain::state::fact::Gap;
 use crate::domain::time::{Incarnation, Revision};
+use crate::gate::write::Draft;
 
 /// What a node can do to its cluster; the node itself implements it.
 #[async_trait]
@@ -29,7 +34,7 @@ pub trait ClusterControl: Send + Sync + 'static {
     async fn join(&self, via: &str, deadline: Duration) -> Result<Incarnation, ClusterError>;
 
     /// Takes a member out.
-    async fn remove(&self, node: u64, deadline: Duration) -> Result<(), ClusterError>;
+    async fn remove(&self, node: u64, deadline: Duration) -> Result<Removed, ClusterError>;
 }
 
 /// What a node knows of itself and its cluster.
@@ -51,6 +56,8 @@ pub struct ClusterStatus {
     pub max_staleness: Option<Duration>,
     /// Voters and learners, in the order of their ids.
     pub members: Vec<Member>,
+    /// The change of the voters that is under way; `None`: none is.
+    pub changing: Option<VoterChange>,
     /// The digest of its state.
     pub fingerprint: String,
     /// What it does with snapshots.
@@ -63,6 +70,8 @@ pub struct ClusterStatus {
     pub heard: BTreeMap<u64, Option<Duration>>,
     /// The version of the program.
     pub version: &'static str,
+    /// Why the cluster decides nothing, if it was forced from one disk and is not opened.
+    pub closed: Option<Gap>,
 }
 
 /// The newest snapshot of a node's state, and what is done with one now.
@@ -80,11 +89,31 @@ pub struct Snapshots {
     pub installing: bool,
 }
 
+/// Voters before and after a change that is under way: until it is done a quorum of both is needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VoterChange {
+    /// Before.
+    pub from: Vec<u64>,
+    /// Afterwards.
+    pub to: Vec<u64>,
+}
+
+/// What a removal found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Removed {
+    /// A member, which is none any more.
+    Now,
+    /// A node that had been removed before.
+    Already,
+}
+
 /// A node's part in its cluster.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     /// It belongs to no cluster.
     Uninitialized,
+    /// It belongs to a cluster whose log, as far as the node has it, does not name it yet.
+    Joining,
     /// It follows without a vote.
     Learner,
     /// It follows.
@@ -100,6 +129,7 @@ impl Role {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Uninitialized => "uninitialized",
+            Self::Joining => "joining",
             Self::Learner => "learner",
             Self::Follower => "follower",
             Self::Leader => "leader",
@@ -194,12 +224,59 @@ impl App {
         arrival: &Arrival,
         terms: &Terms,
         node: u64,
-    ) -> Result<(), AppError> {
+    ) -> Result<Removed, AppError> {
         self.operator(arrival, &terms.claim)?;
         self.cluster
             .remove(node, self.remaining(arrival, terms))
             .await
             .map_err(AppError::Cluster)
+    }
+
+    /// Opens a cluster that was forced from one disk. Asked on no view: a closed cluster gives none.
+    ///
+    /// # Errors
+    /// As [`App::status`]; [`AppError::Untold`]; [`AppError::Rejected`] if it is open or the gap is another one;
+    /// [`AppError::Write`].
+    pub async fn open(
+        &self,
+        arrival: &Arrival,
+        terms: &Terms,
+        after: Revision,
+    ) -> Result<Answered, AppError> {
+        self.operator(arrival, &terms.claim)?;
+        self.audit.accepts().map_err(AppError::Untold)?;
+        let draft = Draft {
+            caller: Caller {
+                identity: Identity::Operator,
+                facts: RequestFacts::default(),
+            },
+            // Of no Region: it is opened whichever it serves, at night too.
+            scope: self
+                .writes
+                .with_state(home)
+                .unwrap_or_else(|| terms.scope.clone()),
+            request_id: arrival.request_id,
+            idempotency: None,
+            command: Command::OpenCluster(OpenCluster { after }),
+        };
+        let committed = self
+            .writes
+            .propose(draft, self.remaining(arrival, terms))
+            .await
+            .map_err(AppError::Write)?;
+        let answered = Answered {
+            position: committed.position,
+            staleness_ms: None,
+            settled_at: committed.settled_at,
+        };
+        match committed.outcome {
+            Ok(_) => Ok(answered),
+            Err(rejection) => Err(AppError::Rejected {
+                rejection,
+                position: answered.position,
+                settled_at: None,
+            }),
+        }
     }
 
     fn operator(&self, arrival: &Arrival, claim: &Claim) -> Result<(), AppError> {

@@ -446,6 +446,8 @@ impl Asker<'_> {
             now,
             effort,
         } = *self;
+        // What an earlier question looked at is none of this one's.
+        effort.take_dated();
         let state = view.state();
         let caller = authn::verify_question(trusted, &terms.claim, question, state)
             .map_err(AppError::Refused)?;
@@ -474,7 +476,11 @@ impl Asker<'_> {
         } else {
             DryRun::No
         };
-        let verdict = posed.verdict(dry_run).map_err(refused)?;
+        let verdict = posed.verdict(dry_run);
+        if effort.take_dated() {
+            view.check_wall().map_err(AppError::Stale)?;
+        }
+        let verdict = verdict.map_err(refused)?;
         // Only what is carried out is a use: not what is refused, and no dry run.
         let is_carried_out = verdict.refusal.is_none();
         let untold = posed

@@ -85,7 +85,11 @@ fn answer(
     let state = view.state();
     let caller = authn::verify(trusted, &terms.claim, state).map_err(AppError::Refused)?;
     let ahead = &opened.ahead;
-    match op::query_within(state, &caller, &terms.scope, now, ahead, query, effort) {
+    let answered = op::query_within(state, &caller, &terms.scope, now, ahead, query, effort);
+    if effort.take_dated() {
+        view.check_wall().map_err(AppError::Stale)?;
+    }
+    match answered {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(rejection)) => Err(AppError::Rejected {
             rejection,

@@ -9,9 +9,9 @@ use crate::domain::authz::claim::TokenText;
 use crate::domain::ids::{AccountId, KeyRef};
 use crate::domain::op::retire_grant::RetireGrant;
 use crate::domain::op::rotate_token_epoch::RotateTokenEpoch;
-use crate::domain::op::{Command, CreatedGrant, DryRun, Idempotency, Output, Semantics};
+use crate::domain::op::{Command, CreatedGrant, DryRun, Idempotency, Output};
 use crate::domain::state::key_store::Secret;
-use crate::domain::time::Position;
+use crate::domain::time::{Incarnation, Position};
 use crate::gate::read::View;
 use crate::gate::write::Draft;
 
@@ -60,7 +60,7 @@ pub struct IdempotencyTerms {
 pub struct Done {
     /// What the operation tells.
     pub output: Output,
-    /// CreateGrant's token; `None` of all else, and of a replay whose grant is gone.
+    /// CreateGrant's token; `None` of all else, and of a replay whose grant is gone or whose token epoch is revoked.
     pub grant_token: Option<String>,
     /// Where it took effect.
     pub answered: Answered,
@@ -99,8 +99,13 @@ impl App {
             account: caller.identity.account(),
             entropy,
         })?;
-        let command = self.command(arrival, terms, &view, change).await?;
-        if matches!(command, Command::CreateGrant(_)) && view.state().minting_epoch().is_none() {
+        let is_sealing = matches!(change, Change::Sealing { .. } | Change::RotateTokenEpoch);
+        if is_sealing && !self.vault.fits(view.state()) {
+            return Err(AppError::Internal("this node's seal key is not the cluster's").into());
+        }
+        let (command, later) = self.command(arrival, terms, &view, change).await?;
+        let view = later.unwrap_or(view);
+        if matches!(command, Command::CreateGrant(_)) && !self.vault.can_mint(view.state()) {
             return Err(AppError::NoMintingEpoch.into());
         }
         let idempotency = idempotency
@@ -109,7 +114,6 @@ impl App {
         // The claim was verified in time.
         view.finish().map_err(AppError::Stale)?;
         let draft = Draft {
-            semantics: Semantics::CURRENT,
             caller,
             scope: terms.scope.clone(),
             request_id: arrival.request_id,
@@ -127,7 +131,7 @@ impl App {
             settled_at: committed.settled_at,
         })?;
         Ok(Done {
-            grant_token: self.token_of(&view, &output)?,
+            grant_token: self.token_of(committed.position.incarnation, &output)?,
             output,
             answered: Answered {
                 position: committed.position,
@@ -137,22 +141,28 @@ impl App {
         })
     }
 
+    /// The command, and the view that was waited for to build it, if that is a later one.
     async fn command(
         &self,
         arrival: &Arrival,
         terms: &Terms,
         view: &View,
         change: Change,
-    ) -> Result<Command, AppError> {
+    ) -> Result<(Command, Option<View>), AppError> {
         match change {
             Change::Command {
                 command,
                 grant_tokens,
             } => {
+                let mut later = None;
                 for token in &grant_tokens {
-                    self.check_token(arrival, terms, view, token).await?;
+                    let view = later.as_ref().unwrap_or(view);
+                    later = self
+                        .check_token(arrival, terms, view, token)
+                        .await?
+                        .or(later);
                 }
-                Ok(command)
+                Ok((command, later))
             }
             Change::Sealing {
                 mut command,
@@ -172,31 +182,34 @@ impl App {
                 *credential = credential
                     .take()
                     .map(|credential| credential.with_sealed(sealed.into()));
-                Ok(command)
+                Ok((command, None))
             }
             Change::RetireByToken { token, dry_run } => {
                 let located = self
                     .vault
                     .locate(view.state(), view.position().revision, &token)
                     .map_err(AppError::Token)?;
-                let (key, grant_id) = match located {
-                    Ok(found) => found,
+                let ((key, grant_id), later) = match located {
+                    Ok(found) => (found, None),
                     Err(revision) => {
                         let tokens = std::slice::from_ref(&token);
                         let later = self
                             .catch_up_with_tokens(arrival, terms, view, tokens, revision)
                             .await?;
-                        self.vault
+                        let found = self
+                            .vault
                             .locate(later.state(), later.position().revision, &token)
                             .map_err(AppError::Token)?
-                            .map_err(|_| AppError::Internal("a token stayed unknown"))?
+                            .map_err(|_| AppError::Internal("a token stayed unknown"))?;
+                        (found, Some(later))
                     }
                 };
-                Ok(Command::RetireGrant(RetireGrant {
+                let retire = Command::RetireGrant(RetireGrant {
                     key: KeyRef::KeyArn(key),
                     grant_id: grant_id.to_string().into(),
                     dry_run,
-                }))
+                });
+                Ok((retire, later))
             }
             Change::RotateTokenEpoch => {
                 let (mut secret, mut nonce) = ([0; 32], [0; 24]);
@@ -206,22 +219,23 @@ impl App {
                     .vault
                     .seal(view.position().incarnation, nonce, secret)
                     .map_err(|_| AppError::Internal("the new epoch's secret cannot be sealed"))?;
-                Ok(Command::RotateTokenEpoch(RotateTokenEpoch {
+                let rotate = Command::RotateTokenEpoch(RotateTokenEpoch {
                     sealed_epoch_secret: sealed.into(),
-                }))
+                });
+                Ok((rotate, None))
             }
         }
     }
 
     /// Refuses a token that is not this cluster's. One of an epoch that this node has yet to learn of is looked at
-    /// again when it has.
+    /// again when it has, on the view that is given back.
     async fn check_token(
         &self,
         arrival: &Arrival,
         terms: &Terms,
         view: &View,
         token: &TokenText,
-    ) -> Result<(), AppError> {
+    ) -> Result<Option<View>, AppError> {
         let examine = |view: &View| {
             self.vault
                 .examine(view.state(), view.position().revision, token)
@@ -233,27 +247,36 @@ impl App {
                 .catch_up_with_tokens(arrival, terms, view, tokens, revision)
                 .await?;
             examine(&later)?;
+            return Ok(Some(later));
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// The token of a grant that was just created or found again: minted only after apply, with the revision at which
-    /// the grant came to be, never a retry's.
-    fn token_of(&self, view: &View, output: &Output) -> Result<Option<String>, AppError> {
+    /// The token of a grant that was just created or found again: minted only after apply, by the epoch that the state
+    /// names at the grant's own revision, with that revision and never a retry's.
+    fn token_of(
+        &self,
+        incarnation: Incarnation,
+        output: &Output,
+    ) -> Result<Option<String>, AppError> {
         let Output::Grant(CreatedGrant {
             grant: Some(grant),
             id: _,
             depends_on,
+            epoch: Some(epoch),
         }) = output
         else {
             return Ok(None);
         };
         let salt = self.rng.bytes16();
-        let token = self
+        let minted = self
             .vault
-            .mint(view.state(), grant, *depends_on, salt)
-            .map_err(AppError::Token)?;
-        Ok(token.map(crate::crypto::token::GrantToken::into_text))
+            .mint(incarnation, epoch, grant, *depends_on, salt);
+        // The grant is made: that it has no token must not pass for a refusal, and not in silence either.
+        let token = minted.map_err(|_| {
+            AppError::Internal("the grant was made, but this node cannot mint its token")
+        })?;
+        Ok(Some(token.into_text()))
     }
 }
 

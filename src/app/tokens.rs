@@ -16,6 +16,7 @@ use crate::domain::ids::{GrantId, KeyArn};
 use crate::domain::limits;
 use crate::domain::state::State;
 use crate::domain::state::grant::Grant;
+use crate::domain::state::token_epoch::TokenEpoch;
 use crate::domain::time::{Incarnation, Revision};
 use crate::env::BootTime;
 
@@ -93,22 +94,30 @@ impl TokenVault {
     }
 
     /// The keys of an epoch as `state` has it; `None` if it does not have it, or if it is revoked.
-    fn keys(&self, state: &State, epoch: Epoch) -> Option<Arc<EpochKeys>> {
-        let held = state
-            .token_epochs()
-            .find(|held| held.number == epoch.0 && held.revoked.is_none())?;
-        let at = (state.incarnation(), epoch);
+    fn keys(&self, state: &State, epoch: Epoch) -> Option<(Arc<EpochKeys>, Arc<TokenEpoch>)> {
+        let held = state.token_epoch(epoch.0)?;
+        if held.revoked.is_some() {
+            return None;
+        }
+        let keys = self.keys_of(state.incarnation(), held)?;
+        Some((keys, Arc::clone(held)))
+    }
+
+    /// The keys of an epoch that is not revoked.
+    fn keys_of(&self, incarnation: Incarnation, held: &TokenEpoch) -> Option<Arc<EpochKeys>> {
+        let epoch = Epoch(held.number);
+        let at = (incarnation, epoch);
         if let Some(keys) = self.inner().keys.get(&at) {
             return Some(Arc::clone(keys));
         }
-        let secret = match self.seal_key.open(state.incarnation(), &held.sealed_secret) {
+        let secret = match self.seal_key.open(incarnation, &held.sealed_secret) {
             Ok(secret) => secret,
             Err(error) => {
                 tracing::error!(epoch = epoch.0, %error, "a token epoch cannot be used");
                 return None;
             }
         };
-        let keys = Arc::new(EpochKeys::derive(epoch, state.incarnation(), &secret));
+        let keys = Arc::new(EpochKeys::derive(epoch, incarnation, &secret));
         let mut inner = self.inner();
         if inner.keys.len() >= limits::TOKEN_EPOCHS_MAX {
             // The oldest goes; it is derived anew if it is asked for again.
@@ -118,24 +127,34 @@ impl TokenVault {
         Some(keys)
     }
 
-    /// Mints a token of a grant that was just created or found again; `None` if no epoch mints now.
+    /// Mints a token of a grant that was just created or found again, by the epoch that `apply` told with it: whatever
+    /// this node's own state names, which may be behind.
     ///
     /// # Errors
-    /// [`TokenError`] if the grant fits no token, which valid ids cannot reach.
+    /// [`TokenError::UnknownEpoch`] if the epoch's secret does not open here, or the grant fits no token, which valid ids
+    /// cannot reach.
     pub fn mint(
         &self,
-        state: &State,
+        incarnation: Incarnation,
+        epoch: &TokenEpoch,
         grant: &Grant,
         depends_on: Revision,
         salt: [u8; 16],
-    ) -> Result<Option<GrantToken>, TokenError> {
-        let keys = state
-            .minting_epoch()
-            .and_then(|epoch| self.keys(state, Epoch(epoch.number)));
-        match keys {
-            None => Ok(None),
-            Some(keys) => token::mint(&keys, grant, depends_on, salt).map(Some),
-        }
+    ) -> Result<GrantToken, TokenError> {
+        let keys = self.keys_of(incarnation, epoch);
+        let keys = keys.ok_or(TokenError::UnknownEpoch)?;
+        token::mint(&keys, grant, depends_on, salt)
+    }
+
+    /// Whether this node seals what the cluster's other nodes can open.
+    pub fn fits(&self, state: &State) -> bool {
+        self.seal_key.check(state.incarnation()) == state.seal_check()
+    }
+
+    /// Whether this node could mint by what `state` says: asked before a grant is made.
+    pub fn can_mint(&self, state: &State) -> bool {
+        let epoch = state.minting_epoch();
+        epoch.is_some_and(|epoch| self.keys_of(state.incarnation(), epoch).is_some())
     }
 
     /// Seals the secret of a new epoch.
@@ -177,7 +196,7 @@ impl TokenVault {
     ) -> Result<Examined, TokenError> {
         let TokenText(text) = token;
         let header = token::peek(text, state.incarnation())?;
-        let Some(keys) = self.keys(state, header.epoch) else {
+        let Some((keys, held)) = self.keys(state, header.epoch) else {
             let newest = state.token_epochs().last().map_or(0, |epoch| epoch.number);
             // The node may lack the rotation that began the epoch. Nothing of the token is believed yet: it is
             // opened again once the node has caught up, and refused if it claims too much.
@@ -188,6 +207,10 @@ impl TokenVault {
             };
         };
         let (header, body) = token::open(text, &keys)?;
+        // What an ended epoch seals is of grants that came before its end: a thief of an old secret makes nothing of it.
+        if held.ended.is_some_and(|ended| header.born >= ended) {
+            return Err(TokenError::Inauthentic);
+        }
         Ok(Examined::Authentic(Box::new(Authentic { header, body })))
     }
 
@@ -346,7 +369,10 @@ mod tests {
     use crate::domain::op::create_grant::CreateGrant;
     use crate::domain::op::create_key::CreateKey;
     use crate::domain::op::create_principal::CreatePrincipal;
+    use crate::domain::op::rotate_token_epoch::RotateTokenEpoch;
+    use crate::domain::op::start_token_epoch::StartTokenEpoch;
     use crate::domain::op::{self, Command, Entry, Output, Scope, Semantics};
+    use crate::domain::state::cow_map::HashKey;
     use crate::domain::state::grant::GrantOperation;
     use crate::domain::state::key::{KeyOrigin, KeySpec};
     use crate::domain::time::Timestamp;
@@ -410,6 +436,9 @@ mod tests {
                         incarnation: INCARNATION,
                         settings: Default::default(),
                         sealed_epoch_secret: sealed.into(),
+                        hash_key: HashKey([1; 16]),
+                        seal_check: SealKey::from_bytes([1; 32]).check(INCARNATION),
+                        semantics: Semantics::CURRENT,
                     }),
                 ),
                 (
@@ -488,10 +517,11 @@ mod tests {
         }
 
         fn token(&self, grant: &Grant, depends_on: Revision, salt: u8) -> TokenText {
+            let epoch = self.state(5).minting_epoch().unwrap();
             let minted = self
                 .vault
-                .mint(self.state(5), grant, depends_on, [salt; 16]);
-            TokenText(minted.unwrap().unwrap().into_text())
+                .mint(INCARNATION, epoch, grant, depends_on, [salt; 16]);
+            TokenText(minted.unwrap().into_text())
         }
 
         fn open(&self, revision: usize, tokens: &[TokenText]) -> Opened {
@@ -541,6 +571,37 @@ mod tests {
         let stranger = TokenVault::new(Arc::new(SealKey::from_bytes([8; 32])));
         let refused = stranger.open(world.state(4), Revision(4), &[token], at(1));
         assert_eq!(refused.unwrap_err(), TokenError::UnknownEpoch);
+    }
+
+    /// Rotation harms no token, and what an ended epoch seals of a grant that came after its end is forged.
+    #[test]
+    fn token_of_an_ended_epoch_opens_if_its_grant_came_before_the_end() {
+        let world = World::new();
+        let honest = world.token(&world.grant, world.depends_on, 1);
+        let late = |born| {
+            let grant = Grant {
+                born: Revision(born),
+                ..world.grant.clone()
+            };
+            world.token(&grant, world.depends_on, 2)
+        };
+        let (before, at_end) = (late(6), late(7));
+        let mut state = world.state(5).clone();
+        let sealed = world.vault.seal(INCARNATION, [4; 24], [5; 32]).unwrap();
+        let rotate = Command::RotateTokenEpoch(RotateTokenEpoch {
+            sealed_epoch_secret: sealed.into(),
+        });
+        apply(&mut state, 6, Identity::Operator, rotate);
+        let start = Command::StartTokenEpoch(StartTokenEpoch { number: 2 });
+        apply(&mut state, 7, Identity::System, start);
+        let examine = |token: &TokenText| world.vault.examine(&state, Revision(7), token);
+        for token in [&honest, &before] {
+            assert!(matches!(examine(token), Ok(Examined::Authentic(_))));
+        }
+        assert_eq!(examine(&at_end).unwrap_err(), TokenError::Inauthentic);
+        assert!(world.vault.can_mint(&state));
+        let stranger = TokenVault::new(Arc::new(SealKey::from_bytes([8; 32])));
+        assert!(!stranger.can_mint(&state));
     }
 
     /// DESIGN "The grant token": a revision beyond what the cluster reached is forged; its epoch is honoured no more.

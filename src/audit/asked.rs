@@ -59,6 +59,11 @@ pub(super) fn asked(command: &Command) -> Asked<'_> {
         | Command::UpdateSettings(_)
         | Command::ExpireGrants(_)
         | Command::ReportKeyUsage(_) => Asked::default(),
+        Command::StartTokenEpoch(c) => on(&c.number),
+        Command::RevokeTokenEpoch(c) => on(&c.number),
+        Command::ReportSemantics(c) => on(&c.node),
+        Command::RaiseSemantics(c) => on(&c.to.0),
+        Command::OpenCluster(c) => on(&c.after),
         Command::CreateAccount(c) => on(&c.account),
         Command::CreateOrganization(c) => on(&c.id),
         Command::DeleteOrganization(c) => on(&c.id),

@@ -148,8 +148,10 @@ fn with<'a>(change: Change<'a>, event: &Event) -> Change<'a> {
     match event {
         Event::Bootstrapped => whole("cluster", "Bootstrapped"),
         Event::SettingsChanged => whole("settings", "Updated"),
-        Event::TokenEpochRotated { epoch } => {
-            on("token-epoch", epoch.to_string(), "Rotated".to_owned())
+        Event::Opened { after } => on("cluster", after.to_string(), "Opened".to_owned()),
+        Event::SemanticsRaised { to } => on("semantics", to.0.to_string(), "Raised".to_owned()),
+        Event::TokenEpochChanged { epoch, change: how } => {
+            on("token-epoch", epoch.to_string(), format!("{how:?}"))
         }
         Event::AccountCreated(account) => on("account", account.to_string(), "Created".to_owned()),
         Event::OrganizationChanged(id, how) => {

@@ -303,6 +303,9 @@ mod tests {
             incarnation: Incarnation([1; 16]),
             settings: Default::default(),
             sealed_epoch_secret: [0; 32].as_slice().into(),
+            hash_key: crate::domain::state::cow_map::HashKey([1; 16]),
+            seal_check: crate::domain::state::token_epoch::SealCheck([2; 32]),
+            semantics: Semantics::CURRENT,
         };
         let commands = [
             (Identity::System, Command::Bootstrap(founded)),

@@ -12,7 +12,8 @@ use super::output::{Shown, object};
 use super::status;
 use crate::client::{Client, api};
 use crate::config::parse_span;
-use crate::node::create_seal_key;
+use crate::domain::time::Incarnation;
+use crate::node::{ForceNew, ForcedNew, create_seal_key, force_new};
 
 /// The cluster; for the operator. `init` and `join` are about the node at `--endpoint`.
 #[derive(Subcommand, Debug)]
@@ -34,6 +35,31 @@ pub enum ClusterCommand {
         #[arg(long, value_name = "ADDRESS")]
         via: String,
     },
+    /// Make a new cluster from one stopped node's folder, when a quorum is lost for good. Nothing is taken from the folder.
+    #[command(name = "force-new")]
+    ForceNew {
+        /// The folder of the stopped node
+        #[arg(long, value_name = "FOLDER")]
+        data_dir: PathBuf,
+        /// A new folder, for the first node of the new cluster
+        #[arg(long, value_name = "FOLDER")]
+        into: PathBuf,
+        /// The cluster's seal key
+        #[arg(long, value_name = "FILE")]
+        seal_key_file: PathBuf,
+        /// Where the other nodes will reach this one
+        #[arg(long, value_name = "ADDRESS")]
+        advertise: String,
+        /// The incarnation that ends; without it nothing is done but to show what the folder has
+        #[arg(long, value_name = "INCARNATION")]
+        ends: Option<Incarnation>,
+    },
+    /// Open a cluster that was forced from one folder: until then it decides nothing.
+    Open {
+        /// The last revision that the folder had: what was acknowledged after it may be missing
+        #[arg(long, value_name = "REVISION")]
+        gap: u64,
+    },
     /// Take a member out of the cluster, for good.
     Remove {
         /// Its node id.
@@ -43,14 +69,24 @@ pub enum ClusterCommand {
     ///
     /// Exit code 0: all is well. 1: it serves, and something is not as it should be: a member is down, lags or cannot prove
     /// that it is fresh, the membership is being changed, an endpoint belongs to no or to another cluster, two members
-    /// differ in their state. 4: nobody can decide.
+    /// differ in their state. 4: nobody can decide, or the cluster is closed.
     Status {
         /// Look again every second, until it is interrupted.
         #[arg(long)]
         watch: bool,
     },
-    /// Revoke every grant token made so far.
+    /// Begin a new token epoch: the tokens of grants made so far stay good.
     RotateTokenEpoch,
+    /// Take every grant token of one epoch away, at once: whoever brings one is refused. The grants stay.
+    RevokeTokenEpoch {
+        /// Its number, as `rotate-token-epoch` told it; that of a new cluster is 1
+        epoch: u32,
+    },
+    /// Raise what the cluster's entries mean to what a newer version of grantd says, once it runs on every member.
+    RaiseSemantics {
+        /// To which; refused if a member does not know them
+        to: u32,
+    },
     /// Show the replicated settings, changed before by what is given.
     Settings {
         /// How policy variables without a value are taken: `current` or `legacy-2020`.
@@ -105,7 +141,11 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
                 .call(request)
                 .await?
                 .answer;
-            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+            let mut value = json!({});
+            if answer.removed_already {
+                value = object([("RemovedAlready", json!(true))]);
+            }
+            Ok(Shown::answer(value, answer.header.as_ref()))
         }
         ClusterCommand::Status { watch } => status::run(common, *watch).await,
         ClusterCommand::Settings {
@@ -143,9 +183,108 @@ pub(super) async fn run(common: &Common, command: &ClusterCommand) -> Result<Sho
                 .call(request)
                 .await?
                 .answer;
+            let value = object([("Epoch", json!(answer.epoch))]);
+            Ok(Shown::answer(value, answer.header.as_ref()))
+        }
+        ClusterCommand::RaiseSemantics { to } => {
+            let request = api::RaiseSemanticsRequest {
+                header: None,
+                to: *to,
+            };
+            let answer = common
+                .client(Fallback::Operator)?
+                .call(request)
+                .await?
+                .answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        ClusterCommand::ForceNew {
+            data_dir,
+            into,
+            seal_key_file,
+            advertise,
+            ends,
+        } => {
+            let asked = ForceNew {
+                data_dir: data_dir.clone(),
+                into: into.clone(),
+                seal_key_file: seal_key_file.clone(),
+                advertise: advertise.clone(),
+                ends: *ends,
+            };
+            let told = force_new(asked).await;
+            told.map(|told| show_forced(&told))
+                .map_err(|error| CliError::new(error.to_string()))
+        }
+        ClusterCommand::Open { gap } => {
+            let request = api::OpenClusterRequest {
+                header: None,
+                after_revision: *gap,
+            };
+            let answer = common
+                .client(Fallback::Operator)?
+                .call(request)
+                .await?
+                .answer;
+            Ok(Shown::answer(json!({}), answer.header.as_ref()))
+        }
+        ClusterCommand::RevokeTokenEpoch { epoch } => {
+            let request = api::RevokeTokenEpochRequest {
+                header: None,
+                epoch: *epoch,
+            };
+            let answer = common
+                .client(Fallback::Operator)?
+                .call(request)
+                .await?
+                .answer;
             Ok(Shown::answer(json!({}), answer.header.as_ref()))
         }
     }
+}
+
+/// What the folder has, and what was made of it or what would be.
+fn show_forced(told: &ForcedNew) -> Shown {
+    let ForcedNew {
+        node,
+        was,
+        after,
+        since,
+        members,
+        made,
+    } = told;
+    let members: Vec<Value> = members
+        .iter()
+        .map(|(node, member)| {
+            object([
+                ("NodeId", json!(node)),
+                ("Address", json!(member.peer_address)),
+            ])
+        })
+        .collect();
+    let next = format!("nothing was done; to make the new cluster, add --ends {was}");
+    let (life, begins) = match made {
+        Some((life, begins)) => (json!(life.to_string()), json!(begins.0)),
+        None => (Value::Null, Value::Null),
+    };
+    let value = object([
+        ("NodeId", json!(node)),
+        ("Ends", json!(was.to_string())),
+        ("Gap", json!(after.0)),
+        ("Since", json!(since.to_string())),
+        ("Members", Value::Array(members)),
+        ("Incarnation", life),
+        ("Begins", begins),
+        (
+            "Next",
+            if made.is_none() {
+                json!(next)
+            } else {
+                Value::Null
+            },
+        ),
+    ]);
+    Shown::answer(value, None)
 }
 
 fn show_settings(settings: &api::Settings) -> Value {

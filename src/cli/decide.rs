@@ -950,6 +950,7 @@ fn read_grants(
             born: Revision(0),
             spent: 0,
             ancestors: Vec::new(),
+            epoch: 1,
         });
     }
     Ok((grants, names))

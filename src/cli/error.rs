@@ -253,6 +253,8 @@ fn absent(text: &str) -> Option<&'static str> {
         "`grantd endpoint list --as operator` shows the endpoints"
     } else if has("rganization") || has("The root ") {
         "`grantd organization list --as operator` shows the organizations, `list-nodes` what stands below a root or unit"
+    } else if has("token epoch") {
+        "`grantd cluster rotate-token-epoch --as operator` begins another and tells its number"
     } else if has("account ") {
         "`grantd account list --as operator` shows the accounts"
     } else {

@@ -80,9 +80,29 @@ const COMMANDS: &[(&str, Uses, &str)] = &[
         "grantd cluster status --as operator --watch",
     ),
     (
+        "cluster force-new",
+        Uses::Answer,
+        "grantd cluster force-new --data-dir data --into data-new --seal-key-file seal.key --advertise 127.0.0.1:7500",
+    ),
+    (
+        "cluster open",
+        Uses::Node,
+        "grantd cluster open --gap 4711 --as operator",
+    ),
+    (
         "cluster rotate-token-epoch",
         Uses::Change,
         "grantd cluster rotate-token-epoch --as operator",
+    ),
+    (
+        "cluster revoke-token-epoch",
+        Uses::Change,
+        "grantd cluster revoke-token-epoch 1 --as operator",
+    ),
+    (
+        "cluster raise-semantics",
+        Uses::Change,
+        "grantd cluster raise-semantics 2 --as operator",
     ),
     (
         "cluster settings",

@@ -127,6 +127,8 @@ enum Health {
     Ok,
     /// It serves, and something is not as it should be.
     Degraded,
+    /// Nobody decides: it was forced from one disk, and the operator has not opened it.
+    Closed,
     /// Nobody can decide: no node that was reached can prove its freshness.
     NoQuorum,
 }
@@ -136,6 +138,7 @@ impl Health {
         match self {
             Self::Ok => "ok",
             Self::Degraded => "degraded",
+            Self::Closed => "closed",
             Self::NoQuorum => "noQuorum",
         }
     }
@@ -177,6 +180,8 @@ impl Picture {
         picture.problems = picture.faults();
         picture.health = if !picture.serves() {
             Health::NoQuorum
+        } else if picture.closed_after().is_some() {
+            Health::Closed
         } else if picture.problems.is_empty() {
             Health::Ok
         } else {
@@ -189,13 +194,18 @@ impl Picture {
         match self.health {
             Health::Ok => Exit::Success,
             Health::Degraded => Exit::Degraded,
-            Health::NoQuorum => Exit::Unavailable,
+            Health::Closed | Health::NoQuorum => Exit::Unavailable,
         }
     }
 
     /// The answer whose word counts.
     fn view(&self) -> Option<&api::StatusResponse> {
         self.told.get(self.authority?)?.status.as_ref().ok()
+    }
+
+    /// The last revision before the gap of a cluster that is closed.
+    fn closed_after(&self) -> Option<u64> {
+        self.view()?.closed_after_revision
     }
 
     fn members(&self) -> &[api::Member] {
@@ -258,6 +268,18 @@ impl Picture {
             if view.leader_id.is_none() {
                 faults.push("no leader is known".to_owned());
             }
+            if let Some(gap) = view.closed_after_revision {
+                faults.push(format!(
+                    "the cluster is closed and decides nothing: it was forced from one disk, and what was acknowledged after revision {gap} may be missing; `grantd cluster open --gap {gap}` opens it"
+                ));
+            }
+            if let Some(api::VoterChange { from, to }) = &view.changing {
+                faults.push(format!(
+                    "the voters are being changed from {} to {}: until that is done a majority of both is needed",
+                    list(from),
+                    list(to)
+                ));
+            }
         } else if self.told.iter().any(|told| told.status.is_ok()) {
             faults.push("no node that answered is a member of a cluster".to_owned());
         }
@@ -291,9 +313,12 @@ impl Picture {
             return;
         }
         if !self.belongs(status) {
-            faults.push(format!(
-                "the node {node} at {endpoint} is no member: it was removed, or has not joined yet"
-            ));
+            faults.push(match status.role.as_str() {
+                "joining" => format!(
+                    "the node {node} at {endpoint} is joining and no member yet: if nobody waits for it, ask again with `grantd cluster join`"
+                ),
+                _ => format!("the node {node} at {endpoint} is no member: it was removed"),
+            });
             return;
         }
         if status.role == "leader" && view.node_id != node {
@@ -367,6 +392,10 @@ impl Picture {
             ("State", json!(self.health.as_str())),
             ("LeaderId", json!(view.and_then(|view| view.leader_id))),
             ("Term", json!(view.map(|view| view.term))),
+            (
+                "Changing",
+                json!(view.and_then(|view| view.changing.as_ref().map(show_change))),
+            ),
             ("Problems", json!(self.problems)),
             (
                 "Nodes",
@@ -408,6 +437,7 @@ impl Picture {
             ("HeardMsAgo", json!(self.heard(status.node_id).flatten())),
             ("Fingerprint", json!(status.fingerprint)),
             ("Incarnation", json!(status.incarnation)),
+            ("ClosedAfter", json!(status.closed_after_revision)),
             (
                 "Snapshot",
                 json!(status.snapshots.as_ref().map(show_snapshots)),
@@ -432,6 +462,7 @@ impl Picture {
         let health = match self.health {
             Health::Ok => style::out(Tone::Good, "ok"),
             Health::Degraded => style::out(Tone::Warning, "degraded"),
+            Health::Closed => style::out(Tone::Bad, "closed"),
             Health::NoQuorum => style::out(Tone::Bad, "without quorum"),
         };
         let mut text = match self.view() {
@@ -602,6 +633,11 @@ fn show_snapshots(snapshots: &api::SnapshotStatus) -> Value {
     ])
 }
 
+fn show_change(change: &api::VoterChange) -> Value {
+    let api::VoterChange { from, to } = change;
+    object([("From", json!(from)), ("To", json!(to))])
+}
+
 fn show_member(member: &api::Member) -> Value {
     let api::Member {
         node_id,
@@ -694,7 +730,7 @@ mod tests {
     #[test]
     fn each_fault_alone_degrades() {
         type Change = fn(&mut api::StatusResponse);
-        let cases: [(Change, &str); 7] = [
+        let cases: [(Change, &str); 8] = [
             (
                 |s| s.staleness_ms = Some(1001),
                 "last proven 1001 ms ago, the bound is 1000 ms",
@@ -709,7 +745,17 @@ mod tests {
                 "another cluster (incarnation bb)",
             ),
             (|s| s.incarnation = None, "belongs to no cluster"),
-            (|s| s.role = "removed".to_owned(), "is no member"),
+            (
+                |s| s.role = "removed".to_owned(),
+                "is no member: it was removed",
+            ),
+            (
+                |s| {
+                    s.role = "joining".to_owned();
+                    s.node_id = 4;
+                },
+                "the node 4 at 127.0.0.1:7004 is joining",
+            ),
             (
                 |s| {
                     s.role = "leader".to_owned();
@@ -732,6 +778,30 @@ mod tests {
             Health::Degraded,
             &["node 3 is 1001 revisions behind"],
         );
+    }
+
+    /// Until a change of the voters is done the cluster stands on two majorities: it serves, and all is not well.
+    #[test]
+    fn change_of_the_voters_that_is_under_way_degrades_and_is_shown() {
+        let changing = |id| api::StatusResponse {
+            changing: Some(api::VoterChange {
+                from: vec![1, 2],
+                to: vec![1, 2, 3],
+            }),
+            ..well(id)
+        };
+        let picture = check(
+            told([changing(1), changing(2), changing(3)]),
+            Health::Degraded,
+            &["the voters are being changed from [1, 2] to [1, 2, 3]"],
+        );
+        let shown = picture.shown();
+        assert_eq!(
+            shown.as_json().unwrap()["Changing"],
+            json!({"From": [1, 2], "To": [1, 2, 3]})
+        );
+        // Whoever leads knows best: one that has not applied the end of it yet says nothing.
+        check(told([well(1), changing(2), well(3)]), Health::Ok, &[]);
     }
 
     /// What a node remembers that was taken out does not count, be it asked first.
@@ -799,6 +869,27 @@ mod tests {
             (&json!("hung"), &json!(17_000))
         );
         assert_eq!(nodes[2]["Role"], "unreachable");
+    }
+
+    /// A cluster that was forced from one disk decides nothing until it is opened, however fresh its nodes are.
+    #[test]
+    fn closed_cluster_is_told_with_the_command_that_opens_it() {
+        let closed = |id| api::StatusResponse {
+            closed_after_revision: Some(49),
+            ..well(id)
+        };
+        let picture = check(
+            told([closed(1), closed(2), closed(3)]),
+            Health::Closed,
+            &["`grantd cluster open --gap 49`"],
+        );
+        assert_eq!(picture.exit(), Exit::Unavailable);
+        let shown = picture.shown();
+        let shown = shown.as_json().unwrap();
+        assert_eq!(
+            (&shown["State"], &shown["Nodes"][0]["ClosedAfter"]),
+            (&json!("closed"), &json!(49))
+        );
     }
 
     /// A quorum is what proves freshness: where nobody has a proof, nobody decides.

@@ -214,6 +214,9 @@ operations! {
         Node JoinRequest => JoinResponse, join;
         Node RemoveRequest => RemoveResponse, remove;
         Write RotateTokenEpochRequest => RotateTokenEpochResponse, rotate_token_epoch;
+        Write RevokeTokenEpochRequest => RevokeTokenEpochResponse, revoke_token_epoch;
+        Write RaiseSemanticsRequest => RaiseSemanticsResponse, raise_semantics;
+        Node OpenClusterRequest => OpenClusterResponse, open_cluster;
         Write UpdateSettingsRequest => UpdateSettingsResponse, update_settings;
         Read GetSettingsRequest => GetSettingsResponse, get_settings;
     }

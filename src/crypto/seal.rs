@@ -10,6 +10,7 @@ use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 use crate::domain::ids::CustomKeyStoreId;
+use crate::domain::state::token_epoch::SealCheck;
 use crate::domain::time::Incarnation;
 
 /// Length of a seal key and of an epoch secret, in bytes.
@@ -17,6 +18,8 @@ pub const SECRET_LEN: usize = 32;
 const NONCE_LEN: usize = 24;
 const CONTEXT: &[u8] = b"grantd 2026-11 token epoch secret at rest v1";
 const CREDENTIAL_CONTEXT: &[u8] = b"grantd 2026-11 credential of a custom key store at rest v1 ";
+
+const CHECK_CONTEXT: &str = "grantd 2026-12 check value of a cluster's seal key v1";
 
 /// The key under which a cluster's secrets are sealed at rest; the same on every node, never replicated.
 #[derive(Clone)]
@@ -38,6 +41,13 @@ impl SealKey {
         }
         text.push('\n');
         text
+    }
+
+    /// What tells this key from any other, in one life of a cluster. It is derived, and nothing about the key follows from
+    /// it, so that it may be replicated and shown to peers.
+    pub fn check(&self, incarnation: Incarnation) -> SealCheck {
+        let material = Zeroizing::new([self.0.as_slice(), &incarnation.0].concat());
+        SealCheck(blake3::derive_key(CHECK_CONTEXT, &material))
     }
 
     /// Seals an epoch's secret for `incarnation`. `nonce` must be random and used once.
@@ -244,6 +254,16 @@ mod tests {
         for junk in ["", "ab", &"g".repeat(64), &"a".repeat(63), &"é".repeat(32)] {
             assert!(junk.parse::<SealKey>().is_err(), "{junk}");
         }
+    }
+
+    /// The check value tells keys apart, and lives of a cluster; the same key has the same one on every node.
+    #[test]
+    fn check_value_tells_keys_and_incarnations_apart() {
+        let check = |key, life| SealKey::from_bytes([key; 32]).check(Incarnation([life; 16]));
+        assert_eq!(check(1, 1), check(1, 1));
+        assert_ne!(check(1, 1), check(2, 1));
+        assert_ne!(check(1, 1), check(1, 2));
+        assert_ne!(check(1, 1).0, [1; 32]);
     }
 
     #[test]

@@ -268,14 +268,14 @@ pub fn open(text: &str, keys: &EpochKeys) -> Result<(TokenHeader, TokenBody), To
         return Err(TokenError::Inauthentic);
     }
     let body = opened.get(SALT_LEN..).ok_or(TokenError::Inauthentic)?;
-    let body = read_body(body, header.born).ok_or(TokenError::Inauthentic)?;
+    let body = read_body(body, header.born, header.epoch).ok_or(TokenError::Inauthentic)?;
     Ok((header, body))
 }
 
 /// Reads a body that has been opened: what [`open`] does once digest and tag were found right. `None` if it does not
 /// decode.
-pub fn read_body(opened: &[u8], born: Revision) -> Option<TokenBody> {
-    decode(opened, born).ok()
+pub fn read_body(opened: &[u8], born: Revision, epoch: Epoch) -> Option<TokenBody> {
+    decode(opened, born, epoch.0).ok()
 }
 
 impl TokenBody {
@@ -380,6 +380,7 @@ mod tests {
             born: Revision(42),
             spent: 0,
             ancestors: Vec::new(),
+            epoch: 1,
         }
     }
 
@@ -556,7 +557,7 @@ mod tests {
 
         #[test]
         fn any_body_decodes_or_is_refused_without_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            let _decoded = decode(&bytes, Revision(1));
+            let _decoded = decode(&bytes, Revision(1), 1);
         }
     }
 }

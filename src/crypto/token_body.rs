@@ -55,6 +55,7 @@ pub(super) fn encode_grant(grant: &Grant) -> Option<Vec<u8>> {
         // A decision ahead of the state needs neither: a budget never allows there (EC-13), and to revoke is a write.
         spent: _,
         ancestors: _,
+        epoch: _, // stands in the token's header
     } = grant;
     let mut out = vec![WHOLE];
     out.extend_from_slice(&id.0);
@@ -98,15 +99,15 @@ pub(super) fn encode_ids(key: &KeyArn, id: GrantId) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// Decodes a body that was found authentic; `born` comes from the header.
-pub(super) fn decode(bytes: &[u8], born: Revision) -> Result<TokenBody, BodyError> {
+/// Decodes a body that was found authentic; `born` and `epoch` come from the header.
+pub(super) fn decode(bytes: &[u8], born: Revision, epoch: u32) -> Result<TokenBody, BodyError> {
     let mut input = Input(bytes);
     let kind = input.byte()?;
     let id = GrantId(input.array()?);
     let key: KeyArn = input.parse()?;
     let body = match kind {
         IDS => TokenBody::Ids { key, grant_id: id },
-        WHOLE => TokenBody::Grant(Arc::new(input.grant(id, key, born)?)),
+        WHOLE => TokenBody::Grant(Arc::new(input.grant(id, key, born, epoch)?)),
         _ => return Err(BodyError),
     };
     input.end()?;
@@ -215,7 +216,13 @@ impl<'a> Input<'a> {
     }
 
     /// The members of a grant, in the order in which they were put.
-    fn grant(&mut self, id: GrantId, key: KeyArn, born: Revision) -> Result<Grant, BodyError> {
+    fn grant(
+        &mut self,
+        id: GrantId,
+        key: KeyArn,
+        born: Revision,
+        epoch: u32,
+    ) -> Result<Grant, BodyError> {
         let grantee = self.principal()?;
         let retiring = self.option(Self::principal)?;
         let operations =
@@ -255,6 +262,7 @@ impl<'a> Input<'a> {
             born,
             spent: 0,
             ancestors: Vec::new(),
+            epoch,
         })
     }
 

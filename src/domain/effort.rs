@@ -2,7 +2,8 @@
 //!
 //! What is long spends as it goes, between small steps: policies that are walked, patterns that are compared, grants that
 //! are looked at. A unit is about ten nanoseconds. Whoever asks says how much may be spent, and is asked again whenever
-//! that is used up; there it may look at a clock, which nothing here does. Work that was cut gives no answer: whoever
+//! that is used up; there it may look at a clock, which nothing here does. It is told as well when an answer depends on
+//! what time it is: whoever knows that its clock is wrong gives no such answer. Work that was cut gives no answer: whoever
 //! began it must look at [`Effort::is_cut`] before it believes one. Imports nothing of ours.
 
 use std::cell::Cell;
@@ -14,6 +15,7 @@ pub struct Effort<'a> {
     /// Up to where may be spent without asking.
     granted: Cell<u64>,
     is_cut: Cell<bool>,
+    is_dated: Cell<bool>,
     more: &'a dyn Fn(u64) -> u64,
 }
 
@@ -24,6 +26,7 @@ impl<'a> Effort<'a> {
             spent: Cell::new(0),
             granted: Cell::new(0),
             is_cut: Cell::new(false),
+            is_dated: Cell::new(false),
             more,
         }
     }
@@ -53,6 +56,16 @@ impl<'a> Effort<'a> {
         self.spent.get()
     }
 
+    /// Notes that the answer depends on what time it is.
+    pub fn looks_at_the_time(&self) {
+        self.is_dated.set(true);
+    }
+
+    /// Whether what was worked out since this was last asked depends on what time it is.
+    pub fn take_dated(&self) -> bool {
+        self.is_dated.take()
+    }
+
     /// Whether it was cut: what came of it is no answer.
     pub fn is_cut(&self) -> bool {
         self.is_cut.get()
@@ -65,6 +78,7 @@ impl fmt::Debug for Effort<'_> {
             .field("spent", &self.spent)
             .field("granted", &self.granted)
             .field("is_cut", &self.is_cut)
+            .field("is_dated", &self.is_dated)
             .finish_non_exhaustive()
     }
 }

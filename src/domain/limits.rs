@@ -299,6 +299,21 @@ pub const AUDIT_TEXT_CHARS_MAX: usize = KEY_REF_MAX;
 
 /// Most members that a cluster may have. Raft is sane for a handful of voters; the rest are read replicas.
 pub const MEMBERS_MAX: usize = 1_024;
+
+/// Node ids that a cluster ever gives: an id is never given again, so all are kept, eight bytes each. A node replaced
+/// every day fills it in 44 years; then no node is taken in any more, since to forget one could give it a second disk.
+pub const NODE_IDS_MAX: usize = 16_384;
+
+/// Changes of membership that one leader has in hand: one is made at a time, the others wait for a node to catch up or
+/// for their turn.
+pub const MEMBERSHIP_CHANGES_MAX: usize = 16;
+
+/// Joins that one node has in hand: the same join asked for through several members, of which one may be gone.
+pub const JOINS_MAX: usize = 4;
+
+/// Commands of the system that a leader takes from one other member within a second. A report of uses holds
+/// [`KEY_USAGE_REPORT_MAX`] keys, so a busy node sends tens; what is more waits, and then goes in fewer, larger ones.
+pub const SYSTEM_COMMANDS_PER_S_MAX: u32 = 256;
 /// Grants on a customer managed key, unless the settings say less (G-19: AWS's quota).
 pub const GRANTS_PER_KEY_MAX: u32 = 50_000;
 
@@ -532,7 +547,8 @@ pub const IDEMPOTENCY_REFUSAL_MAX: usize = 512;
 /// Idempotency records of each kind forgotten by one entry: more than one so that a backlog shrinks, few so that `apply` stays short.
 pub const IDEMPOTENCY_DROPS_PER_ENTRY: usize = 8;
 
-/// Token epochs kept: one lives, the others are revoked and tell so to whoever brings one of their tokens.
+/// Token epochs kept, each as long as a grant of it lives: five years of a rotation a month. One more is refused until
+/// the grants of the oldest are gone, or it is revoked.
 pub const TOKEN_EPOCHS_MAX: usize = 64;
 
 /// Longest sealed secret of a token epoch: 32 bytes of secret and the sealing's frame, with room for another cipher.

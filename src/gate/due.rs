@@ -1,20 +1,23 @@
 //! What time makes due, proposed by whoever leads (`domain::op::due`): keys whose waiting period is over, and what else
-//! ends by itself.
+//! ends by itself; and the token epoch that every node has by now.
 //!
 //! A command is proposed only when the wall clocks of a majority of the voters agree that it is due; it is stamped with
 //! the time that they agree on, and `apply` checks it again. A node that does not lead does nothing. Never: a change of
 //! the state by any other way than the log.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::write::{Draft, WriteGate};
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::ids::RequestId;
-use crate::domain::op::due::{due, endpoint};
-use crate::domain::op::{Command, Scope, Semantics};
+use crate::domain::op::due::{due, home};
+use crate::domain::op::rotate_token_epoch::settles_after_ms;
+use crate::domain::op::start_token_epoch::StartTokenEpoch;
+use crate::domain::op::{Command, Scope};
+use crate::domain::state::State;
 use crate::domain::time::Timestamp;
-use crate::env::{Clock, Rng, WallTime};
+use crate::env::{BootTime, Clock, Rng, WallTime};
 use crate::replica::{Proposed, Replica};
 
 /// How long one command may take; it is due again afterwards.
@@ -27,6 +30,8 @@ pub struct DueTask {
     clock: Arc<dyn Clock>,
     rng: Arc<dyn Rng>,
     every: Duration,
+    /// The token epoch that is to mint next, and since when this node has applied it.
+    coming: Mutex<Option<(u32, BootTime)>>,
 }
 
 impl DueTask {
@@ -44,6 +49,7 @@ impl DueTask {
             clock,
             rng,
             every,
+            coming: Mutex::default(),
         }
     }
 
@@ -58,6 +64,9 @@ impl DueTask {
 
     /// Proposes what is due now. Whether there may be more.
     async fn round(&self) -> bool {
+        let published = self.replica.board().load();
+        // On every node: how long it has had the epoch counts, whoever led meanwhile.
+        let settled = self.settled_epoch(&published.state);
         let leads = self.replica.leader().map(|(leader, _)| leader);
         if leads != Some(self.replica.node_id()) {
             return false;
@@ -66,13 +75,12 @@ impl DueTask {
             return false;
         };
         let agreed = Timestamp::from_millis(agreed_ms);
-        let published = self.replica.board().load();
-        let commands = due(&published.state, agreed);
-        let Some(scope) = endpoint(&published.state) else {
+        let Some(scope) = home(&published.state) else {
             return false;
         };
-        let any = !commands.is_empty();
-        for command in commands {
+        let due = due(&published.state, agreed);
+        let any = settled.is_some() || !due.is_empty();
+        for command in settled.into_iter().chain(due) {
             if !self.propose(command, scope.clone(), agreed).await {
                 return false;
             }
@@ -80,11 +88,30 @@ impl DueTask {
         any
     }
 
+    /// The command from which on the installed token epoch mints, once this node has had it for B(1+rho): no node answers
+    /// from a state that lacks it any more.
+    fn settled_epoch(&self, state: &State) -> Option<Command> {
+        let now = self.clock.boot();
+        let mut coming = self.coming.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(number) = state.coming_epoch().map(|epoch| epoch.number) else {
+            *coming = None;
+            return None;
+        };
+        let since = match *coming {
+            Some((seen, since)) if seen == number => since,
+            Some(_) | None => {
+                *coming = Some((number, now));
+                now
+            }
+        };
+        let wait = Duration::from_millis(settles_after_ms(state));
+        (now.since(since) >= wait).then_some(Command::StartTokenEpoch(StartTokenEpoch { number }))
+    }
+
     /// Whether it was done.
     async fn propose(&self, command: Command, scope: Scope, at: Timestamp) -> bool {
         let name = command.operation().name();
         let draft = Draft {
-            semantics: Semantics::CURRENT,
             caller: Caller {
                 identity: Identity::System,
                 facts: RequestFacts::default(),

@@ -7,17 +7,19 @@
 //! A hypervisor that freezes every clock of a guest is outside the model; where it sets the wall clock right
 //! afterwards, the jump voids the proof.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use tokio::sync::{Notify, watch};
 
 use super::freshness::{Instant, Proof, Turn, Watched, WhyNotFresh};
+use crate::domain::op::closed;
 use crate::domain::state::State;
+use crate::domain::state::fact::Gap;
 use crate::domain::time::{Incarnation, Position, Revision};
 use crate::env::{BootTime, Clock, timeout};
-use crate::replica::{Published, Replica};
+use crate::replica::{Published, Replica, WallOff};
 use crate::telemetry::Seldom;
 
 /// Least and most time that a round may take. In between it is the bound: a proof that took longer proves nothing.
@@ -115,6 +117,15 @@ pub enum TooStale {
         /// What the leader answered when it was asked afterwards.
         read_index: Revision,
     },
+    /// The answer depends on the time, and this node's clock is not known to tell it: it would open what is not due yet,
+    /// or go on with what is over.
+    #[error(
+        "the answer depends on the time, which the wall clock of this node is not known to tell: {0}"
+    )]
+    ClockOff(WallOff),
+    /// The cluster was forced from one disk and has not been opened.
+    #[error("{}", closed(.0))]
+    Closed(Gap),
     /// The cluster has removed this node, or has not taken it in yet.
     #[error("this node is not a member of a cluster")]
     NotAMember,
@@ -135,8 +146,9 @@ impl TooStale {
             | Self::NotConfirmed { .. }
             | Self::Overtaken { .. }
             | Self::NotReached { .. }
+            | Self::ClockOff(_)
             | Self::NotAMember => true,
-            Self::OtherIncarnation | Self::BeyondCommitted { .. } => false,
+            Self::OtherIncarnation | Self::BeyondCommitted { .. } | Self::Closed(_) => false,
         }
     }
 }
@@ -148,6 +160,8 @@ pub struct View {
     bound: Duration,
     incarnation: Incarnation,
     clock: Arc<dyn Clock>,
+    /// Only asked for what time it is: a view keeps no node alive.
+    replica: Weak<Replica>,
 }
 
 impl View {
@@ -172,6 +186,16 @@ impl View {
     /// The node's wall clock now: a grant counts as expired when it or the state's time says so.
     pub fn wall(&self) -> crate::env::WallTime {
         self.clock.wall()
+    }
+
+    /// That this node's wall clock may decide something, as an answer must ask that depends on the time.
+    ///
+    /// # Errors
+    /// [`TooStale::ClockOff`].
+    pub fn check_wall(&self) -> Result<(), TooStale> {
+        let replica = self.replica.upgrade();
+        let checked = replica.map_or(Err(WallOff::Unknown), |replica| replica.check_wall());
+        checked.map_err(TooStale::ClockOff)
     }
 
     /// The greatest age that an answer from this view may have.
@@ -372,6 +396,11 @@ impl ReadGate {
         }
     }
 
+    /// Whether a leader has said that this node is no member, and no proof has come since.
+    pub fn is_removed(&self) -> bool {
+        self.rounds.borrow().is_removed
+    }
+
     /// How long ago the last proof was begun; `None` without one.
     pub fn age(&self) -> Option<Duration> {
         let proof = self.proof.load_full()?;
@@ -487,12 +516,18 @@ impl ReadGate {
                 }
             }
         }
+        // Every answer and every change of a client goes by here, so no door is forgotten. Last: who has seen the cluster
+        // opened waits for a node that has yet to learn of it.
+        if let Some(gap) = published.state.closed() {
+            return Err(TooStale::Closed(gap));
+        }
         Ok(View {
             published,
             proof: *proof,
             bound,
             incarnation,
             clock: self.clock.clone(),
+            replica: Arc::downgrade(&self.replica),
         })
     }
 

@@ -16,8 +16,9 @@ use tokio::sync::Semaphore;
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::ids::{KeyArn, RequestId};
 use crate::domain::limits::{PROPOSALS_IN_FLIGHT_MAX, STAMP_AHEAD_MS_MAX};
-use crate::domain::op::due::endpoint;
+use crate::domain::op::due::{endpoint, home};
 use crate::domain::op::report_key_usage::ReportKeyUsage;
+use crate::domain::op::report_semantics::ReportSemantics;
 use crate::domain::op::{Command, Output, Rejection, Semantics};
 use crate::domain::state::State;
 use crate::domain::state::key_usage::KeyUse;
@@ -182,7 +183,7 @@ impl WriteGate {
         draft: Draft,
         deadline: Duration,
     ) -> Result<Proposed, NotProposed> {
-        let entry = draft.stamp(self.stamp());
+        let entry = draft.stamp(self.stamp(), self.semantics());
         self.replica.propose(&entry, deadline).await
     }
 
@@ -202,7 +203,6 @@ impl WriteGate {
             });
         };
         let draft = Draft {
-            semantics: Semantics::CURRENT,
             caller: Caller {
                 identity: Identity::System,
                 facts: RequestFacts::default(),
@@ -231,8 +231,44 @@ impl WriteGate {
         let Ok(_permit) = self.in_flight.try_acquire() else {
             return Err(NotProposed::Refused("the node is busy".to_owned()));
         };
-        let entry = draft.stamp(self.no_earlier(at.as_millis()));
+        let entry = draft.stamp(self.no_earlier(at.as_millis()), self.semantics());
         self.replica.propose(&entry, deadline).await
+    }
+
+    /// What an entry means: what the cluster's state says, whatever newer this binary knows.
+    fn semantics(&self) -> Semantics {
+        self.with_state(State::semantics).max(Semantics::FIRST)
+    }
+
+    /// Tells the cluster which semantics this node's binary knows, if the state has something else of it.
+    ///
+    /// # Errors
+    /// As [`WriteError`] says; to tell again is harmless.
+    pub async fn report_semantics(
+        &self,
+        request_id: RequestId,
+        deadline: Duration,
+    ) -> Result<(), WriteError> {
+        let node = self.replica.node_id();
+        let newest = Semantics::CURRENT;
+        let (told, scope) = self.with_state(|state| (state.cluster_member(node), home(state)));
+        let (Some(told), Some(scope)) = (told, scope) else {
+            return Ok(());
+        };
+        if told == newest {
+            return Ok(());
+        }
+        let draft = Draft {
+            caller: Caller {
+                identity: Identity::System,
+                facts: RequestFacts::default(),
+            },
+            scope,
+            request_id,
+            idempotency: None,
+            command: Command::ReportSemantics(ReportSemantics { node, newest }),
+        };
+        self.propose(draft, deadline).await.map(drop)
     }
 
     /// The time of an entry: the wall clock as far as a majority of the voters' bears it out, so that one wrong clock

@@ -6,8 +6,7 @@ use tonic::{Request, Response, Status};
 
 use super::{Api, Call, Fault};
 use crate::app::Answered;
-use crate::app::cluster::{ClusterStatus, Member, Snapshots};
-use crate::app::mutate::{Change, Done, Material};
+use crate::app::cluster::{ClusterStatus, Member, Removed, Snapshots, VoterChange};
 use crate::domain::time::{Position, Revision};
 use crate::wire::api::Invalid;
 use crate::wire::api::shape::{self, Violations};
@@ -32,12 +31,14 @@ impl Cluster for Api {
                 staleness,
                 max_staleness,
                 members,
+                changing,
                 fingerprint,
                 snapshots,
                 faults,
                 committed,
                 heard,
                 version,
+                closed,
             } = self.0.status(&arrival, &terms.claim).await?;
             Ok::<_, Fault>(Response::new(v1::StatusResponse {
                 node_id: self.0.node_id,
@@ -64,6 +65,7 @@ impl Cluster for Api {
                     })
                     .collect(),
                 fingerprint,
+                changing: changing.map(|VoterChange { from, to }| v1::VoterChange { from, to }),
                 snapshots: Some(snapshot_status(snapshots)),
                 faults,
                 version: version.to_owned(),
@@ -75,6 +77,7 @@ impl Cluster for Api {
                     })
                     .collect(),
                 committed_revision: committed.0,
+                closed_after_revision: closed.map(|gap| gap.after.0),
             }))
         };
         told.await
@@ -156,9 +159,10 @@ impl Cluster for Api {
                 ..
             } = self.read(arrival, request)?;
             let v1::RemoveRequest { header: _, node_id } = request;
-            self.0.remove(&arrival, &terms, node_id).await?;
+            let removed = self.0.remove(&arrival, &terms, node_id).await?;
             Ok::<_, Fault>(Response::new(v1::RemoveResponse {
                 header: Some(self.cluster_header(&arrival).await),
+                removed_already: removed == Removed::Already,
             }))
         };
         removed
@@ -170,16 +174,46 @@ impl Cluster for Api {
         &self,
         request: Request<v1::RotateTokenEpochRequest>,
     ) -> Result<Response<v1::RotateTokenEpochResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn revoke_token_epoch(
+        &self,
+        request: Request<v1::RevokeTokenEpochRequest>,
+    ) -> Result<Response<v1::RevokeTokenEpochResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn raise_semantics(
+        &self,
+        request: Request<v1::RaiseSemanticsRequest>,
+    ) -> Result<Response<v1::RaiseSemanticsResponse>, Status> {
+        self.change(request).await
+    }
+
+    async fn open_cluster(
+        &self,
+        request: Request<v1::OpenClusterRequest>,
+    ) -> Result<Response<v1::OpenClusterResponse>, Status> {
         let arrival = self.arrive(&request);
-        let rotated = async {
-            let Call { arrival, terms, .. } = self.read(arrival, request)?;
-            let build = |_: &Material| Ok::<_, Fault>(Change::RotateTokenEpoch);
-            let Done { answered, .. } = self.0.mutate(&arrival, &terms, None, build).await?;
-            Ok::<_, Fault>(Response::new(v1::RotateTokenEpochResponse {
+        let opened = async {
+            let Call {
+                arrival,
+                terms,
+                request,
+                ..
+            } = self.read(arrival, request)?;
+            let v1::OpenClusterRequest {
+                header: _,
+                after_revision,
+            } = request;
+            let after = Revision(after_revision);
+            let answered = self.0.open(&arrival, &terms, after).await?;
+            Ok::<_, Fault>(Response::new(v1::OpenClusterResponse {
                 header: Some(self.answer_header(&arrival, answered)),
             }))
         };
-        rotated
+        opened
             .await
             .map_err(|fault| self.failed(&arrival, fault, || None))
     }

@@ -243,6 +243,7 @@ impl Api {
                 api::Change::RetireByToken { token, dry_run } => {
                     Change::RetireByToken { token, dry_run }
                 }
+                api::Change::RotateTokenEpoch => Change::RotateTokenEpoch,
             })
         };
         let done = self.0.mutate(&arrival, &terms, idempotency, build).await?;

@@ -241,6 +241,8 @@ fn too_stale(stale: &TooStale) -> (Code, ErrorInfo) {
             last_proof_ms: None,
         }),
         TooStale::NotReached { .. }
+        | TooStale::ClockOff(_)
+        | TooStale::Closed(_)
         | TooStale::OtherIncarnation
         | TooStale::BeyondCommitted { .. } => None,
     };
@@ -251,10 +253,10 @@ fn too_stale(stale: &TooStale) -> (Code, ErrorInfo) {
         Code::FailedPrecondition
     };
     let info = ErrorInfo {
-        code: if retryable {
-            "TooStale"
-        } else {
-            "InvalidPosition"
+        code: match stale {
+            TooStale::Closed(_) => "ClusterClosed",
+            _ if retryable => "TooStale",
+            _ => "InvalidPosition",
         },
         message: stale.to_string(),
         retryable,

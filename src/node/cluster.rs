@@ -8,14 +8,18 @@ use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
 use crate::domain::ids::RequestId;
 use crate::domain::op::bootstrap::Bootstrap;
 use crate::domain::op::{Command, Scope, Semantics};
+use crate::domain::state::cow_map::HashKey;
 use crate::domain::state::settings::Settings;
 use crate::domain::time::{Incarnation, Revision};
 use crate::env::{Clock, Rng, timeout};
 use crate::gate::{Draft, ReadGate, WriteGate};
 use crate::replica::{
-    ClusterInfo, History, Member, NodeId, NotProposed, Replica, ReplicaStatus, lost_its_disk,
+    Changed, ClusterInfo, Member, NoClusterInfo, NodeId, NotProposed, Replica, ReplicaStatus,
+    Underway,
 };
 use crate::storage::{Identity as StoredIdentity, Storage};
+
+use super::start::OTHER_SEAL_KEY;
 
 /// How long one question to another node may take while a node joins.
 const ASK_DEADLINE: Duration = Duration::from_secs(2);
@@ -59,9 +63,15 @@ pub struct NodeStatus {
     pub fresh_ago: Option<Duration>,
     /// Whether the cluster's first command is applied here.
     pub bootstrapped: bool,
+    /// Whether a leader has said that the node is no member, and nothing since has shown that it is one.
+    pub told_removed: bool,
 }
 
+/// Joins in hand, by the node through which. Several do no harm: the identity that is stored takes one incarnation.
+pub(super) type Joins = Underway<String, Result<Revision, ClusterError>>;
+
 /// Makes, joins and shows the cluster of one node.
+#[derive(Clone)]
 pub struct Cluster {
     pub(super) replica: Arc<Replica>,
     pub(super) storage: Arc<dyn Storage>,
@@ -71,6 +81,7 @@ pub struct Cluster {
     pub(super) rng: Arc<dyn Rng>,
     pub(super) seal_key: Arc<SealKey>,
     pub(super) advertised: String,
+    pub(super) joins: Arc<Joins>,
 }
 
 impl Cluster {
@@ -91,11 +102,8 @@ impl Cluster {
     async fn found(&self) -> Result<Incarnation, ClusterError> {
         let incarnation = Incarnation(self.rng.bytes16());
         self.adopt(incarnation).await?;
-        let me = Member {
-            peer_address: self.advertised.clone(),
-        };
         self.replica
-            .initialize_alone(me)
+            .initialize_alone(self.me())
             .await
             .map_err(ClusterError::Refused)?;
         Ok(incarnation)
@@ -136,7 +144,6 @@ impl Cluster {
             .seal(incarnation, nonce, &EpochSecret::from_bytes(secret))
             .map_err(|error| ClusterError::Refused(error.to_string()))?;
         let draft = Draft {
-            semantics: Semantics::CURRENT,
             caller: Caller {
                 identity: Identity::System,
                 facts: RequestFacts::default(),
@@ -148,6 +155,9 @@ impl Cluster {
                 incarnation,
                 settings,
                 sealed_epoch_secret: sealed.into(),
+                hash_key: HashKey(self.rng.bytes16()),
+                seal_check: self.seal_key.check(incarnation),
+                semantics: Semantics::CURRENT,
             }),
         };
         let committed = self.write.propose(draft, deadline).await.map_err(|error| {
@@ -165,17 +175,19 @@ impl Cluster {
         }
     }
 
-    /// Whether this node is a voter as far as it knows.
-    fn votes(&self) -> bool {
-        let me = self.replica.node_id();
-        let membership = self.replica.membership();
-        membership.voter_ids().any(|voter| voter == me)
+    /// This node as the others are to know it.
+    fn me(&self) -> Member {
+        Member {
+            peer_address: self.advertised.clone(),
+            disk: self.replica.disk(),
+        }
     }
 
     /// Binds this node to an incarnation. ORDER: durable before anything is said in its name.
     async fn adopt(&self, incarnation: Incarnation) -> Result<(), ClusterError> {
         let identity = StoredIdentity {
             node_id: self.replica.node_id(),
+            disk: self.replica.disk().0,
             incarnation: Some(incarnation.0),
         };
         self.storage
@@ -187,31 +199,45 @@ impl Cluster {
     }
 
     /// Joins the cluster of the node at `via`, any member of it: first as a learner, then, when it has caught up, as a
-    /// voter. Asked again, it goes on where it stopped.
+    /// voter. It goes on when nobody waits for it any more; asked again, through another member too, it goes on where it
+    /// stands.
     ///
     /// # Errors
     /// The node belongs to another cluster, or the leader refused, or `deadline` ran out.
     pub async fn join(&self, via: &str, deadline: Duration) -> Result<Revision, ClusterError> {
+        let (cluster, through) = (self.clone(), via.to_owned());
+        let work = async move {
+            tokio::select! {
+                biased;
+                joined = cluster.join_within(&through, deadline) => joined,
+                () = cluster.replica.stopped() => {
+                    Err(ClusterError::Unknown("the node stops".to_owned()))
+                }
+            }
+        };
+        let Ok(awaited) = self.joins.begin(via.to_owned(), work) else {
+            return Err(ClusterError::Refused(format!(
+                "this node is joining already, through {}: ask again through one of these, or later",
+                self.joins.names().join(", ")
+            )));
+        };
+        let ended = || ClusterError::Unknown("the join has ended early".to_owned());
+        awaited.result().await.ok_or_else(ended)?
+    }
+
+    async fn join_within(&self, via: &str, deadline: Duration) -> Result<Revision, ClusterError> {
         let began = self.clock.boot();
-        let recovered = self.storage.recovered();
-        let history = if recovered.vote.is_none() && recovered.log.last.is_none() {
-            History::None
-        } else {
-            History::Kept
-        };
-        let me = Member {
-            peer_address: self.advertised.clone(),
-        };
         let mut last = "it was not asked in time".to_owned();
         loop {
             let rest = deadline.saturating_sub(self.clock.boot().since(began));
-            if rest.is_zero() {
+            // In less than that nothing more would be heard than that there is no answer.
+            if rest <= deadline / 8 {
                 return Err(ClusterError::Unavailable(format!(
                     "the node has not joined within {} s: {last}",
                     deadline.as_secs()
                 )));
             }
-            match self.join_once(via, &me, history, rest).await {
+            match self.join_once(via, rest).await {
                 Ok(revision) => return Ok(revision),
                 Err(ClusterError::Refused(why)) => return Err(ClusterError::Refused(why)),
                 // To join is idempotent: whatever was done before is found done.
@@ -221,73 +247,81 @@ impl Cluster {
         }
     }
 
-    async fn join_once(
-        &self,
-        via: &str,
-        me: &Member,
-        history: History,
-        rest: Duration,
-    ) -> Result<Revision, ClusterError> {
-        let ask = |address: String| async move {
-            self.replica
-                .ask_cluster_info(&address, ASK_DEADLINE.min(rest))
-                .await
-                .map_err(ClusterError::Unavailable)
-        };
+    async fn join_once(&self, via: &str, rest: Duration) -> Result<Revision, ClusterError> {
+        let ask_deadline = ASK_DEADLINE.min(rest);
+        let told = self.replica.ask_cluster_info(via, ask_deadline).await;
         let ClusterInfo {
             incarnation,
             leader,
+            seal_check,
             ..
-        } = ask(via.to_owned()).await?;
-        let Some((leader, leader_member)) = leader else {
+        } = told.map_err(|error| match error {
+            NoClusterInfo::NoAnswer(why) => ClusterError::Unavailable(why),
+            NoClusterInfo::NoCluster { .. } => ClusterError::Refused(error.to_string()),
+        })?;
+        if seal_check.is_some_and(|check| check != self.seal_key.check(incarnation)) {
+            return Err(ClusterError::Refused(OTHER_SEAL_KEY.to_owned()));
+        }
+        let Some((leader, its)) = leader else {
             return Err(ClusterError::Unavailable(format!(
                 "the node at {via} knows of no leader"
             )));
         };
+        let me = self.me();
         match self.replica.incarnation() {
             Some(ours) if ours != incarnation => {
                 return Err(ClusterError::Refused(format!(
                     "this node belongs to the cluster of incarnation {ours}, the node at {via} to {incarnation}: start with an empty folder to join it"
                 )));
             }
-            // Whoever votes already has joined: what its disk held when it started says nothing any more.
-            Some(_) if self.votes() => return Ok(self.replica.status().applied),
             Some(_) => {}
             None => {
-                // ORDER: asked before this node is bound: from then on it votes and acknowledges, and a voter that has
-                // forgotten what it said must do neither under its old id.
-                let ClusterInfo { membership, .. } =
-                    ask(leader_member.peer_address.clone()).await?;
-                let me = self.replica.node_id();
-                if membership.voter_ids().any(|voter| voter == me) {
-                    return Err(ClusterError::Refused(lost_its_disk(me)));
-                }
+                // ORDER: asked before this node is bound: from then on it votes and acknowledges, and one that has
+                // forgotten what it said must do neither under its old id. The leader answers once it has proven that it
+                // leads, by the membership that is committed: one that was deposed may know of no such member.
+                self.replica
+                    .ask_may_join(incarnation, (leader, &its), &me, ask_deadline)
+                    .await
+                    .map_err(cluster_error)?;
                 self.adopt(incarnation).await?;
             }
         }
+        // Whatever this node's own log says: it may be that of a time when it was a member.
         let joined = self
             .replica
-            .ask_to_join(leader, &leader_member.peer_address, me, history, rest)
+            .ask_to_join((leader, &its), &me, rest)
             .await
             .map_err(cluster_error)?;
-        let settled = async {
-            self.replica.applied(joined).await;
-            self.replica.votes().await;
+        let Changed::At(joined) = joined else {
+            return Err(ClusterError::Unknown(
+                "the leader's answer is that of a removal".to_owned(),
+            ));
         };
-        match timeout(&*self.clock, rest, settled).await {
-            Some(()) => Ok(joined),
-            None => Err(ClusterError::Unavailable(format!(
+        let applied = timeout(&*self.clock, rest, self.replica.applied(joined)).await;
+        if applied.is_none() {
+            return Err(ClusterError::Unavailable(format!(
                 "the leader has taken this node in at revision {joined}, but this node has not caught up"
-            ))),
+            )));
         }
+        // By then its own log says so, unless it was removed again.
+        if !self.replica.is_settled_voter() {
+            return Err(ClusterError::Unavailable(
+                "the members have changed again meanwhile".to_owned(),
+            ));
+        }
+        let request_id = RequestId(self.rng.bytes16());
+        // It has joined either way; what is not told now is told later.
+        if let Err(error) = self.write.report_semantics(request_id, ASK_DEADLINE).await {
+            tracing::debug!(%error, "the cluster could not be told which semantics this node knows");
+        }
+        Ok(joined)
     }
 
-    /// Removes a node from the cluster. From then on it refuses to decide, and may not come back under its id with an
-    /// empty disk.
+    /// Removes a node from the cluster. From then on it refuses to decide, and its id is never given again.
     ///
     /// # Errors
     /// There is no leader, or it refused, or `deadline` ran out.
-    pub async fn remove(&self, node: NodeId, deadline: Duration) -> Result<Revision, ClusterError> {
+    pub async fn remove(&self, node: NodeId, deadline: Duration) -> Result<Changed, ClusterError> {
         let began = self.clock.boot();
         loop {
             let rest = deadline.saturating_sub(self.clock.boot().since(began));
@@ -298,7 +332,7 @@ impl Cluster {
                 )));
             }
             match self.replica.remove(node, rest).await {
-                Ok(revision) => return Ok(revision),
+                Ok(changed) => return Ok(changed),
                 Err(NotProposed::NotLeader { leader: _ }) => self.clock.sleep(TRY_AGAIN).await,
                 Err(error) => return Err(cluster_error(error)),
             }
@@ -312,6 +346,7 @@ impl Cluster {
             advertised: self.advertised.clone(),
             fresh_ago: self.read.age(),
             bootstrapped: self.replica.board().load().state.is_bootstrapped(),
+            told_removed: self.read.is_removed(),
         }
     }
 }

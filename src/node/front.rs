@@ -19,7 +19,7 @@ use crate::domain::op::Scope;
 use crate::domain::state::settings::Settings;
 use crate::domain::time::Incarnation;
 use crate::grpc;
-use crate::replica::{ReplicaStatus, SnapshotStatus};
+use crate::replica::{Changed, ReplicaStatus, SnapshotStatus, VoterChange};
 
 /// The API, telling its decisions to `audit`.
 pub fn api(audit: Arc<dyn DecisionSink>) -> Front {
@@ -61,6 +61,7 @@ impl ClusterControl for Cluster {
             advertised: _,
             fresh_ago,
             bootstrapped,
+            told_removed,
         } = Cluster::status(self);
         let published = self.replica.board().load();
         let settings = published.state.settings();
@@ -76,12 +77,17 @@ impl ClusterControl for Cluster {
             faults,
             purged: _,
             voters,
+            changing,
+            was_member,
             members,
             heard,
         } = replica;
+        let is_listed = members.contains_key(&node_id);
         let role = match (incarnation, leader) {
             (None, _) => Role::Uninitialized,
-            (Some(_), _) if !members.contains_key(&node_id) => Role::Removed,
+            // What its own log says is of the time when it was a member.
+            (Some(_), _) if told_removed || (was_member && !is_listed) => Role::Removed,
+            (Some(_), _) if !is_listed => Role::Joining,
             (Some(_), Some(leader)) if leader == node_id => Role::Leader,
             (Some(_), _) if voters.contains(&node_id) => Role::Follower,
             (Some(_), _) => Role::Learner,
@@ -103,12 +109,14 @@ impl ClusterControl for Cluster {
                     voter: voters.contains(&node),
                 })
                 .collect(),
+            changing: changing.map(|VoterChange { from, to }| told::VoterChange { from, to }),
             fingerprint: published.state.fingerprint().to_string(),
             snapshots: told_snapshots(&snapshots),
             faults,
             committed,
             heard,
             version: VERSION,
+            closed: published.state.closed(),
         }
     }
 
@@ -144,9 +152,14 @@ impl ClusterControl for Cluster {
         })
     }
 
-    async fn remove(&self, node: u64, deadline: Duration) -> Result<(), told::ClusterError> {
+    async fn remove(
+        &self,
+        node: u64,
+        deadline: Duration,
+    ) -> Result<told::Removed, told::ClusterError> {
         match Cluster::remove(self, node, deadline).await {
-            Ok(_) => Ok(()),
+            Ok(Changed::At(_)) => Ok(told::Removed::Now),
+            Ok(Changed::RemovedAlready) => Ok(told::Removed::Already),
             Err(error) => Err(told_error(error)),
         }
     }

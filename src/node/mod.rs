@@ -4,6 +4,7 @@
 //! numbers an operator may change are [`NodeSettings`]. Never: a rule of the product.
 
 mod cluster;
+mod force;
 mod front;
 mod inspect;
 mod port;
@@ -12,6 +13,7 @@ mod start;
 mod version;
 
 pub use cluster::{Cluster, ClusterError, NewCluster, NodeStatus};
+pub use force::{ForceNew, ForceNewError, ForcedNew, force_new};
 pub use front::{api, app};
 pub use inspect::{Inspection, inspect};
 pub use port::{DateHeader, PortLimits};

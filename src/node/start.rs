@@ -12,10 +12,12 @@ use super::port::{DateHeader, Port, PortLimits, serve};
 use crate::app::usage::{ByGate, UsageLog};
 use crate::audit::Sink;
 use crate::crypto::seal::SealKey;
+use crate::domain::ids::RequestId;
 use crate::env::{Clock, Net, Offload, Rng, timeout};
 use crate::gate::{DueTask, ReadGate, WriteGate};
 use crate::replica::{
-    BootId, Condensing, NodeId, PeerService, Replica, ReplicaError, ReplicaParts, Timings, seeded,
+    BootId, Condensing, DiskId, NodeId, PeerService, Replica, ReplicaError, ReplicaParts, Timings,
+    Underway, seeded,
 };
 use crate::storage::{Identity, LetGo, Storage, StorageError};
 use crate::wire::peer::peer_server::PeerServer;
@@ -28,6 +30,12 @@ const DRAIN: Duration = Duration::from_secs(2);
 
 /// How long a node that is to stop tries to tell of the last uses of keys: longer than an election.
 const FLUSH: Duration = Duration::from_secs(2);
+
+/// Between two looks whether the cluster knows which semantics a node knows.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
+
+/// How long one try may take to tell which semantics a node knows.
+const REPORT: Duration = Duration::from_secs(10);
 
 /// How long a stopped node waits until its storage is let go: connections and streams of Raft that were told to end do
 /// so one by one, and what is queued is written.
@@ -140,7 +148,14 @@ pub enum StartError {
     /// The replica could not start.
     #[error(transparent)]
     Replica(#[from] ReplicaError),
+    /// Its seal key is not the cluster's.
+    #[error("{}", OTHER_SEAL_KEY)]
+    SealKey,
 }
+
+/// What is said of a node whose seal key is not that of its cluster: it could neither open nor make a grant token, and
+/// what it sealed nobody else could open.
+pub(super) const OTHER_SEAL_KEY: &str = "this node's seal key is not the cluster's: start it with the seal key file that the other nodes have";
 
 /// A running node. Dropping it does not stop it cleanly: await [`Node::shutdown`].
 pub struct Node {
@@ -187,7 +202,8 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         sink,
         front,
     } = parts;
-    let node_id = identify(&settings, &*storage, &*rng).await?;
+    let identity = identify(&settings, &*storage, &*rng).await?;
+    let node_id = identity.node_id;
     let listener = net
         .bind(&settings.listen)
         .await
@@ -203,6 +219,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         })?;
     let replica = Replica::start(ReplicaParts {
         node_id,
+        disk: DiskId(identity.disk),
         boot_id: BootId(rng.bytes16()),
         timings: settings.timings,
         condensing: settings.condensing,
@@ -213,6 +230,15 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         sink,
     })
     .await?;
+    // What the disk holds may not have been applied yet: `watch_for_failure` looks again as soon as it is.
+    if let (Some(check), Some(life)) = (replica.seal_check(), replica.incarnation())
+        && check != seal_key.check(life)
+    {
+        if let Err(error) = replica.shutdown().await {
+            tracing::error!(%error, "Raft did not stop cleanly");
+        }
+        return Err(StartError::SealKey);
+    }
     let let_go = storage.let_go();
     let read = Arc::new(ReadGate::new(
         replica.clone(),
@@ -229,6 +255,7 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         rng: rng.clone(),
         seal_key: seal_key.clone(),
         advertised: settings.advertised.unwrap_or_else(|| address.clone()),
+        joins: Arc::new(Underway::new(crate::domain::limits::JOINS_MAX)),
     });
     let due = DueTask::new(
         replica.clone(),
@@ -274,7 +301,14 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
         tokio::spawn(uses(usage, stop.subscribe())),
         tokio::spawn(snapshots(replica.clone(), stop.subscribe())),
         tokio::spawn(fingerprints(replica.clone(), stop.subscribe())),
-        tokio::spawn(watch_for_failure(replica.clone(), failed, stop.clone())),
+        tokio::spawn(membership(replica.clone(), stop.subscribe())),
+        tokio::spawn(semantics(doors.clone(), stop.subscribe())),
+        tokio::spawn(watch_for_failure(
+            replica.clone(),
+            doors.seal_key.clone(),
+            failed,
+            stop.clone(),
+        )),
         threads.apart(
             "watchdog",
             Box::pin(watch_apply(replica.clone(), stop.subscribe())),
@@ -293,26 +327,27 @@ async fn start_seeded(parts: NodeParts) -> Result<Node, StartError> {
     })
 }
 
-/// The node's id: what its folder says, or the configured one, or a random one; durable when it returns.
+/// Who the node is: what its folder says, or the configured id or a random one, and a disk id of its own; durable when
+/// it returns.
 async fn identify(
     settings: &NodeSettings,
     storage: &dyn Storage,
     rng: &dyn Rng,
-) -> Result<NodeId, StartError> {
+) -> Result<Identity, StartError> {
     if let Some(identity) = storage.identity() {
-        return Ok(identity.node_id);
+        return Ok(identity);
     }
     let node_id = settings.node_id.unwrap_or_else(|| {
         // 53 bits: such an id is a number in JSON too. Zero means "any node" in a route.
         (rng.u64() >> 11).max(1)
     });
-    storage
-        .save_identity(Identity {
-            node_id,
-            incarnation: None,
-        })
-        .await?;
-    Ok(node_id)
+    let identity = Identity {
+        node_id,
+        disk: rng.bytes16(),
+        incarnation: None,
+    };
+    storage.save_identity(identity).await?;
+    Ok(identity)
 }
 
 async fn stopped(mut stop: watch::Receiver<Stop>) {
@@ -375,6 +410,14 @@ async fn fingerprints(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
     }
 }
 
+async fn membership(replica: Arc<Replica>, stop: watch::Receiver<Stop>) {
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = replica.tend() => {}
+    }
+}
+
 async fn uses(usage: Arc<UsageLog>, stop: watch::Receiver<Stop>) {
     tokio::select! {
         biased;
@@ -384,20 +427,52 @@ async fn uses(usage: Arc<UsageLog>, stop: watch::Receiver<Stop>) {
     usage.end();
 }
 
-/// A fault of the disk or of Raft stops the whole node: what cannot write must not go on answering.
+/// Tells the cluster which semantics this binary knows, until the state has it: after an upgrade, for one that joins has
+/// told it then.
+async fn semantics(doors: Doors, stop: watch::Receiver<Stop>) {
+    let told = async {
+        loop {
+            doors.clock.sleep(REPORT_EVERY).await;
+            let request_id = RequestId(doors.rng.bytes16());
+            // What is not known to be told is told again.
+            if let Err(error) = doors.write.report_semantics(request_id, REPORT).await {
+                tracing::debug!(%error, "the cluster could not be told which semantics this node knows");
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = stopped(stop) => {}
+        () = told => {}
+    }
+}
+
+/// A fault of the disk or of Raft stops the whole node, for what cannot write must not go on answering; and so does a seal
+/// key that is not the cluster's.
 async fn watch_for_failure(
     replica: Arc<Replica>,
+    seal_key: Arc<SealKey>,
     failed: watch::Sender<Option<String>>,
     stop: watch::Sender<Stop>,
 ) {
-    tokio::select! {
+    let stopped = stopped(stop.subscribe());
+    let why = tokio::select! {
         biased;
-        () = stopped(stop.subscribe()) => {}
-        why = replica.failed() => {
-            tracing::error!(%why, "the node stops");
-            failed.send_replace(Some(why));
-            stop.send_replace(Stop::Now);
-        }
+        () = stopped => return,
+        why = replica.failed() => why,
+        () = other_seal_key(&replica, &seal_key) => OTHER_SEAL_KEY.to_owned(),
+    };
+    tracing::error!(%why, "the node stops");
+    failed.send_replace(Some(why));
+    stop.send_replace(Stop::Now);
+}
+
+/// Returns once the state says that the cluster's seal key is another one; never if it is this one.
+async fn other_seal_key(replica: &Replica, seal_key: &SealKey) {
+    let check = replica.sealed().await;
+    let life = replica.board().load().state.incarnation();
+    if check == seal_key.check(life) {
+        std::future::pending().await
     }
 }
 

@@ -109,7 +109,7 @@ impl Replica {
         snapshot::write(
             &*workshop.storage,
             &*workshop.threads,
-            &of.snapshot_meta(),
+            &of.head(),
             of.state.clone(),
         )
         .await?;

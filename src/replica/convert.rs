@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use openraft::vote::RaftLeaderId;
 
+use super::readers::BootId;
 use super::types::{
-    AppendEntriesRequest, AppendEntriesResponse, Command, Entry, LeaderId, LogId, Member,
-    Membership, NodeId, Payload, SnapshotMeta, StoredMembership, TransferLeaderError,
+    AppendEntriesRequest, AppendEntriesResponse, Command, DiskId, Entry, LeaderId, LogId, Member,
+    Membership, NodeId, NodeIds, Payload, SnapshotMeta, StoredMembership, TransferLeaderError,
     TransferLeaderRequest, Vote, VoteRequest, VoteResponse,
 };
-use crate::domain::limits::{MEMBERS_MAX, PEER_ADDRESS_MAX};
+use crate::domain::limits::{MEMBERS_MAX, NODE_IDS_MAX, PEER_ADDRESS_MAX};
 use crate::wire::peer;
 
 /// Why a peer's message is not taken.
@@ -68,19 +69,40 @@ pub fn vote_in(vote: Option<peer::Vote>) -> Result<Vote, BadMessage> {
 }
 
 pub fn member_out(id: NodeId, member: &Member) -> peer::Member {
-    let Member { peer_address } = member;
+    let Member {
+        peer_address,
+        disk: DiskId(disk),
+    } = member;
     peer::Member {
         node: id,
         peer_address: peer_address.clone(),
+        disk: disk.to_vec().into(),
     }
 }
 
 pub fn member_in(member: peer::Member) -> Result<(NodeId, Member), BadMessage> {
-    let peer::Member { node, peer_address } = member;
+    let peer::Member {
+        node,
+        peer_address,
+        disk,
+    } = member;
     if peer_address.is_empty() || peer_address.len() > PEER_ADDRESS_MAX {
         return Err(BadMessage::Bad("peer_address"));
     }
-    Ok((node, Member { peer_address }))
+    let disk = disk_in(&disk)?;
+    Ok((node, Member { peer_address, disk }))
+}
+
+pub fn disk_in(bytes: &[u8]) -> Result<DiskId, BadMessage> {
+    <[u8; 16]>::try_from(bytes)
+        .map(DiskId)
+        .map_err(|_| BadMessage::Bad("disk"))
+}
+
+pub fn boot_in(bytes: &[u8]) -> Result<BootId, BadMessage> {
+    <[u8; 16]>::try_from(bytes)
+        .map(BootId)
+        .map_err(|_| BadMessage::Bad("boot_id"))
 }
 
 pub fn membership_out(membership: &Membership) -> peer::Membership {
@@ -303,7 +325,7 @@ pub fn voted_in(response: peer::VoteResponse) -> Result<VoteResponse, BadMessage
     })
 }
 
-pub fn snapshot_meta_out(meta: &SnapshotMeta) -> peer::SnapshotMeta {
+pub fn snapshot_meta_out(meta: &SnapshotMeta, ids: &NodeIds) -> peer::SnapshotMeta {
     let SnapshotMeta {
         last_log_id,
         last_membership,
@@ -312,24 +334,42 @@ pub fn snapshot_meta_out(meta: &SnapshotMeta) -> peer::SnapshotMeta {
         last: last_log_id.map(log_id_out),
         membership_id: last_membership.log_id().map(log_id_out),
         membership: Some(membership_out(last_membership.membership())),
+        ids: ids.iter().copied().collect(),
     }
 }
 
-pub fn snapshot_meta_in(meta: Option<peer::SnapshotMeta>) -> Result<SnapshotMeta, BadMessage> {
+pub fn snapshot_meta_in(
+    meta: Option<peer::SnapshotMeta>,
+) -> Result<(SnapshotMeta, NodeIds), BadMessage> {
     let peer::SnapshotMeta {
         last,
         membership_id,
         membership,
+        ids,
     } = meta.ok_or(BadMessage::Missing("meta"))?;
     let last_log_id = last.map(log_id_in);
     let membership_id = membership_id.map(log_id_in);
     if membership_id > last_log_id {
         return Err(BadMessage::Bad("membership_id"));
     }
-    Ok(SnapshotMeta {
+    let membership = membership_in(membership)?;
+    let ids = node_ids_in(ids)?;
+    // Who is a member now was one at some time.
+    if !membership.nodes().all(|(id, _)| ids.contains(id)) {
+        return Err(BadMessage::Bad("ids"));
+    }
+    let meta = SnapshotMeta {
         last_log_id,
-        last_membership: StoredMembership::new(membership_id, membership_in(membership)?),
-    })
+        last_membership: StoredMembership::new(membership_id, membership),
+    };
+    Ok((meta, ids))
+}
+
+fn node_ids_in(ids: Vec<u64>) -> Result<NodeIds, BadMessage> {
+    if ids.len() > NODE_IDS_MAX || !ids.is_sorted_by(|a, b| a < b) {
+        return Err(BadMessage::Bad("ids"));
+    }
+    Ok(ids.into_iter().collect())
 }
 
 pub fn transfer_out(
@@ -418,7 +458,8 @@ mod tests {
             (1..=4)
                 .map(|n| {
                     let peer_address = format!("node{n}:1");
-                    (n, Member { peer_address })
+                    let disk = DiskId([n as u8; 16]);
+                    (n, Member { peer_address, disk })
                 })
                 .collect::<BTreeMap<_, _>>(),
         )
@@ -430,6 +471,7 @@ mod tests {
             incarnation: vec![1; 16].into(),
             from: 1,
             to: 2,
+            to_disk: vec![2; 16].into(),
         }
     }
 
@@ -561,7 +603,48 @@ mod tests {
             last_log_id: Some(id(3, 8)),
             last_membership: StoredMembership::new(Some(id(1, 1)), membership()),
         };
-        assert_eq!(snapshot_meta_in(Some(snapshot_meta_out(&meta))), Ok(meta));
+        let ids = NodeIds::from([1, 2, 3, 4, 9]);
+        assert_eq!(
+            snapshot_meta_in(Some(snapshot_meta_out(&meta, &ids))),
+            Ok((meta, ids))
+        );
+    }
+
+    /// An id that was ever a member's is never given again: a head that has lost one, or holds more than any may, is
+    /// refused.
+    #[test]
+    fn snapshot_head_with_missing_too_many_or_unsorted_ids_is_refused() {
+        let meta = SnapshotMeta {
+            last_log_id: Some(id(3, 8)),
+            last_membership: StoredMembership::new(Some(id(1, 1)), membership()),
+        };
+        let good = snapshot_meta_out(&meta, &NodeIds::from([1, 2, 3, 4]));
+        let with = |ids: Vec<u64>| peer::SnapshotMeta {
+            ids,
+            ..good.clone()
+        };
+        let most: Vec<u64> = (1..=NODE_IDS_MAX as u64).collect();
+        assert!(snapshot_meta_in(Some(with(most.clone()))).is_ok());
+        let more = [most, vec![NODE_IDS_MAX as u64 + 1]].concat();
+        for ids in [
+            vec![1, 2, 3],
+            vec![],
+            vec![1, 2, 4, 3],
+            vec![1, 1, 2, 3, 4],
+            more,
+        ] {
+            assert_eq!(
+                snapshot_meta_in(Some(with(ids))),
+                Err(BadMessage::Bad("ids"))
+            );
+        }
+    }
+
+    #[test]
+    fn member_without_its_disk_is_refused() {
+        let mut member = membership_out(&membership()).members.remove(0);
+        member.disk = vec![1; 15].into();
+        assert_eq!(member_in(member), Err(BadMessage::Bad("disk")));
     }
 
     #[test]

@@ -6,11 +6,9 @@ use crate::domain::op::{Command, Entry, Idempotency, Scope, Semantics};
 use crate::domain::time::Timestamp;
 use crate::wire::stored::{DraftParts, DraftRef};
 
-/// Everything of an [`Entry`] but its time, which the leader stamps just before it proposes.
+/// Everything of an [`Entry`] but its time and what it means, with which the leader stamps it just before it proposes.
 #[derive(Clone, Debug)]
 pub struct Draft {
-    /// What `apply` means for this entry.
-    pub semantics: Semantics,
     /// Who asks.
     pub caller: Caller,
     /// Where bare names resolve.
@@ -24,10 +22,9 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// The entry that is proposed at `proposed_at`.
-    pub fn stamp(self, proposed_at: Timestamp) -> Entry {
+    /// The entry that is proposed at `proposed_at` to a cluster of these semantics.
+    pub fn stamp(self, proposed_at: Timestamp, semantics: Semantics) -> Entry {
         let Self {
-            semantics,
             caller,
             scope,
             request_id,
@@ -48,7 +45,6 @@ impl Draft {
     /// For the way to the leader.
     pub(super) fn parts(&self) -> DraftRef<'_> {
         let Self {
-            semantics,
             caller,
             scope,
             request_id,
@@ -56,7 +52,6 @@ impl Draft {
             command,
         } = self;
         DraftRef {
-            semantics: *semantics,
             caller,
             scope,
             request_id: *request_id,
@@ -69,7 +64,6 @@ impl Draft {
 impl From<DraftParts> for Draft {
     fn from(parts: DraftParts) -> Self {
         let DraftParts {
-            semantics,
             caller,
             scope,
             request_id,
@@ -77,7 +71,6 @@ impl From<DraftParts> for Draft {
             command,
         } = parts;
         Self {
-            semantics,
             caller,
             scope,
             request_id,

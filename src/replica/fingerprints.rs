@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::handle::Replica;
 use super::peers::Lane;
-use super::types::NodeId;
+use super::types::{Member, NodeId};
 use crate::domain::limits::{
     FINGERPRINT_DEEP_EVERY_MAX, FINGERPRINT_DEEP_EVERY_MIN, FINGERPRINT_DEEP_MARKS_MAX,
     FINGERPRINT_DEEP_PART, FINGERPRINT_EVERY, FINGERPRINT_MARKS_MAX, FINGERPRINT_PEERS_MAX,
@@ -295,23 +295,23 @@ impl Replica {
     async fn ask_for_marks(&self) -> BTreeMap<NodeId, Vec<Mark>> {
         let status = self.membership();
         let voters: Vec<NodeId> = status.voter_ids().collect();
-        let mut members: Vec<(bool, NodeId, String)> = status
+        let mut members: Vec<(bool, NodeId, Member)> = status
             .nodes()
             .filter(|(node, _)| **node != self.node_id())
-            .map(|(node, member)| (!voters.contains(node), *node, member.peer_address.clone()))
+            .map(|(node, member)| (!voters.contains(node), *node, member.clone()))
             .collect();
         members.sort();
         members.truncate(FINGERPRINT_PEERS_MAX);
-        let asked = members.into_iter().map(|(_, node, address)| async move {
+        let asked = members.into_iter().map(|(_, node, member)| async move {
             let request = peer::FingerprintsRequest {
-                route: Some(self.peers().route(node)),
+                route: Some(self.peers().route(node, member.disk)),
             };
             let answer = self
                 .peers()
                 .call(
                     Lane::Bulk,
                     node,
-                    &address,
+                    &member.peer_address,
                     ASK_DEADLINE,
                     |mut client| async move { client.fingerprints(request).await },
                 )

@@ -1,6 +1,6 @@
 //! Giving the lead away: to whom, and without a write that nobody knows the outcome of.
 //!
-//! Who asks for it: a node that is to stop, and one that cannot go on leading. openraft's transfer does the rest: the heir
+//! Who asks for it: a node that is to stop, one that is to leave the cluster, and one that cannot go on leading. openraft's transfer does the rest: the heir
 //! is elected once its log has all of ours; if it is not, the others elect as after any leader that falls silent.
 
 use std::time::Duration;
@@ -120,9 +120,9 @@ impl Replica {
         None
     }
 
-    /// Gives the lead away before this node stops, and returns who leads then; `None` where it did not lead, there is
-    /// nobody to take it, or it took too long. Writes that come meanwhile are sent to the next leader; those that this node
-    /// has proposed are finished first.
+    /// Gives the lead away, and returns who leads then; `None` where it did not lead, there is nobody to take it, or it took
+    /// too long. Writes that come meanwhile are sent to the next leader; those that this node has proposed are finished
+    /// first. A node that does not stop afterwards may [lead again](Replica::lead_again).
     pub async fn hand_over(&self) -> Option<NodeId> {
         let (_, leads) = self.committed_and_leads();
         if !leads {
@@ -135,7 +135,7 @@ impl Replica {
         // Those that take longer are finished by the next leader.
         let _ = timeout(&**clock, quiesce, self.door().empty()).await;
         let last = self.last_logged();
-        tracing::info!(heir, "this node is to stop: handing the lead over");
+        tracing::info!(heir, "handing the lead over");
         let began = clock.boot();
         if self.raft().trigger().transfer_leader(heir).await.is_err() {
             return None;
@@ -159,6 +159,11 @@ impl Replica {
             }
         }
         next
+    }
+
+    /// After it has handed the lead over, this node takes writes again once it leads.
+    pub(super) fn lead_again(&self) {
+        self.door().open();
     }
 
     fn last_logged(&self) -> Revision {

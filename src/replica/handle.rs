@@ -11,19 +11,23 @@ use openraft::async_runtime::WatchReceiver;
 use openraft::{Config, RaftMetrics, SnapshotPolicy};
 use tokio::sync::watch;
 
+use super::coalesced::Coalesced;
 use super::fingerprints::Marks;
 use super::hand_over::Door;
 use super::log_store::LogStore;
+use super::membership::Changes;
 use super::network::Network;
 use super::peers::Peers;
+use super::read_index::{Denied, LookAround};
 use super::readers::{BootId, Readers};
 use super::snapshot::{SnapshotStatus, Workshop};
 use super::state_machine::{Board, StateMachine};
-use super::types::{Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig};
+use super::types::{DiskId, Fatal, Member, NodeId, Raft, Runtime, StoredMembership, TypeConfig};
 use super::wall_clocks::WallClocks;
 use super::watchdog::Watched;
 use crate::audit::Sink;
 use crate::domain::limits;
+use crate::domain::state::token_epoch::SealCheck;
 use crate::domain::time::{Incarnation, Revision};
 use crate::env::{Clock, Net, Offload};
 use crate::storage::Storage;
@@ -82,6 +86,8 @@ impl Default for Condensing {
 pub struct ReplicaParts {
     /// This node.
     pub node_id: NodeId,
+    /// Its disk.
+    pub disk: DiskId,
     /// This start of it.
     pub boot_id: BootId,
     /// How fast.
@@ -117,11 +123,15 @@ pub enum ReplicaError {
 /// The replica of one node.
 pub struct Replica {
     node_id: NodeId,
+    disk: DiskId,
     boot_id: BootId,
     raft: Raft,
     board: Arc<Board>,
     peers: Arc<Peers>,
     readers: Readers,
+    read_indexes: Coalesced<Result<Revision, Denied>>,
+    look_around: LookAround,
+    changes: Changes,
     wall_clocks: WallClocks,
     clock: Arc<dyn Clock>,
     workshop: Workshop,
@@ -157,12 +167,25 @@ pub struct ReplicaStatus {
     pub faults: Vec<String>,
     /// Everything up to here has left the log.
     pub purged: Option<Revision>,
-    /// Voters, in the order of their ids.
+    /// Voters, in the order of their ids; while they change, those of before and of afterwards.
     pub voters: Vec<NodeId>,
+    /// The change of the voters that is under way.
+    pub changing: Option<VoterChange>,
+    /// Whether this node was ever a member, as far as its state tells.
+    pub was_member: bool,
     /// All members with their addresses.
     pub members: BTreeMap<NodeId, Member>,
     /// Of a leader: how long ago it heard each other member; `None`: not since it leads. Of others: nothing.
     pub heard: BTreeMap<NodeId, Option<Duration>>,
+}
+
+/// Voters before and after a change that is under way: until it is done, a quorum of both is needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct VoterChange {
+    /// Before.
+    pub from: Vec<NodeId>,
+    /// Afterwards.
+    pub to: Vec<NodeId>,
 }
 
 /// Runs a node's future, and all that it spawns through openraft, with election timeouts drawn from `seed`.
@@ -178,6 +201,7 @@ impl Replica {
     pub async fn start(parts: ReplicaParts) -> Result<Arc<Self>, ReplicaError> {
         let ReplicaParts {
             node_id,
+            disk,
             boot_id,
             timings,
             condensing,
@@ -215,11 +239,15 @@ impl Replica {
         .map_err(|fatal| ReplicaError::Raft(fatal.to_string()))?;
         Ok(Arc::new(Self {
             node_id,
+            disk,
             boot_id,
             raft,
             board,
             peers,
             readers: Readers::default(),
+            read_indexes: Coalesced::default(),
+            look_around: LookAround::default(),
+            changes: Changes::default(),
             wall_clocks: WallClocks::default(),
             clock,
             workshop,
@@ -235,6 +263,11 @@ impl Replica {
     /// This node.
     pub fn node_id(&self) -> NodeId {
         self.node_id
+    }
+
+    /// Its disk.
+    pub fn disk(&self) -> DiskId {
+        self.disk
     }
 
     /// This start of it.
@@ -255,6 +288,27 @@ impl Replica {
     /// The life of the cluster that this node belongs to, once it does.
     pub fn incarnation(&self) -> Option<Incarnation> {
         self.peers.incarnation()
+    }
+
+    /// What tells the cluster's seal key from any other, once this node has applied the cluster's first command.
+    pub fn seal_check(&self) -> Option<SealCheck> {
+        let published = self.board.load();
+        let state = &published.state;
+        state.is_bootstrapped().then(|| state.seal_check())
+    }
+
+    /// Returns what tells the cluster's seal key from any other, as soon as this node has applied it.
+    pub async fn sealed(&self) -> SealCheck {
+        let mut revisions = self.board.revisions();
+        loop {
+            revisions.mark_unchanged();
+            if let Some(check) = self.seal_check() {
+                return check;
+            }
+            if revisions.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// Takes on an incarnation. ORDER: it must be durable before.
@@ -282,17 +336,15 @@ impl Replica {
         self.when(|metrics| metrics.purged.map(drop)).await;
     }
 
-    /// Returns once this node's log says that it is a voter.
-    pub async fn votes(&self) {
-        let me = self.node_id;
-        self.when(|metrics| {
-            metrics
-                .membership_config
-                .voter_ids()
-                .any(|voter| voter == me)
-                .then_some(())
-        })
-        .await;
+    /// Returns once Raft has stopped, for whatever reason.
+    pub async fn stopped(&self) {
+        let mut metrics = self.raft.metrics();
+        loop {
+            let is_over = metrics.borrow_watched().running_state.is_err();
+            if is_over || metrics.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Waits until `look` finds something in what Raft shows; for ever once Raft has stopped.
@@ -401,18 +453,21 @@ impl Replica {
         let membership = &metrics.membership_config;
         let snapshots = self.workshop.status();
         let faults = self.faults(&snapshots);
+        let published = self.board.load();
         ReplicaStatus {
             node_id: self.node_id,
             incarnation: self.incarnation(),
             term: metrics.current_term,
             leader: metrics.current_leader,
-            applied: self.board.load().revision(),
+            applied: published.revision(),
             committed: Revision(metrics.local_committed.map_or(0, |id| id.index)),
             last_logged: Revision(metrics.last_log_index.unwrap_or(0)),
             snapshots,
             faults,
             purged: metrics.purged.map(|id| Revision(id.index)),
             voters: membership.voter_ids().collect(),
+            changing: changing(membership),
+            was_member: published.ever_had(self.node_id),
             members: membership
                 .nodes()
                 .map(|(id, member)| (*id, member.clone()))
@@ -447,6 +502,18 @@ impl Replica {
             .shutdown()
             .await
             .map_err(|error| error.to_string())
+    }
+
+    pub(super) fn read_indexes(&self) -> &Coalesced<Result<Revision, Denied>> {
+        &self.read_indexes
+    }
+
+    pub(super) fn look_around(&self) -> &LookAround {
+        &self.look_around
+    }
+
+    pub(super) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
     pub(super) fn raft(&self) -> &Raft {
@@ -487,6 +554,16 @@ impl Replica {
 
     pub(super) fn workshop(&self) -> &Workshop {
         &self.workshop
+    }
+}
+
+fn changing(membership: &StoredMembership) -> Option<VoterChange> {
+    match membership.membership().get_joint_config().as_slice() {
+        [from, to] => Some(VoterChange {
+            from: from.iter().copied().collect(),
+            to: to.iter().copied().collect(),
+        }),
+        _ => None,
     }
 }
 

@@ -97,7 +97,7 @@ impl From<BadRecord> for std::io::Error {
 mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
-    use super::super::types::Member;
+    use super::super::types::{DiskId, Member};
     use super::*;
 
     fn entry(payload: Payload) -> Entry {
@@ -111,6 +111,7 @@ mod tests {
     fn membership() -> Membership {
         let member = Member {
             peer_address: "a:1".to_owned(),
+            disk: DiskId(*b"disk of node 5  "),
         };
         Membership::new(vec![BTreeSet::from([5])], BTreeMap::from([(5, member)])).unwrap()
     }
@@ -126,7 +127,7 @@ mod tests {
             ),
             (
                 Payload::Membership(membership()),
-                b"\x02\x0a\x03\x0a\x01\x05\x12\x07\x08\x05\x12\x03a:1",
+                b"\x02\x0a\x03\x0a\x01\x05\x12\x19\x08\x05\x12\x03a:1\x1a\x10disk of node 5  ",
             ),
         ];
         for (payload, bytes) in golden {

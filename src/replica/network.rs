@@ -20,9 +20,9 @@ use super::convert::{
     transferred_in, vote_in, vote_out, voted_in,
 };
 use super::peers::{CallError, Lane, Peers};
-use super::snapshot::{SnapshotData, Work, Workshop, open_newest};
+use super::snapshot::{Head, SnapshotData, Work, Workshop, open_newest};
 use super::types::{
-    AppendEntriesRequest, AppendEntriesResponse, Member, NodeId, RpcError, Snapshot,
+    AppendEntriesRequest, AppendEntriesResponse, LogId, Member, NodeId, RpcError, Snapshot,
     SnapshotResponse, TransferLeaderError, TransferLeaderRequest, TypeConfig, VoteRequest,
     VoteResponse,
 };
@@ -54,7 +54,7 @@ impl RaftNetworkFactory<TypeConfig> for Network {
     async fn new_client(&mut self, target: NodeId, node: &Member) -> PeerNetwork {
         PeerNetwork {
             to: target,
-            address: node.peer_address.clone(),
+            first: node.clone(),
             peers: self.peers.clone(),
             workshop: self.workshop.clone(),
             refusals: 0,
@@ -65,7 +65,8 @@ impl RaftNetworkFactory<TypeConfig> for Network {
 /// Calls to one peer.
 pub struct PeerNetwork {
     to: NodeId,
-    address: String,
+    /// Where it was when the client was made. openraft makes none anew for a member that moves.
+    first: Member,
     peers: Arc<Peers>,
     workshop: Workshop,
     /// How many snapshots in a row the peer did not take.
@@ -87,9 +88,37 @@ fn bad_answer(error: BadMessage) -> RpcError {
     RpcError::Network(NetworkError::new(&error))
 }
 
+/// A peer's disk is older than what it has acknowledged.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "node {node} no longer has revision {acknowledged}, which it has acknowledged: its disk was replaced by an older copy"
+)]
+struct WentBack {
+    node: NodeId,
+    acknowledged: u64,
+}
+
 impl PeerNetwork {
+    fn member(&self) -> Member {
+        let known = self.peers.member(self.to);
+        known.unwrap_or_else(|| self.first.clone())
+    }
+
     fn route(&self) -> peer::Route {
-        self.peers.route(self.to)
+        self.peers.route(self.to, self.member().disk)
+    }
+
+    /// A peer that has lost what it acknowledged is not replicated to: openraft would send it the same again without a
+    /// pause, and count it as one that follows. It stops by itself once it has asked for a read index.
+    fn went_back(&self, previous: Option<LogId>) -> RpcError {
+        let lost = WentBack {
+            node: self.to,
+            acknowledged: previous.map_or(0, |id| id.index),
+        };
+        if let Some(times) = self.peers.went_back() {
+            tracing::warn!(node = self.to, times, "{lost}");
+        }
+        RpcError::Unreachable(Unreachable::new(&lost))
     }
 
     /// Calls the peer on the lane that snapshots do not travel on.
@@ -102,7 +131,13 @@ impl PeerNetwork {
         F: Future<Output = Result<tonic::Response<T>, tonic::Status>>,
     {
         self.peers
-            .call(Lane::Control, self.to, &self.address, deadline, call)
+            .call(
+                Lane::Control,
+                self.to,
+                &self.member().peer_address,
+                deadline,
+                call,
+            )
             .await
             .map_err(rpc_error)
     }
@@ -128,10 +163,30 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
             .last()
             .map(|entry| entry.log_id)
             .or(previous);
+        let lead = request.vote.leader_id;
+        // ORDER: before the request is sent: what is acknowledged then, the peer must still have when it is asked.
+        let had = self
+            .peers
+            .acknowledged(self.to)
+            .filter(|(acknowledged_to, _)| *acknowledged_to == lead)
+            .map(|(_, last)| last);
         let message = append_out(self.route(), request);
         let send = |mut client: PeerClient<Channel>| async move { client.append(message).await };
         let answer = self.control(deadline, send).await?;
-        appended_in(answer, previous, last).map_err(bad_answer)
+        let answer = appended_in(answer, previous, last).map_err(bad_answer)?;
+        match &answer {
+            AppendEntriesResponse::Success => {
+                self.peers.note_acknowledged(self.to, lead, last);
+            }
+            AppendEntriesResponse::PartialSuccess(matched) => {
+                self.peers.note_acknowledged(self.to, lead, *matched);
+            }
+            AppendEntriesResponse::Conflict if previous <= had => {
+                return Err(self.went_back(previous));
+            }
+            AppendEntriesResponse::Conflict | AppendEntriesResponse::HigherVote(_) => {}
+        }
+        Ok(answer)
     }
 
     async fn vote(
@@ -249,24 +304,27 @@ impl PeerNetwork {
         let newest = open_newest(&*self.workshop.storage)
             .await
             .map_err(NotSent::Read)?;
-        let Some((meta, source)) = newest else {
+        let Some((head, source)) = newest else {
             return Err(NotSent::Read(io::Error::other("there is no snapshot")));
         };
+        let Head { meta, ids } = head;
         let bytes = source.bytes;
         let head = peer::SnapshotHead {
             route: Some(self.route()),
             vote: Some(vote_out(vote)),
-            meta: Some(snapshot_meta_out(&meta)),
+            meta: Some(snapshot_meta_out(&meta, &ids)),
         };
+        let (lead, last) = (vote.leader_id, meta.last_log_id);
         // Two chunks under way: one is read while the other is sent.
         let (send, receive) = mpsc::channel(2);
         let deadline = snapshot_deadline(source.bytes);
         let feed = feed(head, source.content, send, self.workshop.threads.clone());
         let parts = ReceiverStream::new(receive);
+        let address = self.member().peer_address;
         let call = self.peers.call(
             Lane::Bulk,
             self.to,
-            &self.address,
+            &address,
             deadline,
             |mut client| async move { client.install_snapshot(parts).await },
         );
@@ -281,6 +339,9 @@ impl PeerNetwork {
         })?;
         let peer::SnapshotResponse { vote } = answer.map_err(NotSent::Call)?;
         let vote = vote_in(vote).map_err(NotSent::Answer)?;
+        if vote.leader_id == lead {
+            self.peers.note_acknowledged(self.to, lead, last);
+        }
         tracing::info!(
             to = self.to,
             revision = meta.last_log_id.map_or(0, |id| id.index),

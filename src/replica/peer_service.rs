@@ -4,24 +4,28 @@
 //! cluster. Never: a decision about freshness or about a write; those are the gate's, behind [`ForwardedWrites`].
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::{
-    BadMessage, append_in, appended_out, ask_vote_in, member_in, member_out, membership_out,
-    snapshot_meta_in, transfer_in, transferred_out, vote_in, vote_out, voted_out,
+    BadMessage, append_in, appended_out, ask_vote_in, boot_in, log_id_out, member_in, member_out,
+    membership_out, snapshot_meta_in, transfer_in, transferred_out, vote_in, vote_out, voted_out,
 };
 use super::draft::Draft;
 use super::handle::Replica;
+use super::membership::Changed;
+use super::pace::Pace;
 use super::propose::{NotProposed, Proposed};
 use super::read_index::Denied;
 use super::readers::{BootId, Reader};
-use super::snapshot::{SnapshotData, UnderWay, Work, stored_meta};
-use super::types::{Fatal, Member, NodeId, Snapshot, SnapshotMeta, Vote};
-use crate::domain::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_CHUNK_BYTES};
+use super::snapshot::{Head, SnapshotData, UnderWay, Work, stored_meta};
+use super::types::{Fatal, Member, NodeId, Snapshot, Vote};
+use crate::domain::authz::caller::Identity;
+use crate::domain::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_CHUNK_BYTES, SYSTEM_COMMANDS_PER_S_MAX};
+use crate::domain::state::token_epoch::SealCheck;
 use crate::domain::time::Revision;
 use crate::env::{WallTime, offload, timeout};
 use crate::storage::SnapshotSink;
@@ -63,12 +67,17 @@ routed!(AppendRequest, VoteRequest, TransferLeaderRequest);
 pub struct PeerService {
     replica: Arc<Replica>,
     writes: Arc<dyn ForwardedWrites>,
+    system_commands: Mutex<Pace>,
 }
 
 impl PeerService {
     /// Answers for `replica`; forwarded writes go through `writes`.
     pub fn new(replica: Arc<Replica>, writes: Arc<dyn ForwardedWrites>) -> Self {
-        Self { replica, writes }
+        Self {
+            replica,
+            writes,
+            system_commands: Mutex::new(Pace::new(SYSTEM_COMMANDS_PER_S_MAX)),
+        }
     }
 
     fn check(&self, route: Option<&peer::Route>) -> Result<NodeId, Status> {
@@ -76,6 +85,7 @@ impl PeerService {
             incarnation,
             from,
             to,
+            to_disk,
         }) = route
         else {
             return Err(Status::invalid_argument("the message has no route"));
@@ -84,6 +94,12 @@ impl PeerService {
         if *to != me {
             return Err(Status::failed_precondition(format!(
                 "the message is for node {to}, this is node {me}: an address was given to another node"
+            )));
+        }
+        // A sender that does not know the disk yet does not name it.
+        if !to_disk.is_empty() && to_disk[..] != self.replica.disk().0[..] {
+            return Err(Status::failed_precondition(format!(
+                "the message is for the disk that node {me} had before: this node must join under a new node id"
             )));
         }
         match self.replica.incarnation() {
@@ -95,6 +111,47 @@ impl PeerService {
                 "this node belongs to no cluster yet",
             )),
         }
+    }
+
+    /// The same of what only a member may ask: who was removed, or is not taken in yet, writes nothing.
+    fn member(&self, route: Option<&peer::Route>) -> Result<NodeId, Status> {
+        let from = self.check(route)?;
+        if self.replica.membership().get_node(&from).is_none() {
+            return Err(Status::failed_precondition(format!(
+                "node {from} is no member of the cluster"
+            )));
+        }
+        Ok(from)
+    }
+
+    /// Waits until `from` may have `draft` proposed, if it is a command of the system, which no rule of the caller's own
+    /// holds back; other drafts need not wait. What is left of `deadline`.
+    async fn its_turn(
+        &self,
+        from: NodeId,
+        draft: &Draft,
+        deadline: Duration,
+    ) -> Result<Duration, NotProposed> {
+        if !matches!(draft.caller.identity, Identity::System) {
+            return Ok(deadline);
+        }
+        let clock = self.replica.clock();
+        let wait = {
+            let mut pace = self
+                .system_commands
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            pace.turn(from, clock.boot(), deadline)
+        };
+        let Some(wait) = wait else {
+            return Err(NotProposed::Refused(format!(
+                "node {from} has sent more than {SYSTEM_COMMANDS_PER_S_MAX} commands of the system within a second; try again later"
+            )));
+        };
+        if !wait.is_zero() {
+            clock.sleep(wait).await;
+        }
+        Ok(deadline.saturating_sub(wait))
     }
 
     /// A message of another node: its route first, then its content.
@@ -120,7 +177,7 @@ impl PeerService {
         };
         let from = self.check(route.as_ref())?;
         let vote = vote_in(vote).map_err(bad)?;
-        let meta = snapshot_meta_in(meta).map_err(bad)?;
+        let (meta, ids) = snapshot_meta_in(meta).map_err(bad)?;
         // openraft takes it for given that a snapshot comes from a leader and holds nothing later than it.
         let later = meta
             .last_log_id
@@ -131,24 +188,26 @@ impl PeerService {
         let work = Work::Installing { from };
         let desk = &self.replica.workshop().desk;
         let under_way = desk.begin(work);
+        let head = Head { meta, ids };
         let sink = self
-            .receive_content(&mut parts, &meta)
+            .receive_content(&mut parts, &head)
             .await
             .inspect_err(|refusal| desk.failed(work, &refusal.message()))?;
         let snapshot = SnapshotData::Received(sink);
+        let Head { meta, ids: _ } = head;
         Ok((vote, Snapshot { meta, snapshot }, work, under_way))
     }
 
     async fn receive_content(
         &self,
         parts: &mut Streaming<peer::SnapshotPart>,
-        meta: &SnapshotMeta,
+        head: &Head,
     ) -> Result<Box<dyn SnapshotSink>, Status> {
         use peer::snapshot_part::Part;
         let workshop = self.replica.workshop();
         let mut sink = workshop
             .storage
-            .create_snapshot(stored_meta(meta))
+            .create_snapshot(stored_meta(head))
             .await
             .map_err(|error| Status::unavailable(error.to_string()))?;
         let mut received = 0u64;
@@ -185,6 +244,27 @@ impl PeerService {
         }
     }
 
+    fn joining(&self, request: Request<peer::JoinRequest>) -> Result<Joining, Status> {
+        let peer::JoinRequest {
+            route,
+            member,
+            boot_id,
+            deadline_ms,
+        } = request.into_inner();
+        let from = self.check(route.as_ref())?;
+        let (node, member) =
+            member_in(member.ok_or_else(|| bad(BadMessage::Missing("member")))?).map_err(bad)?;
+        if node != from {
+            return Err(bad(BadMessage::Bad("member")));
+        }
+        Ok(Joining {
+            node,
+            member,
+            boot: boot_in(&boot_id).map_err(bad)?,
+            deadline: deadline_of(deadline_ms),
+        })
+    }
+
     async fn next_part(
         &self,
         parts: &mut Streaming<peer::SnapshotPart>,
@@ -195,6 +275,14 @@ impl PeerService {
         part.and_then(|peer::SnapshotPart { part }| part)
             .ok_or_else(|| Status::invalid_argument("the snapshot has no end"))
     }
+}
+
+/// What a node that asks to join says.
+struct Joining {
+    node: NodeId,
+    member: Member,
+    boot: BootId,
+    deadline: Duration,
 }
 
 fn bad(error: BadMessage) -> Status {
@@ -215,10 +303,11 @@ fn not_leader(leader: Option<(NodeId, Member)>) -> peer::NotLeader {
     }
 }
 
-fn changed(result: Result<Revision, NotProposed>) -> peer::MembershipResponse {
+fn changed(result: Result<Changed, NotProposed>) -> peer::MembershipResponse {
     use peer::membership_response::Result as Wire;
     let result = match result {
-        Ok(Revision(revision)) => Wire::Revision(revision),
+        Ok(Changed::At(Revision(revision))) => Wire::Revision(revision),
+        Ok(Changed::RemovedAlready) => Wire::RemovedAlready(peer::Blank {}),
         Err(NotProposed::NotLeader { leader }) => Wire::NotLeader(not_leader(leader)),
         Err(NotProposed::Refused(why)) => Wire::Refused(why),
         Err(NotProposed::Unknown(why)) => Wire::Unknown(why),
@@ -228,8 +317,13 @@ fn changed(result: Result<Revision, NotProposed>) -> peer::MembershipResponse {
     }
 }
 
-/// How long a membership change may take: a new node may first have to take in a snapshot.
-pub const MEMBERSHIP_DEADLINE: Duration = Duration::from_secs(60);
+/// How long a call may wait for a change of membership: a new node may first have to take in a snapshot.
+const MEMBERSHIP_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The deadline that a caller has named, within ours.
+fn deadline_of(deadline_ms: u64) -> Duration {
+    Duration::from_millis(deadline_ms).min(MEMBERSHIP_DEADLINE)
+}
 
 #[async_trait]
 impl Peer for PeerService {
@@ -304,16 +398,16 @@ impl Peer for PeerService {
             wall_ms,
         } = request.into_inner();
         let node = self.check(route.as_ref())?;
-        let boot =
-            <[u8; 16]>::try_from(&boot_id[..]).map_err(|_| bad(BadMessage::Bad("boot_id")))?;
         let reader = Reader {
             node,
-            boot: BootId(boot),
+            boot: boot_in(&boot_id).map_err(bad)?,
             asked_at: self.replica.clock().boot(),
             applied: Revision(applied),
         };
         self.replica
             .hear_wall_clock(node, WallTime(wall_ms), reader.asked_at);
+        // ORDER: before the answer is begun: the asking node holds it against its log once it has the answer.
+        let acknowledged = self.replica.acknowledged_by(node);
         let result = match self.replica.give_read_index(reader).await {
             Ok(Revision(index)) => Wire::Index(index),
             Err(Denied::NotLeader { leader }) => Wire::NotLeader(not_leader(leader)),
@@ -323,6 +417,14 @@ impl Peer for PeerService {
         };
         Ok(Response::new(peer::ReadIndexResponse {
             result: Some(result),
+            agreed_wall_ms: self.replica.agreed_wall().map(|WallTime(ms)| ms),
+            acknowledged: acknowledged.map(|(lead, last)| peer::Acknowledged {
+                lead: Some(vote_out(Vote {
+                    leader_id: lead,
+                    committed: true,
+                })),
+                last: Some(log_id_out(last)),
+            }),
         }))
     }
 
@@ -336,11 +438,16 @@ impl Peer for PeerService {
             draft,
             deadline_ms,
         } = request.into_inner();
-        self.check(route.as_ref())?;
+        let from = self.member(route.as_ref())?;
         let draft = stored::decode_draft(&draft)
             .map_err(|error| Status::invalid_argument(error.to_string()))?;
+        let draft = Draft::from(draft);
         let deadline = Duration::from_millis(deadline_ms);
-        let result = match self.writes.propose_here(Draft::from(draft), deadline).await {
+        let proposed = match self.its_turn(from, &draft, deadline).await {
+            Ok(deadline) => self.writes.propose_here(draft, deadline).await,
+            Err(refused) => Err(refused),
+        };
+        let result = match proposed {
             Ok(Proposed {
                 revision,
                 outcome,
@@ -393,33 +500,46 @@ impl Peer for PeerService {
                 .leader()
                 .map(|(id, member)| member_out(id, &member)),
             membership: Some(membership_out(self.replica.membership().membership())),
+            seal_check: self
+                .replica
+                .seal_check()
+                .map(|SealCheck(check)| check.to_vec().into())
+                .unwrap_or_default(),
+            disk: self.replica.disk().0.to_vec().into(),
         }))
+    }
+
+    async fn may_join(
+        &self,
+        request: Request<peer::JoinRequest>,
+    ) -> Result<Response<peer::MembershipResponse>, Status> {
+        let Joining {
+            node,
+            member,
+            deadline,
+            ..
+        } = self.joining(request)?;
+        let asked = self.replica.may_admit(node, &member);
+        let result = match timeout(&**self.replica.clock(), deadline, asked).await {
+            Some(result) => result,
+            None => Err(NotProposed::Unknown(
+                "the leader has not proven in time that it leads".to_owned(),
+            )),
+        };
+        Ok(Response::new(changed(result)))
     }
 
     async fn join(
         &self,
         request: Request<peer::JoinRequest>,
     ) -> Result<Response<peer::MembershipResponse>, Status> {
-        let peer::JoinRequest {
-            route,
+        let Joining {
+            node,
             member,
-            first_time,
-        } = request.into_inner();
-        let from = self.check(route.as_ref())?;
-        let (node, member) =
-            member_in(member.ok_or_else(|| bad(BadMessage::Missing("member")))?).map_err(bad)?;
-        if node != from {
-            return Err(bad(BadMessage::Bad("member")));
-        }
-        let history = if first_time {
-            super::membership::History::None
-        } else {
-            super::membership::History::Kept
-        };
-        let result = self
-            .replica
-            .admit(node, member, history, MEMBERSHIP_DEADLINE)
-            .await;
+            boot,
+            deadline,
+        } = self.joining(request)?;
+        let result = self.replica.admit(node, member, boot, deadline).await;
         Ok(Response::new(changed(result)))
     }
 
@@ -427,9 +547,13 @@ impl Peer for PeerService {
         &self,
         request: Request<peer::RemoveRequest>,
     ) -> Result<Response<peer::MembershipResponse>, Status> {
-        let peer::RemoveRequest { route, node } = request.into_inner();
+        let peer::RemoveRequest {
+            route,
+            node,
+            deadline_ms,
+        } = request.into_inner();
         self.check(route.as_ref())?;
-        let result = self.replica.expel(node, MEMBERSHIP_DEADLINE).await;
+        let result = self.replica.expel(node, deadline_of(deadline_ms)).await;
         Ok(Response::new(changed(result)))
     }
 }

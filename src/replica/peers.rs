@@ -15,10 +15,11 @@ use arc_swap::ArcSwapOption;
 use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint, Uri};
 
-use super::types::NodeId;
+use super::types::{DiskId, LeaderId, LogId, Member, NodeId, StoredMembership};
 use crate::domain::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::domain::time::Incarnation;
 use crate::env::{BootTime, Clock, Net, timeout};
+use crate::telemetry::Seldom;
 use crate::wire::peer::Route;
 use crate::wire::peer::peer_client::PeerClient;
 
@@ -68,6 +69,9 @@ pub struct Peers {
     /// Every view of the state reads it.
     incarnation: ArcSwapOption<Incarnation>,
     channels: Mutex<Channels>,
+    members: Mutex<BTreeMap<NodeId, Member>>,
+    acknowledged: Mutex<BTreeMap<NodeId, (LeaderId, LogId)>>,
+    went_back: Seldom,
 }
 
 #[derive(Default)]
@@ -144,11 +148,59 @@ impl Peers {
             clock,
             incarnation: ArcSwapOption::empty(),
             channels: Mutex::default(),
+            members: Mutex::default(),
+            acknowledged: Mutex::default(),
+            went_back: Seldom::new(),
         }
     }
 
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// Takes on where the members are: a node that has moved is called at its new address from now on.
+    pub fn learn(&self, membership: &StoredMembership) {
+        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        *members = membership
+            .nodes()
+            .map(|(id, member)| (*id, member.clone()))
+            .collect();
+    }
+
+    /// Where a member is, as was learnt last.
+    pub fn member(&self, node: NodeId) -> Option<Member> {
+        let members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        members.get(&node).cloned()
+    }
+
+    /// Notes that `node` has everything up to `last` on its disk, as it said to the leader `lead`, this node in a term of
+    /// its own. It is never taken back within that term: openraft's own figure would be the same.
+    pub fn note_acknowledged(&self, node: NodeId, lead: LeaderId, last: Option<LogId>) {
+        let Some(last) = last else { return };
+        let mut all = self
+            .acknowledged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry(node).or_insert((lead, last));
+        if known.0 < lead {
+            *known = (lead, last);
+        } else if known.0 == lead {
+            known.1 = known.1.max(last);
+        }
+    }
+
+    /// How often it is to be told now that a node has lost what it acknowledged.
+    pub fn went_back(&self) -> Option<u64> {
+        self.went_back.due(self.clock.boot().since_boot())
+    }
+
+    /// What `node` has acknowledged to this node in the last term in which this node led it.
+    pub fn acknowledged(&self, node: NodeId) -> Option<(LeaderId, LogId)> {
+        let all = self
+            .acknowledged
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        all.get(&node).copied()
     }
 
     /// The life of the cluster that this node belongs to, once it does.
@@ -160,13 +212,22 @@ impl Peers {
         self.incarnation.store(Some(Arc::new(incarnation)));
     }
 
-    /// What every call to `to` begins with.
-    pub fn route(&self, to: NodeId) -> Route {
+    /// What every call to `to` on its `disk` begins with.
+    pub fn route(&self, to: NodeId, disk: DiskId) -> Route {
         let incarnation = self.incarnation().map(|incarnation| incarnation.0.to_vec());
         Route {
             incarnation: incarnation.unwrap_or_default().into(),
             from: self.me,
             to,
+            to_disk: disk.0.to_vec().into(),
+        }
+    }
+
+    /// The same of a node that is not bound to the cluster of `incarnation` yet.
+    pub fn route_into(&self, incarnation: Incarnation, to: NodeId, disk: DiskId) -> Route {
+        Route {
+            incarnation: incarnation.0.to_vec().into(),
+            ..self.route(to, disk)
         }
     }
 
@@ -371,6 +432,31 @@ fn never_connected(status: &tonic::Status) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::real::{RealClock, Tcp};
+
+    /// What was acknowledged to a leader is never taken back within its term, and counts for no other term (F8).
+    #[test]
+    fn acknowledgements_only_grow_within_a_term_and_begin_anew_with_the_next() {
+        let peers = Peers::new(1, Arc::new(Tcp), Arc::new(RealClock));
+        let lead = |term| LeaderId { term, node_id: 1 };
+        let id = |term, index| LogId {
+            leader_id: lead(term),
+            index,
+        };
+        let steps = [
+            (2, None, None),
+            (2, Some(id(1, 7)), Some((lead(2), id(1, 7)))),
+            (2, Some(id(1, 5)), Some((lead(2), id(1, 7)))),
+            (2, Some(id(2, 9)), Some((lead(2), id(2, 9)))),
+            (3, Some(id(1, 6)), Some((lead(3), id(1, 6)))),
+            (2, Some(id(2, 20)), Some((lead(3), id(1, 6)))),
+        ];
+        for (term, last, known) in steps {
+            peers.note_acknowledged(4, lead(term), last);
+            assert_eq!(peers.acknowledged(4), known);
+        }
+        assert_eq!(peers.acknowledged(5), None);
+    }
 
     #[test]
     fn peer_is_told_once_as_unreachable_and_once_as_back() {

@@ -133,7 +133,7 @@ impl Replica {
         let bytes = stored::encode_draft(draft.parts())
             .map_err(|error| NotProposed::Refused(error.to_string()))?;
         let message = peer::ProposeRequest {
-            route: Some(self.peers().route(leader)),
+            route: Some(self.peers().route(leader, member.disk)),
             draft: bytes,
             deadline_ms: u64::try_from(deadline.as_millis()).unwrap_or(u64::MAX),
         };

@@ -3,22 +3,29 @@
 //! The leader captures its commit index and then confirms its leadership with a quorum; no lease and no earlier
 //! acknowledgement will do, for those bring in clocks that stop in suspend. Never: what the index is used for.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError};
+use openraft::vote::RaftLeaderId;
 
-use super::convert::member_in;
+use super::convert::{log_id_in, member_in, vote_in};
 use super::handle::Replica;
+use super::log_record::stored_log_id;
 use super::peers::{CallError, Lane};
 use super::readers::Reader;
-use super::types::{Member, NodeId};
+use super::types::{LeaderId, LogId, Member, NodeId, Vote};
 use crate::domain::time::Revision;
-use crate::env::timeout;
+use crate::env::{BootTime, WallTime, timeout};
+use crate::storage::{Refusal, StorageError};
 use crate::wire::peer;
 
+/// How often a node that knows of no leader asks another member who leads, and for how long it waits for the answer.
+const LOOK_AROUND_EVERY: Duration = Duration::from_millis(500);
+
 /// Why a leader gives no read index.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Denied {
     /// This node does not lead.
     NotLeader { leader: Option<(NodeId, Member)> },
@@ -50,13 +57,35 @@ pub enum NoReadIndex {
     Stopped(String),
 }
 
+/// When this node last looked for a leader among the members, and how often it has.
+#[derive(Debug, Default)]
+pub(super) struct LookAround(Mutex<(Option<BootTime>, usize)>);
+
+impl LookAround {
+    /// The number of this look; `None`: the last one was a moment ago.
+    fn due(&self, now: BootTime) -> Option<usize> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.0.is_some_and(|at| now.since(at) < LOOK_AROUND_EVERY) {
+            return None;
+        }
+        let number = last.1;
+        *last = (Some(now), number.wrapping_add(1));
+        Some(number)
+    }
+}
+
 impl Replica {
     /// Asks whoever leads, this node too, for its read index.
     ///
     /// # Errors
     /// As [`NoReadIndex`] says; all but `Stopped` may pass.
-    pub async fn read_index(&self, deadline: Duration) -> Result<Revision, NoReadIndex> {
-        let (leader, member) = self.leader().ok_or(NoReadIndex::NoLeader)?;
+    pub async fn read_index(self: &Arc<Self>, deadline: Duration) -> Result<Revision, NoReadIndex> {
+        let known = self.leader();
+        let seen = known.as_ref().map(|(leader, _)| *leader);
+        let (leader, member) = match known {
+            Some(known) => known,
+            None => self.leader_by_hearsay(deadline).await?,
+        };
         let applied = self.board().load().revision();
         if leader == self.node_id() {
             let reader = Reader {
@@ -75,7 +104,7 @@ impl Replica {
             };
         }
         let message = peer::ReadIndexRequest {
-            route: Some(self.peers().route(leader)),
+            route: Some(self.peers().route(leader, member.disk)),
             boot_id: self.boot_id().0.to_vec().into(),
             applied: applied.0,
             wall_ms: self.clock().wall().0,
@@ -91,10 +120,16 @@ impl Replica {
             biased;
             answer = ask => answer?,
             // One that has lost the lead is not waited for.
-            () = self.leader_other_than(Some(leader)) => return Err(NoReadIndex::NoLeader),
+            () = self.leader_other_than(seen) => return Err(NoReadIndex::NoLeader),
         };
         use peer::read_index_response::Result as Wire;
-        let peer::ReadIndexResponse { result } = answer;
+        let peer::ReadIndexResponse {
+            result,
+            acknowledged,
+            agreed_wall_ms,
+        } = answer;
+        self.must_have(acknowledged)?;
+        self.hear_agreed_wall(agreed_wall_ms.map(WallTime));
         match result {
             Some(Wire::Index(index)) => Ok(Revision(index)),
             Some(Wire::NotLeader(peer::NotLeader { leader })) => {
@@ -110,8 +145,95 @@ impl Replica {
         }
     }
 
+    /// A node that was removed while it was away hears of no leader any more: the others do not call it. So it asks one of
+    /// them, another each time, who leads; that one then tells it that it is no member.
+    async fn leader_by_hearsay(&self, deadline: Duration) -> Result<(NodeId, Member), NoReadIndex> {
+        let me = self.node_id();
+        let membership = self.membership();
+        let others: Vec<&Member> = membership
+            .nodes()
+            .filter(|(id, _)| **id != me)
+            .map(|(_, member)| member)
+            .collect();
+        let number = self
+            .look_around()
+            .due(self.clock().boot())
+            .ok_or(NoReadIndex::NoLeader)?;
+        let asked = number
+            .checked_rem(others.len())
+            .and_then(|at| others.get(at))
+            .ok_or(NoReadIndex::NoLeader)?;
+        let told = self
+            .ask_cluster_info(&asked.peer_address, deadline.min(LOOK_AROUND_EVERY))
+            .await
+            .map_err(|_| NoReadIndex::NoLeader)?;
+        let is_ours = Some(told.incarnation) == self.incarnation();
+        told.leader
+            .filter(|(leader, _)| is_ours && *leader != me)
+            .ok_or(NoReadIndex::NoLeader)
+    }
+
+    /// Stops this node if its disk no longer holds what it has acknowledged to the leader: it was replaced by an older
+    /// copy, which agrees with itself, so that the start could not tell (F8).
+    fn must_have(&self, acknowledged: Option<peer::Acknowledged>) -> Result<(), NoReadIndex> {
+        let Some(peer::Acknowledged {
+            lead,
+            last: Some(last),
+        }) = acknowledged
+        else {
+            return Ok(());
+        };
+        let malformed =
+            |error: super::convert::BadMessage| NoReadIndex::Unreachable(error.to_string());
+        let lead: Vote = vote_in(lead).map_err(malformed)?;
+        let last = log_id_in(last);
+        let storage = &self.workshop().storage;
+        // ORDER: the log, then the vote. A later leader may have this node drop what the earlier one counted; its vote is
+        // on the disk before that, so a log that was read under the same vote has lost it without leave.
+        let held = storage
+            .log_state()
+            .last
+            .max(storage.snapshot().and_then(|snapshot| snapshot.last));
+        let voted = storage
+            .vote()
+            .map(|vote| LeaderId::new(vote.term, vote.node));
+        let is_lost = held.is_none_or(|held| held.index < last.index);
+        if voted != Some(lead.leader_id) || !is_lost {
+            return Ok(());
+        }
+        let why = StorageError::from(Refusal::LogShort {
+            acknowledged: stored_log_id(last),
+            found: held,
+        })
+        .to_string();
+        self.give_up(why.clone());
+        Err(NoReadIndex::Stopped(why))
+    }
+
+    /// What `node` has acknowledged to this leader, as it is told with a read index.
+    pub(super) fn acknowledged_by(&self, node: NodeId) -> Option<(LeaderId, LogId)> {
+        self.peers().acknowledged(node)
+    }
+
+    /// A revision that covers everything acknowledged before this call, once a quorum has confirmed that this node leads.
+    /// One round of questions to the members is under way at a time, for all who wait.
+    pub(super) async fn confirmed(self: &Arc<Self>) -> Result<Revision, Denied> {
+        let replica = self.clone();
+        let work = move || {
+            let replica = replica.clone();
+            async move { replica.confirm().await }
+        };
+        match self.read_indexes().ask(work).await {
+            Some(confirmed) => confirmed,
+            None => Err(Denied::Stopped("the round has ended early".to_owned())),
+        }
+    }
+
     /// The leader's side. Returns once a quorum has confirmed the leadership; the caller sets the deadline.
-    pub(super) async fn give_read_index(&self, reader: Reader) -> Result<Revision, Denied> {
+    pub(super) async fn give_read_index(
+        self: &Arc<Self>,
+        reader: Reader,
+    ) -> Result<Revision, Denied> {
         if self.leader().map(|(leader, _)| leader) != Some(self.node_id()) {
             return Err(Denied::NotLeader {
                 leader: self.leader(),
@@ -126,6 +248,10 @@ impl Replica {
         }
         // ORDER: noted before the index is captured (see `readers`).
         self.readers().note(reader);
+        self.confirmed().await
+    }
+
+    async fn confirm(&self) -> Result<Revision, Denied> {
         match self.raft().get_read_linearizer(ReadPolicy::ReadIndex).await {
             Ok(linearizer) => Ok(Revision(linearizer.read_log_id().index())),
             Err(RaftError::APIError(LinearizableReadError::ForwardToLeader(_))) => {

@@ -4,7 +4,10 @@
 //! finds it here, and a reader that is not here holds no as-of that this leader gave it.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::Notify;
 
 use super::types::NodeId;
 use crate::domain::limits::READERS_MAX;
@@ -34,6 +37,7 @@ pub struct Reader {
 #[derive(Debug, Default)]
 pub struct Readers {
     table: Mutex<Table>,
+    told: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -59,6 +63,40 @@ impl Readers {
                 table.readers.insert(key, reader);
             }
         }
+        drop(table);
+        self.told.notify_waiters();
+    }
+
+    /// Returns once `look` finds something in what the readers have said; it looks again whenever one asks.
+    pub async fn until<T>(&self, look: impl Fn(&Self) -> Option<T>) -> T {
+        loop {
+            // ORDER: heard from here on, so that nothing is missed between the look and the wait.
+            let mut told = pin!(self.told.notified());
+            told.as_mut().enable();
+            if let Some(found) = look(self) {
+                return found;
+            }
+            told.await;
+        }
+    }
+
+    /// The last that this start of a node has said.
+    pub fn of(&self, node: NodeId, boot: BootId) -> Option<Reader> {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.readers.get(&(node, boot)).copied()
+    }
+
+    /// The nodes that have asked at or after `since`, each with when it last did.
+    pub fn heard_since(&self, since: BootTime) -> BTreeMap<NodeId, BootTime> {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heard = BTreeMap::new();
+        for reader in table.readers.values() {
+            if reader.asked_at >= since {
+                let last = heard.entry(reader.node).or_insert(reader.asked_at);
+                *last = reader.asked_at.max(*last);
+            }
+        }
+        heard
     }
 
     /// Every reader that asked at or after `since`, in the order of node and boot id; those before are dropped.
@@ -137,6 +175,29 @@ mod tests {
         readers.note(reader(1, 1, 10, 5));
         readers.note(reader(2, 1, 20, 5));
         assert_eq!(readers.since(at(20)), [reader(2, 1, 20, 5)]);
+    }
+
+    /// A node counts as heard by whichever of its starts asked last; what only an earlier start has applied is not what
+    /// this one has (F3).
+    #[tokio::test]
+    async fn reader_is_heard_by_its_node_and_believed_by_its_start() {
+        let readers = Readers::default();
+        readers.note(reader(1, 1, 10, 50));
+        readers.note(reader(1, 2, 30, 4));
+        readers.note(reader(2, 1, 20, 9));
+        assert_eq!(readers.heard_since(at(21)), BTreeMap::from([(1, at(30))]));
+        assert_eq!(
+            readers.heard_since(at(0)),
+            BTreeMap::from([(1, at(30)), (2, at(20))])
+        );
+        let applied = |readers: &Readers| readers.of(1, BootId([2; 16])).map(|r| r.applied);
+        assert_eq!(applied(&readers), Some(Revision(4)));
+        let caught_up = readers.until(|r| applied(r).filter(|at| *at >= Revision(7)));
+        let (found, ()) = tokio::join!(caught_up, async {
+            readers.note(reader(1, 1, 40, 60));
+            readers.note(reader(1, 2, 41, 7));
+        });
+        assert_eq!(found, Revision(7));
     }
 
     #[test]

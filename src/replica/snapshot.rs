@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::convert::{snapshot_meta_in, snapshot_meta_out};
 use super::log_record::stored_log_id;
-use super::types::{NodeId, SnapshotMeta};
+use super::types::{NodeId, NodeIds, SnapshotMeta};
 use crate::domain::limits;
 use crate::domain::state::State;
 use crate::domain::time::Revision;
@@ -34,11 +34,21 @@ pub enum SnapshotData {
     Received(Box<dyn SnapshotSink>),
 }
 
+/// The head of a snapshot.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Head {
+    /// As openraft knows it.
+    pub meta: SnapshotMeta,
+    /// Every id that was ever a member's.
+    pub ids: NodeIds,
+}
+
 /// What `storage` keeps of a snapshot's head. The membership goes into its opaque part.
-pub fn stored_meta(meta: &SnapshotMeta) -> storage::SnapshotMeta {
+pub fn stored_meta(head: &Head) -> storage::SnapshotMeta {
+    let Head { meta, ids } = head;
     storage::SnapshotMeta {
         last: meta.last_log_id.map(stored_log_id),
-        extra: snapshot_meta_out(meta).encode_to_vec().into(),
+        extra: snapshot_meta_out(meta, ids).encode_to_vec().into(),
     }
 }
 
@@ -46,7 +56,7 @@ pub fn stored_meta(meta: &SnapshotMeta) -> storage::SnapshotMeta {
 ///
 /// # Errors
 /// `InvalidData` when it was written by another version.
-pub fn raft_meta(meta: &storage::SnapshotMeta) -> io::Result<SnapshotMeta> {
+pub fn head_of(meta: &storage::SnapshotMeta) -> io::Result<Head> {
     let storage::SnapshotMeta { last, extra } = meta;
     let invalid = |why: String| {
         io::Error::new(
@@ -58,31 +68,29 @@ pub fn raft_meta(meta: &storage::SnapshotMeta) -> io::Result<SnapshotMeta> {
     };
     let head =
         peer::SnapshotMeta::decode(extra.clone()).map_err(|error| invalid(error.to_string()))?;
-    let meta = snapshot_meta_in(Some(head)).map_err(|error| invalid(error.to_string()))?;
+    let (meta, ids) = snapshot_meta_in(Some(head)).map_err(|error| invalid(error.to_string()))?;
     if meta.last_log_id.map(stored_log_id) != *last {
         return Err(invalid("it contradicts itself".to_owned()));
     }
-    Ok(meta)
+    Ok(Head { meta, ids })
 }
 
 /// Opens the newest snapshot that this node holds.
-pub async fn open_newest(
-    storage: &dyn Storage,
-) -> io::Result<Option<(SnapshotMeta, SnapshotSource)>> {
+pub async fn open_newest(storage: &dyn Storage) -> io::Result<Option<(Head, SnapshotSource)>> {
     let Some(source) = storage.open_snapshot().await? else {
         return Ok(None);
     };
-    Ok(Some((raft_meta(&source.meta)?, source)))
+    Ok(Some((head_of(&source.meta)?, source)))
 }
 
 /// Writes `state` as the newest snapshot; durable when it returns.
 pub async fn write(
     storage: &dyn Storage,
     threads: &dyn Offload,
-    meta: &SnapshotMeta,
+    head: &Head,
     state: State,
 ) -> io::Result<()> {
-    let sink = storage.create_snapshot(stored_meta(meta)).await?;
+    let sink = storage.create_snapshot(stored_meta(head)).await?;
     let sink = offload(threads, move || {
         let mut buffered = BufWriter::with_capacity(64 * 1024, SinkWriter(sink));
         stored::write_snapshot(&state, &mut buffered)?;
@@ -97,8 +105,8 @@ pub async fn write(
 }
 
 /// The head of the newest snapshot that this node holds; no file is opened.
-pub fn newest_meta(storage: &dyn Storage) -> io::Result<Option<SnapshotMeta>> {
-    storage.snapshot().as_ref().map(raft_meta).transpose()
+pub fn newest_head(storage: &dyn Storage) -> io::Result<Option<Head>> {
+    storage.snapshot().as_ref().map(head_of).transpose()
 }
 
 /// Reads the state that a snapshot holds; all of it is verified. `moves` counts on as it goes.

@@ -13,9 +13,10 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, Raf
 use tokio::sync::watch;
 
 use super::fingerprints::Marks;
-use super::snapshot::{self, SnapshotData, Workshop};
+use super::snapshot::{self, Head, SnapshotData, Workshop};
 use super::types::{
-    Command, Entry, LogId, Payload, Reply, Snapshot, SnapshotMeta, StoredMembership, TypeConfig,
+    Command, Entry, LogId, NodeId, NodeIds, Payload, Reply, Snapshot, SnapshotMeta,
+    StoredMembership, TypeConfig,
 };
 use crate::audit::Sink;
 use crate::domain::limits;
@@ -31,19 +32,38 @@ pub struct Published {
     pub state: State,
     last: Option<LogId>,
     membership: StoredMembership,
+    ids: Arc<NodeIds>,
 }
 
 impl Published {
+    /// Who belongs to the cluster by the last membership that is committed and applied here.
+    pub fn membership(&self) -> &StoredMembership {
+        &self.membership
+    }
+
+    /// Every id that was ever a member's: it is never given again.
+    pub fn ids(&self) -> &NodeIds {
+        &self.ids
+    }
+
+    /// Whether `node` was a member at some time.
+    pub fn ever_had(&self, node: NodeId) -> bool {
+        self.ids.contains(&node)
+    }
+
     /// The index of the last entry that is in it, blanks and membership changes included; zero before the first.
     pub fn revision(&self) -> Revision {
         Revision(self.last.map_or(0, |id| id.index))
     }
 
     /// The head of a snapshot of it.
-    pub(super) fn snapshot_meta(&self) -> SnapshotMeta {
-        SnapshotMeta {
-            last_log_id: self.last,
-            last_membership: self.membership.clone(),
+    pub(super) fn head(&self) -> Head {
+        Head {
+            meta: SnapshotMeta {
+                last_log_id: self.last,
+                last_membership: self.membership.clone(),
+            },
+            ids: NodeIds::clone(&self.ids),
         }
     }
 }
@@ -98,7 +118,7 @@ impl StateMachine {
         marks: Arc<Marks>,
     ) -> io::Result<(Self, Arc<Board>)> {
         let first = match snapshot::open_newest(&*workshop.storage).await? {
-            Some((meta, source)) => Self::published(&workshop, &meta, source).await?,
+            Some((head, source)) => Self::published(&workshop, head, source).await?,
             None => Published::default(),
         };
         let (told, from) = (sink.told(), first.revision());
@@ -118,17 +138,28 @@ impl StateMachine {
 
     async fn published(
         workshop: &Workshop,
-        meta: &SnapshotMeta,
+        head: Head,
         source: crate::storage::SnapshotSource,
     ) -> io::Result<Published> {
+        let Head { meta, ids } = head;
         let SnapshotMeta {
             last_log_id,
             last_membership,
         } = meta;
+        let state = snapshot::read(&*workshop.threads, source, workshop.moves.clone()).await?;
+        known(&state).map_err(|why| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!(
+                    "the newest snapshot is not understood: {why}; start a newer version of grantd"
+                ),
+            )
+        })?;
         Ok(Published {
-            state: snapshot::read(&*workshop.threads, source, workshop.moves.clone()).await?,
-            last: *last_log_id,
-            membership: last_membership.clone(),
+            state,
+            last: last_log_id,
+            membership: last_membership,
+            ids: Arc::new(ids),
         })
     }
 
@@ -138,6 +169,13 @@ impl StateMachine {
         let step = match payload {
             Payload::Blank => Step::NoCommand,
             Payload::Membership(membership) => {
+                let members: Vec<NodeId> = membership.nodes().map(|(id, _)| *id).collect();
+                op::members_changed(&mut working.state, Revision(log_id.index), &members);
+                let new = |id: &NodeId| !working.ids.contains(id);
+                let new: Vec<NodeId> = members.into_iter().filter(new).collect();
+                if !new.is_empty() {
+                    Arc::make_mut(&mut working.ids).extend(new);
+                }
                 working.membership = StoredMembership::new(Some(log_id), membership);
                 Step::NoCommand
             }
@@ -156,6 +194,7 @@ impl StateMachine {
                 }
                 let revision = Revision(log_id.index);
                 let applied = op::apply(&mut working.state, revision, &entry);
+                known(&working.state).map_err(|why| not_understood(log_id, &why))?;
                 Step::Applied(Box::new((revision, entry, applied)), bytes.len())
             }
         };
@@ -228,6 +267,18 @@ impl Step {
             Self::Applied(_, bytes) => *bytes,
         }
     }
+}
+
+/// That this binary knows what the cluster's entries mean from here on.
+pub(super) fn known(state: &State) -> Result<(), String> {
+    let Semantics(raised) = state.semantics();
+    let Semantics(newest) = Semantics::CURRENT;
+    if raised <= newest {
+        return Ok(());
+    }
+    Err(format!(
+        "the cluster is at semantics {raised}, this binary knows {newest}"
+    ))
 }
 
 /// An entry that this binary cannot apply stops the node: to skip it would be to diverge.
@@ -306,12 +357,12 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
                 "a snapshot that was just received is gone",
             ));
         };
-        if held.last_log_id < meta.last_log_id {
+        if held.meta.last_log_id < meta.last_log_id {
             return Err(io::Error::other(
                 "the newest snapshot is older than the one just received",
             ));
         }
-        let next = Self::published(&self.workshop, &held, source).await?;
+        let next = Self::published(&self.workshop, held, source).await?;
         // never back to an older revision.
         if next.last >= self.board.load().last {
             self.publish_installed(next);
@@ -320,9 +371,9 @@ impl RaftStateMachine<TypeConfig> for StateMachine {
     }
 
     async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot>, io::Error> {
-        let newest = snapshot::newest_meta(&*self.workshop.storage)?;
-        Ok(newest.map(|meta| Snapshot {
-            meta,
+        let newest = snapshot::newest_head(&*self.workshop.storage)?;
+        Ok(newest.map(|head| Snapshot {
+            meta: head.meta,
             snapshot: SnapshotData::Held,
         }))
     }
@@ -337,11 +388,11 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
     type SnapshotData = SnapshotData;
 
     async fn build_snapshot(&mut self) -> Result<Snapshot, io::Error> {
-        let Some(meta) = snapshot::newest_meta(&*self.workshop.storage)? else {
+        let Some(head) = snapshot::newest_head(&*self.workshop.storage)? else {
             return Err(io::Error::other("there is no snapshot to tell of"));
         };
         Ok(Snapshot {
-            meta,
+            meta: head.meta,
             snapshot: SnapshotData::Held,
         })
     }
@@ -349,6 +400,7 @@ impl RaftSnapshotBuilder<TypeConfig> for SnapshotBuilder {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
     use std::sync::{Mutex, OnceLock, mpsc};
     use std::time::Duration;
 
@@ -359,7 +411,7 @@ mod tests {
     use crate::domain::op::{Applied, Scope};
     use crate::domain::time::Timestamp;
     use crate::env::real::{RealClock, Threads};
-    use crate::replica::types::LeaderId;
+    use crate::replica::types::{LeaderId, Member, Membership};
     use crate::storage::MemoryDisk;
 
     /// Hears what a state machine tells, and holds it against what is published then.
@@ -484,6 +536,43 @@ mod tests {
         assert_eq!(listener.heard(), ["applied 4", "reached 5"]);
     }
 
+    fn members(index: u64, ids: &[NodeId]) -> Entry {
+        let nodes: BTreeMap<NodeId, Member> =
+            ids.iter().map(|id| (*id, Member::default())).collect();
+        let voters = ids.iter().copied().collect();
+        Entry {
+            log_id: id(index),
+            payload: Payload::Membership(Membership::new(vec![voters], nodes).unwrap()),
+        }
+    }
+
+    /// An id is never given again: whoever was a member once is known when it has left, after a restart on a snapshot, and to
+    /// a node that has only received the snapshot.
+    #[tokio::test]
+    async fn ids_that_left_are_known_from_a_snapshot_too() {
+        let (source, target) = (MemoryDisk::new(), MemoryDisk::new());
+        let (mut first, _) = machine(&source, 0).await;
+        let log = vec![members(1, &[1, 2, 3]), blank(2), members(3, &[1, 4])];
+        apply(&mut first, log).await;
+        let of = first.board.load();
+        assert_eq!(of.ids(), &NodeIds::from([1, 2, 3, 4]));
+        assert!(of.ever_had(2) && !of.ever_had(5));
+        for disk in [&source, &target] {
+            let (mut machine, _) = machine(disk, 0).await;
+            let storage = machine.workshop.storage.clone();
+            snapshot::write(&*storage, &Threads, &of.head(), of.state.clone())
+                .await
+                .unwrap();
+            machine
+                .install_snapshot(&of.head().meta, SnapshotData::Held)
+                .await
+                .unwrap();
+            assert_eq!(machine.board.load().ids(), of.ids());
+            apply(&mut machine, vec![members(4, &[1, 5])]).await;
+            assert_eq!(machine.board.load().ids(), &NodeIds::from([1, 2, 3, 4, 5]));
+        }
+    }
+
     /// What a snapshot stands for was applied elsewhere: the sink hears of the gap, when one is installed and when a node
     /// starts on one that is newer than what it has told.
     #[tokio::test]
@@ -492,10 +581,10 @@ mod tests {
         let (mut ahead, _) = machine(&source, 0).await;
         apply(&mut ahead, (1..=7).map(command).collect()).await;
         let of = ahead.board.load();
-        let meta = of.snapshot_meta();
+        let head = of.head();
         let threads = Threads;
         let source_disk = ahead.workshop.storage.clone();
-        snapshot::write(&*source_disk, &threads, &meta, of.state.clone())
+        snapshot::write(&*source_disk, &threads, &head, of.state.clone())
             .await
             .unwrap();
         let (mut behind, listener) = machine(&target, 0).await;
@@ -503,11 +592,11 @@ mod tests {
         listener.heard();
         // As a receiver does it: its content is durable before it is installed.
         let target_disk = behind.workshop.storage.clone();
-        snapshot::write(&*target_disk, &threads, &meta, of.state.clone())
+        snapshot::write(&*target_disk, &threads, &head, of.state.clone())
             .await
             .unwrap();
         behind
-            .install_snapshot(&meta, SnapshotData::Held)
+            .install_snapshot(&head.meta, SnapshotData::Held)
             .await
             .unwrap();
         assert_eq!(listener.heard(), ["installed 2..7"]);

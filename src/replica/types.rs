@@ -14,6 +14,9 @@ use crate::domain::time::Revision;
 /// A node's id: unique among all nodes that a cluster has ever had.
 pub type NodeId = u64;
 
+/// Ids of nodes.
+pub type NodeIds = std::collections::BTreeSet<NodeId>;
+
 openraft::declare_raft_types!(
     /// A command is opaque bytes, encoded once by the proposer; the runtime draws its election timeouts from a seed
     /// that `env::Rng` gave, so a simulated node and a real one run the same code.
@@ -80,11 +83,17 @@ pub enum Reply {
     NoCommand,
 }
 
+/// One disk of a node, told from every other by 16 random bytes that are drawn when its folder is first used.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
+pub struct DiskId(pub [u8; 16]);
+
 /// A node as the replicated membership knows it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Member {
     /// Where the other nodes reach it: `host:port`.
     pub peer_address: String,
+    /// The disk that its id belongs to: what a node with another says under this id is not its word.
+    pub disk: DiskId,
 }
 
 impl fmt::Display for Member {

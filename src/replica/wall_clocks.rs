@@ -2,7 +2,9 @@
 //!
 //! Time makes things due when a majority of the voters says that it has come (DESIGN, "The one clock assumption"): one
 //! clock that runs ahead, the leader's own too, makes nothing due, and one that lags holds up nothing.
-//! What was heard is carried on by this node's boot clock, and forgotten soon. Never: freshness, order.
+//! What was heard is carried on by this node's boot clock, and forgotten soon. A leader tells with each read index what
+//! they agree on: a node whose own clock differs from that by more than synchronized clocks do decides nothing by it.
+//! Never: freshness, order.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -10,6 +12,7 @@ use std::time::Duration;
 
 use super::handle::Replica;
 use super::types::NodeId;
+use crate::domain::limits::STAMP_AHEAD_MS_MAX;
 use crate::env::{BootTime, WallTime};
 
 /// For how long a clock that was heard counts: many rounds of questions, and short enough that clock rates do not matter.
@@ -19,6 +22,24 @@ const HEARD_FOR: Duration = Duration::from_secs(10);
 #[derive(Debug, Default)]
 pub(super) struct WallClocks {
     heard: Mutex<BTreeMap<NodeId, Heard>>,
+    /// What a leader said last that a majority agrees on.
+    told: Mutex<Option<Heard>>,
+}
+
+/// This node's wall clock is not known to be right, so nothing may be decided by it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum WallOff {
+    /// It differs from what a majority of the voters' clocks say.
+    #[error("it is {by_ms} ms {} of that of a majority of the voters", if *is_ahead { "ahead" } else { "behind" })]
+    By {
+        /// By so many milliseconds.
+        by_ms: u64,
+        /// Whether it says a later time.
+        is_ahead: bool,
+    },
+    /// No leader has said lately what they agree on.
+    #[error("no leader has told lately what time a majority of the voters has")]
+    Unknown,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +90,53 @@ impl WallClocks {
     }
 }
 
+fn compare(own: WallTime, agreed: Option<WallTime>) -> Result<(), WallOff> {
+    let (WallTime(own), Some(WallTime(agreed))) = (own, agreed) else {
+        return Err(WallOff::Unknown);
+    };
+    let by_ms = own.abs_diff(agreed);
+    if by_ms <= STAMP_AHEAD_MS_MAX {
+        return Ok(());
+    }
+    Err(WallOff::By {
+        by_ms,
+        is_ahead: own > agreed,
+    })
+}
+
 impl Replica {
+    /// Notes what a leader said with a read index.
+    pub(super) fn hear_agreed_wall(&self, agreed: Option<WallTime>) {
+        let Some(wall) = agreed else {
+            return;
+        };
+        let at = self.clock().boot();
+        let mut told = self
+            .wall_clocks()
+            .told
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *told = Some(Heard { wall, at });
+    }
+
+    /// Whether this node's wall clock tells the time that a majority of the voters has, as far as clocks that are
+    /// synchronized do.
+    ///
+    /// # Errors
+    /// [`WallOff`]: nothing may be decided by it.
+    pub fn check_wall(&self) -> Result<(), WallOff> {
+        let now = self.clock().boot();
+        let agreed = if self.leader().map(|(leader, _)| leader) == Some(self.node_id()) {
+            self.agreed_wall()
+        } else {
+            let told = self.wall_clocks().told.lock();
+            let told = *told.unwrap_or_else(PoisonError::into_inner);
+            told.filter(|told| now.since(told.at) <= HEARD_FOR)
+                .map(|told| WallTime(told.now(now)))
+        };
+        compare(self.clock().wall(), agreed)
+    }
+
     /// Notes what the clock of a voter says; of others it does not matter.
     pub(super) fn hear_wall_clock(&self, node: NodeId, wall: WallTime, at: BootTime) {
         if self.membership().voter_ids().any(|voter| voter == node) {
@@ -151,6 +218,22 @@ mod tests {
         clocks.note(2, WallTime(11_000), at(112));
         assert_eq!(agreed(&clocks, &three, 112), Some(11_000));
         assert_eq!(clocks.heard.lock().unwrap().len(), 2);
+    }
+
+    /// F19c: in both directions, from the first millisecond beyond what synchronized clocks differ; and a node that nobody
+    /// has told anything does not know.
+    #[test]
+    fn wall_clock_that_is_off_is_found_out() {
+        let at = 1_000_000;
+        let of = |own: u64| compare(WallTime(own), Some(WallTime(at)));
+        for off in [0, STAMP_AHEAD_MS_MAX] {
+            assert_eq!((of(at + off), of(at - off)), (Ok(()), Ok(())));
+        }
+        let by_ms = STAMP_AHEAD_MS_MAX + 1;
+        let off = |is_ahead| Err(WallOff::By { by_ms, is_ahead });
+        assert_eq!(of(at + by_ms), off(true));
+        assert_eq!(of(at - by_ms), off(false));
+        assert_eq!(compare(WallTime(at), None), Err(WallOff::Unknown));
     }
 
     /// What was heard goes on with this node's own boot clock.

@@ -126,8 +126,9 @@ pub enum Refusal {
 }
 
 /// The version of everything that this build writes to a disk: pages of the log, snapshots, `node.state`. It is raised
-/// when one of them changes, or what is stored in them. 1: builds before the first release whose answers were others.
-pub(super) const SCHEMA: u16 = 2;
+/// when one of them changes, or what is stored in them. 1 and 2: builds before the first release, whose answers or forms
+/// were others.
+pub(super) const SCHEMA: u16 = 3;
 
 /// Whether this build reads what `file` says that it holds. Call it after the checksum has matched: then another schema
 /// is another writer, not damage.

@@ -479,6 +479,7 @@ mod tests {
         storage
             .save_identity(Identity {
                 node_id: 1,
+                disk: [1; 16],
                 incarnation: None,
             })
             .await
@@ -639,6 +640,7 @@ mod tests {
             storage
                 .save_identity(Identity {
                     node_id: 2,
+                    disk: [1; 16],
                     incarnation: None
                 })
                 .await

@@ -96,6 +96,9 @@ pub struct StoredVote {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity {
     pub node_id: u64,
+    /// Which disk this is, drawn at random when the folder is first used: a node id belongs to one disk, so that an
+    /// empty folder under an id that was given before is told from the one that had it.
+    pub disk: [u8; 16],
     /// The incarnation of the cluster; `None` until the node was initialized or has joined.
     pub incarnation: Option<[u8; 16]>,
 }
@@ -255,7 +258,8 @@ pub struct SnapshotSource {
 }
 
 impl Identity {
-    /// Whether a store bound to `self` may be bound to `next`: the same node, and the same incarnation once it has one.
+    /// Whether a store bound to `self` may be bound to `next`: the same node on the same disk, and the same incarnation
+    /// once it has one.
     fn admits(&self, next: &Identity) -> Result<(), StorageError> {
         if self.node_id != next.node_id {
             return Err(Refusal::OtherNode {
@@ -263,6 +267,11 @@ impl Identity {
                 found: self.node_id,
             }
             .into());
+        }
+        if self.disk != next.disk {
+            return Err(StorageError::Misuse(
+                "a folder keeps the disk id that it was given first".to_owned(),
+            ));
         }
         match (self.incarnation, next.incarnation) {
             (Some(found), expected) if expected != Some(found) => Err(Refusal::OtherIncarnation {

@@ -5,7 +5,7 @@
 //! harmless, because the log then holds more than the mark. Everything else (identity, vote, a lowered mark, a purge)
 //! goes to both slots before it counts, so that damage to one slot never brings back an older vote.
 //!
-//! A slot is: magic `gNod` · schema u16 · zero u16 · crc32 u32 · sequence u64 · flags u16 · node id · incarnation ·
+//! A slot is: magic `gNod` · schema u16 · zero u16 · crc32 u32 · sequence u64 · flags u16 · node id · disk · incarnation ·
 //! vote (term, node) · acknowledged · committed · purged (term, node, index each) · zeros. Big-endian. The checksum
 //! covers the whole slot but itself. It never decides whether a node may start: that is `recovery`.
 
@@ -199,6 +199,7 @@ fn encode(sequence: u64, facts: &NodeFacts) -> Vec<u8> {
     body.extend_from_slice(&sequence.to_be_bytes());
     body.extend_from_slice(&flags.to_be_bytes());
     body.extend_from_slice(&identity.map_or(0, |i| i.node_id).to_be_bytes());
+    body.extend_from_slice(&identity.map_or([0; 16], |i| i.disk));
     body.extend_from_slice(&incarnation.unwrap_or([0; 16]));
     body.extend_from_slice(&vote.map_or(0, |vote| vote.term).to_be_bytes());
     body.extend_from_slice(&vote.map_or(0, |vote| vote.node).to_be_bytes());
@@ -227,6 +228,7 @@ fn decode(slot: &[u8; SLOT], path: &Path) -> Result<(u64, NodeFacts), StorageErr
     let sequence = u64::from_be_bytes(reader.take().map_err(damaged)?);
     let flags = u16::from_be_bytes(reader.take().map_err(damaged)?);
     let node_id = u64::from_be_bytes(reader.take().map_err(damaged)?);
+    let disk = reader.take::<16>().map_err(damaged)?;
     let incarnation = reader.take::<16>().map_err(damaged)?;
     let term = u64::from_be_bytes(reader.take().map_err(damaged)?);
     let node = u64::from_be_bytes(reader.take().map_err(damaged)?);
@@ -240,6 +242,7 @@ fn decode(slot: &[u8; SLOT], path: &Path) -> Result<(u64, NodeFacts), StorageErr
         NodeFacts {
             identity: has(HAS_IDENTITY).then(|| Identity {
                 node_id,
+                disk,
                 incarnation: has(HAS_INCARNATION).then_some(incarnation),
             }),
             vote: has(HAS_VOTE).then(|| StoredVote {
@@ -267,6 +270,7 @@ mod tests {
         NodeFacts {
             identity: Some(Identity {
                 node_id: 7,
+                disk: [8; 16],
                 incarnation: Some([9; 16]),
             }),
             vote: Some(StoredVote {
@@ -319,16 +323,16 @@ mod tests {
         }
     }
 
-    /// Schema 2, as it is written: these bytes must stay readable. Those of schema 1 are refused when a store is opened:
+    /// Schema 3, as it is written: these bytes must stay readable. Those of schema 1 are refused when a store is opened:
     /// `tests/it/storage_damage.rs`.
     #[test]
-    fn golden_bytes_of_schema_2_decode() {
-        let golden = include_bytes!("../../tests/golden/storage/node-state-slot-2.bin");
+    fn golden_bytes_of_schema_3_decode() {
+        let golden = include_bytes!("../../tests/golden/storage/node-state-slot-3.bin");
         assert_eq!(decode(golden, Path::new(FILE)), Ok((11, facts(5))));
         assert_eq!(
             encode(11, &facts(5)),
             golden,
-            "schema 2 is still what is written"
+            "schema 3 is still what is written"
         );
     }
 }

@@ -326,14 +326,14 @@ mod tests {
         ));
     }
 
-    /// Schema 2, as it is written: these bytes must stay readable.
+    /// Schema 3, as it is written: these bytes must stay readable.
     #[test]
-    fn golden_bytes_of_schema_2_decode() {
+    fn golden_bytes_of_schema_3_decode() {
         let record = Record {
             id: id(7, 3, 42),
             payload: Bytes::from_static(b"golden payload"),
         };
-        let golden = include_bytes!("../../tests/golden/storage/record-2.bin");
+        let golden = include_bytes!("../../tests/golden/storage/record-3.bin");
         let page = decode(golden).expect("decodes");
         let (previous, found) = Assembler::begin(page)
             .expect("first page")
@@ -341,6 +341,6 @@ mod tests {
             .expect("whole");
         assert_eq!((previous, &found), (Some(id(6, 1, 41)), &record));
         let (_, written) = encode(previous, &record).expect("encodes").remove(0);
-        assert_eq!(written, golden, "schema 2 is still what is written");
+        assert_eq!(written, golden, "schema 3 is still what is written");
     }
 }

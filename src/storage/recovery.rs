@@ -119,6 +119,7 @@ mod tests {
         NodeFacts {
             identity: Some(Identity {
                 node_id: 1,
+                disk: [1; 16],
                 incarnation: None,
             }),
             acknowledged: acknowledged.map(id),

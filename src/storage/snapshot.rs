@@ -584,10 +584,10 @@ mod tests {
         ));
     }
 
-    /// Schema 2, as it is written: these bytes must stay readable.
+    /// Schema 3, as it is written: these bytes must stay readable.
     #[test]
-    fn golden_bytes_of_schema_2_decode() {
-        let golden = include_bytes!("../../tests/golden/storage/snapshot-2.bin");
+    fn golden_bytes_of_schema_3_decode() {
+        let golden = include_bytes!("../../tests/golden/storage/snapshot-3.bin");
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("golden.snapshot");
         fs::write(&path, golden).expect("writes");
@@ -600,7 +600,7 @@ mod tests {
         assert_eq!(
             fs::read(written).expect("reads"),
             golden,
-            "schema 2 is still what is written"
+            "schema 3 is still what is written"
         );
     }
 }

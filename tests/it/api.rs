@@ -722,12 +722,19 @@ async fn token_of_a_revoked_epoch_is_refused() {
             .await
             .unwrap(),
     );
-    let position = position_of(&rotated.header);
+    let revoked = v1::RevokeTokenEpochRequest {
+        header: after(operator(), &position_of(&rotated.header)),
+        epoch: rotated.epoch - 1,
+    };
+    let revoked = told(api.cluster.revoke_token_epoch(revoked).await.unwrap());
+    let position = position_of(&revoked.header);
     let mut old = decrypt(&key, ALICE);
     old.grant_tokens = made.grant_token.into_iter().collect();
     let status = api.may(after(front(), &position), old).await.unwrap_err();
     assert_eq!(detail(&status).code, "InvalidGrantTokenException");
-    // New tokens are minted in the new epoch.
+    // New tokens are minted in the new epoch, once it has settled.
+    let mints = |state: &grantd::domain::state::State| state.minting_epoch().map(|_| ());
+    cluster.until_state(0, "the new epoch mints", mints).await;
     let again = api.grant(&key, BOB, &position).await;
     let mut new = decrypt(&key, BOB);
     new.grant_tokens = again.grant_token.into_iter().collect();

@@ -650,6 +650,7 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
             born: Revision(0),
             spent: 0,
             ancestors: Vec::new(),
+            epoch: 1,
             key: arn,
         });
     }

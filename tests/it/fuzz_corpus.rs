@@ -38,7 +38,7 @@ fn every_file_of_the_corpus_keeps_its_promises() {
 /// fuzz refusals.
 #[test]
 fn header_of_the_stored_target_is_the_one_that_is_stored() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/stored/v3");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/stored/v4");
     let mut seen = 0;
     for entry in fs::read_dir(golden).unwrap() {
         let bytes = fs::read(entry.unwrap().path()).unwrap();

@@ -69,7 +69,8 @@ async fn set_clocks(cluster: &Cluster, ahead: Duration) {
     for member in &cluster.members {
         member.clock.set_ahead(ahead);
     }
-    for at in 0..cluster.members.len() {
+    // Twice: the first time each tells its own, the second time each is told what all have.
+    for at in (0..cluster.members.len()).chain(0..cluster.members.len()) {
         let fresh = cluster.view(at, Consistency::Linearizable, PATIENCE).await;
         fresh.unwrap();
     }

@@ -54,6 +54,7 @@ pub async fn bind(storage: &dyn Storage) -> Result<(), StorageError> {
     storage
         .save_identity(Identity {
             node_id: NODE,
+            disk: [NODE as u8; 16],
             incarnation: None,
         })
         .await

@@ -254,6 +254,7 @@ async fn swapped_folder_is_refused() {
     storage
         .save_identity(grantd::storage::Identity {
             node_id: 9,
+            disk: [9; 16],
             incarnation: None,
         })
         .await
@@ -315,7 +316,7 @@ async fn folder_of_an_earlier_build_is_refused_by_its_schema_version() {
             refused.to_string(),
             format!(
                 "`{}` was written by an earlier build of grantd, from before the first release (schema 1, this one \
-                 reads 2); there is no conversion: move the folder away and start with a new, empty one, or start the \
+                 reads 3); there is no conversion: move the folder away and start with a new, empty one, or start the \
                  build that wrote it",
                 file.display()
             )

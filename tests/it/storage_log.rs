@@ -626,6 +626,7 @@ async fn folder_is_bound_and_locked() {
     bind(&storage).await.expect("binds");
     let with = |incarnation| Identity {
         node_id: NODE,
+        disk: [NODE as u8; 16],
         incarnation: Some([incarnation; 16]),
     };
     storage.save_identity(with(5)).await.expect("binds");

@@ -473,6 +473,7 @@ impl Driver {
     async fn bind(&self, incarnation: Option<[u8; 16]>) {
         let identity = Identity {
             node_id: NODE,
+            disk: [NODE as u8; 16],
             incarnation,
         };
         self.recorder

@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use grantd::client::api::{
     BatchAuthorizeRequest, DescribeKeyRequest, Outcome, RetireGrantRequest, RevokeGrantRequest,
-    RotateTokenEpochRequest, batch_authorize_response::item,
+    RevokeTokenEpochRequest, RotateTokenEpochRequest, batch_authorize_response::item,
 };
 use grantd::crypto::seal::SealKey;
 use grantd::crypto::token::{self, Epoch, EpochKeys};
@@ -529,7 +529,15 @@ async fn forged_token_ahead_of_everything_raises_the_alarm_and_ends_its_epoch_on
     world.cluster.heal(follower);
     assert_eq!(bob.outcome(ask_good.clone()).await, Outcome::Allow);
 
-    // A new epoch revokes the old one everywhere, and its own tokens are believed again ahead of the state.
+    // A new epoch takes its place, whose tokens are believed again ahead of the state, and the old one is revoked.
+    world
+        .api
+        .call(RevokeTokenEpochRequest {
+            header: None,
+            epoch: keys.epoch().0,
+        })
+        .await
+        .unwrap();
     world
         .api
         .call(RotateTokenEpochRequest::default())

@@ -573,7 +573,7 @@ fn retire_grant(world: &World, m: &Members<'_>, request: &Request) -> Outcome<Co
 fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Happened> {
     let entry = Entry {
         proposed_at: time_of(request)?,
-        semantics: Semantics::CURRENT,
+        semantics: Semantics::FIRST,
         caller: caller(request)?,
         scope: world.scope.clone(),
         request_id: RequestId(world.draw("request")),
@@ -603,7 +603,8 @@ fn change(world: &mut World, request: &Request, command: Command) -> Outcome<Hap
             | Output::Group(_)
             | Output::Organization(_)
             | Output::Node(_)
-            | Output::Consumed(_),
+            | Output::Consumed(_)
+            | Output::TokenEpoch(_),
         ) => Happened::answered(json!({})),
     })
 }
@@ -869,7 +870,7 @@ fn record_uses<const N: usize>(
     }
     let entry = Entry {
         proposed_at: now,
-        semantics: Semantics::CURRENT,
+        semantics: Semantics::FIRST,
         caller: Caller {
             identity: Identity::System,
             facts: RequestFacts::default(),

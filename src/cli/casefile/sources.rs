@@ -17,7 +17,20 @@ use crate::domain::state::fact::Fact;
 use crate::domain::state::group::Group;
 use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::Account;
+use crate::domain::state::token_epoch::TokenEpoch;
 use crate::domain::time::Revision;
+
+/// The epoch of the tokens of grants: without one no grant can be made.
+pub(super) fn token_epoch() -> Fact {
+    Fact::TokenEpoch(Arc::new(TokenEpoch {
+        number: 1,
+        sealed_secret: [1].into(),
+        born: Revision(1),
+        mints: Some(Revision(1)),
+        ended: None,
+        revoked: None,
+    }))
+}
 
 /// An account as a fact.
 pub fn account(id: AccountId) -> Fact {

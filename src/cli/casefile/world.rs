@@ -141,7 +141,7 @@ impl World {
             Some(first) => sources::endpoints(case, *first)?,
             None => Vec::new(),
         };
-        let mut facts: Vec<Fact> = Vec::new();
+        let mut facts: Vec<Fact> = vec![sources::token_epoch()];
         for id in accounts {
             facts.push(sources::account(id));
         }
@@ -220,7 +220,7 @@ impl World {
                 regions,
                 ..Settings::default()
             },
-            forgotten: Default::default(),
+            ..Header::default()
         };
         let state = State::import(header, facts)
             .map_err(|error| Problem::at(&lines.path, error.to_string()))?;
@@ -594,6 +594,7 @@ fn grant<'a>(
         born: Revision(5),
         spent: 0,
         ancestors: Vec::new(),
+        epoch: 1,
     })
 }
 
@@ -618,5 +619,6 @@ fn unrelated_grant(n: u64, key: &KeyArn) -> Grant {
         born: Revision(5),
         spent: 0,
         ancestors: Vec::new(),
+        epoch: 1,
     }
 }

@@ -24,6 +24,7 @@ use crate::domain::state::grant::ContextConstraint;
 use crate::domain::state::key::{Key, KeyUsage};
 use crate::domain::state::organization::VpcEndpoint;
 use crate::domain::state::principal::Principal;
+use crate::domain::time::Timestamp;
 
 /// The condition keys of one request.
 pub struct RequestContext<'a> {
@@ -383,6 +384,14 @@ impl<'a> RequestContext<'a> {
         }
     }
 
+    /// The time of the decision, which depends on it from now on.
+    fn now(&self) -> Timestamp {
+        if let Some(effort) = self.effort {
+            effort.looks_at_the_time();
+        }
+        self.request.now
+    }
+
     fn known(&self, known: KnownKey) -> Option<ContextValue<'_>> {
         use KnownKey as K;
         let text = |text: Option<&'a str>| text.map(ContextValue::text);
@@ -422,11 +431,11 @@ impl<'a> RequestContext<'a> {
                 _ => None,
             },
             K::CurrentTime => {
-                let at = i64::try_from(self.request.now.as_millis()).unwrap_or(i64::MAX);
+                let at = i64::try_from(self.now().as_millis()).unwrap_or(i64::MAX);
                 Some(ContextValue::One(Scalar::Time(at)))
             }
             K::EpochTime => {
-                let at = i64::try_from(self.request.now.as_secs()).unwrap_or(i64::MAX);
+                let at = i64::try_from(self.now().as_secs()).unwrap_or(i64::MAX);
                 Some(ContextValue::One(Scalar::Integer(at)))
             }
             K::RequestedRegion => text(Some(self.request.scope.region.as_str())),
@@ -518,7 +527,7 @@ impl<'a> RequestContext<'a> {
             }),
             // CK-52: what the state knows, whoever asks.
             K::TrailingDaysWithoutKeyUsage => self.key.map(|key| {
-                let days = key.days_without_use(self.request.now);
+                let days = key.days_without_use(self.now());
                 ContextValue::One(Scalar::Integer(i64::try_from(days).unwrap_or(i64::MAX)))
             }),
             // Parameters of an operation.

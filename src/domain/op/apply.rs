@@ -20,22 +20,48 @@ use crate::domain::limits::{
     IDEMPOTENCY_DROPS_PER_ENTRY, IDEMPOTENCY_HORIZON, IDEMPOTENCY_HORIZON_MS, IDEMPOTENCY_KEY_MAX,
     IDEMPOTENCY_REFUSAL_MAX, IDEMPOTENCY_USE_HORIZON_MS,
 };
+use crate::domain::state::fact::Gap;
 use crate::domain::state::grant::Grant;
 use crate::domain::state::idempotency::{Effect, Horizon, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::semantics::Member;
 use crate::domain::state::{Crowded, State};
 use crate::domain::time::{Revision, Timestamp};
 
 /// Applies the entry at log position `at`.
 pub fn apply(state: &mut State, at: Revision, entry: &Entry) -> Applied {
+    apply_as(state, at, entry, Semantics::CURRENT)
+}
+
+/// [`apply`] as a binary does that knows every semantics up to `newest`: what an entry leads to depends on the cluster's
+/// own, which the state has, and never on how many more a binary knows.
+pub fn apply_as(state: &mut State, at: Revision, entry: &Entry, newest: Semantics) -> Applied {
     state.advance(at, entry.proposed_at);
     forget_old_idempotency(state, at);
-    match judge(state, at, entry) {
+    match judge(state, at, entry, newest) {
         Ok(applied) => applied,
         Err(rejection) => Applied {
             outcome: Err(rejection),
             settled_at: None,
             events: Vec::new(),
         },
+    }
+}
+
+/// Takes note of who belongs to the cluster from log position `at` on: voters and learners.
+pub fn members_changed(state: &mut State, at: Revision, members: &[u64]) {
+    state.advance(at, Timestamp::default());
+    let gone = state.cluster_members().map(|member| member.node);
+    let gone: Vec<u64> = gone.filter(|node| !members.contains(node)).collect();
+    for node in gone {
+        state.take_member(node);
+    }
+    for node in members {
+        if state.cluster_member(*node).is_none() {
+            state.put_member(Member {
+                node: *node,
+                newest: Semantics::default(),
+            });
+        }
     }
 }
 
@@ -152,7 +178,28 @@ fn answer<Q: Question>(question: &Q, cx: &Context<'_>) -> Result<Answer, Rejecti
     question.answer(cx).map_err(Into::into)
 }
 
-fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Rejection> {
+/// What whoever asks a closed cluster for anything is told.
+pub fn closed(gap: &Gap) -> String {
+    format!(
+        "the cluster is closed: it was forced from one disk, and whatever was acknowledged after revision {} of incarnation {} may be missing, what was taken away included; the operator opens it with `grantd cluster open --gap {}`",
+        gap.after, gap.was, gap.after
+    )
+}
+
+/// What the cluster's entries mean at this point of its log.
+fn semantics_of(state: &State) -> Semantics {
+    match state.semantics() {
+        Semantics(0) => Semantics::FIRST,
+        raised => raised,
+    }
+}
+
+fn judge(
+    state: &mut State,
+    at: Revision,
+    entry: &Entry,
+    newest: Semantics,
+) -> Result<Applied, Rejection> {
     let Entry {
         proposed_at: _,
         semantics,
@@ -162,16 +209,30 @@ fn judge(state: &mut State, at: Revision, entry: &Entry) -> Result<Applied, Reje
         idempotency,
         command,
     } = entry;
-    if *semantics != Semantics::CURRENT {
+    let ours = semantics_of(state);
+    // The replica stops at an entry that its binary does not know, and at a raise beyond it, before it comes here.
+    if *semantics < Semantics::FIRST || *semantics > ours || ours > newest {
         return Err(said(
             ErrorCode::UnsupportedOperation,
-            format_args!("this cluster does not know semantics {}", semantics.0),
+            format_args!(
+                "the cluster is at semantics {}: the entry is of {}",
+                ours.0, semantics.0
+            ),
         )
         .into());
     }
     if !state.is_bootstrapped() && !matches!(command, Command::Bootstrap(_)) {
         let why = "the cluster is not initialized yet: nothing can be changed before";
         return Err(said(ErrorCode::UnsupportedOperation, why).into());
+    }
+    // what members tell of themselves changes nothing of what is decided.
+    if let Some(gap) = state.closed()
+        && !matches!(
+            command,
+            Command::OpenCluster(_) | Command::ReportSemantics(_)
+        )
+    {
+        return Err(said(ErrorCode::UnsupportedOperation, closed(&gap)).into());
     }
     regions::check_request(state, &caller.identity, scope, command.operation())?;
     check_caller(state, caller)?;
@@ -236,6 +297,11 @@ macro_rules! of_each {
         match $command {
             Command::Bootstrap($c) => $does,
             Command::RotateTokenEpoch($c) => $does,
+            Command::StartTokenEpoch($c) => $does,
+            Command::RevokeTokenEpoch($c) => $does,
+            Command::ReportSemantics($c) => $does,
+            Command::RaiseSemantics($c) => $does,
+            Command::OpenCluster($c) => $does,
             Command::CreateAccount($c) => $does,
             Command::UpdateSettings($c) => $does,
             Command::CreateOrganization($c) => $does,
@@ -459,15 +525,17 @@ fn replay(
         Effect::Node(node) => Output::Node((**node).clone()),
         Effect::Key(key) => Output::Key(KeyDescription::of(state, (**key).clone())),
         Effect::KeyStore(id) => Output::KeyStore(id.clone()),
-        Effect::Grant { id, depends_on } => Output::Grant(CreatedGrant {
-            grant: state
-                .grants()
-                .get(id)
-                .filter(|grant| state.key(&grant.key).is_some())
-                .map(|grant| (**grant).clone()),
-            id: *id,
-            depends_on: *depends_on,
-        }),
+        Effect::Grant { id, depends_on } => {
+            let living = state.grants().get(id);
+            let living = living.filter(|grant| state.key(&grant.key).is_some());
+            Output::Grant(CreatedGrant {
+                grant: living.map(|grant| Grant::clone(grant)),
+                id: *id,
+                depends_on: *depends_on,
+                epoch: living.and_then(|grant| state.epoch_of(grant)).cloned(),
+            })
+        }
+        Effect::TokenEpoch(number) => Output::TokenEpoch(*number),
         Effect::Consumed(consumed) => {
             if let Command::Consume(consume) = command {
                 consume.again(cx, consumed, record.at)?;
@@ -524,10 +592,12 @@ fn effect_of(output: &Output) -> Effect {
             grant: _,
             id,
             depends_on,
+            epoch: _, // the state tells it again
         }) => Effect::Grant {
             id: *id,
             depends_on: *depends_on,
         },
+        Output::TokenEpoch(number) => Effect::TokenEpoch(*number),
         Output::Consumed(consumed) => Effect::Consumed(consumed.clone()),
     }
 }

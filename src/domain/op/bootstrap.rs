@@ -6,10 +6,12 @@ use super::{ErrorCode, Event, Output};
 use crate::domain::authz::{Allowed, Denied, require_system};
 use crate::domain::limits::SEALED_SECRET_MAX;
 use crate::domain::state::State;
+use crate::domain::state::cow_map::HashKey;
+use crate::domain::state::fact::Header;
+use crate::domain::state::semantics::{Member, Semantics};
 use crate::domain::state::settings::Settings;
-use crate::domain::state::token_epoch::TokenEpoch;
-use crate::domain::time::Incarnation;
-use crate::domain::time::Revision;
+use crate::domain::state::token_epoch::{SealCheck, TokenEpoch};
+use crate::domain::time::{Incarnation, Revision};
 use std::sync::Arc;
 
 /// The first command of an incarnation; proposed by the node that initializes the cluster, refused ever after.
@@ -21,6 +23,12 @@ pub struct Bootstrap {
     pub settings: Settings,
     /// The first token epoch's secret, sealed under the cluster's seal key.
     pub sealed_epoch_secret: Arc<[u8]>,
+    /// What the hashes of the state are keyed with: drawn at random.
+    pub hash_key: HashKey,
+    /// Tells the cluster's seal key from any other.
+    pub seal_check: SealCheck,
+    /// What the cluster's entries mean until that is raised.
+    pub semantics: Semantics,
 }
 
 refusals! {
@@ -70,6 +78,15 @@ impl Change for Bootstrap {
         {
             return Err(unfit("the sealed epoch secret is empty or too long"));
         }
+        if self.hash_key == HashKey::default() {
+            return Err(unfit("the hash key is all zeros: draw it at random"));
+        }
+        if self.seal_check == SealCheck::default() {
+            return Err(unfit("the check value of the seal key is all zeros"));
+        }
+        if self.semantics == Semantics::default() {
+            return Err(unfit("there are no semantics 0"));
+        }
         let plan = Plan {
             command: self.clone(),
             at: cx.at,
@@ -79,11 +96,34 @@ impl Change for Bootstrap {
 
     fn enact(plan: Plan, state: &mut State) -> (Output, Vec<Event>) {
         let Plan { command, at } = plan;
-        state.begin(command.incarnation, command.settings);
+        let Bootstrap {
+            incarnation,
+            settings,
+            sealed_epoch_secret,
+            hash_key,
+            seal_check,
+            semantics,
+        } = command;
+        state.begin(Header {
+            incarnation,
+            settings,
+            hash_key,
+            seal_check,
+            semantics,
+            ..Header::default()
+        });
+        // Whoever is a member now is the one that founds it, and it knows these.
+        let founders: Vec<Member> = state.cluster_members().collect();
+        for Member { node, newest: _ } in founders {
+            let newest = semantics;
+            state.put_member(Member { node, newest });
+        }
         state.put_token_epoch(Arc::new(TokenEpoch {
             number: 1,
-            sealed_secret: command.sealed_epoch_secret,
+            sealed_secret: sealed_epoch_secret,
             born: at,
+            mints: Some(at),
+            ended: None,
             revoked: None,
         }));
         (Output::Done, vec![Event::Bootstrapped])
@@ -101,6 +141,9 @@ pub(super) mod tests {
             incarnation: Incarnation([1; 16]),
             settings: Settings::default(),
             sealed_epoch_secret: Arc::new([1]),
+            hash_key: HashKey([2; 16]),
+            seal_check: SealCheck([3; 32]),
+            semantics: Semantics::CURRENT,
         }
     }
 
@@ -149,6 +192,24 @@ pub(super) mod tests {
                 no(&empty, "system", |b| b.sealed_epoch_secret = Arc::new([])),
                 "ValidationException",
                 "secret",
+            ),
+            (
+                "no hash key",
+                no(&empty, "system", |b| b.hash_key = HashKey::default()),
+                "ValidationException",
+                "the hash key",
+            ),
+            (
+                "no check value",
+                no(&empty, "system", |b| b.seal_check = SealCheck::default()),
+                "ValidationException",
+                "seal key",
+            ),
+            (
+                "no semantics",
+                no(&empty, "system", |b| b.semantics = Semantics(0)),
+                "ValidationException",
+                "semantics 0",
             ),
         ]);
     }

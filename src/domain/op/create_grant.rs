@@ -73,6 +73,8 @@ refusals! {
         TooMany(Said),
         /// The grant id is taken.
         Taken(Said),
+        /// No token epoch mints: there would be no token to tell the grant by.
+        NoEpoch(Said),
         /// It would have succeeded (G-20).
         DryRun(Said),
     }
@@ -146,8 +148,19 @@ fn pay(parent: &Grant, child: Term) -> Option<Arc<Grant>> {
 pub enum Plan {
     /// A new grant; and its parent, if that has a budget of which the new one gets a part (EC-13).
     New(Arc<Grant>, Option<Arc<Grant>>, Revision),
-    /// Nothing: a retry by name (G-17).
-    Retry(Arc<Grant>, Revision),
+    /// A retry by name (G-17): nothing but the epoch of its tokens, where that is another now.
+    Retry(Arc<Grant>, Option<u32>, Revision),
+}
+
+/// The epoch that mints the tokens of a new grant.
+fn minting(state: &State) -> Result<u32, Said> {
+    match state.minting_epoch() {
+        Some(epoch) => Ok(epoch.number),
+        None => Err(said(
+            ErrorCode::UnsupportedOperation,
+            "no token epoch of this cluster mints grant tokens: the operator begins one with RotateTokenEpoch",
+        )),
+    }
 }
 
 impl Change for CreateGrant {
@@ -185,6 +198,7 @@ impl Change for CreateGrant {
             born: cx.at,
             spent: 0,
             ancestors: parent.map(ancestors_of_child).unwrap_or_default(),
+            epoch: 0,
         };
         let same = cx.state.grants().same_named(&grant).cloned();
         if same.is_none() {
@@ -225,13 +239,23 @@ impl Change for CreateGrant {
                 )));
             }
         }
+        // Of a grant that has tokens already, one more is of the same epoch.
+        let living = same.as_ref().and_then(|same| cx.state.epoch_of(same));
+        let epoch = match living {
+            Some(_) => None,
+            None => Some(minting(cx.state).map_err(Refusal::NoEpoch)?),
+        };
         if self.dry_run == DryRun::Yes {
             return Err(Refusal::DryRun(super::refusal::dry_run()));
         }
         let plan = match same {
-            Some(same) => Plan::Retry(same, depends_on),
+            Some(same) => Plan::Retry(same, epoch, depends_on),
             None => {
                 let paying = parent.and_then(|parent| pay(parent, self.term));
+                let grant = Grant {
+                    epoch: epoch.unwrap_or_default(),
+                    ..grant
+                };
                 Plan::New(Arc::new(grant), paying, depends_on)
             }
         };
@@ -240,7 +264,15 @@ impl Change for CreateGrant {
 
     fn enact(plan: Plan, state: &mut State) -> (Output, Vec<Event>) {
         let (grant, depends_on, events) = match plan {
-            Plan::Retry(grant, depends_on) => (grant, depends_on, Vec::new()),
+            Plan::Retry(grant, None, depends_on) => (grant, depends_on, Vec::new()),
+            Plan::Retry(grant, Some(epoch), depends_on) => {
+                let grant = Arc::new(Grant {
+                    epoch,
+                    ..Grant::clone(&grant)
+                });
+                state.put_grant(Arc::clone(&grant));
+                (grant, depends_on, Vec::new())
+            }
             Plan::New(grant, paying, depends_on) => {
                 state.put_grant(Arc::clone(&grant));
                 let mut events = vec![Event::GrantChanged {
@@ -256,6 +288,7 @@ impl Change for CreateGrant {
         };
         let created = CreatedGrant {
             id: grant.id,
+            epoch: state.epoch_of(&grant).cloned(),
             grant: Some((*grant).clone()),
             depends_on,
         };

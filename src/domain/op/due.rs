@@ -21,6 +21,17 @@ pub fn due(state: &State, now: Timestamp) -> Vec<Command> {
     all.take(DUE_COMMANDS_MAX).collect()
 }
 
+/// The endpoint at which a command is proposed that is of no key: a Region that the cluster serves. `None`: there is no
+/// cluster yet.
+pub fn home(state: &State) -> Option<Scope> {
+    let regions = state.settings().regions;
+    let region = regions.names().next()?.parse().ok()?;
+    state.is_bootstrapped().then_some(Scope {
+        partition: regions.partition(),
+        region,
+    })
+}
+
 /// The endpoint at which the commands of [`due`] are proposed: that of any key, for they name their objects whole.
 /// `None`: without a key nothing is ever due.
 pub fn endpoint(state: &State) -> Option<Scope> {
@@ -76,9 +87,11 @@ mod tests {
         }
         let all = due(&cluster.state, begun.after_days(100));
         assert_eq!(all.len(), DUE_COMMANDS_MAX);
-        let home = Some(crate::domain::op::testing::scope());
-        assert_eq!(endpoint(&cluster.state), home);
+        let there = Some(crate::domain::op::testing::scope());
+        assert_eq!(endpoint(&cluster.state), there);
         assert_eq!(endpoint(&Cluster::empty().state), None);
+        assert_eq!(home(&Cluster::empty().state), None);
+        assert!(home(&Cluster::new().state).is_some());
     }
 
     /// EC-13: grants expire by one command, whatever their number, from the instant on that they name.

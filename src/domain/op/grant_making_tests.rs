@@ -84,12 +84,11 @@ fn grant_past_the_quota_of_its_grantee_is_refused() {
 #[test]
 fn grant_past_the_quota_is_refused_but_a_retry_by_name_succeeds() {
     let mut cluster = Cluster::new();
-    let incarnation = cluster.state.incarnation();
     let settings = crate::domain::state::settings::Settings {
         grants_per_key_max: 2,
         ..*cluster.state.settings()
     };
-    cluster.state.begin(incarnation, settings);
+    cluster.state.put_settings(settings);
     let named = |c: &mut CreateGrant| c.name = Some("n".into());
     make(&mut cluster, ADMIN, 1, named);
     make(&mut cluster, ADMIN, 2, |_| ());

@@ -187,6 +187,7 @@ fn grant(n: u32, spread: Spread) -> Grant {
         born: Revision(1),
         spent: term.uses.unwrap_or_default(),
         ancestors: Vec::new(),
+        epoch: 1,
     }
 }
 

@@ -65,6 +65,7 @@ pub mod enable_key;
 pub mod expire_grants;
 pub mod explain;
 pub mod finish_key_deletion;
+pub mod force;
 pub mod get_control_policy;
 pub mod get_group;
 pub mod get_group_policy;
@@ -96,22 +97,27 @@ pub mod list_resource_tags;
 pub mod list_retirable_grants;
 pub mod list_vpc_endpoints;
 pub mod move_account;
+pub mod open_cluster;
 pub mod put_control_policy;
 pub mod put_group_policy;
 pub mod put_key_policy;
 pub mod put_principal_permissions_boundary;
 pub mod put_principal_policy;
 pub mod put_vpc_endpoint;
+pub mod raise_semantics;
 pub mod remove_account;
 pub mod remove_user_from_group;
 pub mod replicate_key;
 pub mod report_custom_key_store;
 pub mod report_key_store_backends;
 pub mod report_key_usage;
+pub mod report_semantics;
 pub mod retire_grant;
 pub mod revoke_grant;
+pub mod revoke_token_epoch;
 pub mod rotate_token_epoch;
 pub mod schedule_key_deletion;
+pub mod start_token_epoch;
 pub mod tag_principal;
 pub mod tag_resource;
 pub mod untag_principal;
@@ -146,17 +152,10 @@ use crate::domain::state::key_store_backend::KeyStoreBackend;
 use crate::domain::state::key_usage::UsageOperation;
 use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal};
+pub use crate::domain::state::semantics::Semantics;
 use crate::domain::state::settings::Settings;
+use crate::domain::state::token_epoch::TokenEpoch;
 use crate::domain::time::{Revision, Timestamp};
-
-/// The version of what `apply` means. It is raised by a command, never by a binary's version.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
-pub struct Semantics(pub u32);
-
-impl Semantics {
-    /// The only version that this binary knows.
-    pub const CURRENT: Self = Self(1);
-}
 
 /// An idempotency key of a client, bound to the caller and the request's hash.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -197,6 +196,16 @@ pub enum Command {
     Bootstrap(bootstrap::Bootstrap),
     /// [`rotate_token_epoch`]
     RotateTokenEpoch(rotate_token_epoch::RotateTokenEpoch),
+    /// [`start_token_epoch`]
+    StartTokenEpoch(start_token_epoch::StartTokenEpoch),
+    /// [`revoke_token_epoch`]
+    RevokeTokenEpoch(revoke_token_epoch::RevokeTokenEpoch),
+    /// [`report_semantics`]
+    ReportSemantics(report_semantics::ReportSemantics),
+    /// [`raise_semantics`]
+    RaiseSemantics(raise_semantics::RaiseSemantics),
+    /// [`open_cluster`]
+    OpenCluster(open_cluster::OpenCluster),
     /// [`create_account`]
     CreateAccount(create_account::CreateAccount),
     /// [`update_settings`]
@@ -483,6 +492,8 @@ pub enum Output {
     Grant(CreatedGrant),
     /// What allowed a use, and what is left (EC-13).
     Consumed(Consumed),
+    /// The number of the token epoch that was installed.
+    TokenEpoch(u32),
 }
 
 /// A grant that CreateGrant made or found again (G-17).
@@ -494,6 +505,9 @@ pub struct CreatedGrant {
     pub id: GrantId,
     /// The revision that a node must have applied to judge the grant: that of its key and grantee.
     pub depends_on: Revision,
+    /// The token epoch that its token is of, with the sealed secret, so that a node that has not applied the create mints
+    /// by the same one. `None`: of a replay whose grant is gone, or whose epoch is revoked.
+    pub epoch: Option<Arc<TokenEpoch>>,
 }
 
 /// A key with what is derived from other facts.
@@ -661,10 +675,22 @@ pub struct Rejection {
 pub enum Event {
     /// The cluster's first command took effect.
     Bootstrapped,
-    /// A new token epoch began; those before are revoked.
-    TokenEpochRotated {
-        /// The new epoch's number.
+    /// A token epoch came to be, mints from now on, or is revoked.
+    TokenEpochChanged {
+        /// Its number.
         epoch: u32,
+        /// What happened.
+        change: TokenEpochChange,
+    },
+    /// Entries mean something newer from now on.
+    SemanticsRaised {
+        /// What.
+        to: Semantics,
+    },
+    /// A cluster that was forced from one disk decides again, whatever was acknowledged after a revision and is missing.
+    Opened {
+        /// The last revision of the old life.
+        after: Revision,
     },
     /// An account came to be.
     AccountCreated(AccountId),
@@ -712,6 +738,17 @@ pub enum Change {
     Updated,
     /// It went.
     Deleted,
+}
+
+/// What happened to a token epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TokenEpochChange {
+    /// It was installed.
+    Installed,
+    /// It mints from now on; the one before does no more.
+    Mints,
+    /// No token of it is honoured any more.
+    Revoked,
 }
 
 /// What happened to a custom key store.
@@ -766,7 +803,7 @@ pub enum GrantChange {
     },
 }
 
-pub use self::apply::{Cut, apply, query, query_within};
+pub use self::apply::{Cut, apply, apply_as, closed, members_changed, query, query_within};
 pub use self::context::Context;
 pub use self::grants::ListedGrant;
 
@@ -817,4 +854,4 @@ mod permission_tests;
 #[cfg(test)]
 mod rule_tests;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;

@@ -12,7 +12,7 @@ use super::testing::{
     ADMIN, ALLOW_ALL, APP, BOB, CAROL, Cluster, MANAGEMENT, ORGANIZATION, OTHER, OWNER, Refused,
     arn, create_grant, create_key, golden, group, key, key_arn, unique_id,
 };
-use super::{Command, LockoutCheck, Page, Query};
+use super::{Command, LockoutCheck, Page, Query, Semantics};
 use crate::domain::authz::claim::Question;
 use crate::domain::ids::{GrantId, UniqueId};
 use crate::domain::op as ops;
@@ -168,11 +168,32 @@ fn sample(operation: Operation, kind: PrincipalType) -> Sample {
             incarnation: Incarnation([7; 16]),
             settings: Settings::default(),
             sealed_epoch_secret: [1].into(),
+            hash_key: crate::domain::state::cow_map::HashKey([1; 16]),
+            seal_check: crate::domain::state::token_epoch::SealCheck([2; 32]),
+            semantics: crate::domain::state::semantics::Semantics::CURRENT,
         })),
         O::RotateTokenEpoch => Do(Command::RotateTokenEpoch(
             ops::rotate_token_epoch::RotateTokenEpoch {
                 sealed_epoch_secret: [1].into(),
             },
+        )),
+        O::ReportSemantics => Do(Command::ReportSemantics(
+            ops::report_semantics::ReportSemantics {
+                node: 1,
+                newest: Semantics::CURRENT,
+            },
+        )),
+        O::RaiseSemantics => Do(Command::RaiseSemantics(
+            ops::raise_semantics::RaiseSemantics { to: Semantics(2) },
+        )),
+        O::OpenCluster => Do(Command::OpenCluster(ops::open_cluster::OpenCluster {
+            after: Revision(1),
+        })),
+        O::StartTokenEpoch => Do(Command::StartTokenEpoch(
+            ops::start_token_epoch::StartTokenEpoch { number: 2 },
+        )),
+        O::RevokeTokenEpoch => Do(Command::RevokeTokenEpoch(
+            ops::revoke_token_epoch::RevokeTokenEpoch { number: 1 },
         )),
         O::CreateAccount => Do(Command::CreateAccount(ops::create_account::CreateAccount {
             account: "999999999999".parse().unwrap(),

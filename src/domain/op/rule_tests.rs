@@ -177,7 +177,7 @@ fn aws_managed_key_has_no_quota_of_grants() {
         grants_per_key_max: 1,
         ..*cluster.state.settings()
     };
-    cluster.state.begin(cluster.state.incarnation(), settings);
+    cluster.state.put_settings(settings);
     cluster.done(ADMIN, grant(1, BOB, |_| ()));
     assert_eq!(
         cluster.refusal(ADMIN, grant(2, BOB, |_| ())).0,

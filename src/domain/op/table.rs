@@ -137,6 +137,11 @@ operations! {
     Command {
         Bootstrap: Asks::Office("grantd:Bootstrap"), Cluster, System;
         RotateTokenEpoch: Asks::Office("grantd:RotateTokenEpoch"), Cluster, Operator;
+        StartTokenEpoch: Asks::Office("grantd:StartTokenEpoch"), Cluster, System;
+        RevokeTokenEpoch: Asks::Office("grantd:RevokeTokenEpoch"), Cluster, Operator;
+        ReportSemantics: Asks::Office("grantd:ReportSemantics"), Cluster, System;
+        RaiseSemantics: Asks::Office("grantd:RaiseSemantics"), Cluster, Operator;
+        OpenCluster: Asks::Office("grantd:OpenCluster"), Cluster, Operator;
         CreateAccount: Asks::Office("grantd:CreateAccount"), Cluster, Operator;
         UpdateSettings: Asks::Office("grantd:UpdateSettings"), Cluster, Operator;
         CreateOrganization: Asks::Office("grantd:CreateOrganization"), Cluster, Operator;

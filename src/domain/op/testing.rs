@@ -51,6 +51,8 @@ pub struct Cluster {
     pub at: u64,
     pub now: u64,
     pub events: Vec<Event>,
+    /// Every entry that was applied.
+    pub log: Vec<Entry>,
 }
 
 pub fn arn(text: &str) -> PrincipalArn {
@@ -195,6 +197,7 @@ impl Cluster {
             at: 0,
             now: 1_000,
             events: Vec::new(),
+            log: Vec::new(),
         }
     }
 
@@ -207,6 +210,9 @@ impl Cluster {
                 incarnation: Incarnation([7; 16]),
                 settings: Settings::default(),
                 sealed_epoch_secret: Arc::new([1, 2, 3]),
+                hash_key: crate::domain::state::cow_map::HashKey([1; 16]),
+                seal_check: crate::domain::state::token_epoch::SealCheck([2; 32]),
+                semantics: crate::domain::state::semantics::Semantics::CURRENT,
             }),
         );
         for account in [OWNER, OTHER] {
@@ -421,6 +427,7 @@ impl Cluster {
     /// Applies an entry; the state of a refused command must be as it was.
     pub fn apply(&mut self, entry: &Entry) -> Result<Output, Rejection> {
         self.at += 1;
+        self.log.push(entry.clone());
         let mut expected = self.state.clone();
         expected.advance(Revision(self.at), entry.proposed_at);
         forget_old_idempotency(&mut expected, Revision(self.at));
@@ -476,6 +483,7 @@ impl Cluster {
             at: self.at,
             now: self.now,
             events: Vec::new(),
+            log: self.log.clone(),
         }
     }
 

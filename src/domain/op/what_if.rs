@@ -143,7 +143,7 @@ impl Question for WhatIf {
             }
             let entry = Entry {
                 proposed_at: cx.now,
-                semantics: Semantics::CURRENT,
+                semantics: cx.state.semantics().max(Semantics::FIRST),
                 caller: cx.caller.clone(),
                 scope: cx.scope.clone(),
                 request_id: RequestId([0; 16]),

@@ -1,10 +1,13 @@
 //! A copy-on-write hash map: a clone is one pointer and never changes, a write copies one small shard.
 //!
 //! Two levels of shared shards: 256 groups of 256 shards. A write copies at most two arrays of 256 pointers, and only
-//! while another clone is alive, and one shard: 16 entries at a million. The hasher is fixed, so that every replica lays
-//! the map out alike; there is no way to iterate, so that no order can reach an output. Imports nothing of ours.
+//! while another clone is alive, and one shard: 16 entries at a million. The hash is keyed with the cluster's own key,
+//! so that nobody can choose names that share a shard, which is copied whole at each insert; the key is replicated, so
+//! that every replica lays the map out alike. There is no way to iterate, so that no order can reach an output. Imports
+//! nothing of ours.
 
 use std::borrow::Borrow;
+use std::fmt;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -23,9 +26,22 @@ type Group<K, V> = Vec<Option<Arc<Shard<K, V>>>>;
 /// The upper level.
 type Groups<K, V> = Vec<Option<Arc<Group<K, V>>>>;
 
+/// What the hashes of a cluster are keyed with: drawn before the log, replicated, never shown. All zeros before the
+/// cluster's first command.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct HashKey(pub [u8; 16]);
+
+/// Shows nothing of the key.
+impl fmt::Debug for HashKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HashKey(..)")
+    }
+}
+
 /// A copy-on-write hash map without iteration.
 #[derive(Debug)]
 pub struct CowMap<K, V> {
+    key: HashKey,
     /// Empty until the first insert: an empty map costs nothing.
     groups: Arc<Groups<K, V>>,
     len: usize,
@@ -34,6 +50,7 @@ pub struct CowMap<K, V> {
 impl<K, V> Clone for CowMap<K, V> {
     fn clone(&self) -> Self {
         Self {
+            key: self.key,
             groups: Arc::clone(&self.groups),
             len: self.len,
         }
@@ -42,10 +59,7 @@ impl<K, V> Clone for CowMap<K, V> {
 
 impl<K, V> Default for CowMap<K, V> {
     fn default() -> Self {
-        Self {
-            groups: Arc::new(Vec::new()),
-            len: 0,
-        }
+        Self::keyed(HashKey::default())
     }
 }
 
@@ -56,12 +70,31 @@ pub fn fixed_hash<Q: Hash + ?Sized>(value: &Q) -> u64 {
     hasher.finish()
 }
 
+/// The hash of a value under a cluster's key: of the key and then of the value, so that whoever does not know the key
+/// knows nothing of the hasher's state that the value meets.
+pub fn keyed_hash<Q: Hash + ?Sized>(key: HashKey, value: &Q) -> u64 {
+    let HashKey(key) = key;
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&key);
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Which group and which shard of it a hash belongs to; the shard orders by the whole hash.
 const fn place(hash: u64) -> (usize, usize) {
     ((hash >> 56) as usize, (hash >> 48) as usize % FANOUT)
 }
 
 impl<K, V> CowMap<K, V> {
+    /// An empty map whose hashes are keyed with `key`.
+    pub fn keyed(key: HashKey) -> Self {
+        Self {
+            key,
+            groups: Arc::new(Vec::new()),
+            len: 0,
+        }
+    }
+
     /// How many entries there are.
     pub const fn len(&self) -> usize {
         self.len
@@ -80,7 +113,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let hash = fixed_hash(key);
+        let hash = keyed_hash(self.key, key);
         let (group, shard) = place(hash);
         let shard = self.groups.get(group)?.as_ref()?.get(shard)?.as_ref()?;
         let at = find(shard, hash, key)?;
@@ -90,7 +123,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
     /// The value of the key that `is_it` recognizes. `like` stands for that key without being one: it must hash as the
     /// key does, as a tuple of references hashes like the tuple.
     pub fn get_like<Q: Hash>(&self, like: &Q, is_it: impl Fn(&K) -> bool) -> Option<&V> {
-        let hash = fixed_hash(like);
+        let hash = keyed_hash(self.key, like);
         let (group, shard) = place(hash);
         let shard = self.groups.get(group)?.as_ref()?.get(shard)?.as_ref()?;
         let first = shard.partition_point(|slot| slot.0 < hash);
@@ -115,7 +148,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
 impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
     /// Gives `key` this value; the value that it had before is returned.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let hash = fixed_hash(&key);
+        let hash = keyed_hash(self.key, &key);
         let shard = self.shard_mut(hash)?;
         if let Some(at) = find(shard, hash, &key) {
             return shard
@@ -136,7 +169,7 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
     {
         // Looked up first: a key that is not there must not copy anything.
         self.get(key)?;
-        let hash = fixed_hash(key);
+        let hash = keyed_hash(self.key, key);
         let shard = self.shard_mut(hash)?;
         let at = find(shard, hash, key)?;
         let (_, _, value) = shard.remove(at);
@@ -208,6 +241,39 @@ mod tests {
             assert_eq!(found, Some(&n));
             assert_eq!(map.get_like(&(&text, &(n + 1)), |_| true), None);
         }
+    }
+
+    impl<K, V> CowMap<K, V> {
+        fn longest_shard(&self) -> usize {
+            let groups = self.groups.iter().flatten();
+            let shards = groups.flat_map(|group| group.iter().flatten());
+            shards.map(|shard| shard.len()).max().unwrap_or(0)
+        }
+    }
+
+    /// A shard is copied whole at each insert: names that all share one under the hash that everybody knows are spread
+    /// under a cluster's own key, and laid out alike by every replica.
+    #[test]
+    fn names_chosen_to_collide_are_spread_under_the_clusters_key() {
+        let chosen: Vec<String> = (0..)
+            .map(|n: u64| format!("arn:aws:iam::111122223333:user/{n}"))
+            .filter(|name| keyed_hash(HashKey::default(), name) >> 48 == 7)
+            .take(24)
+            .collect();
+        let fill = |key| {
+            let mut map = CowMap::keyed(key);
+            for (n, name) in chosen.iter().enumerate() {
+                map.insert(name.clone(), n);
+            }
+            for (n, name) in chosen.iter().enumerate() {
+                assert_eq!(map.get(name), Some(&n));
+            }
+            map
+        };
+        assert_eq!(fill(HashKey::default()).longest_shard(), chosen.len());
+        let keyed = fill(HashKey([7; 16]));
+        assert!(keyed.longest_shard() <= 3, "{}", keyed.longest_shard());
+        assert_eq!(format!("{:?}", HashKey([7; 16])), "HashKey(..)");
     }
 
     #[derive(Clone, Debug)]

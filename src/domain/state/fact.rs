@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 use super::alias::Alias;
+use super::cow_map::HashKey;
 use super::grant::Grant;
 use super::group::Group;
 use super::idempotency::IdempotencyRecord;
@@ -13,8 +14,9 @@ use super::key_store::CustomKeyStore;
 use super::key_store_backend::KeyStoreBackend;
 use super::organization::{Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
+use super::semantics::{Member, Semantics};
 use super::settings::Settings;
-use super::token_epoch::TokenEpoch;
+use super::token_epoch::{SealCheck, TokenEpoch};
 use crate::domain::time::{Incarnation, Revision, Timestamp};
 
 /// What a state says of itself beside its facts.
@@ -30,6 +32,26 @@ pub struct Header {
     pub settings: Settings,
     /// The newest idempotency records that were forgotten.
     pub forgotten: Forgotten,
+    /// What the hashes of its maps are keyed with.
+    pub hash_key: HashKey,
+    /// Tells the seal key of the cluster from any other.
+    pub seal_check: SealCheck,
+    /// What the cluster's entries mean, from the command on that raised it.
+    pub semantics: Semantics,
+    /// Why the cluster decides nothing: it was forced from one disk, and what that may lack nobody has accepted yet
+    ///
+    pub closed: Option<Gap>,
+}
+
+/// What a cluster may lack that was forced from one disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Gap {
+    /// The last revision that the disk had: whatever was acknowledged after it may be missing.
+    pub after: Revision,
+    /// The state's time then.
+    pub since: Timestamp,
+    /// The life of the cluster that ended there.
+    pub was: Incarnation,
 }
 
 /// Up to which revision idempotency records may have been forgotten: a key that was born before it may have been settled
@@ -45,6 +67,8 @@ pub struct Forgotten {
 /// One fact.
 #[derive(Clone, Debug)]
 pub enum Fact {
+    /// A member of the cluster.
+    Member(Member),
     /// An epoch of grant tokens.
     TokenEpoch(Arc<TokenEpoch>),
     /// An account.
@@ -79,6 +103,7 @@ impl Fact {
     /// What kind of fact it is, for a message.
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::Member(_) => "member",
             Self::TokenEpoch(_) => "token epoch",
             Self::Account(_) => "account",
             Self::Organization(_) => "organization",

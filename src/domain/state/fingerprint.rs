@@ -7,7 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::fact::{Fact, Forgotten, Header};
+use super::cow_map::HashKey;
+use super::fact::{Fact, Forgotten, Gap, Header};
 use super::grant::{
     ConstraintKeyCase, ContextConstraint, Grant, GrantConstraints, GrantPrincipal, Term,
 };
@@ -21,8 +22,9 @@ use super::key_store_backend::{
 use super::key_usage::KeyUse;
 use super::organization::{Controls, Node, Organization, VpcEndpoint};
 use super::principal::{Account, Principal};
+use super::semantics::{Member, Semantics};
 use super::settings::Settings;
-use super::token_epoch::TokenEpoch;
+use super::token_epoch::{SealCheck, TokenEpoch};
 use super::{Tags, alias::Alias};
 use crate::domain::ids::GrantId;
 use crate::domain::time::{Revision, Timestamp};
@@ -70,6 +72,10 @@ impl Sum {
             clock,
             settings,
             forgotten: Forgotten { changes, uses },
+            hash_key: HashKey(hash_key),
+            seal_check: SealCheck(seal_check),
+            semantics: Semantics(semantics),
+            closed,
         } = header;
         let Settings {
             max_staleness_ms,
@@ -86,6 +92,14 @@ impl Sum {
         form.time(*clock);
         form.revision(*changes);
         form.revision(*uses);
+        form.fixed(hash_key);
+        form.fixed(seal_check);
+        form.number(u64::from(*semantics));
+        form.option(*closed, |form, Gap { after, since, was }| {
+            form.revision(after);
+            form.time(since);
+            form.fixed(&was.0);
+        });
         form.number(*max_staleness_ms);
         form.number(u64::from(*clock_rate_permille));
         form.number(u64::from(*grants_per_key_max));
@@ -167,6 +181,10 @@ impl Form {
     fn fact(&mut self, fact: &Fact) {
         self.text(fact.kind());
         match fact {
+            Fact::Member(Member { node, newest }) => {
+                self.number(*node);
+                self.number(u64::from(newest.0));
+            }
             Fact::TokenEpoch(epoch) => self.token_epoch(epoch),
             Fact::Account(account) => self.account(account),
             Fact::Organization(organization) => self.organization(organization),
@@ -188,11 +206,15 @@ impl Form {
             number,
             sealed_secret,
             born,
+            mints,
+            ended,
             revoked,
         } = epoch;
         self.number(u64::from(*number));
         self.bytes(sealed_secret);
         self.revision(*born);
+        self.option(*mints, Self::revision);
+        self.option(*ended, Self::revision);
         self.option(*revoked, Self::revision);
     }
 
@@ -537,6 +559,7 @@ impl Form {
             born,
             spent,
             ancestors,
+            epoch,
         } = grant;
         self.fixed(&id.0);
         self.shown(key);
@@ -568,6 +591,7 @@ impl Form {
         self.number(u64::from(*spent));
         self.number(ancestors.len() as u64);
         ancestors.iter().for_each(|GrantId(id)| self.fixed(id));
+        self.number(u64::from(*epoch));
     }
 
     fn holder(&mut self, principal: &GrantPrincipal) {
@@ -636,6 +660,10 @@ impl Form {
                 self.revision(*depends_on);
             }
             Effect::Consumed(consumed) => self.consumed(consumed),
+            Effect::TokenEpoch(number) => {
+                self.text("token epoch number");
+                self.number(u64::from(*number));
+            }
             Effect::Refused { code, message } => {
                 self.text("refused");
                 self.text(code.as_str());

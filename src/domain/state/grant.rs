@@ -190,6 +190,9 @@ pub struct Grant {
     /// The grants that it descends from, the nearest first: the one that allowed CreateGrant, the one that allowed that
     /// one, …, at most [`crate::domain::limits::GRANT_ANCESTORS_MAX`] of them. Kept when an ancestor ends (EC-12).
     pub ancestors: Vec<GrantId>,
+    /// The token epoch that its tokens are of: the one that minted at its own revision, or, once that is revoked,
+    /// the one that minted when CreateGrant found it again (G-17). 0: none.
+    pub epoch: u32,
 }
 
 impl Grant {

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use imbl::OrdSet;
+use imbl::{OrdMap, OrdSet};
 
-use super::cow_map::{CowMap, fixed_hash};
+use super::cow_map::{CowMap, HashKey, keyed_hash};
 use super::deep::IndexSum;
 use super::grant::{Grant, GrantPrincipal};
 use super::grant_lot::{ID_MIN, Lot};
@@ -86,18 +86,24 @@ pub struct GrantIndex {
     descendants: OrdSet<(GrantId, GrantId)>,
     /// Named grants by key and the hash of all that a retry must repeat (G-17).
     by_name: CowMap<(KeyArn, u64), Vec<GrantId>>,
+    /// How many grants have tokens of an epoch: it is kept as long as one has.
+    of_epoch: OrdMap<u32, u64>,
+    key: HashKey,
 }
 
 /// All that a retry of a named CreateGrant must repeat (G-17, G-18), hashed.
-fn retry_hash(grant: &Grant) -> u64 {
-    fixed_hash(&(
-        &grant.name,
-        &grant.grantee,
-        &grant.retiring,
-        &grant.operations,
-        &grant.constraints,
-        grant.issuing_account,
-    ))
+fn retry_hash(key: HashKey, grant: &Grant) -> u64 {
+    keyed_hash(
+        key,
+        &(
+            &grant.name,
+            &grant.grantee,
+            &grant.retiring,
+            &grant.operations,
+            &grant.constraints,
+            grant.issuing_account,
+        ),
+    )
 }
 
 /// Whether `a` and `b` agree in everything that a retry must repeat (G-17, G-18).
@@ -112,6 +118,23 @@ fn is_retry(a: &Grant, b: &Grant) -> bool {
 }
 
 impl GrantIndex {
+    /// Nothing yet, under the cluster's key.
+    pub fn keyed(key: HashKey) -> Self {
+        Self {
+            by_id: CowMap::keyed(key),
+            by_grantee: CowMap::keyed(key),
+            counts: CowMap::keyed(key),
+            by_name: CowMap::keyed(key),
+            key,
+            ..Self::default()
+        }
+    }
+
+    /// How many living grants have tokens of an epoch.
+    pub fn count_of_epoch(&self, number: u32) -> u64 {
+        self.of_epoch.get(&number).copied().unwrap_or_default()
+    }
+
     /// The grant with this id.
     pub fn get(&self, id: &GrantId) -> Option<&Arc<Grant>> {
         self.by_id.get(id)
@@ -175,7 +198,7 @@ impl GrantIndex {
     pub fn same_named(&self, wanted: &Grant) -> Option<&Arc<Grant>> {
         wanted.name.as_ref()?;
         self.by_name
-            .get(&(wanted.key.clone(), retry_hash(wanted)))?
+            .get(&(wanted.key.clone(), retry_hash(self.key, wanted)))?
             .iter()
             .filter_map(|id| self.by_id.get(id))
             .find(|grant| is_retry(grant, wanted))
@@ -353,7 +376,7 @@ impl GrantIndex {
                 grant.name.is_none()
                     || self
                         .by_name
-                        .get(&(key.clone(), retry_hash(grant)))
+                        .get(&(key.clone(), retry_hash(self.key, grant)))
                         .is_some_and(|ids| ids.contains(id))
             });
             sum.add(2, &(id, named));
@@ -370,6 +393,7 @@ impl GrantIndex {
         }
         self.by_expiry.iter().for_each(|entry| sum.add(6, entry));
         self.descendants.iter().for_each(|entry| sum.add(7, entry));
+        self.of_epoch.iter().for_each(|entry| sum.add(8, &entry));
     }
 
     /// Every grant, in the order of keys and ids.
@@ -395,7 +419,7 @@ impl GrantIndex {
                 .insert((Holder::from(retiring), key.clone(), grant.id));
         }
         if grant.name.is_some() {
-            let name_key = (key.clone(), retry_hash(&grant));
+            let name_key = (key.clone(), retry_hash(self.key, &grant));
             let mut ids = self.by_name.get(&name_key).cloned().unwrap_or_default();
             // In order, so that it does not matter in which order they came: a snapshot brings them by id.
             let at = ids.partition_point(|id| *id < grant.id);
@@ -408,12 +432,18 @@ impl GrantIndex {
         for ancestor in &grant.ancestors {
             self.descendants.insert((*ancestor, grant.id));
         }
+        let of_epoch = self.count_of_epoch(grant.epoch).saturating_add(1);
+        self.of_epoch.insert(grant.epoch, of_epoch);
         self.by_id.insert(grant.id, grant);
     }
 
     /// Takes a grant out.
     pub fn take(&mut self, id: &GrantId) -> Option<Arc<Grant>> {
         let grant = self.by_id.remove(id)?;
+        match self.count_of_epoch(grant.epoch).saturating_sub(1) {
+            0 => drop(self.of_epoch.remove(&grant.epoch)),
+            left => drop(self.of_epoch.insert(grant.epoch, left)),
+        }
         let key = &grant.key;
         let lot_key = (key.clone(), Holder::from(&grant.grantee));
         if let Some(mut lot) = self.by_grantee.get(&lot_key).cloned() {
@@ -436,7 +466,7 @@ impl GrantIndex {
                 .remove(&(Holder::from(retiring), key.clone(), grant.id));
         }
         if grant.name.is_some() {
-            let name_key = (key.clone(), retry_hash(&grant));
+            let name_key = (key.clone(), retry_hash(self.key, &grant));
             let mut ids = self.by_name.get(&name_key).cloned().unwrap_or_default();
             ids.retain(|other| other != id);
             if ids.is_empty() {
@@ -638,6 +668,7 @@ mod tests {
                     born: Revision(1),
                     spent,
                     ancestors: ancestors.into_iter().map(|n| GrantId([n; 32])).collect(),
+                    epoch: 1,
                 },
             )
     }

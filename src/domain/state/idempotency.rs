@@ -83,6 +83,8 @@ pub enum Effect {
     },
     /// A use that was allowed, and spent where it had a budget. A retry spends nothing, and is decided again.
     Consumed(Consumed),
+    /// The number of the token epoch that was installed.
+    TokenEpoch(u32),
     /// It was refused, and had no effect.
     Refused {
         /// The exception.
@@ -116,7 +118,11 @@ impl IdempotencyRecord {
     /// writes it whole.
     pub fn bytes(&self) -> u64 {
         let carried = match &self.effect {
-            Effect::Done | Effect::Grant { .. } | Effect::Consumed(_) | Effect::KeyStore(_) => 0,
+            Effect::Done
+            | Effect::Grant { .. }
+            | Effect::Consumed(_)
+            | Effect::KeyStore(_)
+            | Effect::TokenEpoch(_) => 0,
             Effect::Account(account) => account.name.len(),
             Effect::Principal(principal) => {
                 let policies = principal.policies.values().chain(&principal.boundary);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use imbl::OrdMap;
 
-use super::cow_map::CowMap;
+use super::cow_map::{CowMap, HashKey};
 use super::idempotency::{Horizon, IdempotencyKey, IdempotencyRecord, Payer};
 use crate::domain::ids::AccountId;
 use crate::domain::limits::{
@@ -27,6 +27,18 @@ pub(super) struct Records {
     taken: u64,
     by_account: CowMap<Option<AccountId>, u64>,
     by_payer: CowMap<Payer, u64>,
+}
+
+impl Records {
+    /// Nothing yet, under the cluster's key.
+    pub(super) fn keyed(key: HashKey) -> Self {
+        Self {
+            by_key: CowMap::keyed(key),
+            by_account: CowMap::keyed(key),
+            by_payer: CowMap::keyed(key),
+            ..Self::default()
+        }
+    }
 }
 
 /// Who has no room for another record, with what he takes and may take, in bytes.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imbl::OrdMap;
 
 use super::State;
-use super::cow_map::CowMap;
+use super::cow_map::{CowMap, HashKey};
 use super::fact::Fact;
 use super::key_store_backend::{BackendGroup, KeyStoreBackend};
 use crate::domain::ids::{AccountId, BackendName, Partition, Region};
@@ -20,6 +20,16 @@ type Place = (Partition, Region, AccountId, Option<BackendName>);
 pub(super) struct Backends {
     told: OrdMap<Place, Arc<KeyStoreBackend>>,
     counts: CowMap<(Partition, Region, AccountId, BackendGroup), usize>,
+}
+
+impl Backends {
+    /// Nothing yet, under the cluster's key.
+    pub(super) fn keyed(key: HashKey) -> Self {
+        Self {
+            counts: CowMap::keyed(key),
+            ..Self::default()
+        }
+    }
 }
 
 impl Backends {

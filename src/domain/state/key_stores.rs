@@ -9,7 +9,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use super::State;
-use super::cow_map::CowMap;
+use super::cow_map::{CowMap, HashKey};
 use super::fact::Fact;
 use super::key::{Key, KeyState};
 use super::key_store::{CustomKeyStore, StoreKey};
@@ -25,6 +25,16 @@ pub(super) struct KeyStores {
     keys: OrdSet<(CustomKeyStoreId, Option<KeyArn>)>,
     /// The key of each key in an external key manager: one, in one store.
     xks_keys: CowMap<(CustomKeyStoreId, XksKeyId), KeyArn>,
+}
+
+impl KeyStores {
+    /// Nothing yet, under the cluster's key.
+    pub(super) fn keyed(key: HashKey) -> Self {
+        Self {
+            xks_keys: CowMap::keyed(key),
+            ..Self::default()
+        }
+    }
 }
 
 impl KeyStores {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use imbl::OrdSet;
 
 use super::State;
-use super::cow_map::CowMap;
+use super::cow_map::{CowMap, HashKey};
 use super::fact::Fact;
 use super::group::Group;
 use super::principal::Principal;
@@ -24,6 +24,18 @@ pub(super) struct Groups {
     by_name: CowMap<(AccountId, String), GroupArn>,
     /// The last member is always present, as above.
     members: OrdSet<(GroupArn, Option<PrincipalArn>)>,
+}
+
+impl Groups {
+    /// Nothing yet, under the cluster's key.
+    pub(super) fn keyed(key: HashKey) -> Self {
+        Self {
+            groups: CowMap::keyed(key),
+            counts: CowMap::keyed(key),
+            by_name: CowMap::keyed(key),
+            ..Self::default()
+        }
+    }
 }
 
 /// Reading.

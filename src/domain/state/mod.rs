@@ -28,6 +28,7 @@ pub mod key_usage;
 mod membership;
 pub mod organization;
 pub mod principal;
+pub mod semantics;
 pub mod settings;
 pub mod token_epoch;
 mod tree;
@@ -38,8 +39,8 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use self::alias::Alias;
-use self::cow_map::CowMap;
-use self::fact::{Fact, Header, ImportError};
+use self::cow_map::{CowMap, HashKey};
+use self::fact::{Fact, Gap, Header, ImportError};
 use self::fingerprint::{Fingerprint, Sum};
 use self::grant::Grant;
 use self::grant_index::GrantIndex;
@@ -52,8 +53,9 @@ use self::key_store_backends::Backends;
 use self::key_stores::KeyStores;
 use self::membership::Groups;
 use self::principal::{Account, Principal, PrincipalType};
+use self::semantics::{Member, Semantics};
 use self::settings::Settings;
-use self::token_epoch::TokenEpoch;
+use self::token_epoch::{SealCheck, TokenEpoch};
 use self::tree::Tree;
 use crate::domain::ids::{
     AccountId, AliasArn, AliasName, GrantId, KeyArn, KeyId, NodeId, Partition, PrincipalArn,
@@ -78,6 +80,7 @@ impl crate::domain::policy::Bindings for Bindings {
 #[derive(Clone, Debug, Default)]
 pub struct State {
     header: Header,
+    members: OrdMap<u64, Semantics>,
     token_epochs: OrdMap<u32, Arc<TokenEpoch>>,
     accounts: OrdMap<AccountId, Arc<Account>>,
     tree: Tree,
@@ -152,10 +155,56 @@ impl State {
         self.token_epochs.values()
     }
 
-    /// The epoch that mints tokens now: the newest, if it is not revoked.
+    /// The token epoch with this number.
+    pub fn token_epoch(&self, number: u32) -> Option<&Arc<TokenEpoch>> {
+        self.token_epochs.get(&number)
+    }
+
+    /// The epoch that mints tokens now.
     pub fn minting_epoch(&self) -> Option<&Arc<TokenEpoch>> {
-        let (_, epoch) = self.token_epochs.get_max()?;
+        let mut newest_first = self.token_epochs.values().rev();
+        newest_first.find(|epoch| epoch.is_minting())
+    }
+
+    /// The epoch that is installed and still to mint.
+    pub fn coming_epoch(&self) -> Option<&Arc<TokenEpoch>> {
+        let (_, newest) = self.token_epochs.get_max()?;
+        (newest.is_ahead() && newest.mints.is_none()).then_some(newest)
+    }
+
+    /// The epoch that tokens of a grant are of, unless it is revoked.
+    pub fn epoch_of(&self, grant: &Grant) -> Option<&Arc<TokenEpoch>> {
+        let epoch = self.token_epoch(grant.epoch)?;
         epoch.revoked.is_none().then_some(epoch)
+    }
+
+    /// What tells the cluster's seal key from any other.
+    pub const fn seal_check(&self) -> SealCheck {
+        self.header.seal_check
+    }
+
+    /// What the cluster's entries mean now.
+    pub const fn semantics(&self) -> Semantics {
+        self.header.semantics
+    }
+
+    /// The members of the cluster, in the order of their ids.
+    pub fn cluster_members(&self) -> impl Iterator<Item = Member> {
+        let members = self.members.iter();
+        members.map(|(node, newest)| Member {
+            node: *node,
+            newest: *newest,
+        })
+    }
+
+    /// The newest semantics that a member has told that it knows, 0 before it told; `None`: it is no member.
+    pub fn cluster_member(&self, node: u64) -> Option<Semantics> {
+        self.members.get(&node).copied()
+    }
+
+    /// Why the cluster decides nothing, if it does not.
+    pub const fn closed(&self) -> Option<Gap> {
+        self.header.closed
     }
 
     /// The account.
@@ -349,10 +398,69 @@ impl State {
         self.header.clock = self.header.clock.max(clock);
     }
 
-    /// Begins an incarnation.
-    pub(in crate::domain) fn begin(&mut self, incarnation: Incarnation, settings: Settings) {
-        self.header.incarnation = incarnation;
-        self.header.settings = settings;
+    /// Begins an incarnation. Whatever was there before is gone but its members: nothing else can be.
+    pub(in crate::domain) fn begin(&mut self, header: Header) {
+        let members: Vec<Member> = self.cluster_members().collect();
+        *self = Self::keyed(Header {
+            revision: self.header.revision,
+            clock: self.header.clock,
+            ..header
+        });
+        for member in members {
+            self.put_member(member);
+        }
+    }
+
+    /// Begins another life with the facts of this one.
+    pub(in crate::domain) fn reborn(&mut self, header: Header) {
+        self.header = header;
+    }
+
+    /// From now on the cluster decides.
+    pub(in crate::domain) fn open(&mut self) {
+        self.header.closed = None;
+    }
+
+    /// Puts a member, or what it has told.
+    pub(in crate::domain) fn put_member(&mut self, member: Member) {
+        let Member { node, newest } = member;
+        let old = self.members.insert(node, newest);
+        let old = old.map(|newest| Fact::Member(Member { node, newest }));
+        self.count(old, Some(Fact::Member(member)));
+    }
+
+    /// Takes a member out.
+    pub(in crate::domain) fn take_member(&mut self, node: u64) {
+        if let Some(newest) = self.members.remove(&node) {
+            self.count(Some(Fact::Member(Member { node, newest })), None);
+        }
+    }
+
+    /// From now on entries mean this.
+    pub(in crate::domain) fn raise_semantics(&mut self, to: Semantics) {
+        self.header.semantics = to;
+    }
+
+    /// The empty state with this header, its maps keyed as that says.
+    fn keyed(header: Header) -> Self {
+        let key: HashKey = header.hash_key;
+        Self {
+            header,
+            tree: Tree::keyed(key),
+            groups: Groups::keyed(key),
+            principals: CowMap::keyed(key),
+            principal_counts: CowMap::keyed(key),
+            principals_by_name: CowMap::keyed(key),
+            key_stores: KeyStores::keyed(key),
+            backends: Backends::keyed(key),
+            keys: CowMap::keyed(key),
+            key_counts: CowMap::keyed(key),
+            aliases: CowMap::keyed(key),
+            aliases_of_key: CowMap::keyed(key),
+            grants: GrantIndex::keyed(key),
+            records: Records::keyed(key),
+            ..Self::default()
+        }
     }
 
     /// Puts other settings in force.
@@ -366,11 +474,8 @@ impl State {
         self.count(old.map(Fact::TokenEpoch), Some(Fact::TokenEpoch(epoch)));
     }
 
-    /// Drops the oldest token epoch.
-    pub(in crate::domain) fn drop_oldest_token_epoch(&mut self) {
-        let Some(number) = self.token_epochs.get_min().map(|(number, _)| *number) else {
-            return;
-        };
+    /// Drops a token epoch.
+    pub(in crate::domain) fn drop_token_epoch(&mut self, number: u32) {
         let old = self.token_epochs.remove(&number);
         self.count(old.map(Fact::TokenEpoch), None);
     }
@@ -568,7 +673,9 @@ impl State {
             self.aliases.get(&arn).cloned()
         });
         let records = self.records.iter().cloned();
-        epochs
+        let members = self.cluster_members().map(Fact::Member);
+        members
+            .chain(epochs)
             .chain(accounts)
             .chain(self.export_tree())
             .chain(self.export_groups())
@@ -587,10 +694,7 @@ impl State {
         header: Header,
         facts: impl IntoIterator<Item = Fact>,
     ) -> Result<Self, ImportError> {
-        let mut state = Self {
-            header,
-            ..Self::default()
-        };
+        let mut state = Self::keyed(header);
         for fact in facts {
             state.import_one(fact)?;
         }
@@ -613,6 +717,12 @@ impl State {
             name: name.to_string(),
         };
         match fact {
+            Fact::Member(member) => {
+                if self.members.contains_key(&member.node) {
+                    return Err(twice(&member.node));
+                }
+                self.put_member(member);
+            }
             Fact::TokenEpoch(epoch) => {
                 if self.token_epochs.contains_key(&epoch.number) {
                     return Err(twice(&epoch.number));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 
 use super::State;
-use super::cow_map::CowMap;
+use super::cow_map::{CowMap, HashKey};
 use super::fact::Fact;
 use super::organization::{ControlKind, Controls, Node, Organization, VpcEndpoint};
 use crate::domain::ids::{AccountId, NodeId, OrganizationId, VpcEndpointId};
@@ -25,6 +25,17 @@ pub(super) struct Tree {
     /// Units of each organization.
     units: CowMap<OrganizationId, usize>,
     endpoints: OrdMap<VpcEndpointId, Arc<VpcEndpoint>>,
+}
+
+impl Tree {
+    /// Nothing yet, under the cluster's key.
+    pub(super) fn keyed(key: HashKey) -> Self {
+        Self {
+            nodes: CowMap::keyed(key),
+            units: CowMap::keyed(key),
+            ..Self::default()
+        }
+    }
 }
 
 /// Reading.

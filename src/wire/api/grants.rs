@@ -297,6 +297,7 @@ impl From<ListedGrant> for v1::GrantListEntry {
             born: _,  // a revision is no member of AWS's entry
             spent: _, // told as what is left
             ancestors,
+            epoch: _, // told by its token alone
         } = Arc::unwrap_or_clone(grant);
         let Term { expires_at, uses } = constraints.term;
         let grantee = Shown::of(Some(grantee), is_grantee_gone);
@@ -373,6 +374,7 @@ impl FromOutput for v1::CreateGrantResponse {
                 grant: _, // told by its id and token alone (G-21)
                 id,
                 depends_on: _,
+                epoch: _,
             }) => Ok(Self {
                 header: Some(header),
                 grant_id: id.to_string(),

@@ -139,6 +139,9 @@ headed! {
     JoinRequest = "Join";
     RemoveRequest = "Remove";
     RotateTokenEpochRequest = "RotateTokenEpoch";
+    RevokeTokenEpochRequest = "RevokeTokenEpoch";
+    RaiseSemanticsRequest = "RaiseSemantics";
+    OpenClusterRequest = "OpenCluster";
     UpdateSettingsRequest = "UpdateSettings";
     GetSettingsRequest = "GetSettings";
 }

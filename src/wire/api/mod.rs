@@ -128,6 +128,8 @@ pub enum Change {
         /// Whether only to authorize and validate (G-20).
         dry_run: DryRun,
     },
+    /// A new token epoch, whose secret is drawn and sealed before anything is proposed.
+    RotateTokenEpoch,
 }
 
 impl Change {

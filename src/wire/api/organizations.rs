@@ -25,9 +25,11 @@ use crate::domain::op::list_vpc_endpoints::ListVpcEndpoints;
 use crate::domain::op::move_account::MoveAccount;
 use crate::domain::op::put_control_policy::PutControlPolicy;
 use crate::domain::op::put_vpc_endpoint::PutVpcEndpoint;
+use crate::domain::op::raise_semantics::RaiseSemantics;
 use crate::domain::op::remove_account::RemoveAccount;
+use crate::domain::op::revoke_token_epoch::RevokeTokenEpoch;
 use crate::domain::op::update_settings::UpdateSettings;
-use crate::domain::op::{Answer, Command, Output, Scope};
+use crate::domain::op::{Answer, Command, Output, Scope, Semantics};
 use crate::domain::policy::Profile;
 use crate::domain::state::grant::ConstraintKeyCase;
 use crate::domain::state::organization::{ControlKind, Node, Organization, VpcEndpoint};
@@ -124,6 +126,13 @@ fn read_regions(sent: &[String]) -> Result<Option<Regions>, Invalid> {
         .map_err(|error| Invalid::validation(format!("regions: {error}")))
 }
 
+impl IntoChange for v1::RotateTokenEpochRequest {
+    fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
+        let Self { header: _ } = self;
+        Ok(Change::RotateTokenEpoch)
+    }
+}
+
 impl IntoChange for v1::UpdateSettingsRequest {
     fn into_change(self, _: &Scope, _: &Drawn) -> Result<Change, Invalid> {
         let Self {
@@ -158,6 +167,10 @@ impl IntoChange for v1::UpdateSettingsRequest {
 }
 
 changes! {
+    RevokeTokenEpochRequest { epoch } => RevokeTokenEpoch { number: epoch }
+
+    RaiseSemanticsRequest { to } => RaiseSemantics { to: Semantics(to) }
+
     DeleteOrganizationRequest { organization_id } => DeleteOrganization {
         id: id("organizationId", &organization_id)?,
     }
@@ -338,9 +351,15 @@ done!(
     DeleteControlPolicyResponse,
     DeleteVpcEndpointResponse,
     UpdateSettingsResponse,
+    RevokeTokenEpochResponse,
+    RaiseSemanticsResponse,
 );
 
 outputs! {
+    RotateTokenEpochResponse from Output::TokenEpoch(number) => {
+        epoch: number,
+    }
+
     CreateOrganizationResponse from Output::Organization(organization) => {
         organization: Some(organization.into()),
     }

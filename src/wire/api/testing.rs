@@ -24,7 +24,9 @@ pub(super) fn drawn() -> Drawn {
 pub(super) fn command(request: impl IntoChange) -> Command {
     match request.into_change(&scope(), &drawn()).unwrap() {
         Change::Command { command, .. } => command,
-        Change::Sealing { .. } | Change::RetireByToken { .. } => panic!("not a command"),
+        Change::Sealing { .. } | Change::RetireByToken { .. } | Change::RotateTokenEpoch => {
+            panic!("not a command")
+        }
     }
 }
 

@@ -23,6 +23,11 @@ numbered! {
     CommandRow: Command {
         1 = Bootstrap(command: BootstrapRow),
         2 = RotateTokenEpoch(command: RotateTokenEpochRow),
+        100 = StartTokenEpoch(command: StartTokenEpochRow),
+        101 = RevokeTokenEpoch(command: RevokeTokenEpochRow),
+        102 = ReportSemantics(command: ReportSemanticsRow),
+        103 = RaiseSemantics(command: RaiseSemanticsRow),
+        104 = OpenCluster(command: OpenClusterRow),
         3 = CreateAccount(command: CreateAccountRow),
         4 = CreatePrincipal(command: CreatePrincipalRow),
         5 = DeletePrincipal(command: DeletePrincipalRow),
@@ -86,6 +91,40 @@ row! {
         incarnation: [u8; 16],
         settings: SettingsRow,
         sealed_epoch_secret: Blob,
+        hash_key: [u8; 16],
+        seal_check: [u8; 32],
+        semantics: u32,
+    }
+}
+
+row! {
+    StartTokenEpochRow: op::start_token_epoch::StartTokenEpoch {
+        number: u32,
+    }
+}
+
+row! {
+    ReportSemanticsRow: op::report_semantics::ReportSemantics {
+        node: u64,
+        newest: u32,
+    }
+}
+
+row! {
+    RaiseSemanticsRow: op::raise_semantics::RaiseSemantics {
+        to: u32,
+    }
+}
+
+row! {
+    OpenClusterRow: op::open_cluster::OpenCluster {
+        after: u64,
+    }
+}
+
+row! {
+    RevokeTokenEpochRow: op::revoke_token_epoch::RevokeTokenEpoch {
+        number: u32,
     }
 }
 

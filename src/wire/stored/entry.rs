@@ -50,11 +50,9 @@ row! {
     }
 }
 
-/// Everything of an entry but the stamp, borrowed.
+/// Everything of an entry but the stamp, which is its leader's: the time and the cluster's semantics. Borrowed.
 #[derive(Clone, Copy, Debug)]
 pub struct DraftRef<'a> {
-    /// What `apply` means for this entry.
-    pub semantics: Semantics,
     /// Who asks.
     pub caller: &'a Caller,
     /// Where bare names resolve.
@@ -70,8 +68,6 @@ pub struct DraftRef<'a> {
 /// Everything of an entry but the stamp, as it was read.
 #[derive(Clone, Debug)]
 pub struct DraftParts {
-    /// What `apply` means for this entry.
-    pub semantics: Semantics,
     /// Who asks.
     pub caller: Caller,
     /// Where bare names resolve.
@@ -87,7 +83,6 @@ pub struct DraftParts {
 /// A draft's row; its fields are those of [`EntryRow`] without the stamp.
 #[derive(Serialize, Deserialize)]
 pub(super) struct DraftRow {
-    semantics: u32,
     caller: CallerRow,
     scope: ScopeRow,
     request_id: [u8; 16],
@@ -98,7 +93,6 @@ pub(super) struct DraftRow {
 impl From<DraftRef<'_>> for DraftRow {
     fn from(draft: DraftRef<'_>) -> Self {
         let DraftRef {
-            semantics,
             caller,
             scope,
             request_id,
@@ -106,7 +100,6 @@ impl From<DraftRef<'_>> for DraftRow {
             command,
         } = draft;
         Self {
-            semantics: Stored::store(&semantics),
             caller: Stored::store(caller),
             scope: Stored::store(scope),
             request_id: Stored::store(&request_id),
@@ -121,7 +114,6 @@ impl TryFrom<DraftRow> for DraftParts {
 
     fn try_from(row: DraftRow) -> Result<Self, Malformed> {
         let DraftRow {
-            semantics,
             caller,
             scope,
             request_id,
@@ -129,7 +121,6 @@ impl TryFrom<DraftRow> for DraftParts {
             command,
         } = row;
         Ok(Self {
-            semantics: semantics.load()?,
             caller: caller.load().map_err(|fault| fault.within("caller"))?,
             scope: scope.load().map_err(|fault| fault.within("scope"))?,
             request_id: request_id.load()?,

@@ -35,11 +35,13 @@ use crate::domain::state::key::{
 use crate::domain::state::key_usage::{KeyUse, UsageOperation};
 use crate::domain::state::organization::{Node, Organization, VpcEndpoint};
 use crate::domain::state::principal::{Account, Principal, PrincipalType};
+use crate::domain::state::semantics::Member;
 use crate::domain::state::settings::Settings;
 use crate::domain::state::token_epoch::TokenEpoch;
 
 numbered! {
     FactRow: Fact {
+        100 = Member(member: MemberRow),
         1 = TokenEpoch(epoch: Shared<TokenEpochRow>),
         2 = Account(account: Shared<AccountRow>),
         3 = Principal(principal: Shared<PrincipalRow>),
@@ -66,6 +68,13 @@ row! {
         grants_per_principal_max: Option<u32>,
         constraint_key_case: Text<ConstraintKeyCase>,
         regions: Text<Regions>,
+    }
+}
+
+row! {
+    MemberRow: Member {
+        node: u64,
+        newest: u32,
     }
 }
 
@@ -197,6 +206,7 @@ row! {
         born: u64,
         spent: u32,
         ancestors: Vec<[u8; 32]>,
+        epoch: u32,
     }
 }
 
@@ -266,6 +276,8 @@ row! {
         number: u32,
         sealed_secret: Blob,
         born: u64,
+        mints: Option<u64>,
+        ended: Option<u64>,
         revoked: Option<u64>,
     }
 }
@@ -311,6 +323,7 @@ numbered! {
         51 = Organization(organization: Shared<OrganizationRow>),
         52 = Node(node: Shared<NodeRow>),
         60 = Consumed(consumed: ConsumedRow),
+        62 = TokenEpoch(number: u32),
         61 = Refused {
             code: Text<ErrorCode>,
             message: Str,

@@ -26,8 +26,8 @@ pub(super) const HEADER_LEN: usize = 16;
 const MAGIC: [u8; 4] = *b"GRTD";
 
 /// The schema version of every kind that this build writes and reads. Raised when the stored form of anything changes:
-/// a build reads no other. 1 and 2: builds before the first release.
-pub(super) const VERSION: u16 = 3;
+/// a build reads no other. 1 to 3: builds before the first release.
+pub(super) const VERSION: u16 = 4;
 
 /// What a record holds. The numbers are persisted: they are never changed and never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -238,9 +238,9 @@ mod tests {
         let error = open(Kind::Entry, &sealed).unwrap_err();
         assert!(matches!(error, DecodeError::WrongKind { found: 2, .. }));
         let mut newer = sealed.clone();
-        newer[6] = 4;
+        newer[6] = 5;
         let error = open(Kind::Draft, &newer).unwrap_err();
-        assert!(matches!(error, DecodeError::NewerVersion { found: 4, .. }));
+        assert!(matches!(error, DecodeError::NewerVersion { found: 5, .. }));
         for version in 0..VERSION {
             let mut earlier = sealed.clone();
             earlier[6..8].copy_from_slice(&version.to_le_bytes());

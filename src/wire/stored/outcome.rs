@@ -5,8 +5,9 @@
 use super::decision::DecisionRow;
 use super::facts::{
     AccountRow, ConsumedRow, GrantRow, GroupRow, KeyRow, NodeRow, OrganizationRow, PrincipalRow,
+    TokenEpochRow,
 };
-use super::row::{Str, Text, numbered, row};
+use super::row::{Shared, Str, Text, numbered, row};
 use crate::domain::ids::{CloudHsmClusterId, CustomKeyStoreId, KeyArn};
 use crate::domain::op::{CreatedGrant, ErrorCode, KeyDescription, Output, Rejection, RelatedKeys};
 
@@ -32,6 +33,7 @@ numbered! {
         51 = Organization(organization: OrganizationRow),
         52 = Node(node: NodeRow),
         60 = Consumed(consumed: ConsumedRow),
+        62 = TokenEpoch(number: u32),
     }
 }
 
@@ -55,6 +57,7 @@ row! {
         grant: Option<GrantRow>,
         id: [u8; 32],
         depends_on: u64,
+        epoch: Option<Shared<TokenEpochRow>>,
     }
 }
 

@@ -18,6 +18,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::Malformed;
 use crate::domain::ids::{AccountId, GrantId, RequestId};
+use crate::domain::state::cow_map::HashKey;
+use crate::domain::state::token_epoch::SealCheck;
 use crate::domain::time::{Incarnation, Revision, Timestamp};
 
 /// The stored form of a `T`.
@@ -309,6 +311,8 @@ leaves! {
     u64 as Timestamp: |time| time.as_millis(), Timestamp::from_millis;
     u64 as Revision: |revision| revision.0, Revision;
     [u8; 16] as Incarnation: |incarnation| incarnation.0, Incarnation;
+    [u8; 16] as HashKey: |key| key.0, HashKey;
+    [u8; 32] as SealCheck: |check| check.0, SealCheck;
     [u8; 16] as RequestId: |id| id.0, RequestId;
     [u8; 32] as GrantId: |id| id.0, GrantId;
 }

@@ -27,6 +27,18 @@ row! {
         clock: u64,
         settings: SettingsRow,
         forgotten: ForgottenRow,
+        hash_key: [u8; 16],
+        seal_check: [u8; 32],
+        semantics: u32,
+        closed: Option<GapRow>,
+    }
+}
+
+row! {
+    GapRow: fact::Gap {
+        after: u64,
+        since: u64,
+        was: [u8; 16],
     }
 }
 

@@ -117,7 +117,21 @@ fn cluster_is_made(story: &mut Story) {
 
 /// The last pages: tokens are revoked, a node leaves.
 fn cluster_is_changed(story: &mut Story) {
-    story.ok(OPERATOR, &["cluster", "rotate-token-epoch"]);
+    let refused = story.fails(OPERATOR, &["cluster", "open", "--gap", "7"]);
+    assert!(refused.contains("the cluster is open"), "{refused}");
+    let (nowhere, new) = (story.path("nowhere"), story.path("new"));
+    let force = ["cluster", "force-new", "--advertise", "127.0.0.1:1"];
+    let folders = ["--data-dir", &nowhere, "--into", &new];
+    let key = ["--seal-key-file", &nowhere];
+    let refused = story.fails(OPERATOR, &[&force[..], &folders, &key].concat());
+    assert!(refused.contains("the seal key cannot be read"), "{refused}");
+    let refused = story.fails(OPERATOR, &["cluster", "raise-semantics", "2"]);
+    assert!(refused.contains("node 1 knows 1 at most"), "{refused}");
+    let rotated = story.ok(OPERATOR, &["cluster", "rotate-token-epoch"]);
+    assert_eq!(rotated["Epoch"], 2);
+    story.ok(OPERATOR, &["cluster", "revoke-token-epoch", "1"]);
+    let refused = story.fails(OPERATOR, &["cluster", "revoke-token-epoch", "7"]);
+    assert!(refused.contains("tokens are honoured of 2"), "{refused}");
     story.ok(OPERATOR, &["cluster", "remove", "3", "--deadline", "60s"]);
     // The endpoints are still three, and one of them is no member any more.
     let status = story.exits(OPERATOR, &["cluster", "status"], 1);

@@ -121,17 +121,28 @@ impl Api {
 
     /// Sends one request, once. The detail of an error is one of ours: a status without it fails the test.
     pub async fn call<O: Operation>(&self, mut operation: O) -> Result<O::Answer, ErrorDetail> {
-        operation.set_header(RequestHeader {
+        operation.set_header(self.header());
+        match operation.send(self.channel.clone(), ANSWER_BYTES_MAX).await {
+            Ok(answer) => Ok(answer.into_inner()),
+            Err(status) => Err(detail_of(&status)),
+        }
+    }
+
+    /// The same of a node that may not be there: `None` when the call fails in whatever way.
+    pub async fn try_call<O: Operation>(&self, mut operation: O) -> Option<O::Answer> {
+        operation.set_header(self.header());
+        let sent = operation.send(self.channel.clone(), ANSWER_BYTES_MAX).await;
+        sent.ok().map(tonic::Response::into_inner)
+    }
+
+    fn header(&self) -> RequestHeader {
+        RequestHeader {
             claim: Some(self.claim.clone()),
             region: REGION.to_owned(),
             partition: None,
             demand: self.demand.clone(),
             idempotency: self.idempotency.clone(),
             deadline_ms: Some(10_000),
-        });
-        match operation.send(self.channel.clone(), ANSWER_BYTES_MAX).await {
-            Ok(answer) => Ok(answer.into_inner()),
-            Err(status) => Err(detail_of(&status)),
         }
     }
 

@@ -15,7 +15,7 @@ use grantd::crypto::seal::SealKey;
 use grantd::domain::authz::caller::{Caller, Identity, RequestFacts};
 use grantd::domain::ids::{AccountId, RequestId};
 use grantd::domain::op::create_account::CreateAccount;
-use grantd::domain::op::{Applied, Command, Entry, Scope, Semantics};
+use grantd::domain::op::{Applied, Command, Entry, Scope};
 use grantd::domain::state::State;
 use grantd::domain::state::settings::Settings;
 use grantd::domain::time::Revision;
@@ -650,7 +650,6 @@ pub fn account(number: u64) -> AccountId {
 pub fn create_account(number: u64) -> Draft {
     let rng: &dyn Rng = &OsRng;
     Draft {
-        semantics: Semantics::CURRENT,
         caller: Caller {
             identity: Identity::Operator,
             facts: RequestFacts::default(),

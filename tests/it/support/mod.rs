@@ -3,5 +3,6 @@
 
 pub mod api;
 pub mod cluster;
+pub mod nodes;
 pub mod process;
 pub mod proxy;

@@ -38,6 +38,13 @@ impl Process {
         Self::run(folder, name, command, stdout, stderr)
     }
 
+    /// The same without waiting: for one that may stop before it serves.
+    pub fn begin(folder: &Path, name: &str, args: &[&str]) -> Self {
+        let command = grantd(args.iter().copied());
+        let (stdout, stderr) = Self::files(folder, name);
+        Self::spawn(folder, name, command, stdout, stderr)
+    }
+
     /// The same with other streams.
     pub fn start_on(
         folder: &Path,
@@ -72,7 +79,7 @@ impl Process {
         (into("out").into(), into("err").into())
     }
 
-    fn run(
+    fn spawn(
         folder: &Path,
         name: &str,
         mut command: Command,
@@ -89,12 +96,22 @@ impl Process {
             .stderr(stderr_to)
             .spawn()
             .unwrap();
-        let mut process = Self {
+        Self {
             child,
             ready_file,
             stdout,
             stderr,
-        };
+        }
+    }
+
+    fn run(
+        folder: &Path,
+        name: &str,
+        command: Command,
+        stdout_to: Stdio,
+        stderr_to: Stdio,
+    ) -> Self {
+        let mut process = Self::spawn(folder, name, command, stdout_to, stderr_to);
         let began = RealClock.boot();
         while !process.ready_file.exists() {
             if let Some(status) = process.child.try_wait().unwrap() {
@@ -155,8 +172,15 @@ impl Process {
     pub fn kill(mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        // The next start writes its own.
-        fs::remove_file(&self.ready_file).unwrap();
+        // The next start writes its own; one that was begun and killed has none yet.
+        if self.ready_file.exists() {
+            fs::remove_file(&self.ready_file).unwrap();
+        }
+    }
+
+    /// How it has ended by itself; `None`: it runs.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     /// Asks it to stop and returns how it ended.

@@ -330,6 +330,7 @@ fn grant(grantee: &str, operations: &[&str]) -> Grant {
         born: Revision(1),
         spent: 0,
         ancestors: Vec::new(),
+        epoch: 1,
     }
 }
 

@@ -487,6 +487,7 @@ fn new_grant(scene: &Scene<'_>) -> Option<Grant> {
         born: Revision(0),
         spent: 0,
         ancestors: Vec::new(),
+        epoch: 1,
     })
 }
 

@@ -18,7 +18,7 @@ use crate::wire::stored::{
 };
 
 fn directory() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/stored/v3")
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/stored/v4")
 }
 
 /// Compares `bytes` with the golden file `name`, or writes it when blessing; gives the file's bytes.
@@ -91,7 +91,6 @@ fn draft_keeps_its_bytes_and_every_field() {
     let (_, command) = samples::commands().swap_remove(0);
     let entry = samples::entry(Identity::System, command);
     let draft = DraftRef {
-        semantics: entry.semantics,
         caller: &entry.caller,
         scope: &entry.scope,
         request_id: entry.request_id,
@@ -101,7 +100,7 @@ fn draft_keeps_its_bytes_and_every_field() {
     let parts = decode_draft(&golden("draft", &encode_draft(draft).unwrap())).unwrap();
     let stamped = crate::domain::op::Entry {
         proposed_at: entry.proposed_at,
-        semantics: parts.semantics,
+        semantics: entry.semantics,
         caller: parts.caller,
         scope: parts.scope,
         request_id: parts.request_id,

@@ -3,6 +3,7 @@
 mod bounds;
 mod golden;
 mod hostile;
+mod log;
 mod round_trip;
 mod samples;
 mod snapshot;

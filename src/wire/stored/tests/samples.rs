@@ -128,6 +128,9 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 incarnation: Incarnation([0xab; 16]),
                 settings: settings(),
                 sealed_epoch_secret: [1, 2, 3, 4].into(),
+                hash_key: crate::domain::state::cow_map::HashKey([1; 16]),
+                seal_check: crate::domain::state::token_epoch::SealCheck([2; 32]),
+                semantics: crate::domain::state::semantics::Semantics::CURRENT,
             }),
         ),
         (
@@ -135,6 +138,31 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
             Command::RotateTokenEpoch(op::rotate_token_epoch::RotateTokenEpoch {
                 sealed_epoch_secret: [5, 6, 7].into(),
             }),
+        ),
+        (
+            "report-semantics",
+            Command::ReportSemantics(op::report_semantics::ReportSemantics {
+                node: 2,
+                newest: Semantics(1),
+            }),
+        ),
+        (
+            "raise-semantics",
+            Command::RaiseSemantics(op::raise_semantics::RaiseSemantics { to: Semantics(2) }),
+        ),
+        (
+            "open-cluster",
+            Command::OpenCluster(op::open_cluster::OpenCluster {
+                after: Revision(17),
+            }),
+        ),
+        (
+            "start-token-epoch",
+            Command::StartTokenEpoch(op::start_token_epoch::StartTokenEpoch { number: 2 }),
+        ),
+        (
+            "revoke-token-epoch",
+            Command::RevokeTokenEpoch(op::revoke_token_epoch::RevokeTokenEpoch { number: 1 }),
         ),
         (
             "create-account",
@@ -479,6 +507,9 @@ pub(super) fn commands() -> Vec<(&'static str, Command)> {
                 incarnation: Incarnation([0xab; 16]),
                 settings: settings_in_any_key_case(),
                 sealed_epoch_secret: [1, 2, 3, 4].into(),
+                hash_key: crate::domain::state::cow_map::HashKey([1; 16]),
+                seal_check: crate::domain::state::token_epoch::SealCheck([2; 32]),
+                semantics: crate::domain::state::semantics::Semantics::CURRENT,
             }),
         ),
         (
@@ -702,6 +733,7 @@ pub(super) fn grant() -> Grant {
         born: Revision(42),
         spent: 2,
         ancestors: vec![GrantId([0xef; 32]), GrantId([0x01; 32])],
+        epoch: 3,
     }
 }
 
@@ -972,8 +1004,17 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
         grant,
         id: GrantId([0xcd; 32]),
         depends_on: Revision(7),
+        epoch: Some(Arc::new(TokenEpoch {
+            number: 3,
+            sealed_secret: [5, 6, 7].into(),
+            born: Revision(40),
+            mints: Some(Revision(41)),
+            ended: None,
+            revoked: None,
+        })),
     };
     vec![
+        ("token-epoch", Ok(Output::TokenEpoch(3))),
         ("done", Ok(Output::Done)),
         ("account", Ok(Output::Account(account_fact()))),
         ("principal", Ok(Output::Principal(principal()))),
@@ -1011,11 +1052,13 @@ pub(super) fn outcomes() -> Vec<(&'static str, Result<Output, Rejection>)> {
 
 /// Every kind of fact, in canonical order, each with all its options; together they make a state.
 pub(super) fn facts() -> Vec<Fact> {
-    let epoch = |number, sealed_secret: &[u8], revoked| {
+    let epoch = |number, sealed_secret: &[u8], revoked: Option<Revision>| {
         Fact::TokenEpoch(Arc::new(TokenEpoch {
             number,
             sealed_secret: sealed_secret.into(),
             born: Revision(u64::from(number)),
+            mints: Some(Revision(u64::from(number) + 1)),
+            ended: revoked.map(|Revision(at)| Revision(at - 1)),
             revoked,
         }))
     };
@@ -1042,6 +1085,10 @@ pub(super) fn facts() -> Vec<Fact> {
     let [hsm, external] = key_stores();
     let backends = told_backends();
     let before = vec![
+        Fact::Member(crate::domain::state::semantics::Member {
+            node: 1,
+            newest: Semantics::CURRENT,
+        }),
         epoch(1, &[], Some(Revision(2))),
         epoch(2, &[1, 2, 3], None),
         Fact::Account(Arc::new(account_fact())),
@@ -1086,6 +1133,7 @@ pub(super) fn facts() -> Vec<Fact> {
                 message: "not authorized".into(),
             },
         ),
+        record(50, Effect::TokenEpoch(3)),
         record(60, Effect::Consumed(consumed())),
     ];
     before.into_iter().chain(backends).chain(after).collect()
@@ -1111,6 +1159,14 @@ fn state_with(settings: Settings) -> State {
             changes: Revision(38),
             uses: Revision(57),
         },
+        hash_key: crate::domain::state::cow_map::HashKey([0x21; 16]),
+        seal_check: crate::domain::state::token_epoch::SealCheck([0x22; 32]),
+        semantics: Semantics::CURRENT,
+        closed: Some(crate::domain::state::fact::Gap {
+            after: Revision(17),
+            since: Timestamp::from_millis(1_795_313_000_000),
+            was: Incarnation([0xaa; 16]),
+        }),
     };
     State::import(header, facts()).unwrap()
 }

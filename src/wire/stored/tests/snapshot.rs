@@ -69,14 +69,14 @@ fn snapshot_with_a_record_of_another_version_is_refused() {
     let whole = bytes(&samples::state());
     let bounds = bounds(&whole);
     for record in [0, 1, bounds.len() - 2] {
-        for version in [0u16, 1, 2, 4] {
+        for version in [0u16, 1, 2, 3, 5] {
             let mut other = whole.clone();
             other[bounds[record] + 6..bounds[record] + 8].copy_from_slice(&version.to_le_bytes());
             let text = read(&other).unwrap_err().to_string();
             assert!(text.contains("schema version"), "{text}");
             assert_eq!(
                 text.contains("before the first release"),
-                version < 3,
+                version < 4,
                 "{text}"
             );
         }
@@ -149,12 +149,12 @@ fn snapshot_with_a_record_left_out_doubled_or_moved_is_refused() {
 fn fact_that_belongs_to_none_names_its_record() {
     let whole = bytes(&samples::state());
     let mut records = records(&whole);
-    // Records 0 to 3 are the head, two epochs and the account that the role needs.
-    records.remove(3);
+    // Records 0 to 4 are the head, a member, two epochs and the account that the role needs.
+    records.remove(4);
     let error = read(&records.concat()).unwrap_err();
     let text = error.to_string();
     assert!(
-        matches!(error, DecodeError::Snapshot { index: 3, .. }),
+        matches!(error, DecodeError::Snapshot { index: 4, .. }),
         "{text}"
     );
     assert!(text.contains("111122223333"), "{text}");

@@ -1,0 +1,465 @@
+//! Who is a member: joins and removals that are cut short, disks that are lost or go back in time, ids and addresses that
+//! come twice (issue 8). Real processes where a process must die, nodes in this process where a link must be cut.
+
+use std::time::Duration;
+
+use grantd::env::real::RealClock;
+use grantd::env::{BootTime, Clock};
+use grantd::gate::{Consistency, TooStale};
+use grantd::wire::peer;
+
+use crate::support::api::make_account;
+use crate::support::cluster::{Cluster, PATIENCE, account, memory};
+use crate::support::nodes::{Nodes, refused, voters_are};
+use crate::support::process::text;
+
+fn now() -> BootTime {
+    RealClock.boot()
+}
+
+/// Writes `count` accounts, numbered from `first`, at a node.
+async fn write(nodes: &Nodes, at: u64, first: u64, count: u64) {
+    let api = crate::support::api::Api::at(nodes.at(at));
+    for number in first..first + count {
+        make_account(&api, &format!("{number:012}")).await;
+    }
+}
+
+/// F2: the joining node, or whoever asked for the join, is killed at ten moments: the cluster always comes to rest, and
+/// to ask again finishes what was begun.
+#[tokio::test(flavor = "multi_thread")]
+async fn join_that_is_killed_at_any_moment_is_finished_by_asking_again() {
+    let mut nodes = Nodes::start(2);
+    // How long one takes that nobody disturbs.
+    nodes.add(10);
+    let began = now();
+    nodes.join(10, 1);
+    let whole = now().since(began);
+    crate::support::process::run(nodes.at(1), ["cluster", "remove", "10"]);
+    nodes.kill(10);
+    let via = nodes.at(1).to_owned();
+    for moment in 0..10 {
+        let id = 11 + moment;
+        nodes.add(id);
+        let args = ["cluster", "join", "--via", &via, "--deadline", "20s"];
+        let mut caller = nodes.begin(id, &args);
+        RealClock.sleep(whole * moment as u32 / 10).await;
+        if moment % 2 == 0 {
+            nodes.kill(id);
+        }
+        let _ = caller.kill();
+        let _ = caller.wait().unwrap();
+        if moment % 2 == 0 {
+            nodes.up(id, &[]);
+        }
+        nodes.join(id, 1);
+        let leader = nodes.leader(&[1, 2, id]).await;
+        let what = format!("moment {moment}: it votes and nothing is about to change");
+        nodes
+            .until(leader, &what, |status| voters_are(status, &[1, 2, id]))
+            .await;
+        crate::support::process::run(&via, ["cluster", "remove", &id.to_string()]);
+        nodes.kill(id);
+    }
+    write(&nodes, 1, 1, 1).await;
+}
+
+/// F2: the leader is killed while a node joins: whoever leads next brings the membership to rest by itself, and the node
+/// is a voter once it has asked again.
+#[tokio::test(flavor = "multi_thread")]
+async fn leader_that_is_killed_during_a_join_leaves_nothing_half_done() {
+    let mut nodes = Nodes::start(3);
+    nodes.add(10);
+    let began = now();
+    nodes.join(10, 1);
+    let whole = now().since(began);
+    let members = [1, 2, 3, 10];
+    let mut old = nodes.leader(&members).await;
+    let mut all = members.to_vec();
+    for moment in 1..=3 {
+        let id = 10 + moment;
+        nodes.add(id);
+        let via = nodes.at(old).to_owned();
+        let args = ["cluster", "join", "--via", &via, "--deadline", "5s"];
+        let mut caller = nodes.begin(id, &args);
+        RealClock.sleep(whole * moment as u32 / 4).await;
+        nodes.kill(old);
+        let mut rest: Vec<u64> = all.iter().copied().filter(|node| *node != old).collect();
+        rest.push(id);
+        let new = nodes.leader(&rest).await;
+        nodes
+            .until(new, "no change is left half done", |status| {
+                status.leader_id.is_some() && status.changing.is_none()
+            })
+            .await;
+        let _ = caller.kill();
+        let _ = caller.wait().unwrap();
+        nodes.join(id, new);
+        all.push(id);
+        let voters = all.clone();
+        nodes.up(old, &[]);
+        nodes
+            .until(new, "all vote", |status| voters_are(status, &voters))
+            .await;
+        old = nodes.leader(&all).await;
+    }
+}
+
+/// F15: a voter that has lost its disk is not taken back under its id, nor when it was removed, nor with the disk that it
+/// had: an id belongs to one disk and is never given again. What was removed says so itself, after a restart too.
+#[tokio::test(flavor = "multi_thread")]
+async fn id_is_never_given_again() {
+    let mut nodes = Nodes::start(3);
+    nodes.kill(3);
+    let kept = nodes.copy(3);
+    nodes.wipe(3);
+    nodes.up(3, &[]);
+    nodes.cannot_join(3, 1, "has lost its disk");
+    let told = nodes.status(3).await.unwrap();
+    assert_eq!(
+        (told.role.as_str(), told.incarnation),
+        ("uninitialized", None)
+    );
+
+    // With its disk it is what it was.
+    nodes.kill(3);
+    nodes.put_back(3, &kept);
+    nodes.up(3, &[]);
+    nodes.join(3, 1);
+
+    // Whoever never was a member is refused; whoever was removed before is told of.
+    refused(
+        &nodes.ask(1, &["cluster", "remove", "99"]),
+        "there is no node 99 in the cluster",
+    );
+    let once = nodes.ask(1, &["cluster", "remove", "3"]);
+    assert!(once.status.success(), "{}", text(&once.stderr));
+    let again = nodes.ask(1, &["cluster", "remove", "3", "--output", "json"]);
+    assert!(again.status.success(), "{}", text(&again.stderr));
+    assert!(text(&again.stdout).contains("\"RemovedAlready\": true"));
+
+    let is_removed = |status: &grantd::client::api::StatusResponse| status.role == "removed";
+    nodes
+        .until(3, "it knows that it was removed", is_removed)
+        .await;
+    nodes.cannot_join(3, 1, "node 3 was removed from the cluster");
+    nodes.kill(3);
+    nodes.up(3, &[]);
+    nodes
+        .until(3, "it knows so after a restart", is_removed)
+        .await;
+    nodes.cannot_join(3, 1, "an id is never given again");
+    nodes.kill(3);
+    nodes.wipe(3);
+    nodes.up(3, &[]);
+    nodes.cannot_join(3, 1, "node 3 was removed from the cluster");
+    // Everybody knows the ids, whoever leads, after a restart and from a snapshot too (see the unit tests of its head).
+    for id in [1, 2] {
+        nodes.kill(id);
+        nodes.up(id, &[]);
+    }
+    nodes.leader(&[1, 2]).await;
+    nodes.cannot_join(3, 2, "node 3 was removed from the cluster");
+}
+
+/// F8: a folder is replaced by an older copy of itself: the node stops and says how it comes back, the leader says so too
+/// and goes on. A leader knows what it has counted itself: should the lead change meanwhile, it is tried again.
+#[tokio::test(flavor = "multi_thread")]
+async fn voter_on_an_older_copy_of_its_disk_stops() {
+    let mut nodes = Nodes::start(3);
+    for attempt in 0..5 {
+        let leader = nodes.leader(&[1, 2, 3]).await;
+        let back = if leader == 3 { 2 } else { 3 };
+        let first = 100 * attempt + 1;
+        nodes.kill(back);
+        let older = nodes.copy(back);
+        nodes.up(back, &[]);
+        write(&nodes, leader, first, 5).await;
+        let told = nodes.status(leader).await.unwrap();
+        nodes
+            .until(back, "it has what was written", |status| {
+                status.applied_revision >= told.applied_revision
+            })
+            .await;
+        nodes.kill(back);
+        nodes.put_back(back, &older);
+        let mut process = nodes.up_to_stop(back);
+        let same_lead = async || {
+            let status = nodes.status(leader).await;
+            status.is_some_and(|now| now.role == "leader" && now.term == told.term)
+        };
+        let stopped = loop {
+            if let Some(status) = process.has_ended() {
+                break Some(status);
+            }
+            if !same_lead().await {
+                break None;
+            }
+            RealClock.sleep(Duration::from_millis(20)).await;
+        };
+        let Some(status) = stopped else {
+            process.kill();
+            nodes.up(back, &[]);
+            continue;
+        };
+        let errors = process.errors();
+        assert!(!status.success(), "{errors}");
+        for says in ["the log ends at", "has acknowledged up to", "new node id"] {
+            assert!(errors.contains(says), "`{says}` is missing in: {errors}");
+        }
+        write(&nodes, leader, first + 50, 5).await;
+        let errors = nodes.errors(leader);
+        assert!(
+            errors.contains("its disk was replaced by an older copy"),
+            "{errors}"
+        );
+        return;
+    }
+    panic!("the lead changed each time");
+}
+
+/// An address belongs to one member, under whatever name it is given.
+#[tokio::test(flavor = "multi_thread")]
+async fn second_member_at_an_address_is_refused() {
+    let mut nodes = Nodes::start(2);
+    nodes.add(3);
+    nodes.kill(3);
+    let taken = nodes.at(2).to_owned();
+    nodes.up(3, &["--advertise", &taken]);
+    nodes.cannot_join(3, 1, "is that of node 2");
+    nodes.kill(3);
+    // The same place under another name.
+    let port = taken.rsplit(':').next().unwrap();
+    nodes.up(3, &["--advertise", &format!("localhost:{port}")]);
+    nodes.cannot_join(3, 1, "leads to node 2");
+    let status = nodes.status(3).await.unwrap();
+    assert_eq!(status.incarnation, None, "it is bound to nothing");
+    nodes.kill(3);
+    nodes.up(3, &[]);
+    nodes.join(3, 1);
+    // A node of no cluster cannot take anybody in, and says so at once.
+    nodes.add(4);
+    nodes.add(5);
+    let began = now();
+    nodes.cannot_join(5, 4, "belongs to no cluster yet");
+    assert!(now().since(began) < Duration::from_secs(15));
+}
+
+/// A node that has moved is called at its new address once it has asked to join again: openraft keeps the client that it
+/// made for the old one.
+#[tokio::test(flavor = "multi_thread")]
+async fn node_that_has_moved_is_reached_at_its_new_address() {
+    let mut nodes = Nodes::start(3);
+    nodes.kill(3);
+    nodes.moves(3);
+    nodes.up(3, &[]);
+    nodes.join(3, 1);
+    write(&nodes, 1, 1, 3).await;
+    let leader = nodes.leader(&[1, 2, 3]).await;
+    let told = nodes.status(leader).await.unwrap();
+    nodes
+        .until(3, "it has what was written, and is fresh", |status| {
+            status.applied_revision >= told.applied_revision && status.staleness_ms.is_some()
+        })
+        .await;
+}
+
+/// Before a removal the rest must have a quorum of nodes that were heard lately; a leader that goes leaves the lead to one
+/// of those.
+#[tokio::test(flavor = "multi_thread")]
+async fn removal_that_would_leave_no_quorum_is_refused() {
+    let mut nodes = Nodes::start(3);
+    let leader = nodes.leader(&[1, 2, 3]).await;
+    let others: Vec<u64> = (1..=3).filter(|id| *id != leader).collect();
+    let (dead, alive) = (others[0], others[1]);
+    nodes.kill(dead);
+    for node in [alive, leader] {
+        let removal = nodes.ask(
+            leader,
+            &["cluster", "remove", &node.to_string(), "--deadline", "20s"],
+        );
+        refused(&removal, &format!("{dead} did not ask for a read index"));
+    }
+    nodes
+        .until(leader, "all three are members", |status| {
+            voters_are(status, &[1, 2, 3])
+        })
+        .await;
+    // The dead one may go, and then the leader: the other one takes over.
+    let removal = nodes.ask(leader, &["cluster", "remove", &dead.to_string()]);
+    assert!(removal.status.success(), "{}", text(&removal.stderr));
+    let removal = nodes.ask(
+        leader,
+        &[
+            "cluster",
+            "remove",
+            &leader.to_string(),
+            "--deadline",
+            "20s",
+        ],
+    );
+    assert!(removal.status.success(), "{}", text(&removal.stderr));
+    nodes
+        .until(alive, "it leads alone", |status| {
+            status.role == "leader" && voters_are(status, &[alive])
+        })
+        .await;
+    nodes
+        .until(leader, "it says that it was removed", |status| {
+            status.role == "removed"
+        })
+        .await;
+    write(&nodes, alive, 1, 1).await;
+}
+
+/// The fourth node never asks for a read index, so that no leader ever hears what it has.
+fn silent_fourth(settings: &mut grantd::node::NodeSettings) {
+    if settings.node_id == Some(4) {
+        settings.freshness_every = Duration::from_secs(3_600);
+    }
+}
+
+/// F3: a node that has the log, as the leader's own figure says, and has never said so is no voter; a learner that then
+/// loses its disk is refused, and becomes none either. It is shown as what it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn learner_is_promoted_by_its_own_word_and_not_after_its_disk_was_lost() {
+    let mut cluster = Cluster::start_with(3, memory, silent_fourth).await;
+    let leader = cluster.leader().await;
+    let via = cluster.node(leader).address().to_owned();
+    let fourth = cluster.add().await;
+    let joined = cluster
+        .node(fourth)
+        .cluster()
+        .join(&via, Duration::from_secs(3))
+        .await;
+    let why = joined.unwrap_err().to_string();
+    assert!(why.contains("has not caught up"), "{why}");
+    let learner = |cluster: &Cluster, at: usize| {
+        let status = cluster.node(at).cluster().status().replica;
+        status.members.contains_key(&4) && !status.voters.contains(&4)
+    };
+    assert!(learner(&cluster, leader));
+    cluster.write(leader, 1).await.unwrap().outcome.unwrap();
+    let has = |state: &grantd::domain::state::State| state.account(account(1)).map(drop);
+    cluster
+        .until_state(fourth, "the learner has the log", has)
+        .await;
+    let shown = cluster
+        .api(fourth)
+        .call(grantd::client::api::StatusRequest::default())
+        .await
+        .unwrap();
+    assert_eq!(shown.role, "learner");
+    assert!(learner(&cluster, leader), "what it has does not promote it");
+
+    cluster.stop(fourth).await;
+    cluster.members[fourth].disk = memory();
+    cluster.restart(fourth).await;
+    let why = cluster
+        .node(fourth)
+        .cluster()
+        .join(&via, PATIENCE)
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(why.contains("has lost its disk"), "{why}");
+    assert!(learner(&cluster, leader));
+    // Nothing spins, and writes go on: with the empty node in the way one dead voter would be one too many.
+    let dead = cluster.follower().await;
+    cluster.stop(dead).await;
+    cluster.write(leader, 2).await.unwrap().outcome.unwrap();
+    cluster.shutdown().await;
+}
+
+/// F14: a leader that was deposed and does not know it takes nobody in, and what asks it is bound to nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn node_that_asks_a_deposed_leader_is_bound_to_nothing() {
+    let mut cluster = Cluster::start(3).await;
+    let old = cluster.leader().await;
+    cluster.cut_off(old);
+    cluster.leader_other_than(old).await;
+    let fourth = cluster.add().await;
+    let via = cluster.node(old).address().to_owned();
+    let joined = cluster
+        .node(fourth)
+        .cluster()
+        .join(&via, Duration::from_secs(2))
+        .await;
+    assert!(joined.is_err());
+    assert_eq!(
+        cluster.node(fourth).cluster().status().replica.incarnation,
+        None
+    );
+    cluster.heal(old);
+    cluster
+        .node(fourth)
+        .cluster()
+        .join(&via, PATIENCE)
+        .await
+        .unwrap();
+    cluster.shutdown().await;
+}
+
+/// A removed node refuses to decide as one that is no member, and its writes are not taken: those of the system come from
+/// members alone.
+#[tokio::test(flavor = "multi_thread")]
+async fn removed_node_decides_nothing_and_writes_nothing() {
+    let cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let gone = cluster.follower().await;
+    let id = cluster.node(gone).node_id();
+    cluster
+        .node(leader)
+        .cluster()
+        .remove(id, PATIENCE)
+        .await
+        .unwrap();
+    let refusal = crate::support::api::until(PATIENCE, "it is no member", async || {
+        let view = cluster
+            .view(gone, Consistency::Bounded, Duration::ZERO)
+            .await;
+        RealClock.sleep(Duration::from_millis(10)).await;
+        view.err()
+            .filter(|refusal| matches!(refusal, TooStale::NotAMember))
+    })
+    .await;
+    assert_eq!(refusal, TooStale::NotAMember);
+
+    let address = format!("http://{}", cluster.node(leader).address());
+    let mut client = peer::peer_client::PeerClient::connect(address)
+        .await
+        .unwrap();
+    let incarnation = cluster.node(leader).replica().incarnation().unwrap();
+    for from in [id, 77] {
+        let draft = peer::ProposeRequest {
+            route: Some(peer::Route {
+                incarnation: incarnation.0.to_vec().into(),
+                from,
+                to: cluster.node(leader).node_id(),
+                to_disk: Default::default(),
+            }),
+            draft: Default::default(),
+            deadline_ms: 1_000,
+        };
+        let status = client.propose(draft).await.unwrap_err();
+        assert_eq!(status.code(), tonic::Code::FailedPrecondition);
+        assert!(
+            status.message().contains("is no member of the cluster"),
+            "{status:?}"
+        );
+    }
+    // What is meant for another disk than this node's is not taken either: its id may have had one.
+    let stray = peer::ProposeRequest {
+        route: Some(peer::Route {
+            incarnation: incarnation.0.to_vec().into(),
+            from: cluster.node(leader).node_id(),
+            to: cluster.node(leader).node_id(),
+            to_disk: vec![9; 16].into(),
+        }),
+        draft: Default::default(),
+        deadline_ms: 1_000,
+    };
+    let status = client.propose(stray).await.unwrap_err();
+    assert!(status.message().contains("for the disk"), "{status:?}");
+    cluster.shutdown().await;
+}
