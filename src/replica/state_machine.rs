@@ -541,6 +541,8 @@ mod tests {
         let of = first.board.load();
         assert_eq!(of.ids(), &NodeIds::from([1, 2, 3, 4]));
         assert!(of.ever_had(2) && !of.ever_had(5));
+        // As at a restart: a disk is open once.
+        drop(first);
         for disk in [&source, &target] {
             let (mut machine, _) = machine(disk, 0).await;
             let storage = machine.workshop.storage.clone();

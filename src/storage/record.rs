@@ -304,12 +304,12 @@ mod tests {
             payload: Bytes::from_static(b"x"),
         };
         let (_, mut bytes) = encode(None, &record).expect("encodes").remove(0);
-        bytes[5] = 3;
+        bytes[5] = 4;
         let sum = checksum(&bytes[..12], &bytes[16..]).to_be_bytes();
         bytes[12..16].copy_from_slice(&sum);
         assert!(matches!(
             decode(&bytes),
-            Err(StorageError::Refused(Refusal::NewerSchema { found: 3, .. }))
+            Err(StorageError::Refused(Refusal::NewerSchema { found: 4, .. }))
         ));
     }
 
