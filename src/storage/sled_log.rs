@@ -57,7 +57,7 @@ pub struct SledStorage {
     recovered: Recovered,
     writer: Option<JoinHandle<()>>,
     // Held for the life of the store; released last, and then told.
-    _lock: File,
+    lock: File,
     hold: Hold,
 }
 
@@ -185,7 +185,7 @@ impl SledStorage {
             shared,
             recovered,
             writer: Some(writer),
-            _lock: lock,
+            lock,
             hold: Hold::new(),
         })
     }
@@ -222,6 +222,8 @@ impl Drop for SledStorage {
             .take();
         // sled writes a little when its last handle goes; it may panic on a disk that failed.
         let _ = quietly(move || drop(reader));
+        // To close it is not enough: a process that was just forked holds it too, until it becomes another program.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -540,5 +542,21 @@ fn lock(folder: &Path) -> Result<File, StorageError> {
         }
         .into()),
         Err(TryLockError::Error(error)) => Err(failed("locking", &path, &error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As a child holds it between fork and exec.
+    #[test]
+    fn folder_is_let_go_whoever_else_holds_its_lock_open() {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = SledStorage::open(folder.path(), SledOptions::default()).unwrap();
+        let elsewhere = storage.lock.try_clone().unwrap();
+        drop(storage);
+        SledStorage::open(folder.path(), SledOptions::default()).unwrap();
+        drop(elsewhere);
     }
 }
