@@ -537,8 +537,11 @@ mod tests {
     }
 
     fn members(index: u64, ids: &[NodeId]) -> Entry {
-        let nodes: BTreeMap<NodeId, Member> =
-            ids.iter().map(|id| (*id, Member::default())).collect();
+        let member = |id: &NodeId| Member {
+            peer_address: format!("node{id}:1"),
+            ..Member::default()
+        };
+        let nodes: BTreeMap<NodeId, Member> = ids.iter().map(|id| (*id, member(id))).collect();
         let voters = ids.iter().copied().collect();
         Entry {
             log_id: id(index),
