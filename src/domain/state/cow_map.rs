@@ -31,6 +31,16 @@ type Groups<K, V> = Vec<Option<Arc<Group<K, V>>>>;
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct HashKey(pub [u8; 16]);
 
+impl HashKey {
+    /// A hasher that has taken the key.
+    fn hasher(self) -> DefaultHasher {
+        let Self(key) = self;
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&key);
+        hasher
+    }
+}
+
 /// Shows nothing of the key.
 impl fmt::Debug for HashKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -39,18 +49,28 @@ impl fmt::Debug for HashKey {
 }
 
 /// A copy-on-write hash map without iteration.
-#[derive(Debug)]
 pub struct CowMap<K, V> {
-    key: HashKey,
+    /// Has taken the cluster's key: each hash goes on from here.
+    keyed: DefaultHasher,
     /// Empty until the first insert: an empty map costs nothing.
     groups: Arc<Groups<K, V>>,
     len: usize,
 }
 
+/// Shows nothing of the key.
+impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for CowMap<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CowMap")
+            .field("groups", &self.groups)
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<K, V> Clone for CowMap<K, V> {
     fn clone(&self) -> Self {
         Self {
-            key: self.key,
+            keyed: self.keyed.clone(),
             groups: Arc::clone(&self.groups),
             len: self.len,
         }
@@ -73,9 +93,11 @@ pub fn fixed_hash<Q: Hash + ?Sized>(value: &Q) -> u64 {
 /// The hash of a value under a cluster's key: of the key and then of the value, so that whoever does not know the key
 /// knows nothing of the hasher's state that the value meets.
 pub fn keyed_hash<Q: Hash + ?Sized>(key: HashKey, value: &Q) -> u64 {
-    let HashKey(key) = key;
-    let mut hasher = DefaultHasher::new();
-    hasher.write(&key);
+    hash_from(&key.hasher(), value)
+}
+
+fn hash_from<Q: Hash + ?Sized>(keyed: &DefaultHasher, value: &Q) -> u64 {
+    let mut hasher = keyed.clone();
     value.hash(&mut hasher);
     hasher.finish()
 }
@@ -89,7 +111,7 @@ impl<K, V> CowMap<K, V> {
     /// An empty map whose hashes are keyed with `key`.
     pub fn keyed(key: HashKey) -> Self {
         Self {
-            key,
+            keyed: key.hasher(),
             groups: Arc::new(Vec::new()),
             len: 0,
         }
@@ -113,7 +135,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let hash = keyed_hash(self.key, key);
+        let hash = hash_from(&self.keyed, key);
         let (group, shard) = place(hash);
         let shard = self.groups.get(group)?.as_ref()?.get(shard)?.as_ref()?;
         let at = find(shard, hash, key)?;
@@ -123,7 +145,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
     /// The value of the key that `is_it` recognizes. `like` stands for that key without being one: it must hash as the
     /// key does, as a tuple of references hashes like the tuple.
     pub fn get_like<Q: Hash>(&self, like: &Q, is_it: impl Fn(&K) -> bool) -> Option<&V> {
-        let hash = keyed_hash(self.key, like);
+        let hash = hash_from(&self.keyed, like);
         let (group, shard) = place(hash);
         let shard = self.groups.get(group)?.as_ref()?.get(shard)?.as_ref()?;
         let first = shard.partition_point(|slot| slot.0 < hash);
@@ -148,7 +170,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
 impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
     /// Gives `key` this value; the value that it had before is returned.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let hash = keyed_hash(self.key, &key);
+        let hash = hash_from(&self.keyed, &key);
         let shard = self.shard_mut(hash)?;
         if let Some(at) = find(shard, hash, &key) {
             return shard
@@ -169,7 +191,7 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
     {
         // Looked up first: a key that is not there must not copy anything.
         self.get(key)?;
-        let hash = keyed_hash(self.key, key);
+        let hash = hash_from(&self.keyed, key);
         let shard = self.shard_mut(hash)?;
         let at = find(shard, hash, key)?;
         let (_, _, value) = shard.remove(at);
