@@ -1,6 +1,7 @@
 //! A new cluster forced from one node's disk, while no node runs on it.
 //!
-//! The old folder is read to its end and never written to; the new life goes into a folder of its own, as one snapshot
+//! The old folder is read to its end and nothing is taken from it (its log is opened as a start opens it, which may mend a torn
+//! end); the new life goes into a folder of its own, as one snapshot
 //! whose place in the log lies after everything in the old one, so that no revision is ever given twice. The identity is
 //! written last: a folder that was cut short belongs to nobody and can be thrown away.
 
