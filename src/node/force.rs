@@ -16,7 +16,8 @@ use crate::storage::{SledOptions, SledStorage, Storage as _, StorageError};
 /// What is asked for.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct ForceNew {
-    /// The folder of the stopped node; nothing is taken from it. Its log is opened as a start opens it, which may mend a torn end.
+    /// The folder of the stopped node; nothing is taken from it. Its log is opened as a start opens it, which may mend a torn
+    /// end.
     pub data_dir: PathBuf,
     /// The folder of the new cluster's first node; it must not exist, or be empty.
     pub into: PathBuf,
