@@ -2,7 +2,8 @@
 //! in a process of its own, many grants, four askers of one kind at a time.
 //!
 //! `cargo bench --bench pressure` measures and prints a table; `GRANTS=20000` in the environment takes so many instead of
-//! 160,000, `ONLY="ListGrants of nobody"` measures that row alone. `cargo test` runs all of it once at tiny size, with its checks; speed itself is asserted nowhere.
+//! 160,000, `ONLY="ListGrants of nobody"` measures that row alone. `cargo test` runs all of it once at tiny size, with its
+//! checks; speed itself is asserted nowhere.
 //!
 //! Sketch. A page of who-can or what-can ends after `limits::PAGE_WORK`, about 50 ms of a core, and most pages are shorter:
 //! 50 principals with 80 grants each and 45 actions are some 4,000 grants and 2,250 pairs of decisions of 2 µs. A healthy
