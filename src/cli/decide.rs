@@ -672,17 +672,19 @@ fn decide(case: &Case, form: Form) -> Result<(Told, BTreeMap<GrantId, String>), 
         },
         resource: (!has_no_resource).then_some(&request.resource),
         object,
-        identity: identity.iter().map(|(name, policy)| NamedPolicy {
-            name: name.as_ref(),
-            group: None,
-            policy,
-        }),
+        identity: || {
+            identity.iter().map(|(name, policy)| NamedPolicy {
+                name: name.as_ref(),
+                group: None,
+                policy,
+            })
+        },
         boundary: boundary.as_deref(),
         session: &session,
         service_control: &levels(&scps),
         resource_control: &levels(&rcps),
         endpoint: Endpoint::Open,
-        grants: grants.iter(),
+        grants: || grants.iter(),
         encryption_context: &encryption_context,
         constraint_key_case: ConstraintKeyCase::Sensitive,
         subject: new_grant

@@ -654,9 +654,10 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
             key: arn,
         });
     }
-    let here = grants
-        .iter()
-        .filter(|grant| Some(&*grant.key.to_string()) == key_arn);
+    let here = || {
+        let grants = grants.iter();
+        grants.filter(|grant| Some(&*grant.key.to_string()) == key_arn)
+    };
     let asked = constraints(&request["params"]["Constraints"]);
     let retired = request["grant"].as_str().map(symbol).or_else(|| {
         let token = request["grant_tokens"].as_array()?.first()?.as_str()?;
@@ -699,11 +700,13 @@ fn decide(case: &Value) -> Result<(Decision, BTreeMap<GrantId, String>), String>
         },
         resource: named.as_ref().map(|named| named as &dyn std::fmt::Display),
         object,
-        identity: identity.iter().map(|policy| NamedPolicy {
-            name: None,
-            group: None,
-            policy,
-        }),
+        identity: || {
+            identity.iter().map(|policy| NamedPolicy {
+                name: None,
+                group: None,
+                policy,
+            })
+        },
         boundary: boundary.as_deref(),
         session: &session,
         service_control: &levels(&scps),

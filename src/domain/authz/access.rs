@@ -11,7 +11,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::caller::Identity;
-use super::combine::{Evidence, NamedPolicy, combine, operation_of};
+use super::combine::{Evidence, Iterable, NamedPolicy, combine, operation_of};
 use super::decision::{DecidedBy, Decision};
 use super::gather::{Judge, holders, judge};
 use super::request::Request;
@@ -187,8 +187,8 @@ impl Judge for Either<'_> {
         request: &'e Request<'e>,
     ) -> Access
     where
-        P: Iterator<Item = NamedPolicy<'e>> + Clone,
-        G: Iterator<Item = &'e Grant> + Clone,
+        P: Iterable<NamedPolicy<'e>>,
+        G: Iterable<&'e Grant>,
     {
         let Self(holdings) = self;
         let is_session = matches!(
@@ -197,7 +197,7 @@ impl Judge for Either<'_> {
         );
         let operation = request.action.kms().and_then(operation_of);
         let retires = operation == Some(GrantOperation::RetireGrant);
-        let identity: Vec<NamedPolicy<'e>> = evidence.identity.clone().collect();
+        let identity: Vec<NamedPolicy<'e>> = evidence.identity.iter().collect();
         let ask = |is_for: bool| -> (Decision, BTreeSet<String>) {
             let context = Open {
                 inner: evidence.ask.context,
@@ -225,7 +225,7 @@ impl Judge for Either<'_> {
                         .map(|grant| Grant::clone(grant)),
                 )
                 .collect();
-            let mut otherwise = evidence.with(identity.iter().copied(), bare.iter());
+            let mut otherwise = evidence.with(|| identity.iter().copied(), || bare.iter());
             otherwise.ask.context = &context;
             let decision = combine(&otherwise);
             (decision, context.taken.met.into_inner())

@@ -102,6 +102,23 @@ impl<'a> From<Option<&'a Policy>> for Endpoint<'a> {
     }
 }
 
+/// What a decision may have to go through, more than once or not at all: each time it is made anew, and until then it
+/// costs nothing. A closure that returns an iterator is one.
+pub trait Iterable<T> {
+    /// Each of its items, in order.
+    fn iter(&self) -> impl Iterator<Item = T>;
+}
+
+impl<T, F, I> Iterable<T> for F
+where
+    F: Fn() -> I,
+    I: Iterator<Item = T>,
+{
+    fn iter(&self) -> impl Iterator<Item = T> {
+        self()
+    }
+}
+
 /// Everything that a decision rests on.
 #[derive(Clone)]
 pub struct Evidence<'a, P, G> {
@@ -167,8 +184,8 @@ impl<'a, P, G> Evidence<'a, P, G> {
 /// Decides.
 pub fn combine<'a, P, G>(evidence: &Evidence<'a, P, G>) -> Decision
 where
-    P: Iterator<Item = NamedPolicy<'a>> + Clone,
-    G: Iterator<Item = &'a Grant> + Clone,
+    P: Iterable<NamedPolicy<'a>>,
+    G: Iterable<&'a Grant>,
 {
     let no = match decide(evidence) {
         Ok(by) if !is_cut(evidence.ask.context.effort()) => return Decision::allow(by),
@@ -198,8 +215,8 @@ enum No {
 
 fn decide<'a, P, G>(evidence: &Evidence<'a, P, G>) -> Result<DecidedBy, No>
 where
-    P: Iterator<Item = NamedPolicy<'a>> + Clone,
-    G: Iterator<Item = &'a Grant> + Clone,
+    P: Iterable<NamedPolicy<'a>>,
+    G: Iterable<&'a Grant>,
 {
     let is_retirement = matches!(evidence.ask.action, Action::Kms(KmsAction::RetireGrant));
     refuse_explicitly(evidence, is_retirement)?;
@@ -224,7 +241,7 @@ where
 /// D-2, in the order of M-4. G-52: neither key policy nor resource control policies reach RetireGrant.
 fn refuse_explicitly<'a, P, G>(evidence: &Evidence<'a, P, G>, is_retirement: bool) -> Result<(), No>
 where
-    P: Iterator<Item = NamedPolicy<'a>> + Clone,
+    P: Iterable<NamedPolicy<'a>>,
 {
     let ask = &evidence.ask;
     let deny = |source: Source, name: Name<'_>, found: Option<(usize, &Statement)>| match found {
@@ -265,7 +282,7 @@ where
         let found = policy.denying(ask, bindings);
         deny(Source::KeyPolicy, Name::None, found)?;
     }
-    for named in evidence.identity.clone() {
+    for named in evidence.identity.iter() {
         let found = named.policy.denying(ask, None);
         deny(Source::IdentityPolicy, named.shown(), found)?;
     }
@@ -352,8 +369,8 @@ fn decide_on_key<'a, P, G>(
     bindings: Option<&'a dyn Bindings>,
 ) -> Result<DecidedBy, No>
 where
-    P: Iterator<Item = NamedPolicy<'a>> + Clone,
-    G: Iterator<Item = &'a Grant> + Clone,
+    P: Iterable<NamedPolicy<'a>>,
+    G: Iterable<&'a Grant>,
 {
     let ask = &evidence.ask;
     let account = ask.who.account();
@@ -447,8 +464,8 @@ where
 /// D-10: a grant, or else the refusal.
 fn grant_or<'a, P, G>(evidence: &Evidence<'a, P, G>, no: No) -> Result<DecidedBy, No>
 where
-    P: Iterator<Item = NamedPolicy<'a>> + Clone,
-    G: Iterator<Item = &'a Grant> + Clone,
+    P: Iterable<NamedPolicy<'a>>,
+    G: Iterable<&'a Grant>,
 {
     let Action::Kms(action) = evidence.ask.action else {
         return Err(no);
@@ -456,7 +473,7 @@ where
     let Some(operation) = operation_of(*action) else {
         return Err(no);
     };
-    for grant in evidence.grants.clone() {
+    for grant in evidence.grants.iter() {
         if !grant.operations.contains(operation)
             || !admits(grant, *action, evidence.offered(), &evidence.subject)
         {
@@ -490,12 +507,12 @@ where
 /// The root user's identity permissions are unlimited (D-7).
 fn identity_allow<'a, P, G>(evidence: &Evidence<'a, P, G>) -> Result<DecidedBy, No>
 where
-    P: Iterator<Item = NamedPolicy<'a>> + Clone,
+    P: Iterable<NamedPolicy<'a>>,
 {
     if matches!(evidence.ask.who, Who::Root { .. }) {
         return Ok(DecidedBy::of(Source::Account));
     }
-    let allowing = evidence.identity.clone().find_map(|named| {
+    let allowing = evidence.identity.iter().find_map(|named| {
         let (index, statement, _) = named.policy.allowing(&evidence.ask, None).next()?;
         Some(statement_ref(named.shown(), index, statement))
     });
@@ -544,8 +561,8 @@ pub(super) fn is_session_limited(who: &Who<'_>, session: &[Arc<Policy>]) -> bool
 /// G-50 to G-54: who may retire a grant.
 fn retire<'a, P, G>(evidence: &Evidence<'a, P, G>, owner: AccountId) -> Result<DecidedBy, No>
 where
-    P: Iterator<Item = NamedPolicy<'a>> + Clone,
-    G: Iterator<Item = &'a Grant> + Clone,
+    P: Iterable<NamedPolicy<'a>>,
+    G: Iterable<&'a Grant>,
 {
     let by_right = |grant: &Grant| -> Option<DecidedBy> {
         let retiring = grant
@@ -568,7 +585,7 @@ where
     // A question that does not say which grant is meant asks whether the caller could retire any.
     let right = match subject {
         Some(grant) => by_right(grant),
-        None => evidence.grants.clone().find_map(by_right),
+        None => evidence.grants.iter().find_map(by_right),
     };
     if let Some(by) = right {
         return Ok(by);

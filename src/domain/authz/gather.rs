@@ -8,7 +8,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::caller::Identity;
-use super::combine::{self, Evidence, Level, NamedPolicy, Object, Offered, Subject, combine};
+use super::combine::{
+    self, Evidence, Iterable, Level, NamedPolicy, Object, Offered, Subject, combine,
+};
 use super::context::RequestContext;
 use super::decision::{Decision, Denial, Missing};
 use super::request::{About, Request, Target, Use};
@@ -62,8 +64,8 @@ pub(super) trait Judge {
         request: &'e Request<'e>,
     ) -> Self::Answer
     where
-        P: Iterator<Item = NamedPolicy<'e>> + Clone,
-        G: Iterator<Item = &'e Grant> + Clone;
+        P: Iterable<NamedPolicy<'e>>,
+        G: Iterable<&'e Grant>;
 }
 
 struct Decide;
@@ -82,8 +84,8 @@ impl Judge for Decide {
         _: &'e Request<'e>,
     ) -> Decision
     where
-        P: Iterator<Item = NamedPolicy<'e>> + Clone,
-        G: Iterator<Item = &'e Grant> + Clone,
+        P: Iterable<NamedPolicy<'e>>,
+        G: Iterable<&'e Grant>,
     {
         combine(evidence)
     }
@@ -144,22 +146,24 @@ pub(super) fn judge<J: Judge>(
             Object::Other { owner }
         }
     };
-    let identity_policies = principal.into_iter().flat_map(|principal| {
-        let own = principal.policies.iter().map(|(name, policy)| NamedPolicy {
-            name: Some(name),
-            group: None,
-            policy,
-        });
-        let groups = principal.groups.iter().filter_map(|arn| state.group(arn));
-        own.chain(groups.flat_map(|group| {
-            let name = group.arn.name();
-            group.policies.iter().map(move |(own, policy)| NamedPolicy {
-                name: Some(own),
-                group: Some(name),
+    let identity_policies = || {
+        principal.into_iter().flat_map(|principal| {
+            let own = principal.policies.iter().map(|(name, policy)| NamedPolicy {
+                name: Some(name),
+                group: None,
                 policy,
-            })
-        }))
-    });
+            });
+            let groups = principal.groups.iter().filter_map(|arn| state.group(arn));
+            own.chain(groups.flat_map(|group| {
+                let name = group.arn.name();
+                group.policies.iter().map(move |(own, policy)| NamedPolicy {
+                    name: Some(own),
+                    group: Some(name),
+                    policy,
+                })
+            }))
+        })
+    };
     let boundary = principal.and_then(|principal| principal.boundary.as_deref());
     let service_control = identity.account().map_or_else(Vec::new, |account| {
         levels(state, account, ControlKind::Service)
@@ -185,7 +189,7 @@ pub(super) fn judge<J: Judge>(
         service_control: &service_control,
         resource_control: &resource_control,
         endpoint: context.endpoint(),
-        grants: candidates(state, request, &context, &subject),
+        grants: || candidates(state, request, &context, &subject),
         encryption_context: request.encryption_context,
         constraint_key_case: state.settings().constraint_key_case,
         subject,

@@ -8,8 +8,10 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+
+use siphasher::sip::SipHasher13;
 
 /// Children of each of the two levels: one byte of the hash.
 const FANOUT: usize = 256;
@@ -31,13 +33,24 @@ type Groups<K, V> = Vec<Option<Arc<Group<K, V>>>>;
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct HashKey(pub [u8; 16]);
 
-impl HashKey {
-    /// A hasher that has taken the key.
-    fn hasher(self) -> DefaultHasher {
-        let Self(key) = self;
-        let mut hasher = DefaultHasher::new();
-        hasher.write(&key);
-        hasher
+/// A [`HashKey`] as SipHash takes it: its two halves, little-endian.
+#[derive(Clone, Copy)]
+struct SipKey(u64, u64);
+
+impl From<HashKey> for SipKey {
+    fn from(HashKey(key): HashKey) -> Self {
+        let key = u128::from_le_bytes(key);
+        Self(key as u64, (key >> 64) as u64)
+    }
+}
+
+impl SipKey {
+    /// SipHash 1-3 of a value under this key.
+    fn hash<Q: Hash + ?Sized>(self, value: &Q) -> u64 {
+        let Self(low, high) = self;
+        let mut hasher = SipHasher13::new_with_keys(low, high);
+        value.hash(&mut hasher);
+        hasher.finish()
     }
 }
 
@@ -50,8 +63,8 @@ impl fmt::Debug for HashKey {
 
 /// A copy-on-write hash map without iteration.
 pub struct CowMap<K, V> {
-    /// Has taken the cluster's key: each hash goes on from here.
-    keyed: DefaultHasher,
+    /// The cluster's key.
+    key: SipKey,
     /// Empty until the first insert: an empty map costs nothing.
     groups: Arc<Groups<K, V>>,
     len: usize,
@@ -70,7 +83,7 @@ impl<K: fmt::Debug, V: fmt::Debug> fmt::Debug for CowMap<K, V> {
 impl<K, V> Clone for CowMap<K, V> {
     fn clone(&self) -> Self {
         Self {
-            keyed: self.keyed.clone(),
+            key: self.key,
             groups: Arc::clone(&self.groups),
             len: self.len,
         }
@@ -83,23 +96,15 @@ impl<K, V> Default for CowMap<K, V> {
     }
 }
 
-/// The hash of a value under the fixed hasher, the same in every replica of one binary; never persisted or shown.
+/// The hash of a value without a key, the same in every build; never persisted or shown.
 pub fn fixed_hash<Q: Hash + ?Sized>(value: &Q) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
+    keyed_hash(HashKey::default(), value)
 }
 
-/// The hash of a value under a cluster's key: of the key and then of the value, so that whoever does not know the key
-/// knows nothing of the hasher's state that the value meets.
+/// SipHash 1-3 of a value under a cluster's key (<https://www.aumasson.jp/siphash/siphash.pdf>): whoever does not know
+/// the key cannot choose values that share a place.
 pub fn keyed_hash<Q: Hash + ?Sized>(key: HashKey, value: &Q) -> u64 {
-    hash_from(&key.hasher(), value)
-}
-
-fn hash_from<Q: Hash + ?Sized>(keyed: &DefaultHasher, value: &Q) -> u64 {
-    let mut hasher = keyed.clone();
-    value.hash(&mut hasher);
-    hasher.finish()
+    SipKey::from(key).hash(value)
 }
 
 /// Which group and which shard of it a hash belongs to; the shard orders by the whole hash.
@@ -111,7 +116,7 @@ impl<K, V> CowMap<K, V> {
     /// An empty map whose hashes are keyed with `key`.
     pub fn keyed(key: HashKey) -> Self {
         Self {
-            keyed: key.hasher(),
+            key: key.into(),
             groups: Arc::new(Vec::new()),
             len: 0,
         }
@@ -135,7 +140,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let hash = hash_from(&self.keyed, key);
+        let hash = self.key.hash(key);
         let (group, shard) = place(hash);
         let shard = self.groups.get(group)?.as_ref()?.get(shard)?.as_ref()?;
         let at = find(shard, hash, key)?;
@@ -145,7 +150,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
     /// The value of the key that `is_it` recognizes. `like` stands for that key without being one: it must hash as the
     /// key does, as a tuple of references hashes like the tuple.
     pub fn get_like<Q: Hash>(&self, like: &Q, is_it: impl Fn(&K) -> bool) -> Option<&V> {
-        let hash = hash_from(&self.keyed, like);
+        let hash = self.key.hash(like);
         let (group, shard) = place(hash);
         let shard = self.groups.get(group)?.as_ref()?.get(shard)?.as_ref()?;
         let first = shard.partition_point(|slot| slot.0 < hash);
@@ -170,7 +175,7 @@ impl<K: Hash + Eq, V> CowMap<K, V> {
 impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
     /// Gives `key` this value; the value that it had before is returned.
     pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        let hash = hash_from(&self.keyed, &key);
+        let hash = self.key.hash(&key);
         let shard = self.shard_mut(hash)?;
         if let Some(at) = find(shard, hash, &key) {
             return shard
@@ -191,7 +196,7 @@ impl<K: Hash + Eq + Clone, V: Clone> CowMap<K, V> {
     {
         // Looked up first: a key that is not there must not copy anything.
         self.get(key)?;
-        let hash = hash_from(&self.keyed, key);
+        let hash = self.key.hash(key);
         let shard = self.shard_mut(hash)?;
         let at = find(shard, hash, key)?;
         let (_, _, value) = shard.remove(at);

@@ -262,17 +262,19 @@ impl World {
             },
             resource: Some(&self.resource),
             object,
-            identity: identity.iter().map(|policy| NamedPolicy {
-                name: None,
-                group: None,
-                policy,
-            }),
+            identity: || {
+                identity.iter().map(|policy| NamedPolicy {
+                    name: None,
+                    group: None,
+                    policy,
+                })
+            },
             boundary: boundary.as_deref(),
             session: &session_policies,
             service_control: &levels(&service_control),
             resource_control: &levels(&resource_control),
             endpoint: endpoint.as_deref().into(),
-            grants: self.grants.iter(),
+            grants: || self.grants.iter(),
             encryption_context: &self.encryption_context,
             constraint_key_case: self.constraint_key_case,
             subject,

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::{Finding, Line, Section};
 use crate::domain::authz::caller::Identity;
 use crate::domain::authz::combine::{
-    Endpoint, Evidence, Grantee, NamedPolicy, Object, Subject, admits, constraint_findings,
-    grantee_match, is_session_limited, is_under_resource_control, is_under_service_control,
-    linked_service, operation_of,
+    Endpoint, Evidence, Grantee, Iterable, NamedPolicy, Object, Subject, admits,
+    constraint_findings, grantee_match, is_session_limited, is_under_resource_control,
+    is_under_service_control, linked_service, operation_of,
 };
 use crate::domain::authz::decision::{Decision, Missing, Source};
 use crate::domain::authz::gather::holders;
@@ -79,11 +79,11 @@ impl<'e> Scene<'e> {
         now: Timestamp,
     ) -> Self
     where
-        P: Iterator<Item = NamedPolicy<'e>> + Clone,
+        P: Iterable<NamedPolicy<'e>>,
     {
         let ask = evidence.ask;
         let is_retirement = matches!(ask.action, Action::Kms(KmsAction::RetireGrant));
-        let identity: Vec<_> = evidence.identity.clone().collect();
+        let identity: Vec<_> = evidence.identity.iter().collect();
         let mut policies = Vec::new();
         let mut put = |source, name, policy, bindings, level| {
             policies.push(Attached {

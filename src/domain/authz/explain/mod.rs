@@ -11,7 +11,7 @@ mod text;
 
 use std::sync::Arc;
 
-use super::combine::{Evidence, NamedPolicy, combine};
+use super::combine::{Evidence, Iterable, NamedPolicy, combine};
 use super::decision::{Decision, Source};
 use super::gather::{Judge, judge};
 use super::request::Request;
@@ -168,8 +168,8 @@ impl Judge for Explain {
         request: &'e Request<'e>,
     ) -> Explanation
     where
-        P: Iterator<Item = NamedPolicy<'e>> + Clone,
-        G: Iterator<Item = &'e Grant> + Clone,
+        P: Iterable<NamedPolicy<'e>>,
+        G: Iterable<&'e Grant>,
     {
         let former = consider::former(state, request);
         let on_key = consider::on_key(state, request);
@@ -199,8 +199,8 @@ impl Judge for Shortfall {
         request: &'e Request<'e>,
     ) -> String
     where
-        P: Iterator<Item = NamedPolicy<'e>> + Clone,
-        G: Iterator<Item = &'e Grant> + Clone,
+        P: Iterable<NamedPolicy<'e>>,
+        G: Iterable<&'e Grant>,
     {
         let decision = combine(evidence);
         let former = consider::former(state, request);
@@ -218,8 +218,8 @@ pub fn explain_evidence<'e, P, G>(
     now: Timestamp,
 ) -> Explanation
 where
-    P: Iterator<Item = NamedPolicy<'e>> + Clone,
-    G: Iterator<Item = &'e Grant> + Clone,
+    P: Iterable<NamedPolicy<'e>>,
+    G: Iterable<&'e Grant>,
 {
     let decision = combine(evidence);
     let decides = decision.decided_by().and_then(|by| by.grant);

@@ -843,7 +843,9 @@ fn decide(scene: &Scene<'_>, tries: &[Try<'_>]) -> Decision {
             policy,
         }))
         .collect();
-    let mut evidence = scene.evidence.with(identity.into_iter(), grants.iter());
+    let mut evidence = scene
+        .evidence
+        .with(|| identity.iter().copied(), || grants.iter());
     evidence.ask.context = &context;
     // A limit or a layer that allows everything limits as one that is not there; its denials are gone already.
     if is_with(Source::PermissionsBoundary) {
