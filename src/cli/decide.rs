@@ -1230,7 +1230,7 @@ mod tests {
             (
                 "PutKeyPolicy",
                 "kms:BypassPolicyLockoutSafetyCheck",
-                "allow",
+                "explicitDeny",
             ),
         ] {
             let answer = bob(action, "{}", &null.replace("KEY", key));

@@ -510,13 +510,6 @@ impl<'a> RequestContext<'a> {
                 let is_told = (1..=ALIASES_PER_KEY_MAX).contains(&aliases.0.len());
                 is_told.then_some(ContextValue::Many(aliases))
             }
-            // Parameters with a default.
-            K::EncryptionAlgorithm
-            | K::ExpirationModel
-            | K::MessageType
-            | K::PolicyName
-            | K::RotationPeriodInDays
-            | K::ScheduleKeyDeletionPendingWindowInDays => self.parameter_or_default(known),
             // CK-10: of RetireGrant, that of the grant.
             K::GrantConstraintType => self.parameter(known).or_else(|| match self.request.about {
                 About::Retired(grant) => text(Some(match grant.constraints.context.as_ref()? {
@@ -530,27 +523,33 @@ impl<'a> RequestContext<'a> {
                 let days = key.days_without_use(self.now());
                 ContextValue::One(Scalar::Integer(i64::try_from(days).unwrap_or(i64::MAX)))
             }),
-            // Parameters of an operation.
+            // Parameters of an operation, those without a default as those with one.
             K::BypassPolicyLockoutSafetyCheck
             | K::DataKeyPairSpec
             | K::EncapsulationAlgorithm
+            | K::EncryptionAlgorithm
+            | K::ExpirationModel
             | K::GrantConstraintSourceArn
             | K::GrantOperations
             | K::GranteePrincipal
             | K::GranteeServicePrincipal
             | K::KeyAgreementAlgorithm
             | K::MacAlgorithm
+            | K::MessageType
             | K::OrganizationsPolicyType
+            | K::PolicyName
             | K::PrimaryRegion
             | K::ReEncryptOnSameKey
             | K::RecipientAttestationImageSha384
             | K::ReplicaRegion
             | K::RetiringPrincipal
             | K::RetiringServicePrincipal
+            | K::RotationPeriodInDays
+            | K::ScheduleKeyDeletionPendingWindowInDays
             | K::SigningAlgorithm
             | K::ValidTo
             | K::WrappingAlgorithm
-            | K::WrappingKeySpec => self.parameter(known),
+            | K::WrappingKeySpec => self.parameter_or_default(known),
             K::PrincipalOrgId => self.organization(known, identity.account()),
             K::PrincipalOrgPaths => {
                 self.organization_paths(known, &self.composed().principal_paths, identity.account())

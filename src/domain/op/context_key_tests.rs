@@ -231,8 +231,16 @@ fn parameter_that_is_not_said_has_its_default() {
     assert!(dated().is(model, "KEY_MATERIAL_EXPIRES"));
     let other = "KEY_MATERIAL_DOES_NOT_EXPIRE";
     assert!(dated().with(model, other).is(model, other));
-    let bypass = Probe::new(&cluster, KmsAction::PutKeyPolicy);
-    assert!(bypass.holds(&absent("kms:BypassPolicyLockoutSafetyCheck")));
+    for action in [
+        KmsAction::CreateKey,
+        KmsAction::PutKeyPolicy,
+        KmsAction::ReplicateKey,
+    ] {
+        let bypass = "kms:BypassPolicyLockoutSafetyCheck";
+        assert!(Probe::new(&cluster, action).is(bypass, "false"), "{action}");
+        let said = Probe::new(&cluster, action).with(bypass, "true");
+        assert!(said.is(bypass, "true"), "{action}");
+    }
 }
 
 /// CK-57, CK-15 to CK-17, CK-20, CK-21: what CreateKey would make, as a question says it or by default. KeyUsage has a
@@ -632,7 +640,7 @@ fn create_key_is_gated_by_what_it_makes() {
     assert!(runs(&cluster, &equals("kms:MultiRegion", "false"), plain()));
     assert!(runs(
         &cluster,
-        &absent("kms:BypassPolicyLockoutSafetyCheck"),
+        &equals("kms:BypassPolicyLockoutSafetyCheck", "false"),
         plain()
     ));
     assert!(runs(&cluster, &absent("aws:TagKeys"), plain()));
@@ -678,7 +686,7 @@ fn create_key_is_gated_by_what_it_makes() {
     assert!(!runs(&cluster, bypass, sent_as_false));
 }
 
-/// CK-1, CK-22: PutKeyPolicy and GetKeyPolicy name the policy `default`; the bypass is as sent, absent when not.
+/// CK-1, CK-22: PutKeyPolicy and GetKeyPolicy name the policy `default`; the bypass is as sent, and false when it is not (CK-57).
 #[test]
 fn key_policy_operations_are_gated_by_their_parameters() {
     let cluster = Cluster::new();
@@ -713,8 +721,9 @@ fn key_policy_operations_are_gated_by_their_parameters() {
     assert!(runs(&cluster, &is("true"), put(LockoutCheck::Bypass)));
     assert!(!runs(&cluster, &is("false"), put(LockoutCheck::Bypass)));
     assert!(!runs(&cluster, &is("true"), put(LockoutCheck::Run)));
-    assert!(!runs(&cluster, &absent(bypass), put(LockoutCheck::Run)));
-    assert!(runs(&cluster, &absent(bypass), put(LockoutCheck::Unset)));
+    assert!(runs(&cluster, &is("false"), put(LockoutCheck::Run)));
+    assert!(runs(&cluster, &is("false"), put(LockoutCheck::Unset)));
+    assert!(!runs(&cluster, &absent(bypass), put(LockoutCheck::Unset)));
     let reads = |condition: &str| {
         let mut cluster = cluster.copy();
         cluster.put_policy(BOB, &only_if(condition));

@@ -114,7 +114,7 @@ pub fn check_lockout(cx: &Context<'_>, part: &Part<'_>) -> Result<(), Lockout> {
     }
 }
 
-/// `kms:BypassPolicyLockoutSafetyCheck`, absent unless sent (CK-1).
+/// `kms:BypassPolicyLockoutSafetyCheck` as it was sent (CK-1).
 pub fn lockout_parameter(check: LockoutCheck) -> Option<(KnownKey, Parameter<'static>)> {
     let sent = match check {
         LockoutCheck::Unset => return None,

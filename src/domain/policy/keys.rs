@@ -350,9 +350,9 @@ table! {
             matches!(action, KmsAction::DisableKey | KmsAction::ScheduleKeyDeletion),
         );
         // Keys of KMS: the request.
-        BypassPolicyLockoutSafetyCheck = "kms:BypassPolicyLockoutSafetyCheck", One, Form::Bool, Request, Parameter, |action| sometimes(
+        BypassPolicyLockoutSafetyCheck = "kms:BypassPolicyLockoutSafetyCheck", One, Form::Bool, Request, Parameter, |action| always(
             matches!(action, KmsAction::CreateKey | KmsAction::PutKeyPolicy | KmsAction::ReplicateKey),
-        );
+        ), default = Some(Scalar::Bool(false));
         DataKeyPairSpec = "kms:DataKeyPairSpec", One, Form::Text, Request, Parameter, |action| always(
             matches!(action, KmsAction::GenerateDataKeyPair | KmsAction::GenerateDataKeyPairWithoutPlaintext),
         );

@@ -115,8 +115,9 @@ impl Policy {
         };
         validate::check_length(text, kind)?;
         let read = Self::compile(text, kind, Reading::Lenient)?;
+        let is_awss = kind == PolicyKind::ResourceControl && validate::is_rcp_full_access(text);
         Ok(Arc::new(Self {
-            unstorable: Some(Box::new(error)),
+            unstorable: (!is_awss).then(|| Box::new(error)),
             ..read
         }))
     }

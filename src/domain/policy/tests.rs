@@ -316,6 +316,21 @@ fn resource_control_policy_denies_named_services_alone() {
         .replace("2012-10-17", "2008-10-17");
     assert!(Policy::parse(&allow, kind).is_err());
     assert!(Policy::parse_unstored(&allow, kind).is_ok());
+    // Facts hold AWS's own as they please: nobody would store it.
+    let said = with(r#""Resource":["*"],"Action":"*","Principal":"*","Effect":"Allow""#);
+    let unstorable = |text: &str| {
+        let policy = Policy::parse_unstored(text, kind).unwrap();
+        policy.unstorable().is_some()
+    };
+    assert!(!unstorable(&said));
+    assert!(unstorable(&allow));
+    assert!(unstorable(
+        &said.replace(r#""Action":"*""#, r#""Action":"kms:*""#)
+    ));
+    assert!(unstorable(&said.replace(
+        r#""Effect""#,
+        r#""Condition":{"Bool":{"aws:SecureTransport":"true"}},"Effect""#
+    )));
 }
 
 /// P-51, P-52: policies of an organization say their version; a service control policy holds everything else that IAM's

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::Reading;
 use super::ast::{self, Document, Effect, PrincipalType, Version, malformed};
 use super::error::{Place, PolicyError, PolicyErrorKind};
+use super::json;
 use super::principal::PolicyPrincipal;
 use crate::domain::ids::PrincipalArn;
 use crate::domain::limits;
@@ -224,6 +225,32 @@ fn check_sids(document: &Document, kind: PolicyKind) -> Result<(), PolicyError> 
         }
     }
     Ok(())
+}
+
+/// Whether a document says what AWS's own `RCPFullAWSAccess` says, in whatever order: it is there from the start, and what
+/// facts hold of it nobody stores (P-51).
+pub(super) fn is_rcp_full_access(text: &str) -> bool {
+    let Ok(document) = json::parse(text).and_then(ast::document) else {
+        return false;
+    };
+    let is_all = |texts: &Option<ast::Texts>| {
+        let texts = texts.as_ref().filter(|texts| !texts.negated);
+        texts.is_some_and(|texts| matches!(&*texts.items, [one] if &*one.text == "*"))
+    };
+    let is_everyone = |principals: &Option<ast::Principals>| {
+        let principals = principals.as_ref().filter(|principals| !principals.negated);
+        principals.is_some_and(|principals| {
+            matches!(&*principals.entries, [(ast::PrincipalType::Everyone, _)])
+        })
+    };
+    let version = document.stated_version.map(|(version, _)| version);
+    version == Some(ast::Version::V2012)
+        && matches!(&*document.statements, [only]
+            if only.effect == Effect::Allow
+                && is_everyone(&only.principal)
+                && is_all(&only.action)
+                && is_all(&only.resource)
+                && only.conditions.is_empty())
 }
 
 /// P-51: what a resource control policy that a customer makes may not hold.

@@ -128,7 +128,7 @@ pub(super) fn read<'a>(subject: &Subject<'a>) -> Vec<Read<'a>> {
 }
 
 pub(super) fn check(subject: &Subject<'_>, read: &[Read<'_>], found: &mut Found) {
-    let mut tells_if_exists = true;
+    let mut tells_if_exists = !is_perimeter(subject, read);
     for condition in read {
         let is_made_sure = read
             .iter()
@@ -151,6 +151,24 @@ pub(super) fn check(subject: &Subject<'_>, read: &[Read<'_>], found: &mut Found)
     }
     resource_variables(subject, read, found);
     contradiction::check(subject, read, found);
+}
+
+/// Whether a denial is written as AWS writes its data perimeters: it spares services, or compares organizations. There
+/// `IfExists` says of each negated condition that the key may be absent, and is meant to change nothing.
+fn is_perimeter(subject: &Subject<'_>, read: &[Read<'_>]) -> bool {
+    const SIGNS: [KnownKey; 8] = [
+        KnownKey::PrincipalIsAwsService,
+        KnownKey::ViaAwsService,
+        KnownKey::PrincipalOrgId,
+        KnownKey::PrincipalOrgPaths,
+        KnownKey::ResourceOrgId,
+        KnownKey::ResourceOrgPaths,
+        KnownKey::SourceOrgId,
+        KnownKey::VpceOrgId,
+    ];
+    let is_sign =
+        |key: &ContextKey| matches!(key, ContextKey::Known(known) if SIGNS.contains(known));
+    !subject.is_allow() && read.iter().any(|condition| is_sign(&condition.key))
 }
 
 /// How often the requests of the statement's actions have a key: never, sometimes, always.
