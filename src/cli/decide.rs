@@ -366,11 +366,15 @@ enum LineValue {
 
 impl ContextSource for LineContext {
     fn get<'a>(&'a self, key: &'a ContextKey) -> Option<ContextValue<'a>> {
-        match (self.values.get(key), key) {
-            (Some(LineValue::One(text)), _) => Some(ContextValue::text(text)),
-            (Some(LineValue::Many(texts)), _) => Some(ContextValue::Many(texts)),
-            (Some(LineValue::Pairs(name, pairs)), _) => Spellings::find(pairs, name),
-            (None, ContextKey::Known(known)) => known
+        if let Some(value) = self.values.get(key) {
+            return match value {
+                LineValue::One(text) => Some(ContextValue::text(text)),
+                LineValue::Many(texts) => Some(ContextValue::Many(texts)),
+                LineValue::Pairs(name, pairs) => Spellings::find(pairs, name),
+            };
+        }
+        match key {
+            ContextKey::Known(known) => known
                 .default_for(self.action?, |what| match what {
                     DefaultIf::NotSaid => true,
                     // What the key decides is the line's to say: it tells of no key.
@@ -381,7 +385,14 @@ impl ContextSource for LineContext {
                     }
                 })
                 .map(ContextValue::One),
-            (None, _) => None,
+            ContextKey::PrincipalTag(_)
+            | ContextKey::ResourceTag(_)
+            | ContextKey::RequestTag(_)
+            | ContextKey::IamResourceTag(_)
+            | ContextKey::EncryptionContext(_)
+            | ContextKey::Pcr(_)
+            | ContextKey::NitroTpmPcr(_)
+            | ContextKey::Other(_) => None,
         }
     }
 }

@@ -212,4 +212,43 @@ mod tests {
         let rng: &dyn Rng = &OsRng;
         assert_ne!(rng.bytes16(), rng.bytes16());
     }
+
+    /// How nice the calling thread is, as the kernel has it.
+    #[cfg(target_os = "linux")]
+    fn niceness() -> i32 {
+        let told = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+        // Behind the thread's name, which may have spaces: the state is the third column, the niceness the nineteenth.
+        let (_, columns) = told.rsplit_once(')').unwrap();
+        columns.split_whitespace().nth(16).unwrap().parse().unwrap()
+    }
+
+    /// Whoever serves goes before whoever evaluates: every thread of the evaluators has a lower priority than others.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn evaluators_have_a_lower_priority_than_those_who_serve() {
+        let evaluators = Evaluators::start().unwrap();
+        let own = niceness();
+        let all_there = Arc::new(std::sync::Barrier::new(evaluators.at_once()));
+        let works = (0..evaluators.at_once()).map(|_| {
+            let all_there = Arc::clone(&all_there);
+            let work = move || {
+                // None takes a second work before each has one.
+                all_there.wait();
+                (std::thread::current().id(), niceness())
+            };
+            super::super::offload(&evaluators, work)
+        });
+        let told = futures::future::join_all(works).await;
+        let told: Vec<_> = told.into_iter().map(Result::unwrap).collect();
+        let threads: std::collections::BTreeSet<String> = told
+            .iter()
+            .map(|(thread, _)| format!("{thread:?}"))
+            .collect();
+        assert_eq!(threads.len(), evaluators.at_once());
+        for (_, niceness) in told {
+            // 19 is the kernel's most.
+            assert_eq!(niceness, (own + NICENESS).min(19));
+        }
+        assert_eq!(self::niceness(), own);
+    }
 }

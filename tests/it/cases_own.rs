@@ -26,6 +26,7 @@ const GROUPS: &[(&str, usize)] = &[
     ("OW", 80),
     ("OX", 184),
     ("OZ", 62),
+    ("TR", 20),
 ];
 
 fn folder() -> PathBuf {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use grantd::client::api::{
-    BatchAuthorizeRequest, DisableKeyRequest, GetKeyLastUsageRequest, Question,
-    batch_authorize_response::item,
+    BatchAuthorizeRequest, DescribeKeyRequest, DisableKeyRequest, ExplainRequest,
+    GetKeyLastUsageRequest, ProposedChange, Question, WhatCanRequest, WhatIfRequest, WhoCanRequest,
+    batch_authorize_response::item, proposed_change::Change, what_if_response::side,
 };
 use grantd::crypto::seal::SealKey;
 use grantd::domain::ids::KeyArn;
@@ -133,6 +134,104 @@ async fn first_use_of_an_idle_key_is_known_before_its_answer() {
         );
         assert!(disable(&cluster.api(leader), key).await.is_err());
     }
+}
+
+/// CK-53: what only asks about a use of an idle key is none, each kind of question beside the next; neither at once nor when
+/// the node that was asked ends is anything told of it. The use itself is told at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn questions_about_a_use_of_an_idle_key_are_no_use() {
+    let mut cluster = Cluster::start(3).await;
+    let leader = cluster.leader().await;
+    let follower = (leader + 1) % 3;
+    let keys = prepare(&cluster.api(leader), 2).await;
+    let [key, other] = &keys[..] else {
+        panic!("{keys:?}");
+    };
+    set_clocks(&cluster, 400 * DAY).await;
+    let api = cluster.api(follower);
+    let root = api.by_root(OWNER);
+    let about = || Question {
+        subject: Some(user(ALICE)),
+        ..question("kms:Encrypt", key)
+    };
+    let untouched = |asked: &str| {
+        for at in [leader, follower] {
+            assert_eq!(known_at(&cluster, at, key), None, "{asked}");
+        }
+    };
+
+    let explain = ExplainRequest {
+        header: None,
+        question: Some(about()),
+    };
+    let told = root.call(explain).await.unwrap();
+    assert!(told.text.starts_with("ALLOW: "), "{}", told.text);
+    untouched("Explain");
+
+    let what_if = WhatIfRequest {
+        header: None,
+        changes: vec![ProposedChange {
+            change: Some(Change::DisableKey(DisableKeyRequest {
+                key_id: other.clone(),
+                ..Default::default()
+            })),
+        }],
+        questions: vec![about()],
+    };
+    let told = api.by_root(OWNER).call(what_if).await.unwrap();
+    let flip = &told.flips[0];
+    for side in [&flip.before, &flip.after] {
+        let result = side.as_ref().unwrap().result.as_ref().unwrap();
+        assert!(matches!(result, side::Result::Decision(_)), "{result:?}");
+    }
+    untouched("WhatIf");
+
+    let who_can = WhoCanRequest {
+        header: None,
+        key_id: key.clone(),
+        actions: vec!["kms:Encrypt".to_owned()],
+        page: None,
+    };
+    let told = root.call(who_can).await.unwrap();
+    assert!(told.access.iter().any(|access| access.principal == ALICE));
+    untouched("WhoCan");
+
+    let what_can = WhatCanRequest {
+        header: None,
+        principal: ALICE.to_owned(),
+        page: None,
+    };
+    let told = root.call(what_can).await.unwrap();
+    assert!(told.access.iter().any(|access| {
+        let may = |action: &str| access.actions.iter().any(|one| one == action);
+        access.key_arn.as_ref() == Some(key) && may("kms:Encrypt")
+    }));
+    untouched("WhatCan");
+
+    let rehearsed = api.by(user(ALICE)).authorize(dry(key)).await.unwrap();
+    assert_eq!(rehearsed.refusal.unwrap().code, "DryRunOperationException");
+    untouched("Authorize, a dry run");
+
+    let describe = DescribeKeyRequest {
+        key_id: key.clone(),
+        ..Default::default()
+    };
+    api.by(user(ALICE)).call(describe).await.unwrap();
+    untouched("DescribeKey");
+
+    // What is not urgent would be told before a planned stop.
+    assert!(may(&api, "kms:Encrypt", other).await);
+    cluster.stop(follower).await;
+    assert_eq!(known_at(&cluster, leader, key), None);
+    assert_eq!(
+        known_at(&cluster, leader, other),
+        Some(UsageOperation::Encrypt)
+    );
+    assert!(may(&cluster.api(leader), "kms:Encrypt", key).await);
+    assert_eq!(
+        known_at(&cluster, leader, key),
+        Some(UsageOperation::Encrypt)
+    );
 }
 
 fn dry(key: &str) -> Question {

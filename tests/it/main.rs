@@ -26,6 +26,7 @@ mod grants;
 mod house;
 mod insight;
 mod key_deletion;
+mod key_matches;
 mod key_stores;
 mod key_usage;
 mod kills;

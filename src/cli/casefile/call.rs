@@ -19,7 +19,7 @@ use super::shape;
 use super::stores;
 use super::world::World;
 use crate::domain::authz::caller::{Caller, Identity, RequestFacts};
-use crate::domain::authz::explain::explain;
+use crate::domain::authz::explain::{Explanation, explain};
 use crate::domain::authz::resolve::{AliasUse, resolve};
 use crate::domain::ids::{GrantId, KeyId, KeyRef, RequestId};
 use crate::domain::op::key_use::{self, RandomSource, Use};
@@ -260,37 +260,47 @@ fn carry_out(world: &mut World, request: &Request) -> Outcome<Happened> {
 /// changed.
 pub fn why(world: &World, kind: Kind, request: &Request) -> Option<Explained> {
     // What is drawn for the command is drawn again when it is carried out.
-    let mut world = world.clone();
-    if let Some(told) = rehearsed(&mut world, request) {
-        return Some(told);
-    }
+    let told = match rehearsed(&mut world.clone(), request) {
+        Some(told) => told,
+        None => Explained {
+            parts: asked_for(world, request)?,
+            refusal: None,
+        },
+    };
+    // Its parts say why it is permitted; whether it is refused, and for what, the call itself says.
+    let refusal = match call(&mut world.clone(), kind, request) {
+        Ok(Happened::Refused { code, message }) => Some(Rejection {
+            code: code.parse().ok()?,
+            help: told.refusal.and_then(|rehearsed| {
+                let is_same = rehearsed.code.as_str() == code && *rehearsed.message == *message;
+                rehearsed.help.filter(|_| is_same)
+            }),
+            message: message.into(),
+            decision: None,
+        }),
+        Ok(Happened::Allowed { .. } | Happened::Denied { .. }) | Err(_) => None,
+    };
+    Some(Explained { refusal, ..told })
+}
+
+/// The parts of a request that is no command of several: one question, or both halves of ReEncrypt.
+fn asked_for(world: &World, request: &Request) -> Option<Vec<Found<Explanation>>> {
     let found = |question: &Question| {
         Some(Found {
             action: question.action.kms()?,
             resource: question.resource().map(Into::into),
             purpose: Purpose::Permission,
-            found: question.explain(&world),
+            found: question.explain(world),
         })
     };
-    let parts = if request.operation() == "ReEncrypt" {
-        let request = with_key_id(&world, request).ok()?;
+    if request.operation() == "ReEncrypt" {
+        let request = with_key_id(world, request).ok()?;
         let members = Members::new(request.params());
-        let Halves { reading, writing } = halves(&world, &request, &members).ok()?;
-        vec![found(&reading)?, found(&writing)?]
-    } else {
-        let question = Question::of(&world, request).ok()?;
-        vec![found(&question)?]
-    };
-    let refusal = match call(&mut world, kind, request) {
-        Ok(Happened::Refused { code, message }) => Some(Rejection {
-            code: code.parse().ok()?,
-            message: message.into(),
-            decision: None,
-            help: None,
-        }),
-        Ok(Happened::Allowed { .. } | Happened::Denied { .. }) | Err(_) => None,
-    };
-    Some(Explained { parts, refusal })
+        let Halves { reading, writing } = halves(world, &request, &members).ok()?;
+        return Some(vec![found(&reading)?, found(&writing)?]);
+    }
+    let question = Question::of(world, request).ok()?;
+    Some(vec![found(&question)?])
 }
 
 /// [`why`] of an operation that grantd carries out and that is asked for in several parts.

@@ -81,16 +81,29 @@ pub fn explain(case: &Case) -> Vec<String> {
         let title = &case.title;
         let mut text = format!("{}, request {} ({title})\n", case.id, n + 1);
         text.push_str(&format!("{}\n", in_short(&step.request)));
-        let request = world.filled_in(&step.request);
-        if let Some(why) = why(&world, case.kind, &request) {
-            text.push_str(&why);
+        let why = why(&world, case.kind, &world.filled_in(&step.request));
+        let ran = run_step(&mut world, case.kind, step);
+        match (why, &ran) {
+            (Some(why), _) => text.push_str(&why),
+            (None, Ok((happened, _))) => text.push_str(&untold(&world, happened)),
+            (None, Err(_)) => {}
         }
         told.push(text);
-        if run_step(&mut world, case.kind, step).is_err() {
+        if ran.is_err() {
             break;
         }
     }
     told
+}
+
+/// What is told of a request that ended before anything was asked, as explanations begin.
+fn untold(world: &World, happened: &Happened) -> String {
+    match happened {
+        Happened::Refused { code, message } => format!("REFUSED: {code}: {message}\n"),
+        Happened::Allowed { .. } | Happened::Denied { .. } => {
+            format!("{}\n", Got::of(world, happened).why)
+        }
+    }
 }
 
 fn run_steps(case: &Case) -> Result<Option<Difference>, Problem> {
@@ -117,7 +130,11 @@ fn run_steps(case: &Case) -> Result<Option<Difference>, Problem> {
     Ok(None)
 }
 
-fn run_step(
+/// Carries out one step; what happened, and whether it is what is expected.
+///
+/// # Errors
+/// [`Problem`]: the case cannot be run.
+pub fn run_step(
     world: &mut World,
     kind: Kind,
     step: &Step,

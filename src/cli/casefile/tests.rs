@@ -1,6 +1,7 @@
 //! Cases that pass, that fail, that cannot be run; and files that are none.
 
-use super::world::NOW;
+use super::outcome::Got;
+use super::world::{NOW, World};
 use super::*;
 
 /// One key, one user that its policy names, one grant.
@@ -604,4 +605,83 @@ fn explanation_of_an_operation_agrees_with_what_it_met() {
             );
         }
     }
+}
+
+/// ST-4, W-3: whatever a case asks and of whichever kind it is, `--explain` begins with what the run gives.
+#[test]
+fn explanation_of_every_case_agrees_with_its_outcome() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let mut cases = Vec::new();
+    for folder in ["cases", "cases-own"] {
+        let mut files = Vec::new();
+        collect(&root.join(folder), 0, &mut files).unwrap();
+        for file in files {
+            let text = fs::read_to_string(&file).unwrap();
+            let read = read_cases(&text, file.parent()).unwrap().into_iter();
+            cases.extend(read.map(Result::unwrap));
+        }
+    }
+    // Five thousand explanations: each core has a share.
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (compared, differ) = std::thread::scope(|scope| {
+        let shares: Vec<_> = (0..cores)
+            .map(|first| {
+                let share = cases.iter().skip(first).step_by(cores);
+                scope.spawn(move || share.map(explanation_beside_outcome).collect::<Vec<_>>())
+            })
+            .collect();
+        let (mut compared, mut differ) = (BTreeMap::<_, usize>::new(), Vec::new());
+        for (kinds, faults) in shares.into_iter().flat_map(|share| share.join().unwrap()) {
+            for kind in kinds {
+                *compared.entry(kind).or_default() += 1;
+            }
+            differ.extend(faults);
+        }
+        (compared, differ)
+    });
+    assert!(
+        differ.is_empty(),
+        "{} of {} differ:\n{}",
+        differ.len(),
+        compared.values().sum::<usize>(),
+        differ.join("\n")
+    );
+    // Every kind of case with every outcome.
+    assert_eq!(compared.len(), 12, "{compared:?}");
+}
+
+/// Of each request of a case the kind and the outcome, and where its explanation begins otherwise.
+fn explanation_beside_outcome(case: &Case) -> (Vec<(String, &'static str)>, Vec<String>) {
+    const HEADS: [&str; 4] = ["ALLOW: ", "EXPLICIT DENY: ", "IMPLICIT DENY: ", "REFUSED: "];
+    let told = run::explain(case);
+    assert_eq!(told.len(), case.steps.len(), "{}", case.id);
+    let mut world = World::of(case).unwrap();
+    let (mut kinds, mut differ) = (Vec::new(), Vec::new());
+    for (n, (step, told)) in case.steps.iter().zip(told).enumerate() {
+        let (happened, _) = run::run_step(&mut world, case.kind, step).unwrap();
+        let got = Got::of(&world, &happened);
+        let (outcome, wanted) = match got.decision {
+            "allow" => (HEADS[0], HEADS[0].to_owned()),
+            "explicit_deny" => (HEADS[1], HEADS[1].to_owned()),
+            "implicit_deny" => (HEADS[2], HEADS[2].to_owned()),
+            _ => (
+                HEADS[3],
+                format!("REFUSED: {}: {}\n", got.code.unwrap(), got.message),
+            ),
+        };
+        // Behind the lines that name the request.
+        let begins = |line: &&str| HEADS.iter().any(|head| line.starts_with(head));
+        let first = told.lines().find(begins);
+        let from = first.and_then(|first| told.find(first));
+        if !from.is_some_and(|from| told[from..].starts_with(&wanted)) {
+            let first = first.unwrap_or("nothing");
+            differ.push(format!(
+                "{} request {}: {wanted}; told {first}",
+                case.id,
+                n + 1
+            ));
+        }
+        kinds.push((format!("{:?}", case.kind), outcome));
+    }
+    (kinds, differ)
 }

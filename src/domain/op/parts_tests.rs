@@ -710,6 +710,47 @@ fn negated_condition_and_other_services_read_as_what_they_are() {
     );
 }
 
+/// CK-43: of every key that tells of an endpoint, and of the address behind it, an explanation says why what a service calls
+/// has none; of others it does not.
+#[test]
+fn keys_of_an_endpoint_are_told_to_be_absent_from_what_a_service_calls() {
+    for (condition, is_told) in [
+        (r#"{"StringEquals":{"aws:SourceVpc":"vpc-1"}}"#, true),
+        (
+            r#"{"ArnEquals":{"aws:SourceVpcArn":"arn:aws:ec2:us-west-2:111122223333:vpc/vpc-1"}}"#,
+            true,
+        ),
+        (r#"{"StringEquals":{"aws:SourceVpce":"vpce-1"}}"#, true),
+        (r#"{"IpAddress":{"aws:VpcSourceIp":"10.0.0.0/8"}}"#, true),
+        (
+            r#"{"StringEquals":{"aws:VpceAccount":"111122223333"}}"#,
+            true,
+        ),
+        (r#"{"StringEquals":{"aws:VpceOrgID":"o-a1b2c3d4e5"}}"#, true),
+        (
+            r#"{"ForAnyValue:StringLike":{"aws:VpceOrgPaths":"o-a1b2c3d4e5/*"}}"#,
+            true,
+        ),
+        (r#"{"StringEquals":{"aws:UserAgent":"a"}}"#, false),
+        (r#"{"StringEquals":{"kms:RequestAlias":"alias/a"}}"#, false),
+    ] {
+        let mut cluster = Cluster::new();
+        let statement = format!(
+            r#"{{"Sid":"In","Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{condition}}}"#
+        );
+        permit(&mut cluster, &[&statement]);
+        let mut decrypt = question("kms:Decrypt", Some(key(1)), Members::default());
+        decrypt.facts.via_service = Some("s3.eu-west-1.amazonaws.com".into());
+        let text = told(&cluster, &decrypt).to_string();
+        assert!(text.contains("the request has no such key"), "{text}");
+        assert_eq!(
+            text.contains("does not come through that one's endpoint"),
+            is_told,
+            "{condition}: {text}"
+        );
+    }
+}
+
 /// What may stand in the caller's policy, or deny.
 const STATEMENTS: &[&str] = &[
     r#"{"Effect":"Allow","Action":["kms:CreateAlias","kms:UpdateAlias","kms:DeleteAlias"],"Resource":"arn:aws:kms:*:*:alias/*"}"#,

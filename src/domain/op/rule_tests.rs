@@ -766,6 +766,14 @@ fn keys_of_identity_policies_are_refused_in_key_policies() {
             lockout_check: Default::default(),
         })
     };
+    // A replica may have a policy of its own.
+    let of_set = replicate_key::tests::cluster();
+    let replicate = |policy: Arc<str>| {
+        Command::ReplicateKey(replicate_key::ReplicateKey {
+            policy: Some(policy),
+            ..replicate_key::tests::replicate("us-east-1")
+        })
+    };
     let text = "These condition keys are not permitted in a key policy: aws:ResourceTag, kms:ResourceTag, kms:ResourceAliases";
     for condition in [
         r#"{"StringEquals":{"aws:ResourceTag/open":"yes"}}"#,
@@ -785,6 +793,9 @@ fn keys_of_identity_policies_are_refused_in_key_policies() {
         let (code, message) = cluster.refusal(ADMIN, Command::CreateKey(creation));
         assert_eq!(code, "MalformedPolicyDocumentException", "{condition}");
         assert!(message.starts_with(text), "{message}");
+        let (code, message) = of_set.refusal(ADMIN, replicate(by(condition)));
+        assert_eq!(code, "MalformedPolicyDocumentException", "{condition}");
+        assert!(message.starts_with(text), "{message}");
     }
     for condition in [
         r#"{"StringEquals":{"aws:RequestTag/open":"yes"}}"#,
@@ -792,6 +803,7 @@ fn keys_of_identity_policies_are_refused_in_key_policies() {
         r#"{"StringEquals":{"kms:RequestAlias":"alias/a"}}"#,
     ] {
         cluster.done(ADMIN, put(by(condition)));
+        of_set.copy().done(ADMIN, replicate(by(condition)));
     }
     let of_identity = r#"{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/open":"yes"}}}}"#;
     cluster.put_policy(BOB, of_identity);

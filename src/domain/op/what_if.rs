@@ -236,6 +236,7 @@ mod tests {
     use crate::domain::op::{
         Query, delete_alias, disable_key, put_key_policy, revoke_grant, tag_resource,
     };
+    use crate::domain::policy::{Policy, PolicyKind};
 
     fn question(subject: &str, action: &str) -> claim::Question {
         claim::Question {
@@ -328,6 +329,55 @@ mod tests {
         assert_eq!(after(1), Ok(Outcome::ImplicitDeny));
         assert_eq!(after(2), Err(ErrorCode::Disabled));
         assert_eq!(cluster.state.fingerprint(), before);
+    }
+
+    /// CK-41, U-19: a change that puts a key policy with condition keys of identity policies is refused in the words of the
+    /// operation, and so is a request that brings one. A policy that the state holds all the same is evaluated as it stands.
+    #[test]
+    fn key_policy_by_keys_of_identity_policies_is_refused_as_a_change_and_evaluated_as_a_fact() {
+        const AWS: &str = "These condition keys are not permitted in a key policy: aws:ResourceTag, kms:ResourceTag, kms:ResourceAliases";
+        let mut cluster = Cluster::new();
+        cluster.put_policy(CAROL, ALLOW_ALL);
+        let by = |condition: &str| {
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{ADMIN}"}},"Action":"kms:*","Resource":"*"}},{{"Effect":"Allow","Principal":{{"AWS":"{BOB}"}},"Action":"kms:*","Resource":"*","Condition":{condition}}}]}}"#
+            )
+        };
+        let tagged = by(r#"{"StringEquals":{"aws:ResourceTag/open":"yes"}}"#);
+        let asked = || vec![question(BOB, "kms:Decrypt")];
+        for condition in [
+            r#"{"StringEquals":{"aws:ResourceTag/open":"yes"}}"#,
+            r#"{"StringEquals":{"kms:resourcetag/open":"yes"}}"#,
+            r#"{"ForAnyValue:StringEquals":{"kms:ResourceAliases":"alias/a"}}"#,
+        ] {
+            let change = policy(&by(condition));
+            let (of_operation, words) = cluster.refusal(ADMIN, change.clone());
+            assert!(words.starts_with(AWS), "{words}");
+            let refused = cluster.ask(ADMIN, what_if(vec![change], asked()));
+            let (code, message) = refused.unwrap_err();
+            assert_eq!(code, of_operation);
+            assert_eq!(code, "MalformedPolicyDocumentException");
+            assert_eq!(message, format!("change 1 would be refused: {words}"));
+        }
+        // Of a request, on both sides.
+        let disabled = || vec![Command::DisableKey(disable_key::DisableKey { key: key(1) })];
+        let mut put = question(ADMIN, "kms:PutKeyPolicy");
+        put.members.policy = Some(tagged.as_str().into());
+        let told = flips(&cluster, disabled(), vec![put]).remove(0);
+        for side in [told.before, told.after] {
+            let refused = side.outcome.unwrap_err();
+            assert_eq!(refused.code.as_str(), "MalformedPolicyDocumentException");
+            assert!(refused.message.starts_with(AWS), "{}", refused.message);
+        }
+        // Of the state, which no operation brings there: before the key is tagged, and after.
+        let read = Policy::parse_unstored(&tagged, PolicyKind::Key).unwrap();
+        cluster.set_key(|key| key.policy = read);
+        let tag = Command::TagResource(tag_resource::TagResource {
+            key: key(1),
+            tags: vec![("open".into(), "yes".into())],
+        });
+        let told = flips(&cluster, vec![tag], asked()).remove(0);
+        assert!(!told.before.allows() && told.after.allows(), "{told:?}");
     }
 
     #[test]

@@ -60,6 +60,40 @@ pub enum Told {
     Nobody,
 }
 
+/// What a key tells of, as far as the lint and explanations tell keys apart. Every row says it, and who asks looks at each:
+/// a new key cannot be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Says {
+    /// What a caller is or has that an AWS service is not and has not: an ARN, an account, tags, a session (ID-20).
+    Person,
+    /// The account of such a caller, where the call is about a key.
+    CallerAccount,
+    /// The organization of such a caller.
+    Organization,
+    /// Which services a call came through.
+    CalledVia,
+    /// Whether a service calls on somebody's behalf.
+    ByService,
+    /// Which service calls on somebody's behalf, where the call is about a key.
+    ViaService,
+    /// Whence a call came.
+    Address,
+    /// Whence within a VPC a call came.
+    PrivateAddress,
+    /// Which endpoint, of which VPC and whose, a call came through.
+    Endpoint,
+    /// The resource for which a service acts.
+    Source,
+    /// A property of the KMS key.
+    Key,
+    /// A pair of the encryption context.
+    Pair,
+    /// The value of a tag that is to be set.
+    Tag,
+    /// Anything else.
+    Other,
+}
+
 /// What a key's values look like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
@@ -134,6 +168,8 @@ pub struct Row {
     pub of: Whose,
     /// Who tells it.
     pub told: Told,
+    /// What it tells of.
+    pub says: Says,
     /// Which requests of KMS carry it.
     pub presence: fn(KmsAction) -> Presence,
     /// The value that counts where the request does not say another (CK-57).
@@ -188,8 +224,8 @@ pub enum Family {
 
 macro_rules! table {
     (
-        keys { $($key:ident = $key_name:literal, $key_count:ident, $key_form:expr, $key_of:ident, $key_told:ident, $key_on:expr $(, $key_member:ident = $key_value:expr)*;)* }
-        families { $($family:ident = $name:literal, $count:ident, $form:expr, $of:ident, $told:ident, $on:expr $(, $member:ident = $value:expr)*;)* }
+        keys { $($key:ident = $key_name:literal, $key_count:ident, $key_form:expr, $key_of:ident, $key_told:ident, $key_says:ident, $key_on:expr $(, $key_member:ident = $key_value:expr)*;)* }
+        families { $($family:ident = $name:literal, $count:ident, $form:expr, $of:ident, $told:ident, $says:ident, $on:expr $(, $member:ident = $value:expr)*;)* }
     ) => {
         /// A condition key with a fixed name.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -209,7 +245,7 @@ macro_rules! table {
             pub const fn row(self) -> &'static Row {
                 match self {
                     $(Self::$key => {
-                        const ROW: Row = Row { $($key_member: $key_value,)* ..row($key_name, Count::$key_count, $key_form, Whose::$key_of, Told::$key_told, $key_on) };
+                        const ROW: Row = Row { $($key_member: $key_value,)* ..row($key_name, Count::$key_count, $key_form, Whose::$key_of, Told::$key_told, Says::$key_says, $key_on) };
                         &ROW
                     })*
                 }
@@ -224,7 +260,7 @@ macro_rules! table {
             pub const fn row(self) -> &'static Row {
                 match self {
                     $(Self::$family => {
-                        const ROW: Row = Row { $($member: $value,)* ..row($name, Count::$count, $form, Whose::$of, Told::$told, $on) };
+                        const ROW: Row = Row { $($member: $value,)* ..row($name, Count::$count, $form, Whose::$of, Told::$told, Says::$says, $on) };
                         &ROW
                     })*
                 }
@@ -239,6 +275,7 @@ const fn row(
     form: Form,
     of: Whose,
     told: Told,
+    says: Says,
     presence: fn(KmsAction) -> Presence,
 ) -> Row {
     Row {
@@ -247,6 +284,7 @@ const fn row(
         form,
         of,
         told,
+        says,
         presence,
         default: None,
         default_if: DefaultIf::NotSaid,
@@ -256,154 +294,154 @@ const fn row(
 }
 
 table! {
-    // Key, name, values, form, whose, told by, which requests of KMS carry it.
+    // Key, name, values, form, whose, told by, of what, which requests of KMS carry it.
     keys {
         // The caller.
-        PrincipalAccount = "aws:PrincipalAccount", One, Form::Account, Caller, Server, every, chooses_callers = true;
-        PrincipalArn = "aws:PrincipalArn", One, Form::PrincipalArn, Caller, Server, every, chooses_callers = true;
-        PrincipalIsAwsService = "aws:PrincipalIsAWSService", One, Form::Bool, Caller, Server, every;
-        PrincipalOrgId = "aws:PrincipalOrgID", One, Form::Text, Caller, ServerOrFront, some, chooses_callers = true;
-        PrincipalOrgPaths = "aws:PrincipalOrgPaths", Many, Form::Text, Caller, ServerOrFront, some, chooses_callers = true;
-        PrincipalServiceName = "aws:PrincipalServiceName", One, Form::Text, Caller, Server, some, chooses_callers = true;
-        PrincipalServiceNamesList = "aws:PrincipalServiceNamesList", Many, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
-        PrincipalType = "aws:PrincipalType", One, Form::OneOf(&["Account", "User", "AssumedRole", "FederatedUser"]), Caller, Server, every;
-        UserId = "aws:userid", One, Form::Text, Session, Server, every, chooses_callers = true;
-        UserName = "aws:username", One, Form::Text, Caller, Server, some, chooses_callers = true;
+        PrincipalAccount = "aws:PrincipalAccount", One, Form::Account, Caller, Server, Person, every, chooses_callers = true;
+        PrincipalArn = "aws:PrincipalArn", One, Form::PrincipalArn, Caller, Server, Person, every, chooses_callers = true;
+        PrincipalIsAwsService = "aws:PrincipalIsAWSService", One, Form::Bool, Caller, Server, Other, every;
+        PrincipalOrgId = "aws:PrincipalOrgID", One, Form::Text, Caller, ServerOrFront, Organization, some, chooses_callers = true;
+        PrincipalOrgPaths = "aws:PrincipalOrgPaths", Many, Form::Text, Caller, ServerOrFront, Organization, some, chooses_callers = true;
+        PrincipalServiceName = "aws:PrincipalServiceName", One, Form::Text, Caller, Server, Other, some, chooses_callers = true;
+        PrincipalServiceNamesList = "aws:PrincipalServiceNamesList", Many, Form::Text, Request, ServerOrFront, Other, some, chooses_callers = true;
+        PrincipalType = "aws:PrincipalType", One, Form::OneOf(&["Account", "User", "AssumedRole", "FederatedUser"]), Caller, Server, Person, every;
+        UserId = "aws:userid", One, Form::Text, Session, Server, Person, every, chooses_callers = true;
+        UserName = "aws:username", One, Form::Text, Caller, Server, Person, some, chooses_callers = true;
         // Its credentials.
-        AssumedRoot = "aws:AssumedRoot", One, Form::Bool, Caller, Server, some;
-        ChatbotSourceArn = "aws:ChatbotSourceArn", One, Form::Arn, Request, Front, some;
-        CodeBuildBuildArn = "codebuild:BuildArn", One, Form::Arn, Request, Front, some;
-        CodeBuildProjectArn = "codebuild:ProjectArn", One, Form::Arn, Request, Front, some;
-        Ec2InstanceSourcePrivateIpv4 = "aws:Ec2InstanceSourcePrivateIPv4", One, Form::Address, Request, Front, some;
-        Ec2InstanceSourceVpc = "aws:Ec2InstanceSourceVpc", One, Form::Text, Request, Front, some;
-        Ec2RoleDelivery = "ec2:RoleDelivery", One, Form::Number, Request, Front, some;
-        Ec2SourceInstanceArn = "ec2:SourceInstanceArn", One, Form::Arn, Request, Front, some;
-        FederatedProvider = "aws:FederatedProvider", One, Form::Text, Request, Front, some;
-        GlueCredentialIssuingService = "glue:CredentialIssuingService", One, Form::OneOf(&["glue.amazonaws.com"]), Request, Front, some;
-        GlueRoleAssumedBy = "glue:RoleAssumedBy", One, Form::OneOf(&["glue.amazonaws.com"]), Request, Front, some;
-        IdentityStoreUserId = "identitystore:UserId", One, Form::Text, Request, Front, some;
-        LambdaSourceFunctionArn = "lambda:SourceFunctionArn", One, Form::Arn, Request, Front, some;
-        MultiFactorAuthAge = "aws:MultiFactorAuthAge", One, Form::Number, Request, Front, some;
-        MultiFactorAuthPresent = "aws:MultiFactorAuthPresent", One, Form::Bool, Request, Front, some;
-        SamlNameQualifier = "saml:namequalifier", One, Form::Text, Request, Front, some;
-        SamlSub = "saml:sub", One, Form::Text, Request, Front, some;
-        SamlSubType = "saml:sub_type", One, Form::Text, Request, Front, some;
-        SignInSessionArn = "aws:SignInSessionArn", One, Form::Arn, Request, Front, some;
-        SourceIdentity = "aws:SourceIdentity", One, Form::Text, Request, Front, some;
-        SsmSourceInstanceArn = "ssm:SourceInstanceArn", One, Form::Arn, Request, Front, some;
-        TokenIssueTime = "aws:TokenIssueTime", One, Form::Date, Request, Front, some;
+        AssumedRoot = "aws:AssumedRoot", One, Form::Bool, Caller, Server, Other, some;
+        ChatbotSourceArn = "aws:ChatbotSourceArn", One, Form::Arn, Request, Front, Other, some;
+        CodeBuildBuildArn = "codebuild:BuildArn", One, Form::Arn, Request, Front, Other, some;
+        CodeBuildProjectArn = "codebuild:ProjectArn", One, Form::Arn, Request, Front, Other, some;
+        Ec2InstanceSourcePrivateIpv4 = "aws:Ec2InstanceSourcePrivateIPv4", One, Form::Address, Request, Front, Other, some;
+        Ec2InstanceSourceVpc = "aws:Ec2InstanceSourceVpc", One, Form::Text, Request, Front, Other, some;
+        Ec2RoleDelivery = "ec2:RoleDelivery", One, Form::Number, Request, Front, Other, some;
+        Ec2SourceInstanceArn = "ec2:SourceInstanceArn", One, Form::Arn, Request, Front, Other, some;
+        FederatedProvider = "aws:FederatedProvider", One, Form::Text, Request, Front, Other, some;
+        GlueCredentialIssuingService = "glue:CredentialIssuingService", One, Form::OneOf(&["glue.amazonaws.com"]), Request, Front, Other, some;
+        GlueRoleAssumedBy = "glue:RoleAssumedBy", One, Form::OneOf(&["glue.amazonaws.com"]), Request, Front, Other, some;
+        IdentityStoreUserId = "identitystore:UserId", One, Form::Text, Request, Front, Other, some;
+        LambdaSourceFunctionArn = "lambda:SourceFunctionArn", One, Form::Arn, Request, Front, Other, some;
+        MultiFactorAuthAge = "aws:MultiFactorAuthAge", One, Form::Number, Request, Front, Person, some;
+        MultiFactorAuthPresent = "aws:MultiFactorAuthPresent", One, Form::Bool, Request, Front, Person, some;
+        SamlNameQualifier = "saml:namequalifier", One, Form::Text, Request, Front, Other, some;
+        SamlSub = "saml:sub", One, Form::Text, Request, Front, Other, some;
+        SamlSubType = "saml:sub_type", One, Form::Text, Request, Front, Other, some;
+        SignInSessionArn = "aws:SignInSessionArn", One, Form::Arn, Request, Front, Other, some;
+        SourceIdentity = "aws:SourceIdentity", One, Form::Text, Request, Front, Person, some;
+        SsmSourceInstanceArn = "ssm:SourceInstanceArn", One, Form::Arn, Request, Front, Other, some;
+        TokenIssueTime = "aws:TokenIssueTime", One, Form::Date, Request, Front, Other, some;
         // The network.
-        SourceIp = "aws:SourceIp", One, Form::Address, Request, Front, some, chooses_callers = true;
-        SourceVpc = "aws:SourceVpc", One, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
-        SourceVpcArn = "aws:SourceVpcArn", One, Form::Arn, Request, ServerOrFront, some, chooses_callers = true;
-        SourceVpce = "aws:SourceVpce", One, Form::Text, Request, Front, some, chooses_callers = true;
-        VpcSourceIp = "aws:VpcSourceIp", One, Form::Address, Request, Front, some;
-        VpceAccount = "aws:VpceAccount", One, Form::Account, Request, ServerOrFront, some, chooses_callers = true;
-        VpceOrgId = "aws:VpceOrgID", One, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
-        VpceOrgPaths = "aws:VpceOrgPaths", Many, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
+        SourceIp = "aws:SourceIp", One, Form::Address, Request, Front, Address, some, chooses_callers = true;
+        SourceVpc = "aws:SourceVpc", One, Form::Text, Request, ServerOrFront, Endpoint, some, chooses_callers = true;
+        SourceVpcArn = "aws:SourceVpcArn", One, Form::Arn, Request, ServerOrFront, Endpoint, some, chooses_callers = true;
+        SourceVpce = "aws:SourceVpce", One, Form::Text, Request, Front, Endpoint, some, chooses_callers = true;
+        VpcSourceIp = "aws:VpcSourceIp", One, Form::Address, Request, Front, PrivateAddress, some;
+        VpceAccount = "aws:VpceAccount", One, Form::Account, Request, ServerOrFront, Endpoint, some, chooses_callers = true;
+        VpceOrgId = "aws:VpceOrgID", One, Form::Text, Request, ServerOrFront, Endpoint, some, chooses_callers = true;
+        VpceOrgPaths = "aws:VpceOrgPaths", Many, Form::Text, Request, ServerOrFront, Endpoint, some, chooses_callers = true;
         // The resource.
-        ResourceAccount = "aws:ResourceAccount", One, Form::Account, Resource, Server, every;
-        ResourceOrgId = "aws:ResourceOrgID", One, Form::Text, Resource, ServerOrFront, some;
-        ResourceOrgPaths = "aws:ResourceOrgPaths", Many, Form::Text, Resource, ServerOrFront, some;
+        ResourceAccount = "aws:ResourceAccount", One, Form::Account, Resource, Server, Other, every;
+        ResourceOrgId = "aws:ResourceOrgID", One, Form::Text, Resource, ServerOrFront, Other, some;
+        ResourceOrgPaths = "aws:ResourceOrgPaths", Many, Form::Text, Resource, ServerOrFront, Other, some;
         // The request.
-        CalledVia = "aws:CalledVia", Many, Form::Text, Request, ServerOrFront, some;
-        CalledViaAwsMcp = "aws:CalledViaAWSMCP", One, Form::Text, Request, Front, some;
-        CalledViaFirst = "aws:CalledViaFirst", One, Form::Text, Request, ServerOrFront, some;
-        CalledViaLast = "aws:CalledViaLast", One, Form::Text, Request, ServerOrFront, some;
-        CurrentTime = "aws:CurrentTime", One, Form::Date, Request, Server, every;
-        EpochTime = "aws:EpochTime", One, Form::DateOrNumber, Request, Server, every;
+        CalledVia = "aws:CalledVia", Many, Form::Text, Request, ServerOrFront, CalledVia, some;
+        CalledViaAwsMcp = "aws:CalledViaAWSMCP", One, Form::Text, Request, Front, Other, some;
+        CalledViaFirst = "aws:CalledViaFirst", One, Form::Text, Request, ServerOrFront, CalledVia, some;
+        CalledViaLast = "aws:CalledViaLast", One, Form::Text, Request, ServerOrFront, CalledVia, some;
+        CurrentTime = "aws:CurrentTime", One, Form::Date, Request, Server, Other, every;
+        EpochTime = "aws:EpochTime", One, Form::DateOrNumber, Request, Server, Other, every;
         // True of actions of AWS's MCP services alone, of which none is decided here.
-        IsMcpServiceAction = "aws:IsMcpServiceAction", One, Form::Bool, Request, Nobody, never;
-        Referer = "aws:referer", One, Form::Text, Request, Front, some;
-        RequestedRegion = "aws:RequestedRegion", One, Form::Text, Cluster, Server, every;
-        SecureTransport = "aws:SecureTransport", One, Form::Bool, Request, Front, every;
-        SourceAccount = "aws:SourceAccount", One, Form::Account, Request, Front, some, chooses_callers = true;
-        SourceArn = "aws:SourceArn", One, Form::Arn, Request, Front, some, chooses_callers = true;
-        SourceOrgId = "aws:SourceOrgID", One, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
-        SourceOrgPaths = "aws:SourceOrgPaths", Many, Form::Text, Request, ServerOrFront, some, chooses_callers = true;
-        TagKeys = "aws:TagKeys", Many, Form::Text, Request, Parameter, |action| match action {
+        IsMcpServiceAction = "aws:IsMcpServiceAction", One, Form::Bool, Request, Nobody, Other, never;
+        Referer = "aws:referer", One, Form::Text, Request, Front, Other, some;
+        RequestedRegion = "aws:RequestedRegion", One, Form::Text, Cluster, Server, Other, every;
+        SecureTransport = "aws:SecureTransport", One, Form::Bool, Request, Front, Other, every;
+        SourceAccount = "aws:SourceAccount", One, Form::Account, Request, Front, Source, some, chooses_callers = true;
+        SourceArn = "aws:SourceArn", One, Form::Arn, Request, Front, Source, some, chooses_callers = true;
+        SourceOrgId = "aws:SourceOrgID", One, Form::Text, Request, ServerOrFront, Source, some, chooses_callers = true;
+        SourceOrgPaths = "aws:SourceOrgPaths", Many, Form::Text, Request, ServerOrFront, Source, some, chooses_callers = true;
+        TagKeys = "aws:TagKeys", Many, Form::Text, Request, Parameter, Other, |action| match action {
             KmsAction::TagResource | KmsAction::UntagResource => Presence::Always,
             action => sometimes(takes_tags(action)),
         }, elsewhere = &["iam:CreateUser", "iam:CreateRole", "iam:TagUser", "iam:TagRole", "iam:UntagUser", "iam:UntagRole"];
-        UserAgent = "aws:UserAgent", One, Form::Text, Request, Front, some;
-        ViaAwsMcpService = "aws:ViaAWSMCPService", One, Form::Bool, Request, Front, some;
-        ViaAwsService = "aws:ViaAWSService", One, Form::Bool, Request, Server, every;
+        UserAgent = "aws:UserAgent", One, Form::Text, Request, Front, Other, some;
+        ViaAwsMcpService = "aws:ViaAWSMCPService", One, Form::Bool, Request, Front, Other, some;
+        ViaAwsService = "aws:ViaAWSService", One, Form::Bool, Request, Server, ByService, every;
         // Keys of KMS: the caller and the key.
-        CallerAccount = "kms:CallerAccount", One, Form::Account, Caller, Server, |action| always(
+        CallerAccount = "kms:CallerAccount", One, Form::Account, Caller, Server, CallerAccount, |action| always(
             is_on_key(action) || action == KmsAction::CreateKey || is_on_custom_key_store(action),
         ), chooses_callers = true;
-        CustomerMasterKeySpec = "kms:CustomerMasterKeySpec", One, Form::OneOf(KEY_SPECS), Resource, ServerOrFront, |action| always(has_key(action)),
+        CustomerMasterKeySpec = "kms:CustomerMasterKeySpec", One, Form::OneOf(KEY_SPECS), Resource, ServerOrFront, Key, |action| always(has_key(action)),
             default = Some(Scalar::Text("SYMMETRIC_DEFAULT"));
-        CustomerMasterKeyUsage = "kms:CustomerMasterKeyUsage", One, Form::OneOf(KEY_USAGES), Resource, ServerOrFront, |action| always(has_key(action)),
+        CustomerMasterKeyUsage = "kms:CustomerMasterKeyUsage", One, Form::OneOf(KEY_USAGES), Resource, ServerOrFront, Key, |action| always(has_key(action)),
             default = Some(Scalar::Text("ENCRYPT_DECRYPT")), default_if = DefaultIf::Symmetric;
-        KeyOrigin = "kms:KeyOrigin", One, Form::OneOf(&["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"]), Resource, ServerOrFront, |action| always(has_key(action)),
+        KeyOrigin = "kms:KeyOrigin", One, Form::OneOf(&["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"]), Resource, ServerOrFront, Key, |action| always(has_key(action)),
             default = Some(Scalar::Text("AWS_KMS"));
-        KeySpec = "kms:KeySpec", One, Form::OneOf(KEY_SPECS), Resource, ServerOrFront, |action| always(has_key(action)),
+        KeySpec = "kms:KeySpec", One, Form::OneOf(KEY_SPECS), Resource, ServerOrFront, Key, |action| always(has_key(action)),
             default = Some(Scalar::Text("SYMMETRIC_DEFAULT"));
-        KeyUsage = "kms:KeyUsage", One, Form::OneOf(KEY_USAGES), Resource, ServerOrFront, |action| always(has_key(action)),
+        KeyUsage = "kms:KeyUsage", One, Form::OneOf(KEY_USAGES), Resource, ServerOrFront, Key, |action| always(has_key(action)),
             default = Some(Scalar::Text("ENCRYPT_DECRYPT")), default_if = DefaultIf::Symmetric;
-        MultiRegion = "kms:MultiRegion", One, Form::Bool, Resource, ServerOrFront, |action| always(has_key(action)),
+        MultiRegion = "kms:MultiRegion", One, Form::Bool, Resource, ServerOrFront, Key, |action| always(has_key(action)),
             default = Some(Scalar::Bool(false));
-        MultiRegionKeyType = "kms:MultiRegionKeyType", One, Form::OneOf(&["PRIMARY", "REPLICA"]), Resource, ServerOrFront, |action| sometimes(has_key(action));
-        ResourceAliases = "kms:ResourceAliases", Many, Form::Alias, Resource, Server, |action| sometimes(is_on_key(action));
-        TrailingDaysWithoutKeyUsage = "kms:TrailingDaysWithoutKeyUsage", One, Form::Number, Resource, Server, |action| always(
+        MultiRegionKeyType = "kms:MultiRegionKeyType", One, Form::OneOf(&["PRIMARY", "REPLICA"]), Resource, ServerOrFront, Key, |action| sometimes(has_key(action));
+        ResourceAliases = "kms:ResourceAliases", Many, Form::Alias, Resource, Server, Key, |action| sometimes(is_on_key(action));
+        TrailingDaysWithoutKeyUsage = "kms:TrailingDaysWithoutKeyUsage", One, Form::Number, Resource, Server, Other, |action| always(
             matches!(action, KmsAction::DisableKey | KmsAction::ScheduleKeyDeletion),
         );
         // Keys of KMS: the request.
-        BypassPolicyLockoutSafetyCheck = "kms:BypassPolicyLockoutSafetyCheck", One, Form::Bool, Request, Parameter, |action| always(
+        BypassPolicyLockoutSafetyCheck = "kms:BypassPolicyLockoutSafetyCheck", One, Form::Bool, Request, Parameter, Other, |action| always(
             matches!(action, KmsAction::CreateKey | KmsAction::PutKeyPolicy | KmsAction::ReplicateKey),
         ), default = Some(Scalar::Bool(false));
-        DataKeyPairSpec = "kms:DataKeyPairSpec", One, Form::Text, Request, Parameter, |action| always(
+        DataKeyPairSpec = "kms:DataKeyPairSpec", One, Form::Text, Request, Parameter, Other, |action| always(
             matches!(action, KmsAction::GenerateDataKeyPair | KmsAction::GenerateDataKeyPairWithoutPlaintext),
         );
-        EncapsulationAlgorithm = "kms:EncapsulationAlgorithm", One, Form::Text, Request, Parameter, |action| sometimes(
+        EncapsulationAlgorithm = "kms:EncapsulationAlgorithm", One, Form::Text, Request, Parameter, Other, |action| sometimes(
             matches!(action, KmsAction::Encapsulate | KmsAction::Decapsulate),
         );
-        EncryptionAlgorithm = "kms:EncryptionAlgorithm", One, Form::OneOf(&["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"]), Request, Parameter,
+        EncryptionAlgorithm = "kms:EncryptionAlgorithm", One, Form::OneOf(&["SYMMETRIC_DEFAULT", "RSAES_OAEP_SHA_1", "RSAES_OAEP_SHA_256", "SM2PKE"]), Request, Parameter, Other,
             |action| always(action.has_encryption_context()), default = Some(Scalar::Text("SYMMETRIC_DEFAULT")), default_if = DefaultIf::Symmetric;
-        EncryptionContextKeys = "kms:EncryptionContextKeys", Many, Form::Text, Request, Server, |action| sometimes(shows_encryption_context(action));
-        ExpirationModel = "kms:ExpirationModel", One, Form::OneOf(&["KEY_MATERIAL_EXPIRES", "KEY_MATERIAL_DOES_NOT_EXPIRE"]), Request, Parameter,
+        EncryptionContextKeys = "kms:EncryptionContextKeys", Many, Form::Text, Request, Server, Other, |action| sometimes(shows_encryption_context(action));
+        ExpirationModel = "kms:ExpirationModel", One, Form::OneOf(&["KEY_MATERIAL_EXPIRES", "KEY_MATERIAL_DOES_NOT_EXPIRE"]), Request, Parameter, Other,
             |action| sometimes(action == KmsAction::ImportKeyMaterial), default = Some(Scalar::Text("KEY_MATERIAL_EXPIRES")), default_if = DefaultIf::ValidTo;
-        GrantConstraintSourceArn = "kms:GrantConstraintSourceArn", One, Form::Arn, Request, Parameter, |action| sometimes(action == KmsAction::CreateGrant);
-        GrantConstraintType = "kms:GrantConstraintType", One, Form::OneOf(&["EncryptionContextEquals", "EncryptionContextSubset"]), Request, Parameter, |action| sometimes(
+        GrantConstraintSourceArn = "kms:GrantConstraintSourceArn", One, Form::Arn, Request, Parameter, Source, |action| sometimes(action == KmsAction::CreateGrant);
+        GrantConstraintType = "kms:GrantConstraintType", One, Form::OneOf(&["EncryptionContextEquals", "EncryptionContextSubset"]), Request, Parameter, Other, |action| sometimes(
             matches!(action, KmsAction::CreateGrant | KmsAction::RetireGrant),
         );
-        GrantIsForAwsResource = "kms:GrantIsForAWSResource", One, Form::Bool, Request, Server, |action| always(
+        GrantIsForAwsResource = "kms:GrantIsForAWSResource", One, Form::Bool, Request, Server, ByService, |action| always(
             matches!(action, KmsAction::CreateGrant | KmsAction::ListGrants | KmsAction::RevokeGrant),
         );
-        GrantOperations = "kms:GrantOperations", Many, Form::GrantOperation, Request, Parameter, |action| always(action == KmsAction::CreateGrant);
-        GranteePrincipal = "kms:GranteePrincipal", One, Form::Text, Request, Parameter, |action| sometimes(action == KmsAction::CreateGrant);
-        GranteeServicePrincipal = "kms:GranteeServicePrincipal", One, Form::Text, Request, Parameter, |action| sometimes(action == KmsAction::CreateGrant);
-        KeyAgreementAlgorithm = "kms:KeyAgreementAlgorithm", One, Form::OneOf(&["ECDH"]), Request, Parameter, |action| always(action == KmsAction::DeriveSharedSecret);
-        MacAlgorithm = "kms:MacAlgorithm", One, Form::OneOf(&["HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"]), Request, Parameter, |action| always(
+        GrantOperations = "kms:GrantOperations", Many, Form::GrantOperation, Request, Parameter, Other, |action| always(action == KmsAction::CreateGrant);
+        GranteePrincipal = "kms:GranteePrincipal", One, Form::Text, Request, Parameter, Other, |action| sometimes(action == KmsAction::CreateGrant);
+        GranteeServicePrincipal = "kms:GranteeServicePrincipal", One, Form::Text, Request, Parameter, Other, |action| sometimes(action == KmsAction::CreateGrant);
+        KeyAgreementAlgorithm = "kms:KeyAgreementAlgorithm", One, Form::OneOf(&["ECDH"]), Request, Parameter, Other, |action| always(action == KmsAction::DeriveSharedSecret);
+        MacAlgorithm = "kms:MacAlgorithm", One, Form::OneOf(&["HMAC_SHA_224", "HMAC_SHA_256", "HMAC_SHA_384", "HMAC_SHA_512"]), Request, Parameter, Other, |action| always(
             matches!(action, KmsAction::GenerateMac | KmsAction::VerifyMac),
         );
-        MessageType = "kms:MessageType", One, Form::OneOf(&["RAW", "DIGEST", "EXTERNAL_MU"]), Request, Parameter,
+        MessageType = "kms:MessageType", One, Form::OneOf(&["RAW", "DIGEST", "EXTERNAL_MU"]), Request, Parameter, Other,
             |action| always(matches!(action, KmsAction::Sign | KmsAction::Verify)), default = Some(Scalar::Text("RAW"));
-        PolicyName = "kms:PolicyName", One, Form::OneOf(&["default", "AWS_RAM"]), Request, Parameter,
+        PolicyName = "kms:PolicyName", One, Form::OneOf(&["default", "AWS_RAM"]), Request, Parameter, Other,
             |action| always(matches!(action, KmsAction::GetKeyPolicy | KmsAction::PutKeyPolicy)), default = Some(Scalar::Text("default"));
-        PrimaryRegion = "kms:PrimaryRegion", One, Form::Text, Request, Parameter, |action| always(action == KmsAction::UpdatePrimaryRegion);
-        ReEncryptOnSameKey = "kms:ReEncryptOnSameKey", One, Form::Bool, Request, Parameter, |action| always(
+        PrimaryRegion = "kms:PrimaryRegion", One, Form::Text, Request, Parameter, Other, |action| always(action == KmsAction::UpdatePrimaryRegion);
+        ReEncryptOnSameKey = "kms:ReEncryptOnSameKey", One, Form::Bool, Request, Parameter, Other, |action| always(
             matches!(action, KmsAction::ReEncryptFrom | KmsAction::ReEncryptTo),
         );
-        RecipientAttestationImageSha384 = "kms:RecipientAttestation:ImageSha384", One, Form::Text, Request, Parameter, |action| sometimes(takes_attestation(action));
-        ReplicaRegion = "kms:ReplicaRegion", One, Form::Text, Request, Parameter, |action| always(action == KmsAction::ReplicateKey);
-        RequestAlias = "kms:RequestAlias", One, Form::Alias, Request, Server, |action| sometimes(action.accepts_alias());
-        RetiringPrincipal = "kms:RetiringPrincipal", One, Form::Text, Request, Parameter, |action| sometimes(action == KmsAction::CreateGrant);
-        RetiringServicePrincipal = "kms:RetiringServicePrincipal", One, Form::Text, Request, Parameter, |action| sometimes(action == KmsAction::CreateGrant);
-        RotationPeriodInDays = "kms:RotationPeriodInDays", One, Form::Number, Request, Parameter,
+        RecipientAttestationImageSha384 = "kms:RecipientAttestation:ImageSha384", One, Form::Text, Request, Parameter, Other, |action| sometimes(takes_attestation(action));
+        ReplicaRegion = "kms:ReplicaRegion", One, Form::Text, Request, Parameter, Other, |action| always(action == KmsAction::ReplicateKey);
+        RequestAlias = "kms:RequestAlias", One, Form::Alias, Request, Server, Other, |action| sometimes(action.accepts_alias());
+        RetiringPrincipal = "kms:RetiringPrincipal", One, Form::Text, Request, Parameter, Other, |action| sometimes(action == KmsAction::CreateGrant);
+        RetiringServicePrincipal = "kms:RetiringServicePrincipal", One, Form::Text, Request, Parameter, Other, |action| sometimes(action == KmsAction::CreateGrant);
+        RotationPeriodInDays = "kms:RotationPeriodInDays", One, Form::Number, Request, Parameter, Other,
             |action| always(action == KmsAction::EnableKeyRotation), default = Some(Scalar::Integer(ROTATION_PERIOD_DAYS));
-        ScheduleKeyDeletionPendingWindowInDays = "kms:ScheduleKeyDeletionPendingWindowInDays", One, Form::Number, Request, Parameter,
+        ScheduleKeyDeletionPendingWindowInDays = "kms:ScheduleKeyDeletionPendingWindowInDays", One, Form::Number, Request, Parameter, Other,
             |action| always(action == KmsAction::ScheduleKeyDeletion), default = Some(Scalar::Integer(DELETION_WINDOW_DAYS_MAX as i64));
-        SigningAlgorithm = "kms:SigningAlgorithm", One, Form::Text, Request, Parameter, |action| always(
+        SigningAlgorithm = "kms:SigningAlgorithm", One, Form::Text, Request, Parameter, Other, |action| always(
             matches!(action, KmsAction::Sign | KmsAction::Verify),
         );
-        ValidTo = "kms:ValidTo", One, Form::Date, Request, Parameter, |action| sometimes(action == KmsAction::ImportKeyMaterial);
-        ViaService = "kms:ViaService", One, Form::RegionalService, Request, Server, |action| sometimes(has_key(action));
-        WrappingAlgorithm = "kms:WrappingAlgorithm", One, Form::Text, Request, Parameter, |action| always(action == KmsAction::GetParametersForImport);
-        WrappingKeySpec = "kms:WrappingKeySpec", One, Form::Text, Request, Parameter, |action| always(action == KmsAction::GetParametersForImport);
+        ValidTo = "kms:ValidTo", One, Form::Date, Request, Parameter, Other, |action| sometimes(action == KmsAction::ImportKeyMaterial);
+        ViaService = "kms:ViaService", One, Form::RegionalService, Request, Server, ViaService, |action| sometimes(has_key(action));
+        WrappingAlgorithm = "kms:WrappingAlgorithm", One, Form::Text, Request, Parameter, Other, |action| always(action == KmsAction::GetParametersForImport);
+        WrappingKeySpec = "kms:WrappingKeySpec", One, Form::Text, Request, Parameter, Other, |action| always(action == KmsAction::GetParametersForImport);
         // Keys of the other services whose actions are decided here.
-        IamPermissionsBoundary = "iam:PermissionsBoundary", One, Form::Arn, Request, Nobody, never, elsewhere = &[
+        IamPermissionsBoundary = "iam:PermissionsBoundary", One, Form::Arn, Request, Nobody, Other, never, elsewhere = &[
             "iam:CreateUser",
             "iam:CreateRole",
             "iam:PutUserPolicy",
@@ -415,7 +453,7 @@ table! {
             "iam:DeleteUserPermissionsBoundary",
             "iam:DeleteRolePermissionsBoundary",
         ];
-        OrganizationsPolicyType = "organizations:PolicyType", One, Form::OneOf(&["SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"]), Request, Parameter, never, elsewhere = &[
+        OrganizationsPolicyType = "organizations:PolicyType", One, Form::OneOf(&["SERVICE_CONTROL_POLICY", "RESOURCE_CONTROL_POLICY"]), Request, Parameter, Other, never, elsewhere = &[
             "organizations:AttachPolicy",
             "organizations:DescribePolicy",
             "organizations:DetachPolicy",
@@ -423,16 +461,16 @@ table! {
         ];
     }
     families {
-        PrincipalTag = "aws:PrincipalTag/<k>", One, Form::Text, Session, Server, some, chooses_callers = true;
-        ResourceTag = "aws:ResourceTag/<k>", One, Form::Text, Resource, ServerOrFront, |action| sometimes(has_key(action)), elsewhere = ON_IAM_PRINCIPALS;
-        RequestTag = "aws:RequestTag/<k>", One, Form::Text, Request, Parameter,
+        PrincipalTag = "aws:PrincipalTag/<k>", One, Form::Text, Session, Server, Person, some, chooses_callers = true;
+        ResourceTag = "aws:ResourceTag/<k>", One, Form::Text, Resource, ServerOrFront, Key, |action| sometimes(has_key(action)), elsewhere = ON_IAM_PRINCIPALS;
+        RequestTag = "aws:RequestTag/<k>", One, Form::Text, Request, Parameter, Tag,
             // CK-37: a request to remove tags names their keys alone.
             |action| sometimes(takes_tags(action) && action != KmsAction::UntagResource),
             elsewhere = &["iam:CreateUser", "iam:CreateRole", "iam:TagUser", "iam:TagRole"];
-        IamResourceTag = "iam:ResourceTag/<k>", One, Form::Text, Resource, Server, never, elsewhere = ON_IAM_PRINCIPALS;
-        EncryptionContext = "kms:EncryptionContext:<k>", One, Form::Text, Request, Server, |action| sometimes(shows_encryption_context(action));
-        Pcr = "kms:RecipientAttestation:PCR<n>", One, Form::Text, Request, Parameter, |action| sometimes(takes_attestation(action));
-        NitroTpmPcr = "kms:RecipientAttestation:NitroTPMPCR<n>", One, Form::Text, Request, Parameter, |action| sometimes(takes_attestation(action));
+        IamResourceTag = "iam:ResourceTag/<k>", One, Form::Text, Resource, Server, Other, never, elsewhere = ON_IAM_PRINCIPALS;
+        EncryptionContext = "kms:EncryptionContext:<k>", One, Form::Text, Request, Server, Pair, |action| sometimes(shows_encryption_context(action));
+        Pcr = "kms:RecipientAttestation:PCR<n>", One, Form::Text, Request, Parameter, Other, |action| sometimes(takes_attestation(action));
+        NitroTpmPcr = "kms:RecipientAttestation:NitroTPMPCR<n>", One, Form::Text, Request, Parameter, Other, |action| sometimes(takes_attestation(action));
     }
 }
 
@@ -507,13 +545,27 @@ impl ContextKey {
         })
     }
 
+    /// What it tells of.
+    pub fn says(&self) -> Says {
+        self.row().map_or(Says::Other, |row| row.says)
+    }
+
     /// Whether requests of `action` carry this key. Nobody but KMS names keys of KMS; another name that is no row is a
     /// front's own.
     pub fn presence(&self, action: KmsAction) -> Presence {
-        match (self.row(), self) {
-            (Some(row), _) => (row.presence)(action),
-            (None, Self::Other(name)) => sometimes(!name.as_str().starts_with("kms:")),
-            (None, _) => Presence::Never,
+        match self {
+            Self::Other(name) => sometimes(!name.as_str().starts_with("kms:")),
+            Self::Known(_)
+            | Self::PrincipalTag(_)
+            | Self::ResourceTag(_)
+            | Self::RequestTag(_)
+            | Self::IamResourceTag(_)
+            | Self::EncryptionContext(_)
+            | Self::Pcr(_)
+            | Self::NitroTpmPcr(_) => {
+                let row = self.row();
+                row.map_or(Presence::Never, |row| (row.presence)(action))
+            }
         }
     }
 

@@ -31,7 +31,7 @@ pub use condition::{Condition, Operator, Quantifier};
 pub use context::{ContextKey, ContextSource, ContextValue, Folded, Scalar, Spellings, Values};
 pub use error::{Place, PolicyError, PolicyErrorKind};
 pub use keys::{
-    Count, DefaultIf, Family, Form, KnownKey, Presence, Row, Told, Whose, rows,
+    Count, DefaultIf, Family, Form, KnownKey, Presence, Row, Says, Told, Whose, rows,
     shows_encryption_context,
 };
 pub use lint::{Lint, Warning, lint};

@@ -10,7 +10,7 @@ use super::ast::{self, Effect, Item, Version, malformed, nearest};
 use super::condition::{Condition, Operator, Quantifier};
 use super::context::{ContextKey, ContextSource};
 use super::error::{PolicyError, PolicyErrorKind};
-use super::keys::{Presence, Told};
+use super::keys::{Presence, Says, Told};
 use super::principal::{Bindings, PolicyPrincipal, PrincipalSet, Ways, Who};
 use super::resource::{ResourceName, ResourceSet};
 use super::validate::{PolicyKind, ReadPrincipals, Validated};
@@ -459,15 +459,27 @@ fn compile_condition(condition: ast::Condition, how: How) -> Result<Condition, P
         check_permitted(&key_item)?;
     }
     let key = ContextKey::parse(&key_item.text);
+    let is_single_of_many = match key.says() {
+        Says::Pair | Says::Tag => true,
+        Says::Person
+        | Says::CallerAccount
+        | Says::Organization
+        | Says::CalledVia
+        | Says::ByService
+        | Says::ViaService
+        | Says::Address
+        | Says::PrivateAddress
+        | Says::Endpoint
+        | Says::Source
+        | Says::Key
+        | Says::Other => false,
+    };
     // P-6: over a single-valued key, ForAllValues holds whenever the key is absent, which nobody means. KMS refuses it in the
     // policies that it keeps itself; in others the lint warns.
     if is_strict
         && how.kind == PolicyKind::Key
         && operator.quantifier() == Some(Quantifier::All)
-        && matches!(
-            key,
-            ContextKey::EncryptionContext(_) | ContextKey::RequestTag(_)
-        )
+        && is_single_of_many
     {
         let message = format!(
             "OverlyPermissiveCondition: `{}` is used with the single-valued key `{}`",

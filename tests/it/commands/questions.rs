@@ -182,8 +182,13 @@ fn operations_are_asked_about_whole(story: &mut Story, key: &str) {
         "{tried}"
     );
     story.ok(ROOT, &["identity", "delete-policy", BOB, "KeyHalf"]);
-    let alias = story.fails(ROOT, &["grant", "list", "alias/whole"]);
-    assert!(alias.contains("an alias is not taken here"), "{alias}");
+    for command in [
+        &["grant", "list", "alias/whole"][..],
+        &["key", "put-policy", "alias/whole", policy],
+    ] {
+        let alias = story.fails(ROOT, command);
+        assert!(alias.contains("an alias is not taken here"), "{alias}");
+    }
 }
 
 /// ID-18, X-57

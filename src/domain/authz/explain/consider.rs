@@ -18,7 +18,7 @@ use crate::domain::ids::{AccountId, GrantId, PrincipalArn, UniqueId};
 use crate::domain::limits::{EXPLAINED_GRANTS_MAX, EXPLAINED_STATEMENTS_MAX};
 use crate::domain::policy::{
     Action, Ask, Bindings, Condition, ContextKey, ContextValue, Findings, KmsAction, KnownKey,
-    Outline, Policy, PolicyPrincipal, Statement, Ways, Who,
+    Outline, Policy, PolicyPrincipal, Says, Statement, Ways, Who,
 };
 use crate::domain::state::State;
 use crate::domain::state::former::Former;
@@ -529,10 +529,21 @@ impl<'e> Scene<'e> {
 
     /// The key tells where a call comes from, and this call comes from a service.
     fn comes_by_service(&self, key: &ContextKey) -> bool {
-        let of_place = matches!(
-            key,
-            ContextKey::Known(KnownKey::SourceVpc | KnownKey::SourceVpce | KnownKey::VpcSourceIp)
-        );
+        let of_place = match key.says() {
+            Says::Endpoint | Says::PrivateAddress => true,
+            Says::Person
+            | Says::CallerAccount
+            | Says::Organization
+            | Says::CalledVia
+            | Says::ByService
+            | Says::ViaService
+            | Says::Address
+            | Says::Source
+            | Says::Key
+            | Says::Pair
+            | Says::Tag
+            | Says::Other => false,
+        };
         let via = ContextKey::Known(KnownKey::ViaService);
         let by_service =
             matches!(self.ask.who, Who::Service { .. }) || self.ask.context.get(&via).is_some();

@@ -4,7 +4,7 @@ use super::super::action::KmsAction;
 use super::super::ast::{self, Item};
 use super::super::condition::{Operator, Quantifier};
 use super::super::context::ContextKey;
-use super::super::keys::{KnownKey, Presence};
+use super::super::keys::{KnownKey, Presence, Says};
 use super::super::text::{Syntax, Template};
 use super::super::validate::PolicyKind;
 use super::{Found, Lint, Subject, contradiction, shown, values};
@@ -357,11 +357,7 @@ fn without_key(subject: &Subject<'_>, condition: &Read<'_>) -> String {
             "if requests without the key are not meant, add {{\"Null\": {{\"{name}\": \"false\"}}}}"
         );
     }
-    let is_organization = matches!(
-        condition.key,
-        ContextKey::Known(KnownKey::PrincipalOrgId | KnownKey::PrincipalOrgPaths)
-    );
-    if is_organization {
+    if condition.key.says() == Says::Organization {
         return "it is right so for callers of no organization; to spare AWS services alone, add {\"Bool\": {\"aws:PrincipalIsAWSService\": \"false\"}}".to_string();
     }
     format!(

@@ -3,7 +3,7 @@
 use super::super::action::{ActionTarget, KmsAction};
 use super::super::condition::Quantifier;
 use super::super::context::ContextKey;
-use super::super::keys::{KnownKey, Presence};
+use super::super::keys::{KnownKey, Presence, Says};
 use super::super::principal::PolicyPrincipal;
 use super::super::validate::PolicyKind;
 use super::conditions::{Read, presence_over};
@@ -27,29 +27,27 @@ pub(super) fn check(
     services(subject, conditions, whole, found);
 }
 
-/// The keys that tell by which endpoint a request came. By name: some are known to AWS alone.
-const ENDPOINT: &[&str] = &[
-    "aws:SourceVpc",
-    "aws:SourceVpcArn",
-    "aws:SourceVpce",
-    "aws:VpceAccount",
-    "aws:VpceOrgID",
-    "aws:VpceOrgPaths",
-];
-
+/// Whether a key tells by which endpoint a request came.
 pub(super) fn is_endpoint(key: &ContextKey) -> bool {
-    let name = key.to_string();
-    let mut known = ENDPOINT.iter();
-    known.any(|known| known.eq_ignore_ascii_case(&name))
+    key.says() == Says::Endpoint
 }
 
 /// Whether a key tells by which network a request came.
 pub(super) fn is_network(key: &ContextKey) -> bool {
-    let is_address = matches!(
-        key,
-        ContextKey::Known(KnownKey::SourceIp | KnownKey::VpcSourceIp)
-    );
-    is_address || is_endpoint(key)
+    match key.says() {
+        Says::Address | Says::PrivateAddress | Says::Endpoint => true,
+        Says::Person
+        | Says::CallerAccount
+        | Says::Organization
+        | Says::CalledVia
+        | Says::ByService
+        | Says::ViaService
+        | Says::Source
+        | Says::Key
+        | Says::Pair
+        | Says::Tag
+        | Says::Other => false,
+    }
 }
 
 /// Whether a condition denies what does not come by some network.
@@ -68,18 +66,20 @@ pub(super) fn is_asked_by_services(action: KmsAction) -> bool {
 
 /// Whether a condition tells the calls of services from direct ones.
 pub(super) fn tells_services(condition: &Read<'_>) -> bool {
-    let ContextKey::Known(known) = condition.key else {
-        return false;
-    };
-    matches!(
-        known,
-        KnownKey::CalledVia
-            | KnownKey::CalledViaFirst
-            | KnownKey::CalledViaLast
-            | KnownKey::GrantIsForAwsResource
-            | KnownKey::ViaAwsService
-            | KnownKey::ViaService
-    )
+    match condition.key.says() {
+        Says::CalledVia | Says::ByService | Says::ViaService => true,
+        Says::Person
+        | Says::CallerAccount
+        | Says::Organization
+        | Says::Address
+        | Says::PrivateAddress
+        | Says::Endpoint
+        | Says::Source
+        | Says::Key
+        | Says::Pair
+        | Says::Tag
+        | Says::Other => false,
+    }
 }
 
 /// what a service does on somebody's behalf comes by the service's network.

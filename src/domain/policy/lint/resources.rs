@@ -3,7 +3,7 @@
 use super::super::action::{ActionTarget, KmsAction};
 use super::super::ast::Item;
 use super::super::context::ContextKey;
-use super::super::keys::KnownKey;
+use super::super::keys::Says;
 use super::super::validate::PolicyKind;
 use super::whole::{Halves, Whole};
 use super::{Found, Lint, Subject, actions, conditions, shown};
@@ -90,23 +90,19 @@ pub(super) fn halves(subject: &Subject<'_>) -> Halves {
 
 /// A condition on what is said of keys alone: for an alias it fails (D-14).
 fn key_condition(subject: &Subject<'_>) -> Option<ContextKey> {
-    let of_keys = |key: &ContextKey| {
-        matches!(
-            key,
-            ContextKey::ResourceTag(_)
-                | ContextKey::Known(
-                    KnownKey::CallerAccount
-                        | KnownKey::CustomerMasterKeySpec
-                        | KnownKey::CustomerMasterKeyUsage
-                        | KnownKey::KeyOrigin
-                        | KnownKey::KeySpec
-                        | KnownKey::KeyUsage
-                        | KnownKey::MultiRegion
-                        | KnownKey::MultiRegionKeyType
-                        | KnownKey::ResourceAliases
-                        | KnownKey::ViaService
-                )
-        )
+    let of_keys = |key: &ContextKey| match key.says() {
+        Says::CallerAccount | Says::ViaService | Says::Key => true,
+        Says::Person
+        | Says::Organization
+        | Says::CalledVia
+        | Says::ByService
+        | Says::Address
+        | Says::PrivateAddress
+        | Says::Endpoint
+        | Says::Source
+        | Says::Pair
+        | Says::Tag
+        | Says::Other => false,
     };
     conditions::read(subject)
         .into_iter()

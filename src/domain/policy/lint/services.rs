@@ -5,7 +5,7 @@ use super::super::action::{ActionTarget, KmsAction};
 use super::super::ast::Item;
 use super::super::condition::Condition;
 use super::super::context::{ContextKey, ContextSource, ContextValue};
-use super::super::keys::KnownKey;
+use super::super::keys::{KnownKey, Says};
 use super::super::principal::PolicyPrincipal;
 use super::super::validate::PolicyKind;
 use super::conditions::Read;
@@ -101,23 +101,20 @@ fn services<'a>(subject: &Subject<'a>) -> Vec<(&'a str, &'a Item)> {
 /// Whether a key says something of a caller that an AWS service is not: it has no account, no ARN, no organization, no
 /// tags, no session (ID-20).
 pub(super) fn is_of_people(key: &ContextKey) -> bool {
-    matches!(
-        key,
-        ContextKey::PrincipalTag(_)
-            | ContextKey::Known(
-                KnownKey::CallerAccount
-                    | KnownKey::MultiFactorAuthAge
-                    | KnownKey::MultiFactorAuthPresent
-                    | KnownKey::PrincipalAccount
-                    | KnownKey::PrincipalArn
-                    | KnownKey::PrincipalOrgId
-                    | KnownKey::PrincipalOrgPaths
-                    | KnownKey::PrincipalType
-                    | KnownKey::SourceIdentity
-                    | KnownKey::UserId
-                    | KnownKey::UserName
-            )
-    )
+    match key.says() {
+        Says::Person | Says::CallerAccount | Says::Organization => true,
+        Says::CalledVia
+        | Says::ByService
+        | Says::ViaService
+        | Says::Address
+        | Says::PrivateAddress
+        | Says::Endpoint
+        | Says::Source
+        | Says::Key
+        | Says::Pair
+        | Says::Tag
+        | Says::Other => false,
+    }
 }
 
 /// ID-20. True if it is told.
@@ -208,18 +205,20 @@ fn confused_deputy(subject: &Subject<'_>, conditions: &[Read<'_>], found: &mut F
 
 /// Whether a condition says for which resources a service acts.
 fn names_source(condition: &Read<'_>) -> bool {
-    let is_source = matches!(
-        condition.key,
-        ContextKey::EncryptionContext(_)
-            | ContextKey::Known(
-                KnownKey::GrantConstraintSourceArn
-                    | KnownKey::SourceAccount
-                    | KnownKey::SourceArn
-                    | KnownKey::SourceOrgId
-                    | KnownKey::SourceOrgPaths
-                    | KnownKey::ViaService
-            )
-    );
+    let is_source = match condition.key.says() {
+        Says::Source | Says::Pair | Says::ViaService => true,
+        Says::Person
+        | Says::CallerAccount
+        | Says::Organization
+        | Says::CalledVia
+        | Says::ByService
+        | Says::Address
+        | Says::PrivateAddress
+        | Says::Endpoint
+        | Says::Key
+        | Says::Tag
+        | Says::Other => false,
+    };
     is_source
         && !condition.operator.is_negated()
         && !condition.operator.is_null()
@@ -336,11 +335,7 @@ fn service_principals(subject: &Subject<'_>, found: &mut Found) {
 
 /// CK-92.
 fn called_via(subject: &Subject<'_>, condition: &Read<'_>, found: &mut Found) {
-    let is_called_via = matches!(
-        condition.key,
-        ContextKey::Known(KnownKey::CalledVia | KnownKey::CalledViaFirst | KnownKey::CalledViaLast)
-    );
-    if !is_called_via || !condition.operator.is_string() {
+    if condition.key.says() != Says::CalledVia || !condition.operator.is_string() {
         return;
     }
     for value in &condition.ast.values {
