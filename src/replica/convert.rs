@@ -93,6 +93,20 @@ pub fn member_in(member: peer::Member) -> Result<(NodeId, Member), BadMessage> {
     Ok((node, Member { peer_address, disk }))
 }
 
+pub fn held_out((node, DiskId(disk), last): (NodeId, DiskId, LogId)) -> peer::HeldEntries {
+    peer::HeldEntries {
+        node,
+        disk: disk.to_vec().into(),
+        last: Some(log_id_out(last)),
+    }
+}
+
+pub fn held_in(held: peer::HeldEntries) -> Result<(NodeId, DiskId, LogId), BadMessage> {
+    let peer::HeldEntries { node, disk, last } = held;
+    let last = last.ok_or(BadMessage::Bad("held"))?;
+    Ok((node, disk_in(&disk)?, log_id_in(last)))
+}
+
 pub fn disk_in(bytes: &[u8]) -> Result<DiskId, BadMessage> {
     <[u8; 16]>::try_from(bytes)
         .map(DiskId)
@@ -309,6 +323,7 @@ pub fn voted_out(response: VoteResponse) -> peer::VoteResponse {
         vote: Some(vote_out(vote)),
         granted: vote_granted,
         last: last_log_id.map(log_id_out),
+        must_hold: None,
     }
 }
 
@@ -317,6 +332,7 @@ pub fn voted_in(response: peer::VoteResponse) -> Result<VoteResponse, BadMessage
         vote,
         granted,
         last,
+        must_hold: _,
     } = response;
     Ok(VoteResponse {
         vote: vote_in(vote)?,

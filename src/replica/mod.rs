@@ -15,6 +15,7 @@ mod fingerprints;
 mod forced;
 mod hand_over;
 mod handle;
+mod held;
 mod log_record;
 mod log_store;
 mod membership;

@@ -16,9 +16,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Channel;
 
 use super::convert::{
-    BadMessage, append_out, appended_in, ask_vote_out, snapshot_meta_out, transfer_out,
+    BadMessage, append_out, appended_in, ask_vote_out, log_id_in, snapshot_meta_out, transfer_out,
     transferred_in, vote_in, vote_out, voted_in,
 };
+use super::held::lacks;
 use super::peers::{CallError, Lane, Peers};
 use super::snapshot::{Head, SnapshotData, Work, Workshop, open_newest};
 use super::types::{
@@ -121,6 +122,20 @@ impl PeerNetwork {
         RpcError::Unreachable(Unreachable::new(&lost))
     }
 
+    /// The vote of a peer, unless its disk went back: it has forgotten what it acknowledged, and a leader that such votes
+    /// elect might lack an entry that is committed.
+    fn counted(&self, answer: peer::VoteResponse) -> Result<VoteResponse, RpcError> {
+        if let Some(last) = answer.must_hold {
+            self.peers.note_held_here(log_id_in(last));
+        }
+        let answer = voted_in(answer).map_err(bad_answer)?;
+        let must_hold = self.peers.must_hold(self.to);
+        if answer.vote_granted && lacks(answer.last_log_id.map(|last| last.index), must_hold) {
+            return Err(self.went_back(must_hold));
+        }
+        Ok(answer)
+    }
+
     /// Calls the peer on the lane that snapshots do not travel on.
     async fn control<T, F>(
         &self,
@@ -197,7 +212,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         let message = ask_vote_out(self.route(), request);
         let send = |mut client: PeerClient<Channel>| async move { client.vote(message).await };
         let answer = self.control(option.soft_ttl(), send).await?;
-        voted_in(answer).map_err(bad_answer)
+        self.counted(answer)
     }
 
     async fn pre_vote(
@@ -208,7 +223,7 @@ impl RaftNetworkV2<TypeConfig> for PeerNetwork {
         let message = ask_vote_out(self.route(), request);
         let send = |mut client: PeerClient<Channel>| async move { client.pre_vote(message).await };
         let answer = self.control(option.soft_ttl(), send).await?;
-        voted_in(answer).map_err(bad_answer)
+        self.counted(answer)
     }
 
     async fn full_snapshot(

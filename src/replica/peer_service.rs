@@ -11,18 +11,20 @@ use async_trait::async_trait;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::convert::{
-    BadMessage, append_in, appended_out, ask_vote_in, boot_in, log_id_out, member_in, member_out,
-    membership_out, snapshot_meta_in, transfer_in, transferred_out, vote_in, vote_out, voted_out,
+    BadMessage, append_in, appended_out, ask_vote_in, boot_in, held_out, log_id_out, member_in,
+    member_out, membership_out, snapshot_meta_in, transfer_in, transferred_out, vote_in, vote_out,
+    voted_out,
 };
 use super::draft::Draft;
 use super::handle::Replica;
+use super::held::lacks;
 use super::membership::Changed;
 use super::pace::Pace;
 use super::propose::{NotProposed, Proposed};
 use super::read_index::Denied;
 use super::readers::{BootId, Reader};
 use super::snapshot::{Head, SnapshotData, UnderWay, Work, stored_meta};
-use super::types::{Fatal, Member, NodeId, Snapshot, Vote};
+use super::types::{Fatal, Member, NodeId, Snapshot, Vote, VoteRequest};
 use crate::domain::authz::caller::Identity;
 use crate::domain::limits::{SNAPSHOT_BYTES_MAX, SNAPSHOT_CHUNK_BYTES, SYSTEM_COMMANDS_PER_S_MAX};
 use crate::domain::state::token_epoch::SealCheck;
@@ -122,6 +124,33 @@ impl PeerService {
             )));
         }
         Ok(from)
+    }
+
+    /// A request for a vote, or the answer to a candidate whose disk went back: it lacks an entry that is committed.
+    fn ballot(
+        &self,
+        request: peer::VoteRequest,
+    ) -> Result<Result<VoteRequest, peer::VoteResponse>, Status> {
+        let from = self.check(request.route.as_ref())?;
+        let request = ask_vote_in(request).map_err(bad)?;
+        let must_hold = self.replica.peers().must_hold(from);
+        if !lacks(request.last_log_id.map(|last| last.index), must_hold) {
+            return Ok(Ok(request));
+        }
+        if let Some(times) = self.replica.peers().went_back() {
+            tracing::warn!(
+                node = from,
+                times,
+                "node {from} asks for a vote without revision {}, which it has acknowledged: its disk was replaced by an older copy",
+                must_hold.map_or(0, |last| last.index)
+            );
+        }
+        Ok(Err(peer::VoteResponse {
+            vote: Some(vote_out(request.vote)),
+            granted: false,
+            last: None,
+            must_hold: must_hold.map(log_id_out),
+        }))
     }
 
     /// Waits until `from` may have `draft` proposed, if it is a command of the system, which no rule of the caller's own
@@ -341,7 +370,10 @@ impl Peer for PeerService {
         &self,
         request: Request<peer::VoteRequest>,
     ) -> Result<Response<peer::VoteResponse>, Status> {
-        let request = self.read(request, ask_vote_in)?;
+        let request = match self.ballot(request.into_inner())? {
+            Ok(request) => request,
+            Err(refusal) => return Ok(Response::new(refusal)),
+        };
         let answer = self.replica.raft().vote(request).await;
         let answer = answer.map_err(|error| stopped(&error.unwrap_fatal()))?;
         Ok(Response::new(voted_out(answer)))
@@ -351,7 +383,10 @@ impl Peer for PeerService {
         &self,
         request: Request<peer::VoteRequest>,
     ) -> Result<Response<peer::VoteResponse>, Status> {
-        let request = self.read(request, ask_vote_in)?;
+        let request = match self.ballot(request.into_inner())? {
+            Ok(request) => request,
+            Err(refusal) => return Ok(Response::new(refusal)),
+        };
         let answer = self.replica.raft().pre_vote(request).await;
         let answer = answer.map_err(|error| stopped(&error.unwrap_fatal()))?;
         Ok(Response::new(voted_out(answer)))
@@ -408,6 +443,8 @@ impl Peer for PeerService {
             .hear_wall_clock(node, WallTime(wall_ms), reader.asked_at);
         // ORDER: before the answer is begun: the asking node holds it against its log once it has the answer.
         let acknowledged = self.replica.acknowledged_by(node);
+        self.replica.note_held_by_members();
+        let held = self.replica.peers().held().all();
         let result = match self.replica.give_read_index(reader).await {
             Ok(Revision(index)) => Wire::Index(index),
             Err(Denied::NotLeader { leader }) => Wire::NotLeader(not_leader(leader)),
@@ -417,6 +454,7 @@ impl Peer for PeerService {
         };
         Ok(Response::new(peer::ReadIndexResponse {
             result: Some(result),
+            held: held.into_iter().map(held_out).collect(),
             agreed_wall_ms: self.replica.agreed_wall().map(|WallTime(ms)| ms),
             acknowledged: acknowledged.map(|(lead, last)| peer::Acknowledged {
                 lead: Some(vote_out(Vote {

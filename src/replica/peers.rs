@@ -15,6 +15,7 @@ use arc_swap::ArcSwapOption;
 use hyper_util::rt::TokioIo;
 use tonic::transport::{Channel, Endpoint, Uri};
 
+use super::held::HeldEntries;
 use super::types::{DiskId, LeaderId, LogId, Member, NodeId, StoredMembership};
 use crate::domain::limits::PEER_MESSAGE_BYTES_MAX;
 use crate::domain::time::Incarnation;
@@ -72,6 +73,7 @@ pub struct Peers {
     members: Mutex<BTreeMap<NodeId, Member>>,
     acknowledged: Mutex<BTreeMap<NodeId, (LeaderId, LogId)>>,
     went_back: Seldom,
+    held: HeldEntries,
 }
 
 #[derive(Default)]
@@ -151,6 +153,7 @@ impl Peers {
             members: Mutex::default(),
             acknowledged: Mutex::default(),
             went_back: Seldom::new(),
+            held: HeldEntries::default(),
         }
     }
 
@@ -165,6 +168,24 @@ impl Peers {
             .nodes()
             .map(|(id, member)| (*id, member.clone()))
             .collect();
+        self.held.retain(membership);
+    }
+
+    /// Which committed entries the members' disks are known to hold.
+    pub fn held(&self) -> &HeldEntries {
+        &self.held
+    }
+
+    /// Which committed entries `node` must hold, on the disk that is a member's.
+    pub fn must_hold(&self, node: NodeId) -> Option<LogId> {
+        self.held.of(node, self.member(node)?.disk)
+    }
+
+    /// Takes a peer's word for what this node must hold; it is looked at before the next read index is asked for.
+    pub fn note_held_here(&self, last: LogId) {
+        if let Some(Member { disk, .. }) = self.member(self.me) {
+            self.held.note(self.me, disk, last);
+        }
     }
 
     /// Where a member is, as was learnt last.

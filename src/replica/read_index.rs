@@ -10,15 +10,16 @@ use openraft::ReadPolicy;
 use openraft::errors::{LinearizableReadError, RaftError};
 use openraft::vote::RaftLeaderId;
 
-use super::convert::{log_id_in, member_in, vote_in};
+use super::convert::{held_in, log_id_in, member_in, vote_in};
 use super::handle::Replica;
+use super::held::lacks;
 use super::log_record::stored_log_id;
 use super::peers::{CallError, Lane};
 use super::readers::Reader;
 use super::types::{LeaderId, LogId, Member, NodeId, Vote};
 use crate::domain::time::Revision;
 use crate::env::{BootTime, WallTime, timeout};
-use crate::storage::{Refusal, StorageError};
+use crate::storage::{self, Refusal, StorageError};
 use crate::wire::peer;
 
 /// How often a node that knows of no leader asks another member who leads, and for how long it waits for the answer.
@@ -80,6 +81,7 @@ impl Replica {
     /// # Errors
     /// As [`NoReadIndex`] says; all but `Stopped` may pass.
     pub async fn read_index(self: &Arc<Self>, deadline: Duration) -> Result<Revision, NoReadIndex> {
+        self.must_hold_what_it_held()?;
         let known = self.leader();
         let seen = known.as_ref().map(|(leader, _)| *leader);
         let (leader, member) = match known {
@@ -127,8 +129,10 @@ impl Replica {
             result,
             acknowledged,
             agreed_wall_ms,
+            held,
         } = answer;
         self.must_have(acknowledged)?;
+        self.hear_held(held)?;
         self.hear_agreed_wall(agreed_wall_ms.map(WallTime));
         match result {
             Some(Wire::Index(index)) => Ok(Revision(index)),
@@ -190,10 +194,7 @@ impl Replica {
         let storage = &self.workshop().storage;
         // ORDER: the log, then the vote. A later leader may have this node drop what the earlier one counted; its vote is
         // on the disk before that, so a log that was read under the same vote has lost it without leave.
-        let held = storage
-            .log_state()
-            .last
-            .max(storage.snapshot().and_then(|snapshot| snapshot.last));
+        let held = self.log_end();
         let voted = storage
             .vote()
             .map(|vote| LeaderId::new(vote.term, vote.node));
@@ -201,13 +202,66 @@ impl Replica {
         if voted != Some(lead.leader_id) || !is_lost {
             return Ok(());
         }
+        Err(self.stop_as_short(last, held))
+    }
+
+    /// The leader's: notes what each member's disk holds of what is committed, as openraft counts it.
+    pub(super) fn note_held_by_members(&self) {
+        let metrics = self.raft().metrics();
+        let metrics = openraft::async_runtime::WatchReceiver::borrow_watched(&metrics);
+        let (Some(matched), Some(applied)) = (&metrics.replication, metrics.last_applied) else {
+            return;
+        };
+        for (node, member) in metrics.membership_config.nodes() {
+            if let Some(last) = matched.get(node).copied().flatten() {
+                self.peers()
+                    .held()
+                    .note(*node, member.disk, last.min(applied));
+            }
+        }
+    }
+
+    /// Takes note of what a leader knows of its members' disks, and stops this node if its own holds less.
+    fn hear_held(&self, held: Vec<peer::HeldEntries>) -> Result<(), NoReadIndex> {
+        for claim in held {
+            let (node, disk, last) =
+                held_in(claim).map_err(|error| NoReadIndex::Unreachable(error.to_string()))?;
+            if self.membership().get_node(&node).is_some() {
+                self.peers().held().note(node, disk, last);
+            }
+        }
+        self.must_hold_what_it_held()
+    }
+
+    /// Stops this node if its disk lacks a committed entry that it once held, whoever led then: no log ever drops one (F8).
+    fn must_hold_what_it_held(&self) -> Result<(), NoReadIndex> {
+        let must_hold = self.peers().held().of(self.node_id(), self.disk());
+        let end = self.log_end();
+        match must_hold {
+            Some(last) if lacks(end.map(|end| end.index), must_hold) => {
+                Err(self.stop_as_short(last, end))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Where this node's log ends, what its snapshot covers included.
+    fn log_end(&self) -> Option<storage::LogId> {
+        let stored = &self.workshop().storage;
+        let in_log = stored.log_state().last;
+        in_log.max(stored.snapshot().and_then(|snapshot| snapshot.last))
+    }
+
+    /// Gives up: the log ends at `found`, before what was acknowledged.
+    fn stop_as_short(&self, acknowledged: LogId, found: Option<storage::LogId>) -> NoReadIndex {
+        let acknowledged = stored_log_id(acknowledged);
         let why = StorageError::from(Refusal::LogShort {
-            acknowledged: stored_log_id(last),
-            found: held,
+            acknowledged,
+            found,
         })
         .to_string();
         self.give_up(why.clone());
-        Err(NoReadIndex::Stopped(why))
+        NoReadIndex::Stopped(why)
     }
 
     /// What `node` has acknowledged to this leader, as it is told with a read index.
