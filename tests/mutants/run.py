@@ -20,7 +20,8 @@ With `after: TEXT` in its head, the text to be replaced is the first one behind 
 `src/domain`, in which every rule is decided, and the tests that need nothing else are copied into a crate of their own
 below the target folder, so that a build takes seconds. All mutants are woven into one build, each behind a switch
 that a run sets by the environment; a mutant that says `build: alone` (it changes a pattern, a constant or a `const fn`,
-where no switch can stand) is built by itself. The working tree is only read.
+where no switch can stand) is built by itself. Mutants of other parts are woven into a second build, of the whole
+product, which takes minutes; only the tests of `WHOLE_TESTS` are asked about them. The working tree is only read.
 """
 
 import os
@@ -34,6 +35,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HERE = ROOT / "tests/mutants"
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 SCRATCH = TARGET / "mutants"
+WHOLE = TARGET / "mutants-whole"
 # One run of all tests takes seconds; a mutant that makes them hang is noticed as well.
 TIMEOUT_SECONDS = 300
 NAMES_SHOWN = 3
@@ -73,6 +75,9 @@ SLOW = [
 # Tests that need nothing but what the scratch crate holds.
 INTEGRATION = ["cases"]
 
+# Unit tests of the parts, other than the domain, in which mutants stand.
+WHOLE_TESTS = ["app::", "cli::", "env::", "wire::api::"]
+
 
 class Mutant:
     def __init__(self, path):
@@ -82,6 +87,7 @@ class Mutant:
         self.rule, self.file, self.what = fields["rule"], fields["file"], fields["what"]
         self.after = fields.get("after", "").replace("\\n", "\n")
         self.alone = fields.get("build") == "alone"
+        self.folder = SCRATCH if self.file.startswith("src/domain/") else WHOLE
         self.old, new = body.split("\n--- becomes\n", 1)
         self.new = new.rstrip("\n")
 
@@ -107,36 +113,51 @@ class Mutant:
         return f"(if {test} {{ {self.new} }} else {{ {self.old} }})"
 
 
-def copy_tree(patch):
+def copy_tree(patch, folder=SCRATCH):
     """The scratch crate; `patch` maps a file's path to a function of its text."""
-    src = SCRATCH / "src"
     wanted = {}
-    for path in sorted((ROOT / "src/domain").rglob("*.rs")):
+    is_whole = folder == WHOLE
+    for path in sorted((ROOT / ("src" if is_whole else "src/domain")).rglob("*.rs")):
         name = path.relative_to(ROOT).as_posix()
         text = path.read_text()
-        wanted[SCRATCH / name] = patch.get(name, lambda text: text)(text)
-    wanted[src / "lib.rs"] = LIB
-    wanted[src / "mutant.rs"] = SWITCH
-    tests = [name for name in INTEGRATION if (ROOT / f"tests/it/{name}.rs").exists()]
-    for name in tests:
-        wanted[SCRATCH / f"tests/it/{name}.rs"] = (ROOT / f"tests/it/{name}.rs").read_text()
-    wanted[SCRATCH / "tests/it/main.rs"] = "".join(f"mod {name};\n" for name in tests)
-    wanted[SCRATCH / "Cargo.toml"] = manifest()
-    wanted[SCRATCH / "Cargo.lock"] = (ROOT / "Cargo.lock").read_text()
+        wanted[folder / name] = patch.get(name, lambda text: text)(text)
+    lib = folder / "src/lib.rs"
+    wanted[lib] = wanted[lib] + "pub mod mutant;\n" if is_whole else LIB
+    wanted[folder / "src/mutant.rs"] = SWITCH
+    links = ["docs", *(f"tests/{name}" for name in ["cases", "decisions", "golden", "examples"])]
+    if is_whole:
+        for name in ["build.rs", ".cargo/config.toml"]:
+            wanted[folder / name] = (ROOT / name).read_text()
+        wanted[folder / "Cargo.toml"] = whole_manifest()
+        links.append("proto")
+    else:
+        tests = [name for name in INTEGRATION if (ROOT / f"tests/it/{name}.rs").exists()]
+        for name in tests:
+            wanted[folder / f"tests/it/{name}.rs"] = (ROOT / f"tests/it/{name}.rs").read_text()
+        wanted[folder / "tests/it/main.rs"] = "".join(f"mod {name};\n" for name in tests)
+        wanted[folder / "Cargo.toml"] = manifest()
+    wanted[folder / "Cargo.lock"] = (ROOT / "Cargo.lock").read_text()
     # A file that did not change keeps its time, so that cargo builds only what did.
     for path, text in wanted.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists() or (path.name != "Cargo.lock" and path.read_text() != text):
             path.write_text(text)
-    for path in [*src.rglob("*.rs"), *(SCRATCH / "tests/it").rglob("*.rs")]:
+    for path in [*(folder / "src").rglob("*.rs"), *(folder / "tests/it").rglob("*.rs")]:
         if path not in wanted:
             path.unlink()
-    for folder in ["cases", "decisions", "golden", "examples"]:
-        link = SCRATCH / "tests" / folder
+    for name in links:
+        link = folder / name
+        link.parent.mkdir(exist_ok=True)
         if not link.exists():
-            link.symlink_to(ROOT / "tests" / folder)
-    if not (SCRATCH / "docs").exists():
-        (SCRATCH / "docs").symlink_to(ROOT / "docs")
+            link.symlink_to(ROOT / name)
+
+
+def whole_manifest():
+    """The product's own, less what is not copied, and without lints: woven code is not for reading."""
+    text = re.sub(r"^\[workspace\]\n.*?(?=^\[)", "[workspace]\n", (ROOT / "Cargo.toml").read_text(), flags=re.M | re.S)
+    gone = r"^\[(?:\[(?:test|bench)\]|lints|workspace\.lints\.\w+)\]\n.*?(?=^\[|\Z)"
+    text = re.sub(gone, "", text, flags=re.M | re.S)
+    return text.replace('[profile.dev]\ndebug = "line-tables-only"', "[profile.dev]\ndebug = false")
 
 
 def manifest():
@@ -170,11 +191,17 @@ debug = false
 """
 
 
-def build():
+def build(folder=SCRATCH):
+    environment = {**os.environ, "CARGO_TARGET_DIR": str(TARGET), "RUSTFLAGS": "-Awarnings"}
+    arguments = []
+    if folder == WHOLE:
+        # Its flags are those of `.cargo/config.toml`, with which what it depends on has been built.
+        environment.pop("RUSTFLAGS")
+        arguments = ["--lib"]
     done = subprocess.run(
-        ["cargo", "test", "--no-run", "--quiet", "--message-format=json"],
-        cwd=SCRATCH,
-        env={**os.environ, "CARGO_TARGET_DIR": str(TARGET), "RUSTFLAGS": "-Awarnings"},
+        ["cargo", "test", "--no-run", "--quiet", "--message-format=json", *arguments],
+        cwd=folder,
+        env=environment,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -189,21 +216,23 @@ def build():
     return sorted(re.findall(r'"executable":"([^"]+)"', done.stdout), key=lambda path: "/it-" in path)
 
 
-def failing(binaries, mutant=None, extra=None):
+def failing(binaries, mutant=None, extra=None, folder=SCRATCH):
     """The names of the tests that fail, in order."""
     names = []
     environment = {**os.environ, "PROPTEST_CASES": "32", **(extra or {})}
-    environment.update(CARGO_MANIFEST_DIR=str(SCRATCH))
+    environment.update(CARGO_MANIFEST_DIR=str(folder))
     environment.pop("GRANTD_BLESS", None)
     if mutant:
         environment["GRANTD_MUTANT"] = mutant
     # Unit tests come first: they say more about a rule than a file of cases does.
     skip = [argument for name in SLOW for argument in ("--skip", name)]
     runs = [[binaries[0], *skip], [binaries[0], *SLOW], *([binary] for binary in binaries[1:])]
+    if folder == WHOLE:
+        runs = [[binaries[0], *WHOLE_TESTS]]
     for command in runs:
         try:
             done = subprocess.run(
-                command, cwd=SCRATCH, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
+                command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT_SECONDS
             )
         except subprocess.TimeoutExpired:
             names.append("(the tests do not end)")
@@ -248,27 +277,28 @@ def run(mutants):
     caught = {}
     batches, alone = [], [mutant for mutant in mutants if mutant.alone]
     for mutant in (mutant for mutant in mutants if not mutant.alone):
-        batch = next((b for b in batches if not overlaps(mutant, b)), None)
+        batch = next((b for b in batches if b[0].folder == mutant.folder and not overlaps(mutant, b)), None)
         if batch is None:
             batches.append([mutant])
         else:
             batch.append(mutant)
     for batch in batches:
-        copy_tree(weave(batch))
-        binaries = build()
+        folder = batch[0].folder
+        copy_tree(weave(batch), folder)
+        binaries = build(folder)
         if binaries is None:
             sys.exit("the woven mutants do not compile")
-        broken = failing(binaries)
+        broken = failing(binaries, folder=folder)
         if broken:
             sys.exit(f"tests fail without any mutant: {', '.join(broken)}")
         for mutant in batch:
-            report(mutant, failing(binaries, mutant.id), caught)
+            report(mutant, failing(binaries, mutant.id, folder=folder), caught)
     for mutant in alone:
-        copy_tree({mutant.file: lambda text, m=mutant: m.put(text, m.new)})
-        binaries = build()
+        copy_tree({mutant.file: lambda text, m=mutant: m.put(text, m.new)}, mutant.folder)
+        binaries = build(mutant.folder)
         if binaries is None:
             sys.exit(f"{mutant.id} does not compile")
-        report(mutant, failing(binaries), caught)
+        report(mutant, failing(binaries, folder=mutant.folder), caught)
     return caught
 
 

@@ -738,6 +738,58 @@ mod tests {
         assert_eq!(asked, 33);
     }
 
+    /// W-36: a data key has one length, said in one way; a ciphertext may be left out of a dry run alone that does not look
+    /// at it.
+    #[test]
+    fn call_needs_what_only_its_page_requires() {
+        use serde_json::json;
+        let by_spec = json!({"KeyId": "x", "KeySpec": "AES_256"});
+        let by_both = json!({"KeyId": "x", "KeySpec": "AES_256", "NumberOfBytes": 32});
+        let without = json!({"KeyId": "x"});
+        assert_eq!(happens("GenerateDataKey", by_spec), Ok(()));
+        for params in [&by_both, &without] {
+            let told = happens("GenerateDataKey", params.clone());
+            assert_eq!(told, Err(DATA_KEY_LENGTH.to_owned()), "{params}");
+        }
+        let modified = |is_dry: bool| json!({"KeyId": "x", "DryRun": is_dry, "DryRunModifiers": ["IGNORE_CIPHERTEXT"]});
+        let message = happens("Decrypt", modified(false)).unwrap_err();
+        assert!(message.contains("'ciphertextBlob'"), "{message}");
+        assert_eq!(happens("Decrypt", modified(true)), Ok(()));
+    }
+
+    /// W-3, W-7: no text, no bytes and no number of any member may be beyond their limits.
+    #[test]
+    fn member_beyond_its_limits_is_refused() {
+        let mut asked = 0;
+        for (operation, _) in OPERATIONS {
+            for (member, _) in members_of(operation) {
+                let values = match shape_of(operation, member) {
+                    Some(Shape::Text(Text { max, .. }) | Shape::Secret(Text { max, .. })) => {
+                        vec![Value::from("a".repeat(max + 1))]
+                    }
+                    Some(Shape::Bytes(max)) => {
+                        vec![Value::from("~".repeat(max + 1)), Value::from("")]
+                    }
+                    Some(Shape::Number(Number { min, max })) => {
+                        vec![Value::from(min - 1), Value::from(max + 1)]
+                    }
+                    _ => continue,
+                };
+                for value in values {
+                    let params = serde_json::json!({member: value});
+                    let message = happens(operation, params).unwrap_err();
+                    let told = format!(
+                        "at '{}' failed to satisfy constraint: Member must have ",
+                        lower(member)
+                    );
+                    assert!(message.contains(&told), "{operation}.{member}: {message}");
+                    asked += 1;
+                }
+            }
+        }
+        assert!(asked > 150, "{asked}");
+    }
+
     /// W-8: the enumerations are those of the specification.
     #[test]
     fn words_are_those_of_the_specification() {

@@ -167,6 +167,15 @@ fn use_of_a_key_is_decided_in_order() {
         expect(&disabled, "DisabledException"),
         Ended::Passed
     ));
+    let lacking = disabled.replace(
+        "\"params\": {\"DryRun\": true, \"CiphertextBlob\": \"AA==\"}, ",
+        "",
+    );
+    assert_ne!(lacking, disabled);
+    assert!(matches!(
+        expect(&lacking, "DisabledException"),
+        Ended::Passed
+    ));
     let other = disabled.replace(
         "\"Sid\": \"S\", \"Effect\": \"Allow\"",
         "\"Sid\": \"S\", \"Effect\": \"Deny\"",
@@ -564,6 +573,39 @@ fn principal_with_what_its_type_cannot_have_is_refused() {
         "{}",
         problem.message
     );
+}
+
+/// D-18: a world says which roles there are and not who made them, so the path of one tells for which service it was made:
+/// no control policy limits it.
+#[test]
+fn role_of_a_world_is_linked_to_the_service_of_its_path() {
+    const ACCOUNT: &str = "111122223333";
+    let user = format!("arn:aws:iam::{ACCOUNT}:user/bob");
+    for (path, decision) in [
+        ("aws-service-role/ec2.amazonaws.com/", "allow"),
+        ("aws-service-role/evil.example/", "deny"),
+        ("", "deny"),
+    ] {
+        let role = format!("arn:aws:iam::{ACCOUNT}:role/{path}Svc");
+        let case = CASE
+            .replace(
+                r#""111122223333": {}"#,
+                r#""111122223333": {"scps": [{"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "kms:*", "Resource": "*"}]}]}"#,
+            )
+            .replace(
+                &format!(r#""request": {{"principal": "{user}""#),
+                &format!(r#""request": {{"principal": "arn:aws:sts::{ACCOUNT}:assumed-role/Svc/s", "session_of": "{role}""#),
+            )
+            .replace(r#""type": "user""#, r#""type": "role""#)
+            .replace(&user, &role);
+        let expected = case.find("\"expected\"").unwrap();
+        let case = format!(
+            r#"{}"expected": {{"decision": "{decision}"}}}}"#,
+            &case[..expected]
+        );
+        let ended = ended(&case);
+        assert!(matches!(ended, Ended::Passed), "{path}: {ended:?}");
+    }
 }
 
 /// CK-52: an explanation is of what the operation met, however the case says for how long the key was not used.

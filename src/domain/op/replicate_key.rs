@@ -569,6 +569,16 @@ pub(super) mod tests {
         }
     }
 
+    /// W-34: a key of a spec that the Region does not have is not replicated.
+    #[test]
+    fn replica_of_a_spec_that_the_region_does_not_have_is_refused() {
+        let mut cluster = cluster();
+        change_primary(&mut cluster, |key| key.spec = KeySpec::Sm2);
+        let refused = cluster.run(ADMIN, Command::ReplicateKey(replicate("us-east-1")));
+        let code = refused.map(drop).map_err(|(code, _)| code);
+        assert_eq!(code, Err("UnsupportedOperationException"));
+    }
+
     /// ST-1: a replica of a key with imported material waits for its own.
     #[test]
     fn replica_imports_its_own_material() {

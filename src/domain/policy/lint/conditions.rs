@@ -166,8 +166,7 @@ fn is_perimeter(subject: &Subject<'_>, read: &[Read<'_>]) -> bool {
         KnownKey::SourceOrgId,
         KnownKey::VpceOrgId,
     ];
-    let is_sign =
-        |key: &ContextKey| matches!(key, ContextKey::Known(known) if SIGNS.contains(known));
+    let is_sign = |key: &ContextKey| SIGNS.iter().any(|sign| *key == ContextKey::Known(*sign));
     !subject.is_allow() && read.iter().any(|condition| is_sign(&condition.key))
 }
 
