@@ -64,6 +64,31 @@ async fn join_that_is_killed_at_any_moment_is_finished_by_asking_again() {
     write(&nodes, 1, 1, 1).await;
 }
 
+/// Who was added, promoted and removed is told with its reason: by the leader with what was asked of it, by the others with
+/// who made the change.
+#[tokio::test(flavor = "multi_thread")]
+async fn each_member_that_comes_votes_or_goes_is_told_with_its_reason() {
+    let mut nodes = Nodes::start(2);
+    let leader = nodes.leader(&[1, 2]).await;
+    let other = 3 - leader;
+    nodes.add(3);
+    nodes.join(3, leader);
+    let removal = nodes.ask(other, &["cluster", "remove", "3"]);
+    assert!(removal.status.success(), "{}", text(&removal.stderr));
+    let stands = nodes.status(leader).await.unwrap();
+    assert_eq!(stands.role, "leader", "the lead has changed");
+    let made = format!("node {leader}, which led in term {}", stands.term);
+    let lines = [
+        ("was added", "it asked to join"),
+        ("was promoted", "has told that it has caught up to revision"),
+        ("was removed", "an operator asked for its removal"),
+    ];
+    for (says, why) in lines {
+        nodes.tells(leader, &["INFO", "node 3", says, why]).await;
+        nodes.tells(other, &["INFO", "node 3", says, &made]).await;
+    }
+}
+
 /// F2: the leader is killed while a node joins: whoever leads next brings the membership to rest by itself, and the node
 /// is a voter once it has asked again.
 #[tokio::test(flavor = "multi_thread")]
