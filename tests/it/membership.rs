@@ -168,6 +168,89 @@ async fn joint_change_that_a_slow_voter_holds_open_is_finished_by_whoever_leads(
     }
 }
 
+/// A node that has become a learner and was killed before it could vote: its id.
+async fn learner(nodes: &mut Nodes, leader: u64, voters: &[u64]) -> u64 {
+    for id in 10..40 {
+        nodes.add(id);
+        let via = nodes.at(leader).to_owned();
+        let args = ["cluster", "join", "--via", &via, "--deadline", "20s"];
+        let mut caller = nodes.begin(id, &args);
+        let is_known = |status: &StatusResponse| status.members.iter().any(|m| m.node_id == id);
+        nodes.until(leader, "the node is a member", is_known).await;
+        nodes.kill(id);
+        let _ = caller.kill();
+        let _ = caller.wait().unwrap();
+        let is_settled = |status: &StatusResponse| status.changing.is_none();
+        let status = nodes
+            .until(leader, "no change is half done", is_settled)
+            .await;
+        if voters_are(&status, voters) {
+            println!("node {id} is a learner");
+            return id;
+        }
+        // It was faster.
+        let removal = nodes.ask(leader, &["cluster", "remove", &id.to_string()]);
+        assert!(removal.status.success(), "{}", text(&removal.stderr));
+    }
+    panic!("each node became a voter before it was killed");
+}
+
+/// F3, F15: a learner that has the whole log, as far as the leader knows, and then loses its disk: it is not taken back
+/// under its id, by whichever member, and nobody promotes it, this leader or the next. A new id is welcome.
+#[tokio::test(flavor = "multi_thread")]
+async fn learner_that_has_lost_its_disk_is_not_taken_back_and_nobody_promotes_it() {
+    let mut nodes = Nodes::start(3);
+    let leader = nodes.leader(&[1, 2, 3]).await;
+    let id = learner(&mut nodes, leader, &[1, 2, 3]).await;
+    write(&nodes, leader, 1, 5).await;
+    nodes.up(id, &[]);
+    let has = nodes.status(leader).await.unwrap().applied_revision;
+    nodes
+        .until(id, "the learner has the log", |status| {
+            status.role == "learner" && status.applied_revision >= has
+        })
+        .await;
+    nodes.kill(id);
+    nodes.wipe(id);
+    nodes.up(id, &[]);
+    for via in [1, 2, 3] {
+        nodes.cannot_join(id, via, "has lost its disk");
+    }
+    let told = nodes.status(id).await.unwrap();
+    assert_eq!(
+        (told.role.as_str(), told.incarnation),
+        ("uninitialized", None)
+    );
+    let is_no_voter = |status: &StatusResponse| {
+        voters_are(status, &[1, 2, 3]) && status.members.iter().any(|m| m.node_id == id)
+    };
+    write(&nodes, leader, 11, 5).await;
+    let status = nodes.status(leader).await.unwrap();
+    assert!(is_no_voter(&status), "{status:?}");
+
+    // The next leader knows of it by the membership alone.
+    nodes.kill(leader);
+    let rest: Vec<u64> = (1..=3).filter(|other| *other != leader).collect();
+    let next = nodes.leader(&rest).await;
+    write(&nodes, next, 21, 5).await;
+    nodes.cannot_join(id, next, "has lost its disk");
+    nodes.up(leader, &[]);
+    nodes.until(leader, "it is no voter", is_no_voter).await;
+    nodes.until(next, "it is no voter", is_no_voter).await;
+    assert_eq!(nodes.status(id).await.unwrap().role, "uninitialized");
+
+    let new = id + 50;
+    nodes.add(new);
+    nodes.join(new, next);
+    let removal = nodes.ask(next, &["cluster", "remove", &id.to_string()]);
+    assert!(removal.status.success(), "{}", text(&removal.stderr));
+    nodes
+        .until(next, "the new one votes", |status| {
+            voters_are(status, &[1, 2, 3, new])
+        })
+        .await;
+}
+
 /// Who was added, promoted and removed is told with its reason: by the leader with what was asked of it, by the others with
 /// who made the change.
 #[tokio::test(flavor = "multi_thread")]
