@@ -472,14 +472,13 @@ impl Replica {
                 .nodes()
                 .map(|(id, member)| (*id, member.clone()))
                 .collect(),
-            heard: metrics
-                .heartbeat
-                .iter()
-                .flatten()
-                .filter(|(node, _)| **node != self.node_id)
-                .map(|(node, at)| (*node, at.map(|at| at.elapsed())))
-                .collect(),
+            heard: heard(&metrics, self.node_id),
         }
+    }
+
+    /// How long ago each of the others has answered this leader last; empty: it does not lead.
+    pub(super) fn heard(&self) -> BTreeMap<NodeId, Option<Duration>> {
+        heard(&self.raft.metrics().borrow_watched(), self.node_id)
     }
 
     /// What is wrong although the node goes on.
@@ -555,6 +554,14 @@ impl Replica {
     pub(super) fn workshop(&self) -> &Workshop {
         &self.workshop
     }
+}
+
+fn heard(metrics: &RaftMetrics<TypeConfig>, me: NodeId) -> BTreeMap<NodeId, Option<Duration>> {
+    let answers = metrics.heartbeat.iter().flatten();
+    answers
+        .filter(|(node, _)| **node != me)
+        .map(|(node, at)| (*node, at.map(|at| at.elapsed())))
+        .collect()
 }
 
 fn changing(membership: &StoredMembership) -> Option<VoterChange> {

@@ -26,6 +26,7 @@ use crate::domain::limits::{MEMBERS_MAX, MEMBERSHIP_CHANGES_MAX, NODE_IDS_MAX};
 use crate::domain::state::token_epoch::SealCheck;
 use crate::domain::time::{Incarnation, Revision};
 use crate::env::{BootTime, timeout};
+use crate::telemetry::Seldom;
 use crate::wire::peer;
 
 /// How long a leader waits for a new node to catch up: it may first have to take in a snapshot. Asked again, it goes on.
@@ -36,6 +37,18 @@ const HEAR_WITHIN: Duration = Duration::from_secs(3);
 
 /// How long the leader waits for a node that it calls back: less than that one waits for the leader's answer.
 const CALL_BACK: Duration = Duration::from_secs(1);
+
+/// How long a change may take from the proposal to the commit before the turn is given up: whoever leads finishes it.
+const COMMIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long the leader waits for the proof that it leads before a change.
+const PROVE_MAX: Duration = Duration::from_secs(5);
+
+/// The same for who only asks: less than that one waits for the answer.
+const PROVE_FOR_AN_ANSWER: Duration = Duration::from_millis(1_500);
+
+/// A voter that has not answered for so long is named as what a change may be waiting for.
+const SILENT_AFTER: Duration = Duration::from_secs(1);
 
 /// How soon a change that could not be finished is tried again.
 const TRY_EVERY: Duration = Duration::from_millis(200);
@@ -113,6 +126,9 @@ pub(super) struct Changes {
     in_hand: Underway<Asked, Result<Changed, NotProposed>>,
     /// The start of each node that asked last to be taken in: only what it reports counts.
     boots: Mutex<BTreeMap<NodeId, BootId>>,
+    /// Why this node, as the leader of a term, last changed what a member is: for the log alone.
+    reasons: Mutex<BTreeMap<NodeId, (u64, String)>>,
+    not_made: Seldom,
 }
 
 impl Default for Changes {
@@ -121,6 +137,8 @@ impl Default for Changes {
             turn: tokio::sync::Mutex::default(),
             in_hand: Underway::new(MEMBERSHIP_CHANGES_MAX),
             boots: Mutex::default(),
+            reasons: Mutex::default(),
+            not_made: Seldom::new(),
         }
     }
 }
@@ -141,6 +159,24 @@ impl Changes {
     fn boot_of(&self, node: NodeId) -> Option<BootId> {
         let boots = self.boots.lock().unwrap_or_else(PoisonError::into_inner);
         boots.get(&node).copied()
+    }
+
+    fn note_reason(&self, node: NodeId, term: u64, why: String) {
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        // Bounded: those of earlier terms are told by then, and a term sees one change at a time.
+        reasons.retain(|_, (noted_in, _)| *noted_in == term);
+        while reasons.len() >= MEMBERS_MAX {
+            reasons.pop_first();
+        }
+        reasons.insert(node, (term, why));
+    }
+
+    fn reason_of(&self, node: NodeId, term: u64) -> Option<String> {
+        let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, why) = reasons
+            .get(&node)
+            .filter(|(noted_in, _)| *noted_in == term)?;
+        Some(why.clone())
     }
 }
 
@@ -224,6 +260,42 @@ fn shown<'a>(voters: impl IntoIterator<Item = &'a NodeId>) -> String {
 
 fn is_joint(membership: &StoredMembership) -> bool {
     membership.membership().get_joint_config().len() > 1
+}
+
+/// Which change of the members this membership is, or is in the midst of.
+fn change_in_words(membership: &Membership) -> String {
+    match membership.get_joint_config().as_slice() {
+        [from, to] => format!(
+            "the change of the voters [{}] -> [{}]",
+            shown(from),
+            shown(to)
+        ),
+        _ => "the last change of the members".to_owned(),
+    }
+}
+
+/// Which voters a leader waits for, by how long each has not been `heard`; `None`: it never was.
+fn silence_in_words(
+    membership: &Membership,
+    me: NodeId,
+    heard: &BTreeMap<NodeId, Option<Duration>>,
+) -> String {
+    let voters: BTreeSet<NodeId> = membership.voter_ids().filter(|id| *id != me).collect();
+    let silent: Vec<String> = voters
+        .into_iter()
+        .filter_map(|id| match heard.get(&id).copied().flatten() {
+            Some(ago) if ago < SILENT_AFTER => None,
+            Some(ago) => Some(format!(
+                "node {id} has not been heard for {} s",
+                ago.as_secs()
+            )),
+            None => Some(format!("node {id} has not answered this leader yet")),
+        })
+        .collect();
+    if silent.is_empty() {
+        return "every voter is heard".to_owned();
+    }
+    silent.join(", ")
 }
 
 /// How many of `voters` are not heard, if too few are for a quorum.
@@ -396,7 +468,7 @@ impl Replica {
         deadline: Duration,
     ) -> Result<Awaited<Result<Changed, NotProposed>>, NotProposed> {
         let replica = self.clone();
-        let change = asked.clone();
+        let (change, told) = (asked.clone(), asked.clone());
         let work = async move {
             // What is left is for the change itself, so that one that has not begun is told as such.
             let patience = deadline * 3 / 4;
@@ -414,13 +486,17 @@ impl Replica {
                 }
             };
             // Nothing of a change may hold up a node that stops.
-            tokio::select! {
+            let result = tokio::select! {
                 biased;
                 result = made => result,
                 () = replica.stopped() => {
                     Err(NotProposed::Unknown("the leader has stopped".to_owned()))
                 }
+            };
+            if let Err(why) = &result {
+                replica.tell_not_made(&told, why);
             }
+            result
         };
         let in_hand = &self.changes().in_hand;
         in_hand.begin(asked, work).map_err(|full| {
@@ -431,6 +507,41 @@ impl Replica {
         })
     }
 
+    /// Whoever asked may be gone, and what was asked by nobody is waited for by nobody.
+    fn tell_not_made(&self, asked: &Asked, why: &NotProposed) {
+        let now = self.clock().boot().since_boot();
+        let Some(times) = self.changes().not_made.due(now) else {
+            return;
+        };
+        match (asked, why) {
+            (Asked::Settle, _) | (_, NotProposed::Unknown(_)) => {
+                tracing::warn!(%asked, %why, times, "a change of membership is not made yet");
+            }
+            (_, NotProposed::NotLeader { .. } | NotProposed::Refused(_)) => {
+                tracing::info!(%asked, %why, times, "a change of membership was not made");
+            }
+        }
+    }
+
+    /// What a change that is in the log and not finished waits for; `None`: there is none.
+    fn in_the_way(&self) -> Option<String> {
+        let effective = self.membership();
+        let published = self.board().load();
+        let stands = if effective.log_id() > published.membership().log_id() {
+            "is in the log and not committed yet"
+        } else if is_joint(&effective) {
+            "is half done"
+        } else {
+            return None;
+        };
+        let membership = effective.membership();
+        Some(format!(
+            "{} {stands}: {}",
+            change_in_words(membership),
+            silence_in_words(membership, self.node_id(), &self.heard())
+        ))
+    }
+
     /// The right to change the membership.
     async fn turn(&self, patience: Duration) -> Result<MutexGuard<'_, ()>, NotProposed> {
         let turn = self.changes().turn.lock();
@@ -439,8 +550,11 @@ impl Replica {
             None => {
                 let others = self.changes().in_hand.names();
                 let others: Vec<String> = others.iter().map(Asked::to_string).collect();
+                let way = self
+                    .in_the_way()
+                    .map_or_else(String::new, |way| format!("; {way}"));
                 Err(NotProposed::Refused(format!(
-                    "one change of membership is made at a time, and another has not ended within {} s ({}); nothing was done: ask again",
+                    "one change of membership is made at a time, and another has not ended within {} s ({}{way}); nothing was done: ask again",
                     patience.as_secs(),
                     others.join("; ")
                 )))
@@ -450,29 +564,43 @@ impl Replica {
 
     /// What this leader has applied once it has proven that it leads: everything that was committed before the call, the
     /// membership too. One that was deposed and does not know it proves nothing.
-    async fn proven(self: &Arc<Self>) -> Result<Arc<Published>, NotProposed> {
+    async fn proven(self: &Arc<Self>, patience: Duration) -> Result<Arc<Published>, NotProposed> {
         self.must_lead()?;
-        let index = self.confirmed().await.map_err(|denied| match denied {
-            Denied::NotLeader { leader } => NotProposed::NotLeader { leader },
-            // Nothing was done, and whoever leads may be asked again.
-            Denied::NoQuorum(_) | Denied::NotAMember => NotProposed::NotLeader { leader: None },
-            Denied::Stopped(why) => NotProposed::Refused(why),
-        })?;
-        self.applied(index).await;
-        Ok(self.board().load())
+        let proof = async {
+            let index = self.confirmed().await?;
+            self.applied(index).await;
+            Ok(())
+        };
+        match timeout(&**self.clock(), patience, proof).await {
+            Some(Ok(())) => Ok(self.board().load()),
+            Some(Err(Denied::NotLeader { leader })) => Err(NotProposed::NotLeader { leader }),
+            Some(Err(Denied::Stopped(why))) => Err(NotProposed::Refused(why)),
+            // Nothing was done. Whoever leads may be asked again, but not before what stands in the way is told.
+            None | Some(Err(Denied::NoQuorum(_) | Denied::NotAMember)) => Err(self
+                .in_the_way()
+                .map_or(NotProposed::NotLeader { leader: None }, |way| {
+                    NotProposed::Refused(format!(
+                        "{way}; the leader cannot prove that it leads; nothing was done: ask again"
+                    ))
+                })),
+        }
     }
 
     /// The same with a membership that is not about to change: what was left unfinished is finished first. Call it with
     /// the turn.
     async fn settled(self: &Arc<Self>) -> Result<Arc<Published>, NotProposed> {
         loop {
-            let published = self.proven().await?;
+            let published = self.proven(PROVE_MAX).await?;
             let committed = published.membership();
             if self.membership().log_id() > committed.log_id() {
-                return Err(NotProposed::Refused(
-                    "the last change of membership is not committed yet; nothing was done: ask again"
-                        .to_owned(),
-                ));
+                match self.in_the_way() {
+                    Some(way) => {
+                        let why = format!("{way}; nothing was done: ask again");
+                        return Err(NotProposed::Refused(why));
+                    }
+                    // It was committed meanwhile.
+                    None => continue,
+                }
             }
             if !is_joint(committed) {
                 return Ok(published);
@@ -497,11 +625,16 @@ impl Replica {
             let at = match membership.get_node(&node) {
                 Some(known) if *known == member => revision_of(membership),
                 Some(_) => {
+                    self.give_reason(
+                        node,
+                        format!("it asked to join from {}", member.peer_address),
+                    );
                     let moved = BTreeMap::from([(node, member.clone())]);
                     self.change(ChangeMembers::SetNodes(moved), Retain::Learners)
                         .await?
                 }
                 None => {
+                    self.give_reason(node, "it asked to join".to_owned());
                     let new = BTreeMap::from([(node, member.clone())]);
                     self.change(ChangeMembers::AddNodes(new), Retain::Learners)
                         .await?
@@ -538,6 +671,12 @@ impl Replica {
             )
         })
         .await?;
+        self.give_reason(
+            node,
+            format!(
+                "it asked to join, and has told that it has caught up to revision {learner_at}"
+            ),
+        );
         let one = ChangeMembers::AddVoterIds(BTreeSet::from([node]));
         let at = self.change(one, Retain::Learners).await?;
         Ok(Changed::At(at))
@@ -624,7 +763,9 @@ impl Replica {
         }
         let mut rest: BTreeSet<NodeId> = membership.voter_ids().collect();
         let one = BTreeSet::from([node]);
+        let asked = || "an operator asked for its removal".to_owned();
         if !rest.remove(&node) {
+            self.give_reason(node, asked());
             let at = self
                 .change(ChangeMembers::RemoveNodes(one), Retain::Nothing)
                 .await?;
@@ -646,6 +787,7 @@ impl Replica {
         if node == self.node_id() {
             return Err(self.ask_the_heir().await);
         }
+        self.give_reason(node, asked());
         let at = self
             .change(ChangeMembers::RemoveVoters(one), Retain::Nothing)
             .await?;
@@ -714,12 +856,38 @@ impl Replica {
             Retain::Learners => true,
             Retain::Nothing => false,
         };
-        let written = self
-            .raft()
-            .change_membership(change, retain)
-            .await
-            .map_err(refusal)?;
-        Ok(Revision(written.log_id.index))
+        let written = self.raft().change_membership(change, retain);
+        match timeout(&**self.clock(), COMMIT_MAX, written).await {
+            Some(written) => Ok(Revision(written.map_err(refusal)?.log_id.index)),
+            None => {
+                let way = self
+                    .in_the_way()
+                    .unwrap_or_else(|| "the change was proposed".to_owned());
+                Err(NotProposed::Unknown(format!(
+                    "{way}; it did not end within {} s; whoever leads finishes it once a quorum of the voters answers",
+                    COMMIT_MAX.as_secs()
+                )))
+            }
+        }
+    }
+
+    /// Notes why a member is about to be changed.
+    fn give_reason(&self, node: NodeId, why: String) {
+        let term = self.raft().metrics().borrow_watched().current_term;
+        self.changes().note_reason(node, term, why);
+    }
+
+    /// Why a committed membership says something else of a member, or of all, than the one before.
+    fn reason_of(&self, node: Option<NodeId>, membership: &StoredMembership) -> String {
+        let Some(at) = membership.log_id() else {
+            return "the cluster was initialized".to_owned();
+        };
+        let (leader, term) = (at.leader_id.node_id, at.leader_id.term);
+        let noted = node.and_then(|node| self.changes().reason_of(node, term));
+        match noted {
+            Some(why) if leader == self.node_id() => why,
+            _ => format!("node {leader}, which led in term {term}, has made the change"),
+        }
     }
 
     /// Looks after the membership for as long as the node runs: keeps the addresses of the members, tells of each that
@@ -729,6 +897,8 @@ impl Replica {
         let mut known = self.board().load().membership().clone();
         let mut learnt = None;
         let mut tried: Option<BootTime> = None;
+        let mut unfinished: Option<BootTime> = None;
+        let stuck = Seldom::new();
         loop {
             let (effective, leads) = {
                 let now = metrics.borrow_watched();
@@ -738,25 +908,40 @@ impl Replica {
             if learnt != Some(*effective.log_id()) {
                 self.peers().learn(&effective);
                 learnt = Some(*effective.log_id());
+                unfinished = None;
             }
             let published = self.board().load();
             let committed = published.membership();
             if committed.log_id() != known.log_id() {
-                for line in news(known.membership(), committed.membership()) {
-                    tracing::info!(revision = revision_of(committed).0, "{line}");
+                for News { node, says } in news(known.membership(), committed.membership()) {
+                    let why = self.reason_of(node, committed);
+                    tracing::info!(revision = revision_of(committed).0, why, "{says}");
                 }
                 known = committed.clone();
             }
             // No state is held on to while this waits.
             drop(published);
             let now = self.clock().boot();
+            match self.in_the_way().filter(|_| leads) {
+                Some(why) => {
+                    let since = *unfinished.get_or_insert(now);
+                    let stands = now.since(since);
+                    if stands >= HEAR_WITHIN
+                        && let Some(times) = stuck.due(now.since_boot())
+                    {
+                        let for_s = stands.as_secs();
+                        tracing::warn!(why, for_s, times, "a change of membership does not end");
+                    }
+                }
+                None => unfinished = None,
+            }
             let is_idle = self.changes().turn.try_lock().is_ok();
             let is_due = tried.is_none_or(|at| now.since(at) >= TRY_EVERY);
             if leads && is_joint(&known) && is_idle && is_due {
                 tried = Some(now);
-                // What comes of it shows in the membership; if it fails it is tried again.
-                if let Err(error) = self.begin(Asked::Settle, LOOK_EVERY * 10) {
-                    tracing::warn!(%error, "a change of the voters that was cut short is not finished yet");
+                // What comes of it shows in the membership; if it fails that is told by the change, and it is tried again.
+                if let Err(error) = self.begin(Asked::Settle, COMMIT_MAX) {
+                    self.tell_not_made(&Asked::Settle, &error);
                 }
             }
             tokio::select! {
@@ -843,7 +1028,7 @@ impl Replica {
         node: NodeId,
         member: &Member,
     ) -> Result<Changed, NotProposed> {
-        let published = self.proven().await?;
+        let published = self.proven(PROVE_FOR_AN_ANSWER).await?;
         self.may_be(&published, node, member).await?;
         Ok(Changed::At(published.revision()))
     }
@@ -895,37 +1080,52 @@ fn revision_of(membership: &StoredMembership) -> Revision {
     Revision(membership.log_id().as_ref().map_or(0, |id| id.index))
 }
 
+/// What has become of a member, or of all.
+#[derive(PartialEq, Eq, Debug)]
+struct News {
+    node: Option<NodeId>,
+    says: String,
+}
+
 /// What has become of each member between two memberships, in sentences for the log.
-fn news(before: &Membership, after: &Membership) -> Vec<String> {
+fn news(before: &Membership, after: &Membership) -> Vec<News> {
     let votes = |membership: &Membership, node: NodeId| {
         let sets = membership.get_joint_config();
         sets.last().is_some_and(|set| set.contains(&node))
     };
+    let of = |id: NodeId, says: String| News {
+        node: Some(id),
+        says,
+    };
     let mut lines = Vec::new();
     for (id, member) in after.nodes() {
         match before.get_node(id) {
-            None => lines.push(format!("node {id} at {member} was added")),
+            None => lines.push(of(*id, format!("node {id} at {member} was added"))),
             Some(known) if known != member => {
-                lines.push(format!("node {id} has moved from {known} to {member}"));
+                let says = format!("node {id} has moved from {known} to {member}");
+                lines.push(of(*id, says));
             }
             Some(_) => {}
         }
         match (votes(before, *id), votes(after, *id)) {
-            (false, true) => lines.push(format!("node {id} was promoted: it votes")),
-            (true, false) => lines.push(format!("node {id} no longer votes")),
+            (false, true) => lines.push(of(*id, format!("node {id} was promoted: it votes"))),
+            (true, false) => lines.push(of(*id, format!("node {id} no longer votes"))),
             (false, false) | (true, true) => {}
         }
     }
     let gone = before
         .nodes()
         .filter(|(id, _)| after.get_node(id).is_none());
-    lines.extend(gone.map(|(id, member)| format!("node {id} at {member} was removed")));
+    lines.extend(gone.map(|(id, member)| of(*id, format!("node {id} at {member} was removed"))));
     if let [from, to] = after.get_joint_config().as_slice() {
-        lines.push(format!(
-            "the voters are changing: [{}] -> [{}]",
-            shown(from),
-            shown(to)
-        ));
+        lines.push(News {
+            node: None,
+            says: format!(
+                "the voters are changing: [{}] -> [{}]",
+                shown(from),
+                shown(to)
+            ),
+        });
     }
     lines
 }
@@ -1085,21 +1285,70 @@ mod tests {
         let learner = sets(&[&[1, 2]], &all);
         let joint = sets(&[&[1, 2], &[1, 2, 3]], &all);
         let three = sets(&[&[1, 2, 3]], &all);
-        assert_eq!(news(&two, &learner), ["node 3 at c:1 was added"]);
+        let told = |before: &Membership, after: &Membership| -> Vec<String> {
+            let lines = news(before, after).into_iter();
+            lines.map(|News { says, .. }| says).collect()
+        };
+        assert_eq!(told(&two, &learner), ["node 3 at c:1 was added"]);
         assert_eq!(
-            news(&learner, &joint),
+            told(&learner, &joint),
             [
                 "node 3 was promoted: it votes",
                 "the voters are changing: [1, 2] -> [1, 2, 3]"
             ]
         );
-        assert_eq!(news(&joint, &three), Vec::<String>::new());
-        assert_eq!(news(&three, &two), ["node 3 at c:1 was removed"]);
+        assert_eq!(told(&joint, &three), Vec::<String>::new());
+        assert_eq!(told(&three, &two), ["node 3 at c:1 was removed"]);
         let mut moved = all.clone();
         moved[1].1.peer_address = "d:1".to_owned();
         assert_eq!(
-            news(&three, &sets(&[&[1, 2, 3]], &moved)),
+            told(&three, &sets(&[&[1, 2, 3]], &moved)),
             ["node 2 has moved from b:1 to d:1"]
         );
+    }
+
+    /// What a change waits for is told by name, and how long already.
+    #[test]
+    fn voters_that_a_change_waits_for_are_named_with_their_silence() {
+        let all = [
+            (1, member("a:1", 1)),
+            (2, member("b:1", 2)),
+            (3, member("c:1", 3)),
+        ];
+        let joint = sets(&[&[1, 2], &[1, 2, 3]], &all);
+        let told = |two: Option<u64>, three: Option<u64>| {
+            let heard = [(2, two), (3, three)];
+            let heard = heard.map(|(id, ms)| (id, ms.map(Duration::from_millis)));
+            silence_in_words(&joint, 1, &heard.into())
+        };
+        assert_eq!(
+            told(Some(14_200), None),
+            "node 2 has not been heard for 14 s, node 3 has not answered this leader yet"
+        );
+        assert_eq!(
+            told(Some(999), Some(1_000)),
+            "node 3 has not been heard for 1 s"
+        );
+        assert_eq!(told(Some(50), Some(60)), "every voter is heard");
+        assert_eq!(
+            change_in_words(&joint),
+            "the change of the voters [1, 2] -> [1, 2, 3]"
+        );
+    }
+
+    /// A reason holds for the term in which it was noted, and they are bounded.
+    #[test]
+    fn reason_of_a_change_is_known_for_its_term_alone() {
+        let changes = Changes::default();
+        changes.note_reason(3, 7, "it asked to join".to_owned());
+        assert_eq!(changes.reason_of(3, 7).as_deref(), Some("it asked to join"));
+        assert_eq!(changes.reason_of(3, 8), None);
+        assert_eq!(changes.reason_of(2, 7), None);
+        for node in 0..2 * MEMBERS_MAX as u64 {
+            changes.note_reason(node, 8, String::new());
+        }
+        assert_eq!(changes.reason_of(3, 7), None);
+        let kept = changes.reasons.lock().unwrap().len();
+        assert_eq!(kept, MEMBERS_MAX);
     }
 }

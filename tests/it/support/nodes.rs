@@ -11,6 +11,7 @@ use grantd::env::real::RealClock;
 
 use super::api::Api;
 use super::cluster::PATIENCE;
+use super::cluster::polled;
 use super::process::{Process, free_ports, grantd, run, text};
 
 /// One node, running or not.
@@ -30,6 +31,11 @@ pub struct Nodes {
 impl Nodes {
     /// A cluster of nodes 1 to `count`.
     pub fn start(count: u64) -> Self {
+        Self::start_with(count, &[])
+    }
+
+    /// The same, initialized with more flags.
+    pub fn start_with(count: u64, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut nodes = Self {
             folder,
@@ -41,7 +47,8 @@ impl Nodes {
         for id in 1..=count {
             nodes.add(id);
             if id == 1 {
-                run(nodes.at(1), ["cluster", "init", "--bound", "1s"]);
+                let init = ["cluster", "init", "--bound", "1s"];
+                run(nodes.at(1), init.into_iter().chain(more.iter().copied()));
             } else {
                 nodes.join(id, 1);
             }
@@ -129,6 +136,17 @@ impl Nodes {
         if let Some(process) = self.place(id).process.take() {
             process.kill();
         }
+    }
+
+    /// Sends a node that runs a signal, as `-STOP`.
+    pub fn signal(&mut self, id: u64, signal: &str) {
+        self.place(id).process.as_ref().unwrap().signal(signal);
+    }
+
+    /// Returns once one line of a node's log since its last start holds all of `texts`.
+    pub async fn tells(&self, id: u64, texts: &[&str]) {
+        let what = format!("node {id} says {texts:?}");
+        polled(&what, || told(&self.errors(id), texts)).await;
     }
 
     /// What a node has written to its standard error since its last start.
@@ -242,6 +260,11 @@ impl Nodes {
             RealClock.sleep(Duration::from_millis(10)).await;
         }
     }
+}
+
+fn told(log: &str, texts: &[&str]) -> Option<()> {
+    let says = |line: &str| texts.iter().all(|text| line.contains(text));
+    log.lines().any(says).then_some(())
 }
 
 /// Whether a node says that exactly `ids` vote, and that nothing is about to change.
