@@ -507,8 +507,8 @@ pub const LONG_ANSWERS_WAITING_MAX: usize = 32;
 /// Longest idempotency key of a client, in bytes.
 pub const IDEMPOTENCY_KEY_MAX: usize = 64;
 
-/// Revisions for which an idempotency record is kept at least: days at rest, but only 16 s at 4,000 writes a
-/// second, which is why time counts beside it.
+/// Revisions for which an idempotency record is kept as long as there is room: days at rest, but only 16 s at 4,000
+/// writes a second, which is why time counts beside it.
 pub const IDEMPOTENCY_HORIZON: u64 = 65_536;
 
 /// Milliseconds of the cluster's time for which an idempotency record is kept at least, however many are written
@@ -522,8 +522,15 @@ pub const IDEMPOTENCY_USE_HORIZON_MS: u64 = 30_000;
 
 /// Bytes that all idempotency records together may take, by [`IDEMPOTENCY_RECORD_BYTES`] and what they carry. 4,000
 /// writes a second for the whole horizon make 1.2 million records of about 400 bytes. Beyond it a change under a key is
-/// refused; no record is forgotten early.
+/// refused; no record is forgotten before [`IDEMPOTENCY_HORIZON_MS`].
 pub const IDEMPOTENCY_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
+/// The part of that memory that one caller has at the most, however much is free: 32 MiB, which 280 changes a second for
+/// the whole horizon fill, or 2,600 uses of a key a second for theirs.
+pub const IDEMPOTENCY_CALLER_PART: u64 = 16;
+
+/// The part of it that all callers of one account have together at the most: 2,200 changes a second for the whole horizon.
+pub const IDEMPOTENCY_ACCOUNT_PART: u64 = 2;
 
 /// The part of that memory which is kept for the shares that every account has whatever the others do: a quarter. The
 /// same part of an account's room is kept for the shares of its principals.
@@ -546,6 +553,10 @@ pub const IDEMPOTENCY_REFUSAL_MAX: usize = 512;
 
 /// Idempotency records of each kind forgotten by one entry: more than one so that a backlog shrinks, few so that `apply` stays short.
 pub const IDEMPOTENCY_DROPS_PER_ENTRY: usize = 8;
+
+/// The same for a caller whose share is full, of records that are kept for their revisions alone: at some microseconds
+/// each, a fraction of a millisecond, and he soon comes to his own.
+pub const IDEMPOTENCY_DROPS_FOR_ROOM: usize = 128;
 
 /// Token epochs kept, each as long as a grant of it lives: five years of a rotation a month. One more is refused until
 /// the grants of the oldest are gone, or it is revoked.

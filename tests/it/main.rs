@@ -20,6 +20,7 @@ mod epochs;
 mod errors;
 mod evidence;
 mod fingerprints;
+mod flood;
 mod forced;
 mod fuzz_corpus;
 mod grants;

@@ -17,12 +17,15 @@ use crate::domain::authz::caller::Caller;
 use crate::domain::authz::request::Scope;
 use crate::domain::effort::Effort;
 use crate::domain::limits::{
-    IDEMPOTENCY_DROPS_PER_ENTRY, IDEMPOTENCY_HORIZON, IDEMPOTENCY_HORIZON_MS, IDEMPOTENCY_KEY_MAX,
-    IDEMPOTENCY_REFUSAL_MAX, IDEMPOTENCY_USE_HORIZON_MS,
+    IDEMPOTENCY_DROPS_FOR_ROOM, IDEMPOTENCY_DROPS_PER_ENTRY, IDEMPOTENCY_HORIZON,
+    IDEMPOTENCY_HORIZON_MS, IDEMPOTENCY_KEY_MAX, IDEMPOTENCY_REFUSAL_MAX,
+    IDEMPOTENCY_USE_HORIZON_MS,
 };
 use crate::domain::state::fact::Gap;
 use crate::domain::state::grant::Grant;
-use crate::domain::state::idempotency::{Effect, Horizon, IdempotencyKey, IdempotencyRecord};
+use crate::domain::state::idempotency::{
+    Effect, Horizon, IdempotencyKey, IdempotencyRecord, Payer,
+};
 use crate::domain::state::semantics::Member;
 use crate::domain::state::{Crowded, State};
 use crate::domain::time::{Revision, Timestamp};
@@ -260,7 +263,7 @@ fn judge(
         }
     };
     let payer = caller.identity.payer();
-    state.idempotency_room(&payer).map_err(too_many_keys)?;
+    make_room(state, &payer).map_err(too_many_keys)?;
     let applied = run(state, at, caller, scope, command);
     // whatever it came to. A refusal that could be judged anew would let an attempt that is still under way do what
     // the caller was told had no effect.
@@ -491,7 +494,7 @@ fn check_idempotency(
 /// forgotten is forgotten a little at a time.
 fn is_over(record: &IdempotencyRecord, at: Revision, now: Timestamp) -> bool {
     let revisions = at.0.saturating_sub(record.at.0);
-    let ms = now.as_millis().saturating_sub(record.time.as_millis());
+    let ms = age_ms(record, now);
     match record.horizon {
         Horizon::Change => revisions > IDEMPOTENCY_HORIZON && ms > IDEMPOTENCY_HORIZON_MS,
         Horizon::Use => ms > IDEMPOTENCY_USE_HORIZON_MS,
@@ -502,8 +505,9 @@ fn too_many_keys(Crowded { whose, taken }: Crowded) -> Said {
     said(
         ErrorCode::IdempotencyFull,
         format_args!(
-            "{whose} has used too many idempotency keys lately: what became of their requests takes {taken} bytes, the whole share; a key's place is free again {} s after it was used",
-            IDEMPOTENCY_HORIZON_MS / 1_000
+            "{whose} has used too many idempotency keys lately: what became of their requests takes {taken} bytes, the whole share; a key's place is free again {} s after it was used, that of a Consume {} s after it",
+            IDEMPOTENCY_HORIZON_MS / 1_000,
+            IDEMPOTENCY_USE_HORIZON_MS / 1_000
         ),
     )
 }
@@ -600,6 +604,29 @@ fn effect_of(output: &Output) -> Effect {
         Output::TokenEpoch(number) => Effect::TokenEpoch(*number),
         Output::Consumed(consumed) => Effect::Consumed(consumed.clone()),
     }
+}
+
+/// Sees whether there is room for another record of `payer`, and forgets, the oldest first, what is kept for its revisions
+/// alone as long as there is none: in a cluster where little is written those would fill a share for days.
+fn make_room(state: &mut State, payer: &Payer) -> Result<(), Crowded> {
+    let now = state.clock();
+    for _ in 0..IDEMPOTENCY_DROPS_FOR_ROOM {
+        if state.idempotency_room(payer).is_ok() {
+            break;
+        }
+        match state.oldest_idempotency(Horizon::Change) {
+            Some(record) if age_ms(record, now) > IDEMPOTENCY_HORIZON_MS => {
+                let record = Arc::clone(record);
+                state.forget_idempotency(&record);
+            }
+            _ => break,
+        }
+    }
+    state.idempotency_room(payer)
+}
+
+fn age_ms(record: &IdempotencyRecord, now: Timestamp) -> u64 {
+    now.as_millis().saturating_sub(record.time.as_millis())
 }
 
 /// Forgets what is too old to be told again. Keys born before it are refused from then on.
@@ -899,12 +926,17 @@ mod tests {
         let command = Command::CreateGrant(create_grant(2, BOB));
         let entry = cluster.entry(&bob, None, command);
         assert_eq!(code(cluster.apply(&entry)), "AccessDeniedException");
-        cluster.at += IDEMPOTENCY_HORIZON + 1;
-        cluster.now += IDEMPOTENCY_HORIZON_MS + 1;
-        cluster.done(ADMIN, Command::CreateGrant(create_grant(3, BOB)));
-        let now = cluster.at;
+        // Five minutes are kept for everybody, and the revisions beside them as long as there is room.
+        cluster.now += IDEMPOTENCY_HORIZON_MS;
+        assert_eq!(send(&mut cluster, &bob, "k"), "TooManyIdempotencyKeys");
+        cluster.now += 1;
+        assert_eq!(send(&mut cluster, &bob, "k"), "AccessDeniedException");
+        let forgotten = cluster.state.forgotten(Horizon::Change);
+        assert!(forgotten > Revision(birth) && forgotten < Revision(cluster.at));
+        // What is forgotten for it is refused, and not done again.
+        assert_eq!(send(&mut cluster, &bob, "l"), "IdempotencyKeyExpired");
         let command = Command::CreateGrant(create_grant(1, BOB));
-        let entry = cluster.entry(&bob, idempotency("k", now, 1), command);
+        let entry = cluster.entry(&bob, idempotency("l", cluster.at, 1), command);
         assert_eq!(code(cluster.apply(&entry)), "AccessDeniedException");
     }
 

@@ -24,7 +24,7 @@ use crate::domain::op::{
 use crate::domain::policy::{Action, KmsAction};
 use crate::domain::state::State;
 use crate::domain::state::grant::{EncryptionContext, GrantOperation};
-use crate::domain::state::idempotency::IdempotencyKey;
+use crate::domain::state::idempotency::{Horizon, IdempotencyKey};
 use crate::domain::state::key::{Key, KeyOrigin, KeySpec, KeyState};
 use crate::domain::state::organization::ControlKind;
 use crate::domain::state::settings::Settings;
@@ -433,8 +433,15 @@ impl Cluster {
         forget_old_idempotency(&mut expected, Revision(self.at));
         let applied = apply(&mut self.state, Revision(self.at), entry);
         if applied.outcome.is_err() {
-            // Of a refused command nothing is written but that it was, under its idempotency key.
+            // Of a refused command nothing is written but that it was, under its idempotency key, for which records that
+            // are kept for their revisions alone may make room.
             let mut after = self.state.clone();
+            while let Some(oldest) = expected.oldest_idempotency(Horizon::Change)
+                && oldest.at <= after.forgotten(Horizon::Change)
+            {
+                let oldest = Arc::clone(oldest);
+                expected.forget_idempotency(&oldest);
+            }
             if let Some(Idempotency { key, .. }) = &entry.idempotency {
                 let key = IdempotencyKey {
                     caller: entry.caller.identity.unique_text(),

@@ -1,8 +1,8 @@
 //! The idempotency records: by key, in the order in which they are forgotten, and what they take of the memory.
 //!
 //! The memory is bounded as a whole and shared by account, and within an account by principal. Each has a share of its
-//! own, whatever the others do, and beyond it may take of what is common as long as enough of it is free. So one who
-//! sends without end is refused himself, and nobody else. Imports ids, limits, time, and the records.
+//! own, whatever the others do, and beyond it may take of what is common as long as enough of it is free, up to a part of
+//! the whole. So one who sends without end is refused himself, and nobody else. Imports ids, limits, time, and the records.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,8 @@ use super::cow_map::{CowMap, HashKey};
 use super::idempotency::{Horizon, IdempotencyKey, IdempotencyRecord, Payer};
 use crate::domain::ids::AccountId;
 use crate::domain::limits::{
-    IDEMPOTENCY_BYTES_MAX, IDEMPOTENCY_FREE_FACTOR, IDEMPOTENCY_OWN_PART, IDEMPOTENCY_RECORD_BYTES,
+    IDEMPOTENCY_ACCOUNT_PART, IDEMPOTENCY_BYTES_MAX, IDEMPOTENCY_CALLER_PART,
+    IDEMPOTENCY_FREE_FACTOR, IDEMPOTENCY_OWN_PART, IDEMPOTENCY_RECORD_BYTES,
 };
 use crate::domain::time::Revision;
 
@@ -168,9 +169,14 @@ impl Records {
         if taken.saturating_add(more) <= own {
             return Ok(());
         }
+        if taken.saturating_add(more) > IDEMPOTENCY_BYTES_MAX / IDEMPOTENCY_CALLER_PART {
+            return crowded(Share::Principal, taken);
+        }
         let free = common.saturating_sub(self.taken);
         let of_account = self.of_account(payer);
-        let room = account_own.max(free.saturating_mul(IDEMPOTENCY_FREE_FACTOR));
+        let of_free = free.saturating_mul(IDEMPOTENCY_FREE_FACTOR);
+        let most = IDEMPOTENCY_BYTES_MAX / IDEMPOTENCY_ACCOUNT_PART;
+        let room = account_own.max(of_free.min(most));
         if of_account.saturating_add(more) > room {
             return crowded(Share::Account, of_account);
         }
@@ -234,18 +240,29 @@ mod tests {
     }
 
     /// whoever floods is refused himself and leaves room: to others of his account, and to every other account,
-    /// however many flood one after the other.
+    /// however many flood one after the other. What one takes is a small part of the whole, and what an account takes a
+    /// part.
     #[test]
     fn share_that_is_full_leaves_room_for_everybody_else() {
         let (mut records, mut at) = (Records::default(), 0);
         let (whose, alone) = flood(&mut records, &payer(1, "first"), &mut at);
         assert_eq!(whose, Share::Principal);
-        assert!((400..600).contains(&alone), "{alone}");
+        // A record more than 1/16 at the most, for what the next one carries is not known before.
+        let one = IDEMPOTENCY_BYTES_MAX / 1_000 + 1_000;
+        assert!((60..=63).contains(&alone), "{alone}");
+        assert!(records.of(&payer(1, "first")) <= IDEMPOTENCY_BYTES_MAX / 16 + one);
         let (_, second) = flood(&mut records, &payer(1, "second"), &mut at);
-        assert!(second >= 20, "{second}");
+        assert_eq!(second, alone);
         for n in 0..PRINCIPALS {
             flood(&mut records, &payer(1, &format!("p{n}")), &mut at);
         }
+        // Three quarters of the half that the account may have, and a record of each in his own share.
+        let of_account = records.of_account(&payer(1, "first"));
+        let wanted = IDEMPOTENCY_BYTES_MAX * 3 / 8;
+        assert!(
+            (wanted - one..wanted + 22 * one).contains(&of_account),
+            "{of_account}"
+        );
         // Nothing of what the account has in common is left: whoever was quiet until now has his own.
         assert_eq!(
             records.room(&payer(1, "quiet"), ACCOUNTS, PRINCIPALS),
