@@ -21,6 +21,7 @@ mod errors;
 mod evidence;
 mod fingerprints;
 mod forced;
+mod full_disk;
 mod fuzz_corpus;
 mod grants;
 mod house;
