@@ -3,7 +3,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use grantd::client::api::{ListGrantsRequest, Page};
 use grantd::storage::memory::DiskFault;
@@ -13,6 +12,7 @@ use crate::support::api::{
     grant_of_decrypt, make_account, make_grant, make_key, make_principal, until, user,
 };
 use crate::support::cluster::{Cluster, Disk, PATIENCE, folder, memory};
+use crate::support::small_disk::{SmallDisk, again_where_one_may_mount};
 
 const ACCOUNT: &str = "111122223333";
 const ALICE: &str = "arn:aws:iam::111122223333:user/Alice";
@@ -321,33 +321,16 @@ fn assert_is_full(why: &str) {
     }
 }
 
-/// Unmounts what it has mounted.
-struct Mounted(PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
-}
-
-fn mount(options: &str, at: &Path) -> bool {
-    Command::new("mount")
-        .args(["-t", "tmpfs", "-o", options, "tmpfs"])
-        .arg(at)
-        .output()
-        .is_ok_and(|output| output.status.success())
-}
-
 /// A real file system of 1 MiB under a whole node, where this user may mount one: the write that fills it is refused,
 /// the node stops with the reason, and on a grown file system it has everything that it acknowledged.
 #[tokio::test(flavor = "multi_thread")]
 async fn node_on_a_file_system_that_fills_up_refuses_and_loses_nothing() {
     let parent = tempfile::tempdir().unwrap();
-    if !mount("size=1m", parent.path()) {
-        eprintln!("mounting is not permitted here: ENOSPC is covered by the injected faults alone");
-        return;
-    }
-    let mounted = Mounted(parent.path().to_owned());
+    let Some(disk) = SmallDisk::mount(parent.path(), 1) else {
+        return again_where_one_may_mount(
+            "damage::node_on_a_file_system_that_fills_up_refuses_and_loses_nothing",
+        );
+    };
     // The folder of the node lies inside, so that it goes before the file system does.
     let mut cluster = Cluster::empty(memory);
     let inside = tempfile::tempdir_in(parent.path()).unwrap();
@@ -396,7 +379,7 @@ async fn node_on_a_file_system_that_fills_up_refuses_and_loses_nothing() {
         .expect("the node stops");
     assert_is_full(&why);
     world.cluster.stop(at).await;
-    assert!(mount("remount,size=16m", parent.path()));
+    disk.resize(16);
     world.cluster.restart(at).await;
     let listed = world.listed(at).await;
     for id in &world.acknowledged {
@@ -408,5 +391,5 @@ async fn node_on_a_file_system_that_fills_up_refuses_and_loses_nothing() {
     );
     world.cluster.stop(at).await;
     drop(world);
-    drop(mounted);
+    drop(disk);
 }

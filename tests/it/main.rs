@@ -22,6 +22,7 @@ mod evidence;
 mod fingerprints;
 mod flood;
 mod forced;
+mod full_disk;
 mod fuzz_corpus;
 mod grants;
 mod house;

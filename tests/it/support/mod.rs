@@ -6,3 +6,4 @@ pub mod cluster;
 pub mod nodes;
 pub mod process;
 pub mod proxy;
+pub mod small_disk;
