@@ -20,7 +20,6 @@ mod epochs;
 mod errors;
 mod evidence;
 mod fingerprints;
-mod flood;
 mod forced;
 mod full_disk;
 mod fuzz_corpus;
