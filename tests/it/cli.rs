@@ -491,3 +491,52 @@ fn cluster_of_processes_of_the_readme_works_as_printed() {
         assert!(log.contains("stopping"), "{log}");
     }
 }
+
+/// L-7: a node of no cluster says at once that it cannot take anybody in, however long one is ready to wait.
+#[test]
+fn join_through_a_node_of_no_cluster_does_not_wait_for_its_deadline() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("seal.key");
+    let made = grantd(["cluster", "keygen", key.to_str().unwrap()]).output();
+    assert!(made.unwrap().status.success());
+    let start = |id: &str| {
+        let data = folder.path().join(id);
+        let args = ["serve", "--node-id", id, "--listen", "127.0.0.1:0"];
+        let more = ["--data-dir", data.to_str().unwrap()];
+        let last = ["--seal-key-file", key.to_str().unwrap()];
+        Process::start(folder.path(), id, &[&args[..], &more, &last].concat())
+    };
+    let [one, two] = ["1", "2"].map(start);
+    let (via, joins) = (one.endpoints().remove(0), two.endpoints().remove(0));
+    let began = RealClock.boot();
+    let args = ["cluster", "join", "--via", &via, "--deadline", "60s"];
+    let output = grantd(args).args(["--endpoint", &joins]).output().unwrap();
+    let took = RealClock.boot().since(began);
+    let said = text(&output.stderr);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("belongs to no cluster yet"), "{said}");
+    println!("refused after {took:?}: {said}");
+    assert!(took < Duration::from_secs(6), "{took:?}");
+}
+
+/// L-14, L-15: the version says which build it is, and `dev --quiet` leaves the tour out and nothing else.
+#[test]
+fn version_names_the_build_and_dev_can_be_quiet() {
+    let output = grantd(["--version"]).output().unwrap();
+    let said = text(&output.stdout);
+    let build = said
+        .strip_prefix(concat!("grantd ", env!("CARGO_PKG_VERSION"), " ("))
+        .and_then(|rest| rest.trim_end().strip_suffix(')'));
+    let is_named = |build: &str| build == "development build" || build.starts_with("commit ");
+    assert!(build.is_some_and(is_named), "{said}");
+
+    let folder = tempfile::tempdir().unwrap();
+    let dev = Process::start(folder.path(), "dev", &["dev", "--port", "0", "--quiet"]);
+    let printed = fs::read_to_string(&dev.stdout).unwrap();
+    for endpoint in dev.endpoints() {
+        assert!(printed.contains(&endpoint), "{printed}");
+    }
+    assert!(printed.contains("warning: "), "{printed}");
+    assert!(!printed.contains("A tour"), "{printed}");
+    assert!(printed.lines().count() < 15, "{printed}");
+}
